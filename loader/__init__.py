@@ -1,0 +1,1 @@
+"""Bulk loader for InfluxDB: stages Parquet, loads it and proves that every point arrived."""

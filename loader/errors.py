@@ -1,0 +1,89 @@
+"""Every error that the loader raises on purpose.
+
+::
+
+    LoaderError
+    ├── ConfigError       bad flag or mapping, unknown name, not enough disk: nothing was started
+    ├── StageError        a partition is missing, or files and manifest disagree
+    ├── EncodeError       a value that has no line-protocol form
+    ├── ServerError       what the server said, with its status
+    │   ├── Retryable     429, 5xx, timeout, refused, reset
+    │   ├── Refused       401, 403, 404, unknown path: stop at once
+    │   ├── TooLarge      413: split and remember the size
+    │   └── PartialWrite  some lines kept, some refused
+    ├── LoadError         the load could not finish; what is acknowledged is in the ledger
+    └── VerifyError       differences, raised by the command line only
+
+Messages say what and where; the hint says what to do.
+"""
+
+from __future__ import annotations
+
+
+class LoaderError(Exception):
+    """Base of all errors here: ``message`` says what and where, ``hint`` what to do about it."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class ConfigError(LoaderError):
+    """A setting is wrong, or the machine cannot bear it; nothing was started."""
+
+
+class StageError(LoaderError):
+    """Staged files are missing, damaged, or disagree with their manifest."""
+
+
+class EncodeError(LoaderError):
+    """A value has no line-protocol form; the message names file, row, column and value."""
+
+
+class ServerError(LoaderError):
+    """The server, or the way to it, failed; ``status`` is the HTTP status, 0 when there was no reply."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class Retryable(ServerError):
+    """The same request may succeed later; ``retry_after`` is the server's wish in seconds, if any."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", status: int = 0, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, status=status)
+        self.retry_after = retry_after
+
+
+class Refused(ServerError):
+    """The server will never accept this request: nothing else is sent."""
+
+
+class TooLarge(ServerError):
+    """The body exceeds the server's limit: send it in halves."""
+
+
+class PartialWrite(ServerError):
+    """Some lines of the body were refused for good.
+
+    ``rest_stored`` is true when the server kept the others, false when it stored nothing of the body.
+    """
+
+    def __init__(self, message: str, *, status: int, rest_stored: bool) -> None:
+        super().__init__(message, status=status)
+        self.rest_stored = rest_stored
+
+
+class LoadError(LoaderError):
+    """The load could not finish; a rerun resumes from the ledger."""
+
+
+class VerifyError(LoaderError):
+    """The server's points differ from the dataset's."""

@@ -1,0 +1,54 @@
+"""What a load is told, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from loader.servers.base import Target
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """How to load the dataset at ``dataset``.
+
+    ``compress`` is "auto" (none on loopback, gzip:1 elsewhere), "none", "gzip" or "gzip:LEVEL"; ``rate`` is
+    points a second, 0 for no limit; ``retry_seconds`` bounds the time one payload is retried;
+    ``shard_duration`` is nanoseconds for a bucket made by this load, 0 for the server's default.
+    """
+
+    dataset: Path
+    target: Target
+    batch_lines: int = 20_000
+    batch_bytes: int = 4_000_000
+    connections: int = 3
+    compress: str = "auto"
+    rate: float = 0.0
+    max_rejected: int = 0
+    retry_seconds: float = 300.0
+    timeout_seconds: float = 60.0
+    shard_duration: int = 0
+    restart: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a load did. ``rows_acknowledged`` is this run's; ``rows_resumed`` earlier runs'; sizes in bytes.
+
+    ``waits`` is seconds by cause, summed over connections.
+    """
+
+    server: str
+    rows: int
+    rows_resumed: int
+    rows_acknowledged: int
+    lines_rejected: int
+    payload_size: int
+    body_size: int
+    seconds: float
+    retries: int
+    waits: Mapping[str, float]
+    interrupted: bool
+    rejected_path: str

@@ -1,0 +1,125 @@
+"""What every InfluxDB dialect offers, without any input or output of its own.
+
+A dialect builds requests and reads replies; :mod:`loader.servers.transport` alone sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import polars as pl
+
+from loader.dataset.schema import Field, PointSchema
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where points go. The token is kept out of ``repr``."""
+
+    url: str
+    bucket: str
+    org: str = ""
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request relative to the target's address; the transport adds authorisation."""
+
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP reply; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket as the server describes it; durations in nanoseconds, 0 is infinite (or unknown, for shards)."""
+
+    name: str
+    id: str = ""
+    retention: int = 0
+    shard_duration: int = 0
+
+
+@dataclass(frozen=True)
+class AggregateQuery:
+    """``function`` of one field per series and UTC day, over ``start`` <= time < ``stop`` (nanoseconds).
+
+    ``function`` is "count", "sum", "min" or "max".
+    """
+
+    schema: PointSchema
+    field: Field
+    function: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class PointsQuery:
+    """All points of one series (tag values in the order of ``schema.tags``) with ``start`` <= time < ``stop``."""
+
+    schema: PointSchema
+    series: tuple[str, ...]
+    start: int
+    stop: int
+
+
+class Dialect(Protocol):
+    """What differs between InfluxDB 1 and 2. All methods are pure."""
+
+    @property
+    def name(self) -> str:
+        """"v1" or "v2"."""
+        ...
+
+    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request:
+        """Return the request that writes ``body``, nanosecond line protocol."""
+        ...
+
+    def classify_write(self, reply: Reply) -> None:
+        """Return for an acknowledgement (204 only); raise a ServerError for everything else."""
+        ...
+
+    def build_find_bucket(self, target: Target) -> Request:
+        """Return the request that describes the target's bucket."""
+        ...
+
+    def parse_find_bucket(self, target: Target, reply: Reply) -> Bucket | None:
+        """Read the bucket, None when it is missing; raises ServerError."""
+        ...
+
+    def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
+        """Return the request for ``query``."""
+        ...
+
+    def parse_aggregate(self, query: AggregateQuery, reply: Reply) -> pl.DataFrame:
+        """Read (tag columns as String, ``day`` Int64 nanoseconds at 00:00 UTC, ``value``); raises ServerError.
+
+        ``value`` has the field's own type (Int64, UInt64, Float64), Int64 for counts.
+        """
+        ...
+
+    def build_points(self, target: Target, query: PointsQuery) -> Request:
+        """Return the request for ``query``."""
+        ...
+
+    def parse_points(self, query: PointsQuery, reply: Reply) -> pl.DataFrame:
+        """Read (``time`` Int64 nanoseconds, one column a field in its own type), by time; raises ServerError.
+
+        A field that a point lacks is null.
+        """
+        ...

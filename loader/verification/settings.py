@@ -1,0 +1,52 @@
+"""What a verification is told, and what it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from loader.servers.base import Target
+
+
+@dataclass(frozen=True)
+class VerifySettings:
+    """How to verify the points of ``target`` against the dataset at ``dataset``.
+
+    ``tolerance`` is relative, for sums of floats only; everything else is compared exactly.
+    """
+
+    dataset: Path
+    target: Target
+    samples: int = 1_000
+    seed: int = 1
+    tolerance: float = 1e-9
+    connections: int = 2
+    timeout_seconds: float = 120.0
+    max_listed: int = 100
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference: ``kind`` is "missing", "surplus" or "different"; ``day`` is YYYY-MM-DD.
+
+    ``field`` is empty for whole points. ``detail`` says in words what was expected and found, with an example.
+    """
+
+    kind: str
+    day: str
+    series: str
+    field: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """The outcome. ``differences`` holds at most ``max_listed``; ``difference_count`` counts all that were found."""
+
+    server: str
+    rows: int
+    windows: int
+    samples: int
+    differences: tuple[Difference, ...]
+    difference_count: int
+    seconds: float
