@@ -55,9 +55,7 @@ class ServerError(LoaderError):
 class Retryable(ServerError):
     """The same request may succeed later; ``retry_after`` is the server's wish in seconds, if any."""
 
-    def __init__(
-        self, message: str, *, hint: str = "", status: int = 0, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, retry_after: float | None = None) -> None:
         super().__init__(message, hint=hint, status=status)
         self.retry_after = retry_after
 

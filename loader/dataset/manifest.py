@@ -25,7 +25,7 @@ VERSION = 1
 
 @dataclass(frozen=True, order=True)
 class Partition:
-    """One Parquet file. ``time_min`` and ``time_max`` are inclusive nanoseconds; ``checksum`` is the file's SHA-256."""
+    """One Parquet file; times are inclusive nanoseconds, ``checksum`` is the file's SHA-256."""
 
     path: str
     rows: int

@@ -7,9 +7,12 @@ silently become one. Whoever makes rows guarantees that identities are unique; v
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
+
+import pyarrow as pa
 
 
 class FieldType(StrEnum):
@@ -72,3 +75,51 @@ def trades_schema() -> PointSchema:
         fields=(Field("price", FieldType.FLOAT), Field("amount", FieldType.INTEGER)),
         time="timestamp",
     )
+
+
+def column_problem(schema: PointSchema, columns: pa.Schema) -> str:
+    """Return what keeps ``columns`` from being points of ``schema`` in one sentence, "" when nothing does."""
+    wanted: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
+        **dict.fromkeys(schema.tags, ("a string", _is_text)),
+        **{field.column: _FIELD_COLUMNS[field.type] for field in schema.fields},
+        schema.time: ("a timestamp, or int64 nanoseconds", _is_time),
+    }
+    for name, (description, fits) in wanted.items():
+        if columns.names.count(name) != 1:
+            found = "missing" if name not in columns.names else "there more than once"
+            return f"column {name!r} is {found}; columns are {', '.join(columns.names)}"
+        if not fits(columns.field(name).type):
+            return f"column {name!r} is {columns.field(name).type}; it should be {description}"
+    return ""
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Tell whether ``kind`` is text, plain or dictionary."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain)
+    )
+
+
+def _is_float(kind: pa.DataType) -> bool:
+    """Tell whether ``kind`` is a float whose values are all doubles, with a shortest decimal form."""
+    return bool(pa.types.is_float32(kind) or pa.types.is_float64(kind))
+
+
+def _is_integer(kind: pa.DataType) -> bool:
+    """Tell whether every value of ``kind`` is an int64."""
+    return bool(pa.types.is_integer(kind) and kind != pa.uint64())
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    """Tell whether ``kind`` is an instant."""
+    return bool(pa.types.is_timestamp(kind) or kind == pa.int64())
+
+
+_FIELD_COLUMNS: dict[FieldType, tuple[str, Callable[[pa.DataType], bool]]] = {
+    FieldType.FLOAT: ("float32 or float64", _is_float),
+    FieldType.INTEGER: ("an integer within int64", _is_integer),
+    FieldType.UNSIGNED: ("an unsigned integer", lambda kind: bool(pa.types.is_unsigned_integer(kind))),
+    FieldType.BOOLEAN: ("a boolean", lambda kind: bool(pa.types.is_boolean(kind))),
+    FieldType.STRING: ("a string", _is_text),
+}

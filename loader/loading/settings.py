@@ -25,7 +25,7 @@ class LoadSettings:
     connections: int = 3
     compress: str = "auto"
     rate: float = 0.0
-    max_rejected: int = 0
+    max_rejected: int = 1_000
     retry_seconds: float = 300.0
     timeout_seconds: float = 60.0
     shard_duration: int = 0

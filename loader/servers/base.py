@@ -5,7 +5,7 @@ A dialect builds requests and reads replies; :mod:`loader.servers.transport` alo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -78,28 +78,27 @@ class PointsQuery:
     stop: int
 
 
+Send = Callable[[Request], Reply]
+
+
 class Dialect(Protocol):
-    """What differs between InfluxDB 1 and 2. All methods are pure."""
+    """What differs between InfluxDB 1 and 2. Nothing here does input or output but through ``send``."""
 
     @property
     def name(self) -> str:
-        """"v1" or "v2"."""
-        ...
-
-    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request:
-        """Return the request that writes ``body``, nanosecond line protocol."""
+        """Return "v1" or "v2"."""
         ...
 
     def classify_write(self, reply: Reply) -> None:
         """Return for an acknowledgement (204 only); raise a ServerError for everything else."""
         ...
 
-    def build_find_bucket(self, target: Target) -> Request:
-        """Return the request that describes the target's bucket."""
+    def find_bucket(self, send: Send, target: Target) -> Bucket | None:
+        """Describe the target's bucket, None when it is missing; raises ServerError."""
         ...
 
-    def parse_find_bucket(self, target: Target, reply: Reply) -> Bucket | None:
-        """Read the bucket, None when it is missing; raises ServerError."""
+    def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
+        """Make the target's bucket with infinite retention; ``shard_duration`` in nanoseconds, 0 for the default."""
         ...
 
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:

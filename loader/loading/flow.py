@@ -1,0 +1,102 @@
+"""Flow control: how long to wait, how much to send, when to stop. Shared by all connections of a load."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from urllib.parse import urlsplit
+
+from loader.errors import ConfigError
+
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 30.0
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def backoff(attempt: int, retry_after: float | None, jitter: random.Random) -> float:
+    """Return the seconds to wait before attempt ``attempt`` + 1, counted from 1.
+
+    Doubling from half a second to half a minute, the upper half of it random, so that connections do not
+    return in step. The server's own wish is never undercut.
+    """
+    delay: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempt - 1, 16))
+    return max(delay * jitter.uniform(0.5, 1.0), retry_after or 0.0)
+
+
+def gzip_level(compress: str, url: str) -> int:
+    """Return the gzip level for ``compress`` ("auto", "none", "gzip", "gzip:LEVEL") and ``url``; 0 is none.
+
+    "auto" spares loopback the work and uses level 1 elsewhere. Raises ConfigError.
+    """
+    kind, _, level = compress.partition(":")
+    if compress == "auto":
+        return 0 if urlsplit(url).hostname in _LOOPBACK else 1
+    if compress == "none":
+        return 0
+    if kind == "gzip" and (level or "1") in "123456789":
+        return int(level or "1")
+    raise ConfigError(f"unknown compression {compress!r}", hint="use auto, none, gzip or gzip:1 to gzip:9")
+
+
+class Flow:
+    """State that the connections share: a common pause, the largest body that the server takes, the stop signs.
+
+    ``stopping`` is a wish: finish what is in flight, begin nothing new. ``aborted`` is an order.
+    """
+
+    def __init__(self, batch_bytes: int, stop: threading.Event) -> None:
+        self.stop = stop
+        self.aborted = threading.Event()
+        self._lock = threading.Lock()
+        self._body_limit = batch_bytes
+        self._resume_at = 0.0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing new should begin."""
+        return self.stop.is_set() or self.aborted.is_set()
+
+    @property
+    def body_limit(self) -> int:
+        """Largest size in bytes of the line protocol in one body."""
+        with self._lock:
+            return self._body_limit
+
+    def remember_too_large(self, size: int) -> None:
+        """Remember that the server refused a body of ``size`` bytes."""
+        with self._lock:
+            self._body_limit = min(self._body_limit, max(1, size // 2))
+
+    def pause(self, seconds: float) -> None:
+        """Let no connection send for ``seconds``."""
+        with self._lock:
+            self._resume_at = max(self._resume_at, time.monotonic() + seconds)
+
+    def wait(self) -> bool:
+        """Wait until the common pause is over; return False at once when the load stops."""
+        while not self.stopping:
+            with self._lock:
+                left = self._resume_at - time.monotonic()
+            if left <= 0:
+                return True
+            # The pause may grow meanwhile, and a stop should not wait for its end.
+            time.sleep(min(left, 0.1))
+        return False
+
+
+class Pace:
+    """Keeps a rate of ``rate`` points a second, 0 for no limit."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._started = time.monotonic()
+        self._points = 0
+
+    def ahead(self, points: int) -> float:
+        """Count ``points`` and return the seconds to wait before they may be sent."""
+        if not self._rate:
+            return 0.0
+        due = self._started + self._points / self._rate
+        self._points += points
+        return max(0.0, due - time.monotonic())

@@ -1,0 +1,185 @@
+"""What has been acknowledged, so that a run resumes: SQLite beside the dataset.
+
+A load is identified by where it goes (address, organization, bucket, and the bucket's own id where the
+server has one) and by the dataset's fingerprint. It holds acknowledged row ranges, never batch numbers, so a
+rerun with another batch size still resumes. A row range is there only after the server's 204. Touching
+ranges are merged, so the ledger stays as small as the number of gaps. No token is ever in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.manifest import STATE, Partition
+from loader.errors import ConfigError, LoadError
+from loader.servers.base import Target
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS loads (
+    id INTEGER PRIMARY KEY,
+    url TEXT NOT NULL, org TEXT NOT NULL, bucket TEXT NOT NULL, bucket_id TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    started TEXT NOT NULL, finished TEXT NOT NULL DEFAULT '',
+    rejected INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (url, org, bucket, bucket_id, fingerprint)
+);
+CREATE TABLE IF NOT EXISTS acknowledged (
+    load INTEGER NOT NULL REFERENCES loads, partition TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
+    PRIMARY KEY (load, partition, start)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class LastLoad:
+    """The load that began last, and how far it came. ``started`` and ``finished`` are ISO 8601, UTC."""
+
+    url: str
+    org: str
+    bucket: str
+    fingerprint: str
+    rows: int
+    rejected: int
+    started: str
+    finished: str
+
+
+def ledger_path(root: Path) -> Path:
+    """Return where the ledger of the dataset at ``root`` is."""
+    return root / STATE / "ledger.sqlite"
+
+
+def last_load(root: Path) -> LastLoad | None:
+    """Return the load of the dataset at ``root`` that began last, None when there was none."""
+    path = ledger_path(root)
+    if not path.exists():
+        return None
+    with _sqlite(path) as database:
+        row = database.execute(
+            "SELECT url, org, bucket, fingerprint, "
+            "(SELECT coalesce(sum(stop - start), 0) FROM acknowledged WHERE load = id), rejected, started, finished "
+            "FROM loads ORDER BY started DESC, id DESC LIMIT 1"
+        ).fetchone()
+    return LastLoad(*row) if row else None
+
+
+class Ledger:
+    """The ledger of one load. Only the coordinator of that load writes to it."""
+
+    def __init__(self, database: sqlite3.Connection, load: int) -> None:
+        self._database = database
+        self._load = load
+
+    @classmethod
+    @contextmanager
+    def opened(cls, root: Path, target: Target, bucket_id: str, fingerprint: str, *, restart: bool) -> Iterator[Self]:
+        """Open the ledger at ``root`` for one load; ``restart`` forgets what it had acknowledged.
+
+        Raises ConfigError while another load of this dataset runs, LoadError when the ledger cannot be written.
+        """
+        with _sole_load(root), _sqlite(ledger_path(root)) as database:
+            key = (target.url.rstrip("/"), target.org, target.bucket, bucket_id, fingerprint)
+            now = _now()
+            with database:
+                load = database.execute(
+                    "INSERT INTO loads (url, org, bucket, bucket_id, fingerprint, started) VALUES (?, ?, ?, ?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET started = excluded.started RETURNING id",
+                    (*key, now),
+                ).fetchone()[0]
+                if restart:
+                    database.execute("DELETE FROM acknowledged WHERE load = ?", (load,))
+                    database.execute("UPDATE loads SET rejected = 0, finished = '' WHERE id = ?", (load,))
+            yield cls(database, load)
+
+    def acknowledge(self, chunk: Chunk, rejected: int) -> None:
+        """Record that the server has the rows of ``chunk``, but for ``rejected`` lines that it refused for good."""
+        touching = (self._load, chunk.partition, chunk.stop, chunk.start)
+        with self._database:
+            start, stop = self._database.execute(
+                "SELECT min(start), max(stop) FROM acknowledged "
+                "WHERE load = ? AND partition = ? AND start <= ? AND stop >= ?",
+                touching,
+            ).fetchone()
+            self._database.execute(
+                "DELETE FROM acknowledged WHERE load = ? AND partition = ? AND start <= ? AND stop >= ?",
+                touching,
+            )
+            merged = (
+                chunk.start if start is None else min(start, chunk.start),
+                chunk.stop if stop is None else max(stop, chunk.stop),
+            )
+            self._database.execute(
+                "INSERT INTO acknowledged VALUES (?, ?, ?, ?)", (self._load, chunk.partition, *merged)
+            )
+            if rejected:
+                self._database.execute("UPDATE loads SET rejected = rejected + ? WHERE id = ?", (rejected, self._load))
+
+    def finish(self) -> None:
+        """Record that every row is acknowledged."""
+        with self._database:
+            self._database.execute("UPDATE loads SET finished = ? WHERE id = ?", (_now(), self._load))
+
+    @property
+    def rejected(self) -> int:
+        """Lines that the server refused for good, over all runs of this load."""
+        row = self._database.execute("SELECT rejected FROM loads WHERE id = ?", (self._load,)).fetchone()
+        return int(row[0])
+
+    def pending(self, partition: Partition) -> list[Chunk]:
+        """Return the row ranges of ``partition`` that are not acknowledged, in order."""
+        gaps, row = [], 0
+        for start, stop in self._database.execute(
+            "SELECT start, stop FROM acknowledged WHERE load = ? AND partition = ? ORDER BY start",
+            (self._load, partition.path),
+        ):
+            if start > row:
+                gaps.append(Chunk(partition.path, row, start))
+            row = stop
+        if row < partition.rows:
+            gaps.append(Chunk(partition.path, row, partition.rows))
+        return gaps
+
+
+@contextmanager
+def _sqlite(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            # A power cut may lose the newest acknowledgements, which are then sent again; it never invents one.
+            database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
+            database.executescript(_SCHEMA)
+            yield database
+    except sqlite3.Error as error:
+        raise LoadError(
+            f"{path}: the ledger cannot be used: {error}",
+            hint="check space and permissions; a damaged ledger may be removed, the load then begins again",
+        ) from error
+
+
+@contextmanager
+def _sole_load(root: Path) -> Iterator[None]:
+    path = root / STATE / "load.lock"
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise LoadError(
+            f"{path}: cannot be written: {error.strerror}",
+            hint="a load keeps its ledger beside the dataset; make the folder writable",
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{root}: another load of this dataset is running", hint="wait for it") from None
+        yield
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

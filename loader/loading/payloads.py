@@ -1,0 +1,68 @@
+"""From pending row ranges to payloads: consecutive encoded lines that fit one body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.reader import read_batches
+from loader.dataset.schema import PointSchema
+from loader.encoding.line_protocol import EncodedLines, encode
+
+_BATCH_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The lines ``start`` to ``stop`` of ``lines``; ``chunk`` is the address of their rows."""
+
+    chunk: Chunk
+    lines: EncodedLines
+    start: int
+
+    @property
+    def size(self) -> int:
+        """Size of the body in bytes, before compression."""
+        offsets = self.lines.offsets
+        return int(offsets[self.start + self.chunk.rows] - offsets[self.start])
+
+    @property
+    def body(self) -> bytes:
+        """The line protocol."""
+        return self.lines.slice(self.start, self.start + self.chunk.rows)
+
+    def halves(self) -> tuple[Payload, Payload]:
+        """Split into two payloads; needs at least two lines."""
+        middle = self.chunk.rows // 2
+        first = Chunk(self.chunk.partition, self.chunk.start, self.chunk.start + middle)
+        second = Chunk(self.chunk.partition, first.stop, self.chunk.stop)
+        return Payload(first, self.lines, self.start), Payload(second, self.lines, self.start + middle)
+
+
+def payloads(
+    root: Path, schema: PointSchema, chunk: Chunk, batch_lines: int, body_limit: Callable[[], int]
+) -> Iterator[Payload]:
+    """Encode ``chunk`` and cut it into payloads of at most ``batch_lines`` lines and ``body_limit()`` bytes.
+
+    A line longer than the limit is a payload of its own. Memory is bounded by one record batch of at most
+    max(65,536, batch_lines) rows and its lines, for as long as a payload of it is alive. Raises StageError
+    and EncodeError.
+    """
+    row = chunk.start
+    # Whole multiples, so that small payloads share one call of the encoder.
+    batch_rows = batch_lines * max(1, _BATCH_ROWS // batch_lines)
+    for batch in read_batches(root, schema, chunk, batch_rows):
+        address = Chunk(chunk.partition, row, row + batch.num_rows)
+        lines = encode(batch, schema, address=address)
+        start = 0
+        while start < lines.rows:
+            limit = int(lines.offsets[start]) + body_limit()
+            fitting = int(np.searchsorted(lines.offsets, limit, side="right")) - 1
+            stop = max(start + 1, min(start + batch_lines, fitting, lines.rows))
+            yield Payload(Chunk(chunk.partition, row + start, row + stop), lines, start)
+            start = stop
+        row += batch.num_rows

@@ -1,0 +1,266 @@
+"""The write path: a dataset into a bucket, as line protocol over the write API.
+
+Partitions go in time order, rows inside in series order, which InfluxDB takes fastest. One thread, the
+coordinator, reads, encodes and keeps the ledger; a few connections send.
+
+Memory is bounded by 2 x connections payloads, each of which keeps at most one encoded record batch alive,
+whatever the size of the dataset.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.manifest import STATE, Manifest
+from loader.dataset.reader import open_dataset
+from loader.errors import ConfigError, LoadError
+from loader.events import Advanced, Event, Noted, Observer, Rejected, Started, Waited, ignore
+from loader.loading.flow import Flow, Pace, gzip_level
+from loader.loading.ledger import Ledger
+from loader.loading.payloads import payloads
+from loader.loading.rejected import RejectedFile
+from loader.loading.sender import Ack, Failed, NotSent, Result, Senders, compressed
+from loader.loading.settings import LoadReport, LoadSettings
+from loader.servers.base import Bucket
+from loader.servers.probe import Server, probe
+from loader.servers.transport import Connection
+
+
+@dataclass
+class _Tally:
+    """What this run has done so far; only the coordinator changes it."""
+
+    rows: int = 0
+    payload_size: int = 0
+    body_size: int = 0
+    retries: int = 0
+    waits: dict[str, float] = field(default_factory=dict)
+
+    def count(self, event: Waited) -> None:
+        self.retries += event.cause == "retry"
+        self.waits[event.cause] = self.waits.get(event.cause, 0.0) + event.seconds
+
+
+def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Event | None = None) -> LoadReport:
+    """Load a dataset; resumes where an earlier run of the same load stopped.
+
+    Setting ``stop`` finishes what is in flight, records it and returns a report that says ``interrupted``.
+    Raises ConfigError and StageError before anything is sent; Refused, LoadError and EncodeError when the
+    load cannot go on: what was acknowledged until then is in the ledger.
+    """
+    started = time.monotonic()
+    flow = Flow(settings.batch_bytes, stop or threading.Event())
+    _check(settings)
+    level = gzip_level(settings.compress, settings.target.url)
+    manifest = open_dataset(settings.dataset)
+    if settings.dry_run:
+        tally = _encode_all(settings, manifest, flow, level, observe)
+        return _report(settings, "none: dry run", manifest.rows, 0, tally, 0, flow, started, Path())
+
+    with Connection(settings.target, settings.timeout_seconds) as connection:
+        server = probe(connection)
+        bucket, made = _prepare_bucket(connection, server, settings, observe)
+    _check_retention(bucket, manifest)
+    rejected = RejectedFile(_rejected_path(settings, manifest))
+    # A bucket that was just made holds nothing, whatever an older ledger says.
+    restart = settings.restart or made
+    with Ledger.opened(settings.dataset, settings.target, bucket.id, manifest.fingerprint, restart=restart) as ledger:
+        pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
+        resumed = manifest.rows - sum(chunk.rows for chunk in pending)
+        observe(Started("load", manifest.rows, resumed))
+        tally = _Tally()
+        senders = Senders(
+            settings.target,
+            server.dialect,
+            flow,
+            connections=settings.connections,
+            gzip_level=level,
+            retry_seconds=settings.retry_seconds,
+            timeout_seconds=settings.timeout_seconds,
+        )
+        coordinator = _Coordinator(settings, ledger, rejected, tally, flow, observe)
+        coordinator.run(senders, manifest, pending)
+        if resumed + tally.rows == manifest.rows:
+            ledger.finish()
+        lines_rejected = ledger.rejected
+    return _report(settings, server.name, manifest.rows, resumed, tally, lines_rejected, flow, started, rejected.path)
+
+
+class _Coordinator:
+    """Feeds the senders and writes down what they report."""
+
+    def __init__(
+        self,
+        settings: LoadSettings,
+        ledger: Ledger,
+        rejected: RejectedFile,
+        tally: _Tally,
+        flow: Flow,
+        observe: Observer,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._rejected = rejected
+        self._tally = tally
+        self._flow = flow
+        self._observe = observe
+        self._error: BaseException | None = None
+
+    def run(self, senders: Senders, manifest: Manifest, pending: list[Chunk]) -> None:
+        """Send every row of ``pending``; raises the first error after recording what is in flight."""
+        try:
+            self._feed(senders, manifest, pending)
+        except KeyboardInterrupt:
+            self._flow.aborted.set()
+            raise
+        except Exception as error:
+            self._error = error
+        # Also after an error of reading or encoding: what the server has, the ledger must know.
+        self._record(senders.drain())
+        if self._error:
+            raise self._error
+
+    def _feed(self, senders: Senders, manifest: Manifest, pending: list[Chunk]) -> None:
+        pace = Pace(self._settings.rate)
+        for chunk in pending:
+            for payload in payloads(
+                self._settings.dataset,
+                manifest.schema,
+                chunk,
+                self._settings.batch_lines,
+                lambda: self._flow.body_limit,
+            ):
+                self._wait(pace.ahead(payload.chunk.rows))
+                if self._flow.stopping:
+                    return
+                self._record(senders.submit(payload))
+
+    def _wait(self, seconds: float) -> None:
+        if seconds:
+            self._note(Waited("rate", seconds))
+            self._flow.stop.wait(seconds)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Waited):
+            self._tally.count(event)
+        self._observe(event)
+
+    def _record(self, results: Iterator[Event | Result]) -> None:
+        for result in results:
+            match result:
+                case Ack():
+                    self._acknowledge(result)
+                case Failed():
+                    self._error = self._error or result.error
+                case NotSent():
+                    pass
+                case event:
+                    self._note(event)
+
+    def _acknowledge(self, ack: Ack) -> None:
+        chunk = ack.payload.chunk
+        if ack.rejected:
+            self._rejected.append(ack.rejected)
+            self._observe(Rejected(len(ack.rejected)))
+        self._ledger.acknowledge(chunk, len(ack.rejected))
+        self._tally.rows += chunk.rows
+        self._tally.payload_size += ack.payload.size
+        self._tally.body_size += ack.body_size
+        self._observe(Advanced(chunk.rows, ack.body_size))
+        if ack.rejected and self._ledger.rejected > self._settings.max_rejected:
+            self._flow.aborted.set()
+            first = ack.rejected[0]
+            self._error = self._error or LoadError(
+                f"{first.chunk}: {self._ledger.rejected} lines were rejected, more than the "
+                f"{self._settings.max_rejected} allowed; the server said {first.status}: {first.message}",
+                hint=f"see {self._rejected.path}; go on with a higher --max-rejected",
+            )
+
+
+def _check(settings: LoadSettings) -> None:
+    for name, value, least in (
+        ("batch lines", settings.batch_lines, 1),
+        ("batch bytes", settings.batch_bytes, 1),
+        ("connections", settings.connections, 1),
+        ("rate", settings.rate, 0),
+        ("max rejected", settings.max_rejected, 0),
+    ):
+        if value < least:
+            raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
+
+
+def _prepare_bucket(
+    connection: Connection, server: Server, settings: LoadSettings, observe: Observer
+) -> tuple[Bucket, bool]:
+    """Return the bucket and whether it was made now."""
+    bucket = server.dialect.find_bucket(connection.send, settings.target)
+    if bucket:
+        return bucket, False
+    made = server.dialect.create_bucket(connection.send, settings.target, settings.shard_duration)
+    observe(Noted(f"created bucket {settings.target.bucket!r} with infinite retention"))
+    return made, True
+
+
+def _check_retention(bucket: Bucket, manifest: Manifest) -> None:
+    oldest = min(partition.time_min for partition in manifest.partitions)
+    if bucket.retention and oldest < time.time_ns() - bucket.retention:
+        days = bucket.retention / 86_400e9
+        raise ConfigError(
+            f"bucket {bucket.name!r} keeps {days:g} days; the dataset has older points, which it would drop",
+            hint="load into a new bucket (--bucket), or make this one's retention longer",
+        )
+
+
+def _encode_all(settings: LoadSettings, manifest: Manifest, flow: Flow, level: int, observe: Observer) -> _Tally:
+    """Do all of a load but the sending."""
+    tally = _Tally()
+    observe(Started("dry run", manifest.rows))
+    for partition in manifest.partitions:
+        whole = Chunk(partition.path, 0, partition.rows)
+        for payload in payloads(
+            settings.dataset, manifest.schema, whole, settings.batch_lines, lambda: flow.body_limit
+        ):
+            if flow.stopping:
+                return tally
+            size = len(compressed(payload.body, level))
+            tally.rows += payload.chunk.rows
+            tally.payload_size += payload.size
+            tally.body_size += size
+            observe(Advanced(payload.chunk.rows, size))
+    return tally
+
+
+def _rejected_path(settings: LoadSettings, manifest: Manifest) -> Path:
+    return settings.dataset / STATE / "rejected" / f"{manifest.fingerprint}.jsonl"
+
+
+def _report(
+    settings: LoadSettings,
+    server: str,
+    rows: int,
+    resumed: int,
+    tally: _Tally,
+    rejected: int,
+    flow: Flow,
+    started: float,
+    rejected_path: Path,
+) -> LoadReport:
+    return LoadReport(
+        server=server,
+        rows=rows,
+        rows_resumed=resumed,
+        rows_acknowledged=tally.rows,
+        lines_rejected=rejected,
+        payload_size=tally.payload_size,
+        body_size=tally.body_size,
+        seconds=time.monotonic() - started,
+        retries=tally.retries,
+        waits=dict(tally.waits),
+        interrupted=flow.stop.is_set() and resumed + tally.rows < rows,
+        rejected_path=str(rejected_path) if rejected else "",
+    )

@@ -1,0 +1,89 @@
+"""InfluxDB 1.8: databases with the retention policy ``autogen``, InfluxQL.
+
+It is written to through its /api/v2/write, where a bucket is a database, or DATABASE/RETENTION_POLICY.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import polars as pl
+
+from loader.errors import PartialWrite, Refused
+from loader.servers import influxql
+from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Send, Target
+from loader.servers.replies import json_of, message_of, raise_for
+
+_NANOSECONDS = 1_000_000_000
+_UNIT_SECONDS = {"h": 3_600, "m": 60, "s": 1}
+
+
+class InfluxDB1:
+    """The dialect of InfluxDB 1.8."""
+
+    name = "v1"
+
+    def classify_write(self, reply: Reply) -> None:
+        """Return for 204. 400: a line is malformed or of the wrong type; the good lines are stored."""
+        if reply.status == 204:
+            return
+        if reply.status == 400:
+            raise PartialWrite(message_of(reply), status=reply.status, rest_stored=True)
+        raise_for(reply, "write")
+
+    def find_bucket(self, send: Send, target: Target) -> Bucket | None:
+        """Describe the database, with the retention of its default policy."""
+        databases = _query(send, "SHOW DATABASES", "look for the database")
+        if [target.bucket] not in databases:
+            return None
+        statement = f"SHOW RETENTION POLICIES ON {_quoted(target.bucket)}"
+        policies = _query(send, statement, "look for retention policies")
+        # name, duration, shardGroupDuration, replicaN, default
+        duration, shard_duration = next((row[1], row[2]) for row in policies if row[4])
+        return Bucket(target.bucket, retention=_nanoseconds(duration), shard_duration=_nanoseconds(shard_duration))
+
+    def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
+        """Make the database, retention infinite."""
+        shards = f" SHARD DURATION {shard_duration // _NANOSECONDS}s" if shard_duration else ""
+        statement = f"CREATE DATABASE {_quoted(target.bucket)} WITH DURATION INF{shards} NAME autogen"
+        _query(send, statement, f"create database {target.bucket!r}")
+        return Bucket(target.bucket, shard_duration=shard_duration)
+
+    def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
+        """Return the InfluxQL request for ``query``."""
+        return influxql.build_aggregate(target, query)
+
+    def parse_aggregate(self, query: AggregateQuery, reply: Reply) -> pl.DataFrame:
+        """Read the JSON of ``build_aggregate``."""
+        return influxql.parse_aggregate(query, reply)
+
+    def build_points(self, target: Target, query: PointsQuery) -> Request:
+        """Return the InfluxQL request for ``query``."""
+        return influxql.build_points(target, query)
+
+    def parse_points(self, query: PointsQuery, reply: Reply) -> pl.DataFrame:
+        """Read the JSON of ``build_points``."""
+        return influxql.parse_points(query, reply)
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _nanoseconds(duration: str) -> int:
+    """Read Go's form of a duration, such as 168h0m0s; 0s is infinite."""
+    seconds = sum(int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)([hms])", duration))
+    return seconds * _NANOSECONDS
+
+
+def _query(send: Send, statement: str, doing: str) -> list[list[Any]]:
+    """Return the rows of a statement's only series; raises ServerError."""
+    reply = send(Request("POST", "/query", (("q", statement),)))
+    result = json_of(reply, doing)["results"][0]
+    if "error" in result:
+        raise Refused(f"{doing}: {result['error']}", status=reply.status)
+    series = result.get("series", [{}])
+    rows: list[list[Any]] = series[0].get("values", [])
+    return rows

@@ -1,0 +1,198 @@
+"""Stage exactly N synthetic trades, one partition a session, on all processors."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from loader.dataset.manifest import Manifest, write_manifest
+from loader.dataset.schema import trades_schema
+from loader.errors import ConfigError, StageError
+from loader.events import Advanced, Observer, Started, ignore
+from loader.market.calendar import list_sessions
+from loader.market.prices import SessionPlan, plan_sessions
+from loader.market.symbols import COLUMNS, SYMBOLS, Symbol, parse_symbols, pick_symbols
+from loader.staging.folder import check_space, clean, keep_partitions, locked
+from loader.staging.partition import Compression, Outcome, Task, make_partition, measure_peak_memory, name_partition
+from loader.staging.settings import StageReport, StageSettings
+
+MOST_ROWS = 20_000_000
+
+
+def stage(settings: StageSettings, observe: Observer = ignore) -> StageReport:
+    """Stage the trades of ``settings``; partitions that an earlier run finished are kept.
+
+    Memory: about 200 MB a worker, and 50 bytes a trade of the largest session.
+    Raises ConfigError before anything is written when the settings, the folder or the disk will not do,
+    StageError when the work cannot be finished; a rerun goes on from there.
+    """
+    began = time.monotonic()
+    symbols = _read_symbols(settings)
+    plans = _plan(settings, symbols)
+    with _explained(settings.out), locked(settings.out):
+        return _stage(settings, _describe(settings, symbols), plans, observe, began)
+
+
+def _stage(
+    settings: StageSettings,
+    described: Mapping[str, Any],
+    plans: Sequence[SessionPlan],
+    observe: Observer,
+    began: float,
+) -> StageReport:
+    root = settings.out
+    clean(root)
+    by_path = {name_partition(plan): plan for plan in plans}
+    kept = keep_partitions(root, described, frozenset(by_path), overwrite=settings.overwrite)
+    rows_kept = sum(partition.rows for partition in kept)
+    compression = Compression.parse(settings.compression)
+    done = {partition.path for partition in kept}
+    tasks = [Task(root, plan, compression) for path, plan in by_path.items() if path not in done]
+    check_space(root, settings.trades - rows_kept, len(tasks))
+
+    def record(complete: bool) -> Manifest:
+        manifest = Manifest(trades_schema(), described, _list_versions(), tuple(sorted(partitions)), complete)
+        write_manifest(root, manifest)
+        return manifest
+
+    partitions = list(kept)
+    memory: dict[int, int] = {}
+    observe(Started("stage", settings.trades, rows_kept))
+    manifest = record(complete=not tasks)
+    with closing(_run(tasks, settings.workers)) as outcomes:
+        for outcome in outcomes:
+            partitions.append(outcome.partition)
+            memory[outcome.process] = outcome.peak_memory
+            manifest = record(complete=len(partitions) == len(plans))
+            observe(Advanced(outcome.partition.rows, outcome.partition.size))
+    memory[os.getpid()] = measure_peak_memory()
+    return StageReport(
+        rows=manifest.rows,
+        size=sum(partition.size for partition in partitions),
+        partitions=len(partitions),
+        partitions_kept=len(kept),
+        fingerprint=manifest.fingerprint,
+        seconds=time.monotonic() - began,
+        peak_memory=sum(memory.values()),
+    )
+
+
+def _run(tasks: Sequence[Task], workers: int) -> Generator[Outcome, None, None]:
+    """Make the partitions of ``tasks``, in the order they finish; one worker is this very process."""
+    if workers == 1 or len(tasks) < 2:
+        yield from map(make_partition, tasks)
+        return
+    # Spawned, since a fork of a process with threads (pyarrow has them) may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_follow_coordinator) as pool:
+        rest = iter(tasks)
+        running = {pool.submit(make_partition, task) for task in islice(rest, 2 * workers)}
+        try:
+            while running:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield future.result()
+                running |= {pool.submit(make_partition, task) for task in islice(rest, len(finished))}
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _follow_coordinator() -> None:
+    """Set up a worker: Ctrl-C is the coordinator's affair, and the worker ends when the coordinator is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_coordinator, daemon=True).start()
+
+
+def _end_with_coordinator() -> None:
+    """Wait for the coordinator's end: a killed one cannot stop its workers, which would wait for work forever."""
+    coordinator = multiprocessing.parent_process()
+    if coordinator is not None:
+        coordinator.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _plan(settings: StageSettings, symbols: Sequence[Symbol]) -> tuple[SessionPlan, ...]:
+    """Check the settings that need no folder, and plan every session; raises ConfigError."""
+    for name, value, least in (
+        ("trades", settings.trades, 1),
+        ("workers", settings.workers, 1),
+        ("seed", settings.seed, 0),
+    ):
+        if value < least:
+            raise ConfigError(f"{name}: {value}", hint=f"{name} is at least {least}")
+    Compression.parse(settings.compression)
+    sessions = list_sessions(settings.calendar, settings.start, settings.end)
+    plans = plan_sessions(sessions, symbols, settings.trades, settings.seed)
+    largest = max(plan.rows for plan in plans)
+    if largest > MOST_ROWS:
+        raise ConfigError(
+            f"trades: {settings.trades:,} over {len(sessions)} sessions make {largest:,} in one",
+            hint=f"at most {MOST_ROWS:,} fit in a session: stage fewer trades or more sessions",
+        )
+    return plans
+
+
+def _read_symbols(settings: StageSettings) -> tuple[Symbol, ...]:
+    """Return the symbols of the settings; raises ConfigError for a file that is missing or wrong."""
+    known = SYMBOLS
+    if settings.symbols_file is not None:
+        try:
+            known = parse_symbols(settings.symbols_file.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{settings.symbols_file}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}",
+                hint=f"give a CSV file with columns {', '.join(COLUMNS)}",
+            ) from error
+    return pick_symbols(known, settings.symbols)
+
+
+def _describe(settings: StageSettings, symbols: Sequence[Symbol]) -> dict[str, Any]:
+    """Return the settings that decide the content, as JSON reads them back."""
+    return {
+        "trades": settings.trades,
+        "calendar": settings.calendar,
+        "symbols": {symbol.name: [symbol.weight, symbol.price, symbol.volatility] for symbol in symbols},
+        "start": settings.start.isoformat(),
+        "end": settings.end.isoformat(),
+        "seed": settings.seed,
+        "compression": settings.compression,
+    }
+
+
+def _list_versions() -> dict[str, str]:
+    packages = ("loader", "numpy", "polars", "pyarrow")
+    return {name: version(name) for name in packages} | {"python": platform.python_version()}
+
+
+@contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    """Turn failures of the system into errors that say what to do."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise StageError(
+            f"{root}: a worker was killed, perhaps for want of memory",
+            hint="run the same command again, it keeps what is finished; or use fewer --workers",
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StageError(
+                f"{root}: no room to write ({error.strerror})",
+                hint="free some space and run the same command again: it keeps what is finished",
+            ) from error
+        raise ConfigError(
+            f"{error.filename or root}: {error.strerror}", hint="choose a folder that can be written: --out FOLDER"
+        ) from error

@@ -1,0 +1,64 @@
+"""What is asked of the server at a time, and which rows are sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from loader.dataset.manifest import Partition
+
+DAY = 86_400_000_000_000
+WINDOW_DAYS = 31
+WINDOW_ROWS = 30_000_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """Whole UTC days ``start`` <= time < ``stop`` (nanoseconds), and the partitions within them."""
+
+    start: int
+    stop: int
+    partitions: tuple[Partition, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the partitions."""
+        return sum(partition.rows for partition in self.partitions)
+
+
+def plan_windows(partitions: Sequence[Partition]) -> list[Window]:
+    """Return windows without gaps from the first day to the last, each of whole partitions.
+
+    A window grows to WINDOW_DAYS and WINDOW_ROWS, beyond them only when a partition does, partitions share a
+    day, or no partition lies in between.
+    """
+    windows: list[Window] = []
+    for partition in sorted(partitions, key=lambda partition: partition.time_min):
+        stop = (partition.time_max // DAY + 1) * DAY
+        if not windows:
+            windows.append(Window(partition.time_min // DAY * DAY, stop, (partition,)))
+            continue
+        last = windows[-1]
+        fits = stop - last.start <= WINDOW_DAYS * DAY and last.rows + partition.rows <= WINDOW_ROWS
+        if fits or partition.time_min < last.stop:
+            windows[-1] = Window(last.start, max(last.stop, stop), (*last.partitions, partition))
+        else:
+            windows.append(Window(last.stop, stop, (partition,)))
+    return windows
+
+
+def draw_samples(partitions: Sequence[Partition], number: int, seed: int) -> Mapping[str, list[int]]:
+    """Return ``number`` row numbers (all rows when there are fewer), ascending, by the path of their partition.
+
+    Every row of the dataset is equally likely; equal seeds draw equal rows.
+    """
+    stops = np.cumsum([0, *(partition.rows for partition in partitions)])
+    total = int(stops[-1])
+    rows = np.sort(np.random.default_rng(seed).choice(total, min(number, total), replace=False, shuffle=False))
+    bounds = np.searchsorted(rows, stops)
+    return {
+        partition.path: (rows[bounds[index] : bounds[index + 1]] - stops[index]).tolist()
+        for index, partition in enumerate(partitions)
+    }

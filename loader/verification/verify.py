@@ -1,0 +1,153 @@
+"""Proof that the server holds the dataset's points, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from time import monotonic
+
+import polars as pl
+
+from loader.dataset.manifest import Manifest
+from loader.dataset.reader import open_dataset
+from loader.dataset.schema import PointSchema
+from loader.events import Advanced, Noted, Observer, Started, ignore
+from loader.servers.base import PointsQuery
+from loader.servers.probe import probe
+from loader.servers.transport import Connection
+from loader.verification.compare import Cell, cell_differences, cell_query, cell_sizes, compare_cells, compare_points
+from loader.verification.expected import merge, points, series_rows, summarise
+from loader.verification.found import Asker, asking, joined
+from loader.verification.plan import DAY, Window, draw_samples, plan_windows
+from loader.verification.settings import Difference, VerifyReport, VerifySettings
+
+DRILLS = 20
+DRILL_POINTS = 500_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A trade of the dataset and what the server will say about it."""
+
+    query: PointsQuery
+    expected: pl.DataFrame
+    found: Future[pl.DataFrame]
+
+
+def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport:
+    """Compare every (series, UTC day) from the dataset's first day to its last, then samples, with the server.
+
+    Counts of every field, sums, minima and maxima are computed by the server; at most DRILLS of the (series,
+    day) that differ are fetched, to tell which points differ. A float sum that differs beyond the tolerance
+    is no difference when its points turn out equal. Points outside of these days are not looked at.
+
+    Memory is bounded by one batch of the dataset, the aggregates of all (series, day), and the points of one
+    (series, day), at most DRILL_POINTS on the server. Raises ConfigError, StageError, ServerError.
+    """
+    started = monotonic()
+    manifest = open_dataset(settings.dataset)
+    with Connection(settings.target, settings.timeout_seconds) as connection:
+        server = probe(connection)
+        bucket = server.dialect.find_bucket(connection.send, settings.target)
+    observe(Started("verify", manifest.rows))
+    with asking(settings.target, server.dialect, settings.connections, settings.timeout_seconds) as asker:
+        if bucket is None:
+            observe(Noted(f"bucket {settings.target.bucket!r} does not exist: every point is missing"))
+        outcome = _Verification(settings, manifest, None if bucket is None else asker, observe)
+        cells = outcome.compare_windows()
+        differences = outcome.explain(cells) + outcome.compare_samples(cells)
+    return VerifyReport(
+        server=server.name,
+        rows=manifest.rows,
+        windows=outcome.windows,
+        samples=len(outcome.samples),
+        differences=tuple(differences[: settings.max_listed]),
+        difference_count=len(differences),
+        seconds=monotonic() - started,
+    )
+
+
+class _Verification:
+    """One run: counts its windows and keeps its samples. Without ``asker``, the server holds nothing."""
+
+    def __init__(self, settings: VerifySettings, manifest: Manifest, asker: Asker | None, observe: Observer) -> None:
+        self.settings = settings
+        self.schema: PointSchema = manifest.schema
+        self.partitions = [partition for partition in manifest.partitions if partition.rows]
+        self.asker = asker
+        self.observe = observe
+        self.windows = 0
+        self.samples: list[Sample] = []
+
+    def compare_windows(self) -> list[Cell]:
+        """Return the (series, day) that differ; the server works ahead while the dataset is read."""
+        picks = draw_samples(self.partitions, self.settings.samples, self.settings.seed)
+        windows = plan_windows(self.partitions)
+        answers = [self._ask(window) for window in windows]
+        cells: list[Cell] = []
+        duplicates = 0
+        for window, answer in zip(windows, answers, strict=True):
+            parts = []
+            for partition in window.partitions:
+                part = summarise(self.settings.dataset, self.schema, partition, picks[partition.path])
+                parts.append(part.cells)
+                duplicates += part.duplicates
+                self._ask_samples(part.picked)
+            expected = merge(self.schema, parts)
+            found = joined(self.schema, [future.result() for future in answer]) if answer else expected.clear()
+            number, differing = compare_cells(self.schema, expected, found, self.settings.tolerance)
+            self.windows += number
+            cells += differing
+            self.observe(Advanced(sum(partition.rows for partition in window.partitions)))
+        if duplicates:
+            self.observe(
+                Noted(
+                    f"{duplicates:,} rows of the dataset have the identity (series and timestamp) of a later row"
+                    " of their file: a server keeps one of them, and the last one is expected"
+                )
+            )
+        return cells
+
+    def explain(self, cells: Sequence[Cell]) -> list[Difference]:
+        """Return the differences in ``cells``; those of which both sides have points are looked at first."""
+        differences: list[Difference] = []
+        queries = [(cell_query(self.schema, cell), cell) for cell in cells]
+        queries.sort(key=lambda pair: not all(cell_sizes(self.schema, pair[1])))
+        for number, (query, cell) in enumerate(queries):
+            summary = cell_differences(self.schema, cell)
+            if self.asker is None or number >= DRILLS or cell_sizes(self.schema, cell)[1] > DRILL_POINTS:
+                differences += summary
+                continue
+            found = self.asker.points(query)
+            expected = series_rows(self.settings.dataset, self.schema, self.partitions, query.series, query.start)
+            # equal counts and equal points: only the order in which floats were added differs
+            counted = [difference for difference in summary if difference.kind != "different"]
+            differences += compare_points(query, expected, found.result()) or counted
+        return differences
+
+    def compare_samples(self, cells: Sequence[Cell]) -> list[Difference]:
+        """Return the differences of samples in (series, day) other than ``cells``, which are known to differ."""
+        known = {cell_query(self.schema, cell) for cell in cells}
+        differences = []
+        for sample in self.samples:
+            found = sample.found.result()
+            day = sample.query.start // DAY * DAY
+            if PointsQuery(self.schema, sample.query.series, day, day + DAY) not in known:
+                differences += compare_points(sample.query, sample.expected, found)
+        return differences
+
+    def _ask(self, window: Window) -> list[Future[pl.DataFrame]]:
+        if self.asker is None:
+            return []
+        return self.asker.aggregates(self.schema, window.start, window.stop)
+
+    def _ask_samples(self, rows: pl.DataFrame) -> None:
+        if self.asker is None:
+            return
+        for number, row in enumerate(rows.iter_rows(named=True)):
+            series = tuple(row[tag] or "" for tag in self.schema.tags)
+            time = row[self.schema.time]
+            query = PointsQuery(self.schema, series, time, time + 1)
+            expected = points(self.schema, rows[number])
+            self.samples.append(Sample(query, expected, self.asker.points(query)))

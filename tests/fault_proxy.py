@@ -1,0 +1,138 @@
+"""A proxy on loopback that stands before a real server and makes what a network or a busy server does."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer this instead of asking the server."""
+
+    status: int
+    body: bytes = b'{"message":"planted"}'
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Reset the connection; ``forward`` first lets the server do its work, and loses its reply."""
+
+    forward: bool = False
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Answer only when the proxy closes."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the proxy was asked: the number of the write (from 0), its path and body."""
+
+    number: int
+    path: str
+    body: bytes
+
+
+Fault = Answer | Reset | Hang
+Script = Callable[[Call], Fault | None]
+
+
+@dataclass
+class Proxy:
+    """A running proxy: its address, and the writes that it saw."""
+
+    url: str
+    writes: list[Call] = field(default_factory=list)
+
+
+@contextmanager
+def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
+    """Forward everything to ``upstream`` but the writes for which ``script`` returns a fault."""
+    address = urlsplit(upstream)
+    closing, lock = threading.Event(), threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Say nothing."""
+
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            fault = None
+            if "/write" in self.path:
+                with lock:
+                    call = Call(len(proxy.writes), self.path, body)
+                    proxy.writes.append(call)
+                    fault = script(call)
+            match fault:
+                case Answer(status, answer, headers):
+                    self.answer(status, headers, answer)
+                case Reset(forward):
+                    if forward:
+                        self.forward(body)
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    # Both file objects hold the socket open.
+                    self.rfile.close()
+                    self.wfile.close()
+                    self.connection.close()
+                    self.close_connection = True
+                case Hang():
+                    closing.wait(30)
+                    self.close_connection = True
+                case None:
+                    self.answer(*self.forward(body))
+
+        do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
+
+        def forward(self, body: bytes) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
+            connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            connection.request(self.command, self.path, body, headers)
+            reply = connection.getresponse()
+            content = reply.read()
+            kept = tuple(
+                (name, value)
+                for name, value in reply.getheaders()
+                if name.lower() not in {"content-length", "transfer-encoding", "connection", "date", "server"}
+            )
+            connection.close()
+            return reply.status, kept, content
+
+        def answer(self, status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            if status != 204:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if status != 204:
+                self.wfile.write(body)
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Say nothing: broken connections are what this is for."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            closing.set()
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,149 @@
+"""The ledger: what was acknowledged stays acknowledged, and nothing else does."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.manifest import STATE, Partition
+from loader.errors import ConfigError, LoadError
+from loader.loading.ledger import Ledger, last_load, ledger_path
+from loader.servers.base import Target
+
+TARGET = Target("http://127.0.0.1:1/", "trades", "org", token="very-secret-token")
+PARTITION = Partition("date=2024-01-02/trades.parquet", 100, 1, 2, 10, "00")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a dataset's folder with a place for the ledger."""
+    (tmp_path / STATE).mkdir()
+    return tmp_path
+
+
+def chunk(start: int, stop: int) -> Chunk:
+    """Return rows of the one partition."""
+    return Chunk(PARTITION.path, start, stop)
+
+
+def test_a_new_load_has_everything_pending(root: Path) -> None:
+    """Nothing is acknowledged before the first acknowledgement."""
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+        assert ledger.pending(PARTITION) == [chunk(0, 100)]
+
+
+def test_acknowledged_rows_survive_and_gaps_remain(root: Path) -> None:
+    """A second run finds the gaps that the first left, in order."""
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+        ledger.acknowledge(chunk(10, 20), 0)
+        ledger.acknowledge(chunk(40, 60), 2)
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+        assert ledger.pending(PARTITION) == [chunk(0, 10), chunk(20, 40), chunk(60, 100)]
+        assert ledger.rejected == 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(1, 40)), max_size=12))
+def test_pending_is_the_complement_of_what_was_acknowledged(
+    tmp_path_factory: pytest.TempPathFactory, ranges: list[tuple[int, int]]
+) -> None:
+    """Whatever ranges are acknowledged in whatever order, pending rows are exactly the others, in maximal ranges."""
+    root = tmp_path_factory.mktemp("ledger")
+    (root / STATE).mkdir()
+    rows = set(range(100))
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+        for start, length in ranges:
+            stop = min(100, start + length)
+            ledger.acknowledge(chunk(start, stop), 0)
+            rows -= set(range(start, stop))
+        pending = ledger.pending(PARTITION)
+    assert {row for gap in pending for row in range(gap.start, gap.stop)} == rows
+    assert all(first.stop < second.start for first, second in zip(pending[:-1], pending[1:], strict=True))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (Target("http://127.0.0.1:2", "trades", "org"), "id", "print"),
+        (Target("http://127.0.0.1:1", "other", "org"), "id", "print"),
+        (Target("http://127.0.0.1:1", "trades", "other"), "id", "print"),
+        (TARGET, "a bucket of the same name, made anew", "print"),
+        (TARGET, "id", "another dataset"),
+    ],
+)
+def test_another_target_or_dataset_is_another_load(root: Path, other: tuple[Target, str, str]) -> None:
+    """Acknowledgements count only for the bucket and the dataset that they were given for."""
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+        ledger.acknowledge(chunk(0, 100), 0)
+    with Ledger.opened(root, *other, restart=False) as ledger:
+        assert ledger.pending(PARTITION) == [chunk(0, 100)]
+
+
+def test_restart_forgets(root: Path) -> None:
+    """A restarted load has everything pending and nothing rejected."""
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+        ledger.acknowledge(chunk(0, 100), 3)
+        ledger.finish()
+    with Ledger.opened(root, TARGET, "id", "print", restart=True) as ledger:
+        assert ledger.pending(PARTITION) == [chunk(0, 100)]
+        assert ledger.rejected == 0
+
+
+def test_last_load_is_the_one_that_began_last(root: Path) -> None:
+    """An older load that is begun again becomes the last one."""
+    assert last_load(root) is None
+    for bucket in ("first", "second", "first"):
+        with Ledger.opened(root, Target("http://h", bucket, "org"), "", "print", restart=False) as ledger:
+            ledger.acknowledge(chunk(0, 30), 1)
+    last = last_load(root)
+    assert last is not None
+    assert (last.bucket, last.rows, last.rejected, last.finished) == ("first", 30, 2, "")
+
+
+def test_last_load_of_an_empty_ledger_is_none(root: Path) -> None:
+    """A ledger without loads is no load."""
+    sqlite3.connect(ledger_path(root)).close()
+    assert last_load(root) is None
+
+
+def test_the_token_is_not_in_the_ledger(root: Path) -> None:
+    """No byte of any file beside the dataset holds the token."""
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+        ledger.acknowledge(chunk(0, 30), 0)
+        files = [path.read_bytes() for path in (root / STATE).iterdir()]
+    assert all(b"very-secret-token" not in content for content in files)
+    assert "very-secret-token" not in repr(TARGET)
+
+
+def test_two_loads_at_once_are_refused(root: Path) -> None:
+    """The second load of a dataset is told that another one runs."""
+    with (
+        Ledger.opened(root, TARGET, "id", "print", restart=False),
+        pytest.raises(ConfigError, match="another load"),
+        Ledger.opened(root, TARGET, "id", "print", restart=False),
+    ):
+        pass
+
+
+def test_a_damaged_ledger_is_named(root: Path) -> None:
+    """A ledger that is not a database is an error with its path, not a traceback of SQLite."""
+    ledger_path(root).write_bytes(b"not a database, but long enough to look at" * 50)
+    with (
+        pytest.raises(LoadError, match=r"ledger\.sqlite"),
+        Ledger.opened(root, TARGET, "id", "print", restart=False),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Without a place for the ledger no load begins."""
+    with (
+        pytest.raises(LoadError, match=r"load\.lock"),
+        Ledger.opened(tmp_path / "missing", TARGET, "id", "print", restart=False),
+    ):
+        pass

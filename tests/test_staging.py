@@ -1,0 +1,384 @@
+"""Staging: exactly N trades, the same ones each time, and nothing half-written whatever happens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from loader.dataset.manifest import NAME, read_manifest
+from loader.errors import ConfigError, StageError
+from loader.events import Advanced, Event, Started
+from loader.staging import StageSettings, stage
+from loader.staging.stage import _end_with_coordinator
+
+
+def settings(out: Path, **changes) -> StageSettings:
+    """Return settings for a small dataset: 4,000 trades of three symbols in eight days."""
+    small = StageSettings(
+        out=out,
+        trades=4_000,
+        calendar="24/7",
+        symbols=("AAPL", "BRK.B", "TSLA"),
+        end=date(2024, 1, 8),
+        workers=1,
+    )
+    return replace(small, **changes)
+
+
+def files(root: Path) -> dict[str, str]:
+    """Return path and SHA-256 of each file of the dataset, the loader's own folder left out."""
+    paths = [path for path in root.rglob("*") if path.is_file() and ".loader" not in path.parts]
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory) -> dict[str, str]:
+    """Stage in one go, and return what :func:`files` says."""
+    root = tmp_path_factory.mktemp("straight")
+    stage(settings(root))
+    return files(root)
+
+
+class AfterPartitions:
+    """An observer that does ``action`` when ``count`` partitions are finished."""
+
+    def __init__(self, count: int, action) -> None:
+        self.left = count
+        self.action = action
+
+    def __call__(self, event: Event) -> None:
+        """Count partitions."""
+        self.left -= isinstance(event, Advanced)
+        if self.left == 0:
+            self.action()
+
+
+def test_manifest_agrees_with_the_files(tmp_path):
+    """The manifest holds settings, versions, and rows, time range, size and checksum of each file."""
+    report = stage(settings(tmp_path))
+    manifest = read_manifest(tmp_path)
+    assert manifest.complete
+    assert manifest.rows == report.rows == 4_000
+    assert report.fingerprint == manifest.fingerprint
+    assert report.partitions == len(manifest.partitions) == 8
+    assert report.partitions_kept == 0
+    assert report.size == sum(path.stat().st_size for path in tmp_path.rglob("*.parquet"))
+    assert report.peak_memory > 10_000_000
+    assert {"trades", "calendar", "symbols", "start", "end", "seed", "compression"} == set(manifest.settings)
+    assert {"loader", "numpy", "polars", "pyarrow", "python"} == set(manifest.versions)
+    assert files(tmp_path) == {partition.path: partition.checksum for partition in manifest.partitions}
+    for partition in manifest.partitions:
+        times = pl.read_parquet(tmp_path / partition.path, hive_partitioning=False)["timestamp"].cast(pl.Int64)
+        assert (partition.rows, partition.time_min, partition.time_max) == (len(times), times.min(), times.max())
+        assert partition.size == (tmp_path / partition.path).stat().st_size
+
+
+def test_files_are_made_for_streaming(tmp_path):
+    """Row groups are bounded, columns have statistics, tags are dictionaries, and a trade takes few bytes."""
+    report = stage(settings(tmp_path, trades=300_000, end=date(2024, 1, 1)))
+    file = pq.ParquetFile(tmp_path / "date=2024-01-01/trades.parquet")
+    groups = [file.metadata.row_group(index) for index in range(file.num_row_groups)]
+    assert [group.num_rows for group in groups] == [131_072, 131_072, 300_000 - 2 * 131_072]
+    for group in groups:
+        columns = [group.column(index) for index in range(group.num_columns)]
+        assert all(column.statistics.has_min_max for column in columns)
+        assert [column.compression for column in columns] == ["ZSTD"] * 4 + ["UNCOMPRESSED"]
+    assert groups[0].column(0).statistics.min == "AAPL"
+    assert report.size < 10 * 300_000
+
+
+def test_events_add_up(tmp_path):
+    """Observers hear of the start, and of each partition's rows and bytes; a rerun says what was done before."""
+    events: list[Event] = []
+    report = stage(settings(tmp_path), events.append)
+    assert events[0] == Started("stage", 4_000, 0)
+    assert sum(event.rows for event in events[1:] if isinstance(event, Advanced)) == 4_000
+    assert sum(event.size for event in events[1:] if isinstance(event, Advanced)) == report.size
+    again: list[Event] = []
+    assert stage(settings(tmp_path), again.append).partitions_kept == 8
+    assert again == [Started("stage", 4_000, 4_000)]
+
+
+@pytest.mark.parametrize("trades", [1, 5, 4_001])
+def test_exactly_n_trades(tmp_path, trades):
+    """N is met exactly, also with fewer trades than sessions."""
+    assert stage(settings(tmp_path, trades=trades)).rows == trades
+    assert pl.scan_parquet(tmp_path / "**/*.parquet").select(pl.len()).collect().item() == trades
+
+
+def test_same_trades_with_any_number_of_workers(tmp_path, straight):
+    """Two workers make the same files as one."""
+    stage(settings(tmp_path, workers=2))
+    assert files(tmp_path) == straight
+
+
+def test_only_missing_partitions_are_made_again(tmp_path, straight):
+    """A rerun makes partitions that are gone or of another size, and keeps the others as they are."""
+    stage(settings(tmp_path))
+    first, second, third, *_ = sorted(tmp_path.glob("date=*/*"))
+    first.unlink()
+    second.write_bytes(b"PAR1")
+    kept = third.stat().st_mtime_ns
+    report = stage(settings(tmp_path))
+    assert report.partitions_kept == 6
+    assert files(tmp_path) == straight
+    assert third.stat().st_mtime_ns == kept
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_stage_is_resumed(tmp_path, straight, workers):
+    """After SIGKILL what is listed is whole, workers end by themselves, and a rerun completes the same dataset."""
+    children = tmp_path / "children"
+    process = multiprocessing.get_context("spawn").Process(
+        target=stage_and_be_killed, args=(settings(tmp_path / "data", workers=workers), children)
+    )
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    listed = read_manifest(tmp_path / "data")
+    assert not listed.complete
+    assert len(listed.partitions) >= 2
+    assert all(files(tmp_path / "data")[partition.path] == partition.checksum for partition in listed.partitions)
+    pids = json.loads(children.read_text())
+    assert len(pids) == (0 if workers == 1 else workers)
+    deadline = time.monotonic() + 20
+    while any(map(is_alive, pids)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (tmp_path / "data/date=2024-01-08").mkdir(exist_ok=True)
+    leftover = tmp_path / "data/date=2024-01-08/.trades.parquet.1.tmp"
+    leftover.write_bytes(b"PAR1 cut short")
+    report = stage(settings(tmp_path / "data"))
+    assert report.partitions_kept == len(listed.partitions)
+    assert files(tmp_path / "data") == straight
+
+
+def stage_and_be_killed(asked: StageSettings, children: Path) -> None:
+    """Stage two partitions, write down the workers, and die without warning."""
+
+    def die() -> None:
+        children.write_text(json.dumps([child.pid for child in multiprocessing.active_children()]))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    stage(asked, AfterPartitions(2, die))
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process still runs."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_only_a_worker_has_a_coordinator_to_end_with():
+    """In a process that nobody spawned, the watch for the coordinator's end is over at once."""
+    _end_with_coordinator()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_stage_leaves_nothing_half_written(tmp_path, straight, workers):
+    """Ctrl-C stops the workers and gets through to the caller; a rerun completes the same dataset."""
+    with pytest.raises(KeyboardInterrupt):
+        stage(
+            settings(tmp_path, workers=workers),
+            AfterPartitions(2, lambda: signal.raise_signal(signal.SIGINT)),
+        )
+    assert not multiprocessing.active_children()
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert files(tmp_path).items() <= straight.items()
+    assert stage(settings(tmp_path)).partitions_kept >= 2
+    assert files(tmp_path) == straight
+
+
+def test_a_killed_worker_is_an_error_and_a_rerun_goes_on(tmp_path, straight):
+    """When the system kills a worker the stage says so, and what is finished is kept."""
+
+    def kill_worker() -> None:
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    with pytest.raises(StageError, match="a worker was killed") as caught:
+        stage(settings(tmp_path, workers=2, end=date(2024, 3, 1)), AfterPartitions(1, kill_worker))
+    assert "fewer --workers" in caught.value.hint
+    assert stage(settings(tmp_path, overwrite=True)).rows == 4_000
+    assert files(tmp_path) == straight
+
+
+def test_a_full_disk_is_an_error_and_a_rerun_goes_on(tmp_path, straight):
+    """When the disk fills up the stage says so, leaves no part of a file, and goes on once there is room."""
+
+    def fill(event: Event) -> None:
+        if isinstance(event, Started):
+            folder = tmp_path / "date=2024-01-03"
+            folder.mkdir()
+            (folder / f".trades.parquet.{os.getpid()}.tmp").symlink_to("/dev/full")
+
+    with pytest.raises(StageError, match="no room to write") as caught:
+        stage(settings(tmp_path), fill)
+    assert "run the same command again" in caught.value.hint
+    assert sorted(files(tmp_path)) == sorted(straight)[:2]
+    assert len(read_manifest(tmp_path).partitions) == 2
+    assert stage(settings(tmp_path)).partitions_kept == 2
+    assert files(tmp_path) == straight
+
+
+def test_a_limit_on_file_size_is_an_error_from_workers_too(tmp_path):
+    """A file that may not grow large enough is reported like a full disk, also out of a worker process."""
+    script = tmp_path / "limited.py"
+    script.write_text(
+        "import resource, sys\n"
+        "from datetime import date\n"
+        "from pathlib import Path\n"
+        "from loader.errors import StageError\n"
+        "from loader.staging import StageSettings, stage\n"
+        "if __name__ == '__main__':\n"
+        f"    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, {resource.RLIM_INFINITY}))\n"
+        "    try:\n"
+        "        stage(StageSettings(Path(sys.argv[1]), trades=90_000, calendar='24/7', symbols=('A',),\n"
+        "                            end=date(2024, 1, 4), workers=2))\n"
+        "    except StageError as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "data"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "no room to write (File too large)" in done.stdout
+    assert files(tmp_path / "data") == {}
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    """Without the right to write there, or below a file, staging is refused and the path is named."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="file") as caught:
+        stage(settings(tmp_path / "file/data"))
+    assert "--out" in caught.value.hint
+    tmp_path.chmod(0o500)
+    user = os.geteuid()
+    try:
+        if user == 0:  # the superuser may write anywhere
+            os.seteuid(65534)
+        with pytest.raises(ConfigError, match=r"data.*: Permission denied"):
+            stage(settings(tmp_path / "data"))
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o700)
+
+
+def test_a_second_stage_into_the_same_folder_is_refused(tmp_path):
+    """While one stage is at work, another one into its folder is refused."""
+
+    def stage_again() -> None:
+        with pytest.raises(ConfigError, match="another stage is writing here"):
+            stage(settings(tmp_path))
+
+    assert stage(settings(tmp_path), AfterPartitions(1, stage_again)).rows == 4_000
+
+
+def test_other_settings_are_refused_by_name(tmp_path, straight):
+    """A rerun with other settings names each that differs, as staged and as asked, and touches nothing."""
+    stage(settings(tmp_path))
+    with pytest.raises(ConfigError) as caught:
+        stage(settings(tmp_path, seed=2, trades=5_000, symbols=("AAPL", "F")))
+    message = str(caught.value)
+    assert "seed: staged 1, asked 2" in message
+    assert "trades: staged 4000, asked 5000" in message
+    assert "symbols: staged 3, asked 2, differing in BRK.B, F, TSLA" in message
+    assert "calendar" not in message
+    assert "--overwrite" in caught.value.hint
+    assert files(tmp_path) == straight
+
+
+def test_overwrite_stages_afresh(tmp_path, straight):
+    """With overwrite, other settings replace the dataset, and partitions of the old one are gone."""
+    stage(settings(tmp_path, end=date(2024, 1, 20), seed=9))
+    (tmp_path / "date=2024-01-20/notes.txt").write_text("mine")
+    report = stage(settings(tmp_path, overwrite=True))
+    assert report.partitions_kept == 0
+    assert {path: text for path, text in files(tmp_path).items() if path in straight} == straight
+    assert sorted(set(files(tmp_path)) - set(straight)) == ["date=2024-01-20/notes.txt"]
+    assert not (tmp_path / "date=2024-01-19").exists()
+
+
+def test_a_damaged_manifest_needs_overwrite(tmp_path, straight):
+    """A manifest that cannot be read is an error, until overwrite replaces it and the files it was about."""
+    stage(settings(tmp_path))
+    (tmp_path / NAME).write_text("{")
+    with pytest.raises(StageError, match="damaged manifest"):
+        stage(settings(tmp_path))
+    assert stage(settings(tmp_path, overwrite=True)).rows == 4_000
+    assert files(tmp_path) == straight
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trades": 0}, "trades: 0"),
+        ({"trades": -5}, "trades: -5"),
+        ({"workers": 0}, "workers: 0"),
+        ({"seed": -1}, "seed: -1"),
+        ({"trades": 10**9}, "in one"),
+        ({"calendar": "XMAS"}, "unknown"),
+        ({"symbols": ("A", "A")}, "named twice"),
+        ({"symbols_file": Path("/nowhere.csv")}, "/nowhere.csv: No such file"),
+        ({"compression": "gzip"}, "compression 'gzip': unknown"),
+        ({"compression": "lz4:3"}, "compression 'lz4:3': unknown"),
+        ({"compression": "zstd:23"}, "no such level"),
+        ({"compression": "zstd:"}, "no such level"),
+        ({"compression": "zstd:fast"}, "no such level"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_written(tmp_path, changes, message):
+    """Each wrong setting is an error with a hint, and the folder is not even made."""
+    with pytest.raises(ConfigError, match=message) as caught:
+        stage(settings(tmp_path / "data", **changes))
+    assert caught.value.hint
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("compression", "codec"),
+    [("zstd", "ZSTD"), ("zstd:9", "ZSTD"), ("lz4", "LZ4"), ("snappy", "SNAPPY"), ("none", "UNCOMPRESSED")],
+)
+def test_compression_changes_the_files_and_not_the_trades(tmp_path, compression, codec):
+    """Each codec is in the files, and the trades read from them are the same."""
+    stage(settings(tmp_path / "plain"))
+    stage(settings(tmp_path / "other", compression=compression))
+    path = "date=2024-01-02/trades.parquet"
+    assert pq.ParquetFile(tmp_path / "other" / path).metadata.row_group(0).column(2).compression == codec
+    assert pq.read_table(tmp_path / "other" / path).equals(pq.read_table(tmp_path / "plain" / path))
+
+
+def test_symbols_come_from_a_file(tmp_path):
+    """A CSV file replaces the built-in symbols; names can be picked from it."""
+    table = tmp_path / "symbols.csv"
+    table.write_text("symbol,weight,price,volatility\nXX,1,5,0.2\nYY,3,50,0.4\n", encoding="utf-8-sig")
+    stage(settings(tmp_path / "all", symbols=(), symbols_file=table))
+    stage(settings(tmp_path / "one", symbols=("YY",), symbols_file=table))
+    counts = {}
+    for name in ("all", "one"):
+        trades = pl.read_parquet(tmp_path / name / "**/*.parquet")
+        counts[name] = dict(trades["symbol"].cast(pl.String).value_counts().iter_rows())
+    assert 2.5 < counts["all"]["YY"] / counts["all"]["XX"] < 3.5
+    assert counts["one"] == {"YY": 4_000}
+
+
+def test_a_symbols_file_that_is_not_text_is_refused(tmp_path):
+    """A binary file for --symbols-file is an error that says so."""
+    (tmp_path / "symbols.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        stage(settings(tmp_path / "data", symbols_file=tmp_path / "symbols.csv"))

@@ -1,0 +1,75 @@
+"""What staging does to a folder that is not empty, or on a disk that is too small."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from loader.errors import ConfigError
+from loader.staging import StageSettings, stage
+from loader.staging.folder import check_space, keep_partitions
+
+PLANNED = frozenset({"date=2024-01-02/trades.parquet"})
+
+
+def put(root, path: str) -> None:
+    """Make a file that a user might have."""
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_bytes(b"PAR1 mine PAR1")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_foreign_parquet_is_refused_and_never_removed(tmp_path, overwrite):
+    """Parquet under another name would become part of the dataset: staging is refused, overwrite or not."""
+    put(tmp_path, "mine.parquet")
+    put(tmp_path, "date=2024-01-01/other.parquet")
+    with pytest.raises(ConfigError, match=r"did not stage: date=2024-01-01/other.parquet and 1 more"):
+        keep_partitions(tmp_path, {}, PLANNED, overwrite=overwrite)
+    assert (tmp_path / "mine.parquet").read_bytes() == b"PAR1 mine PAR1"
+
+
+def test_a_partition_of_unknown_origin_is_refused(tmp_path):
+    """A file with a partition's name but no manifest is replaced only on the user's word."""
+    put(tmp_path, "date=2024-01-02/trades.parquet")
+    with pytest.raises(ConfigError, match=r"did not stage: date=2024-01-02/trades.parquet$") as caught:
+        keep_partitions(tmp_path, {}, PLANNED, overwrite=False)
+    assert caught.value.hint
+    assert keep_partitions(tmp_path, {}, PLANNED, overwrite=True) == ()
+    assert (tmp_path / "date=2024-01-02/trades.parquet").exists()
+
+
+def test_parquet_added_to_a_staged_dataset_is_refused(tmp_path):
+    """A rerun notices a file that slipped into the dataset."""
+    settings = StageSettings(tmp_path, trades=10, calendar="24/7", symbols=("A",), end=date(2024, 1, 2), workers=1)
+    stage(settings)
+    put(tmp_path, "date=2024-01-05/trades.parquet")
+    with pytest.raises(ConfigError, match="did not stage"):
+        stage(settings)
+
+
+def test_many_differences_in_symbols_are_shortened(tmp_path):
+    """With many other symbols a few are named."""
+    first = StageSettings(
+        tmp_path, trades=10, calendar="24/7", symbols=tuple("ABCDEFGH"), end=date(2024, 1, 2), workers=1
+    )
+    stage(first)
+    with pytest.raises(ConfigError, match=r"symbols: staged 8, asked 80, differing in A, AAL, .* and more"):
+        stage(StageSettings(tmp_path, trades=10, calendar="24/7", end=date(2024, 1, 2), workers=1))
+
+
+def test_files_that_are_gone_do_not_stop_overwrite(tmp_path):
+    """Overwrite works on a dataset that has lost a partition, or a whole folder."""
+    settings = StageSettings(tmp_path, trades=50, calendar="24/7", end=date(2024, 1, 3), workers=1, overwrite=True)
+    stage(settings)
+    (tmp_path / "date=2024-01-01/trades.parquet").unlink()
+    (tmp_path / "date=2024-01-02/trades.parquet").unlink()
+    (tmp_path / "date=2024-01-02").rmdir()
+    assert stage(settings).rows == 50
+
+
+def test_space_is_checked_first(tmp_path):
+    """More trades than the disk can hold are refused, with what they need and what is free."""
+    check_space(tmp_path, 1_000, 1)
+    with pytest.raises(ConfigError, match=r"1,000,000,000,000,000 trades need about 9,000,000.0 GB, .* GB are free"):
+        check_space(tmp_path, 10**15, 1)
