@@ -51,9 +51,7 @@ def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int)
         for group in range(file.metadata.num_row_groups):
             stop = row + file.metadata.row_group(group).num_rows
             if row < chunk.stop and chunk.start < stop:
-                batches = file.iter_batches(
-                    batch_rows, row_groups=[group], columns=schema.columns, use_threads=False
-                )
+                batches = file.iter_batches(batch_rows, row_groups=[group], columns=schema.columns, use_threads=False)
                 yield from _clipped(batches, row, chunk)
             row = stop
 

@@ -79,6 +79,8 @@ def trades_schema() -> PointSchema:
 
 def column_problem(schema: PointSchema, columns: pa.Schema) -> str:
     """Return what keeps ``columns`` from being points of ``schema`` in one sentence, "" when nothing does."""
+    if not schema.fields:
+        return "the schema has no field, and a point needs one"
     wanted: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
         **dict.fromkeys(schema.tags, ("a string", _is_text)),
         **{field.column: _FIELD_COLUMNS[field.type] for field in schema.fields},
@@ -96,9 +98,7 @@ def column_problem(schema: PointSchema, columns: pa.Schema) -> str:
 def _is_text(kind: pa.DataType) -> bool:
     """Tell whether ``kind`` is text, plain or dictionary."""
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(
-        pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain)
-    )
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain))
 
 
 def _is_float(kind: pa.DataType) -> bool:

@@ -9,8 +9,8 @@ measurement   comma, space                 leading ``#``, tab or NUL; backslash 
                                            equals or double quote
 tag key       comma, equals, space         ``time``, ``_measurement``, ``_field``, NUL alone
 tag value     comma, equals, space
-field key     comma, equals, space         ``time``, ``_measurement``, ``_field``, leading tab or NUL;
-                                           backslash before comma, space, equals or double quote
+field key     comma, equals, space         ``time``; leading tab or NUL; backslash before comma, space,
+                                           equals or double quote
 field string  double quote, backslash
 all but that                               newline, final backslash, and for names the empty one
 ============  ===========================  ============================================================
@@ -42,7 +42,7 @@ _STRING_ESCAPES = {'"': r"\"", "\\": r"\\"}
 _MEASUREMENT_NO_FORM = r'^$|\n|\\$|^[#\t\0]|\\[, ="]'
 _TAG_KEY_NO_FORM = r"^$|\n|\\$|^(time|_measurement|_field|\0)$"
 _TAG_NO_FORM = r"\n|\\$"
-_FIELD_KEY_NO_FORM = r'^$|\n|\\$|^(time|_measurement|_field)$|^[\t\0]|\\[, ="]'
+_FIELD_KEY_NO_FORM = r'^$|\n|\\$|^time$|^[\t\0]|\\[, ="]'
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _SUFFIXES = {FieldType.INTEGER: "i", FieldType.UNSIGNED: "u"}
 
@@ -132,7 +132,9 @@ def _series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> pl.Se
 
 def _as_dictionary(column: pa.Array) -> pa.DictionaryArray:
     """Return text as a dictionary."""
-    return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    if pa.types.is_dictionary(column.type):
+        return column
+    return column.cast(pa.large_string()).dictionary_encode()
 
 
 def _values(column: pa.Array, field: Field, address: Chunk) -> pl.Series:

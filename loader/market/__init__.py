@@ -1,1 +1,1 @@
-"""."""
+"""Synthetic trades: symbols, sessions, prices and the trades themselves; pure, no files."""

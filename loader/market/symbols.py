@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -98,7 +99,7 @@ def pick_symbols(known: Iterable[Symbol], names: Iterable[str] = ()) -> tuple[Sy
     by_name = {symbol.name: symbol for symbol in table}
     wanted = list(names)
     picked = [by_name.get(name) or _make_up(name) for name in wanted] if wanted else table
-    twice = sorted({symbol.name for symbol in picked if sum(symbol.name == p.name for p in picked) > 1})
+    twice = [name for name, count in Counter(symbol.name for symbol in picked).items() if count > 1]
     if twice:
         raise ConfigError(f"symbol {', '.join(twice)}: named twice", hint="name each symbol once")
     return tuple(sorted(picked, key=lambda symbol: symbol.name.encode()))

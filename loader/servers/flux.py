@@ -2,7 +2,8 @@
 
 The storage engine computes an aggregate by itself (pushdown, some hundred times faster) as long as
 ``range |> filter |> aggregateWindow`` name nothing but times, measurement, field and tags: whatever shapes
-the answer comes after that. Floats arrive in the shortest form that reads back to the same bits.
+the answer comes after that. Floats arrive in the shortest form that reads back to the same bits;
+the CSV turns a line feed in a string into CR LF and drops a carriage return.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ READ: Mapping[FieldType, Callable[[str], object]] = {
     FieldType.INTEGER: int,
     FieldType.UNSIGNED: int,
     FieldType.BOOLEAN: "true".__eq__,
-    FieldType.STRING: str,
+    FieldType.STRING: lambda text: text.replace("\r\n", "\n"),
 }
 
 

@@ -13,6 +13,7 @@ class VerifySettings:
     """How to verify the points of ``target`` against the dataset at ``dataset``.
 
     ``tolerance`` is relative, for sums of floats only; everything else is compared exactly.
+    At most ``drills`` of the (series, day) that differ are fetched, to tell which of their points differ.
     """
 
     dataset: Path
@@ -23,6 +24,7 @@ class VerifySettings:
     connections: int = 2
     timeout_seconds: float = 120.0
     max_listed: int = 100
+    drills: int = 20
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from loader.verification.found import Asker, asking, joined
 from loader.verification.plan import DAY, Window, draw_samples, plan_windows
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
 
-DRILLS = 20
 DRILL_POINTS = 500_000
 
 
@@ -38,8 +37,8 @@ class Sample:
 def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport:
     """Compare every (series, UTC day) from the dataset's first day to its last, then samples, with the server.
 
-    Counts of every field, sums, minima and maxima are computed by the server; at most DRILLS of the (series,
-    day) that differ are fetched, to tell which points differ. A float sum that differs beyond the tolerance
+    Counts of every field, sums, minima and maxima are computed by the server; at most ``settings.drills`` of the
+    (series, day) that differ are fetched, to tell which points differ. A float sum that differs beyond the tolerance
     is no difference when its points turn out equal. Points outside of these days are not looked at.
 
     Memory is bounded by one batch of the dataset, the aggregates of all (series, day), and the points of one
@@ -116,7 +115,7 @@ class _Verification:
         queries.sort(key=lambda pair: not all(cell_sizes(self.schema, pair[1])))
         for number, (query, cell) in enumerate(queries):
             summary = cell_differences(self.schema, cell)
-            if self.asker is None or number >= DRILLS or cell_sizes(self.schema, cell)[1] > DRILL_POINTS:
+            if self.asker is None or number >= self.settings.drills or cell_sizes(self.schema, cell)[1] > DRILL_POINTS:
                 differences += summary
                 continue
             found = self.asker.points(query)

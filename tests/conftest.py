@@ -1,0 +1,85 @@
+"""Real servers for every test that talks to one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.influxd import VERSIONS, RunningServer, find_binary, start
+
+_TESTED = pytest.StashKey[dict[str, str]]()
+_LEFT_OUT = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what the summary tells about servers."""
+    config.stash[_TESTED] = {}
+    config.stash[_LEFT_OUT] = {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which servers were tested, and how to include those that were not."""
+    terminalreporter.section("servers")
+    for kind, version in VERSIONS.items():
+        if kind in config.stash[_TESTED]:
+            terminalreporter.line(f"tested: InfluxDB {config.stash[_TESTED][kind]}")
+        elif kind in config.stash[_LEFT_OUT]:
+            terminalreporter.line(f"left out: InfluxDB {version}; to include it: tools/build-influxd {version}")
+
+
+def _started(config: pytest.Config, kind: str, folder: Path) -> RunningServer:
+    binary = find_binary(kind)
+    if binary is None:
+        config.stash[_LEFT_OUT][kind] = VERSIONS[kind]
+        message = f"no influxd {VERSIONS[kind]} here; build it: tools/build-influxd {VERSIONS[kind]}"
+        if os.environ.get("LOADER_REQUIRE_SERVERS"):
+            pytest.fail(message)
+        pytest.skip(message)
+    server = start(binary, folder)
+    config.stash[_TESTED][kind] = server.version
+    return server
+
+
+@pytest.fixture(scope="session")
+def influx_v1(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Return a running InfluxDB 1.8."""
+    server = _started(request.config, "v1", tmp_path_factory.mktemp("influxd-v1"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def influx_v2(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Return a running InfluxDB 2."""
+    server = _started(request.config, "v2", tmp_path_factory.mktemp("influxd-v2"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["v1", "v2"])
+def influx(request: pytest.FixtureRequest) -> RunningServer:
+    """Return each running server in turn."""
+    server: RunningServer = request.getfixturevalue(f"influx_{request.param}")
+    return server
+
+
+@pytest.fixture
+def start_influxd(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], RunningServer]]:
+    """Return a function that starts a server of its own, which may be killed and restarted."""
+    servers: list[RunningServer] = []
+
+    def begin(kind: str) -> RunningServer:
+        servers.append(_started(request.config, kind, tmp_path_factory.mktemp(f"influxd-{kind}")))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.stop()

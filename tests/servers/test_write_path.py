@@ -1,0 +1,508 @@
+"""The write path into real servers, with what networks and busy servers do planted in between."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from loader.errors import ConfigError, EncodeError, LoadError, Refused, Retryable, StageError
+from loader.events import Advanced, Event, Noted, Rejected, Started, Waited
+from loader.loading import LoadSettings, load
+from loader.loading.ledger import last_load, ledger_path
+from loader.servers.base import Target
+from tests.datasets import small_dataset, trades, write_dataset
+from tests.fault_proxy import Answer, Call, Fault, Hang, Reset, fault_proxy
+
+ROWS = 600
+
+
+def settings_for(server: Any, root: Path, **changes: Any) -> LoadSettings:
+    """Return settings for a bucket of its own, with small payloads."""
+    target = Target(server.url, changes.pop("bucket", None) or server.new_bucket(), server.org, server.token)
+    return replace(LoadSettings(root, target, batch_lines=37, retry_seconds=20.0), **changes)
+
+
+def ask(server: Any, bucket: str, statement: str) -> Any:
+    """Return what InfluxQL, which both versions speak, says of ``bucket``."""
+    params = urllib.parse.urlencode({"db": bucket, "q": statement, "epoch": "ns"})
+    return json.loads(server.call(f"/query?{params}"))["results"][0]
+
+
+def stored(server: Any, settings: LoadSettings) -> list[list[Any]]:
+    """Return every stored point as (time, amount, price, side, symbol), sorted."""
+    result = ask(server, settings.target.bucket, "SELECT amount, price, side, symbol FROM trades")
+    return sorted(result["series"][0]["values"]) if "series" in result else []
+
+
+def expected(root: Path) -> list[list[Any]]:
+    """Return every staged row in the form of ``stored``."""
+    frame = pl.scan_parquet(root / "**/*.parquet", hive_partitioning=False).select(
+        pl.col("timestamp").cast(pl.Int64),
+        "amount",
+        "price",
+        pl.col("side").cast(pl.String),
+        pl.col("symbol").cast(pl.String),
+    )
+    return sorted(list(row) for row in frame.collect().rows())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a dataset of three days, four series and 600 rows."""
+    assert small_dataset(tmp_path / "data").rows == ROWS
+    return tmp_path / "data"
+
+
+def test_every_row_arrives(influx: Any, root: Path) -> None:
+    """A load brings every row to the server, value for value, and reports it."""
+    settings = settings_for(influx, root)
+    events: list[Event] = []
+    report = load(settings, events.append)
+    assert stored(influx, settings) == expected(root)
+    assert (report.rows, report.rows_acknowledged, report.rows_resumed) == (ROWS, ROWS, 0)
+    assert report.server == f"InfluxDB {influx.version}"
+    assert report.payload_size == report.body_size > 0
+    assert not report.interrupted
+    assert Started("load", ROWS, 0) in events
+    assert sum(event.rows for event in events if isinstance(event, Advanced)) == ROWS
+
+
+def test_a_missing_bucket_is_made(influx: Any, root: Path) -> None:
+    """A bucket that is not there is created with infinite retention and the asked shard duration, and said so."""
+    settings = settings_for(influx, root, bucket="new bucket's", shard_duration=2 * 86_400 * 10**9)
+    events: list[Event] = []
+    load(settings, events.append)
+    assert [event for event in events if isinstance(event, Noted)]
+    assert len(stored(influx, settings)) == ROWS
+
+
+def test_a_bucket_of_the_default_shard_duration_is_made(influx: Any, root: Path) -> None:
+    """Without a wish the server decides."""
+    settings = settings_for(influx, root, bucket="default shards")
+    load(settings)
+    assert len(stored(influx, settings)) == ROWS
+
+
+def test_compressed_bodies_arrive(influx: Any, root: Path) -> None:
+    """Gzip makes bodies smaller and changes nothing else."""
+    settings = settings_for(influx, root, compress="gzip:6")
+    report = load(settings)
+    assert report.body_size < report.payload_size / 2
+    assert stored(influx, settings) == expected(root)
+
+
+def test_a_second_run_sends_nothing(influx: Any, root: Path) -> None:
+    """A finished load has nothing left, whatever the batch size; a restarted one sends everything."""
+    settings = settings_for(influx, root)
+    load(settings)
+    again = load(replace(settings, batch_lines=50))
+    assert (again.rows_resumed, again.rows_acknowledged) == (ROWS, 0)
+    restarted = load(replace(settings, restart=True))
+    assert restarted.rows_acknowledged == ROWS
+    last = last_load(root)
+    assert last is not None
+    assert last.finished
+
+
+def test_a_bucket_that_vanished_is_loaded_anew(influx: Any, root: Path) -> None:
+    """An older ledger does not count for a bucket that was made again under its old name."""
+    settings = settings_for(influx, root, bucket="vanishing")
+    load(settings)
+    if influx.kind == "v1":
+        ask_post(influx, "DROP DATABASE vanishing")
+    else:
+        delete_bucket(influx, "vanishing")
+    assert load(settings).rows_acknowledged == ROWS
+    assert stored(influx, settings) == expected(root)
+
+
+def ask_post(server: Any, statement: str) -> None:
+    """Run an InfluxQL statement that changes something."""
+    server.call("/query", urllib.parse.urlencode({"q": statement}).encode())
+
+
+def delete_bucket(server: Any, name: str) -> None:
+    """Delete a bucket of 2.x by name."""
+    identity = json.loads(server.call(f"/api/v2/buckets?name={name}"))["buckets"][0]["id"]
+    server.call(f"/api/v2/buckets/{identity}", method="DELETE")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Answer(503, headers=(("Retry-After", "1"),)),
+        Answer(429),
+        Answer(500),
+        Reset(),
+        Reset(forward=True),
+    ],
+)
+def test_passing_faults_are_retried(influx: Any, root: Path, fault: Fault) -> None:
+    """Busy replies and broken connections, before or after the server did its work, lose and double nothing."""
+    settings = settings_for(influx, root)
+    events: list[Event] = []
+    with fault_proxy(influx.url, lambda call: fault if call.number in {2, 5} else None) as proxy:
+        report = load(replace(settings, target=replace(settings.target, url=proxy.url)), events.append)
+    assert stored(influx, settings) == expected(root)
+    assert report.retries == 2
+    assert report.waits["retry"] == pytest.approx(
+        sum(event.seconds for event in events if isinstance(event, Waited))
+    )
+
+
+def test_a_reply_that_never_comes_times_out(influx: Any, root: Path) -> None:
+    """A hanging request is given up after the timeout and sent again."""
+    settings = settings_for(influx, root, timeout_seconds=1.0)
+    with fault_proxy(influx.url, lambda call: Hang() if call.number == 1 else None) as proxy:
+        report = load(replace(settings, target=replace(settings.target, url=proxy.url)))
+    assert report.retries == 1
+    assert stored(influx, settings) == expected(root)
+
+
+def test_a_fault_that_lasts_ends_the_load_and_a_rerun_resumes(influx: Any, root: Path) -> None:
+    """After the limit in time the load fails with the server's words; what was acknowledged is not sent again."""
+    settings = settings_for(influx, root, retry_seconds=1.0)
+    with (
+        fault_proxy(influx.url, lambda call: Answer(503) if call.number >= 5 else None) as proxy,
+        pytest.raises(LoadError, match="planted"),
+    ):
+        load(replace(settings, target=replace(settings.target, url=proxy.url)))
+    with fault_proxy(influx.url, lambda call: None) as other:
+        address = other.url
+        assert load(replace(settings, target=replace(settings.target, url=address))).rows_acknowledged == ROWS
+    assert stored(influx, settings) == expected(root)
+
+
+def test_a_rerun_resumes_where_the_first_stopped(influx: Any, root: Path) -> None:
+    """Acknowledged rows are not sent twice, even with another batch size, and none is missed."""
+    settings = settings_for(influx, root)
+    broken = {"now": True}
+
+    def script(call: Call) -> Fault | None:
+        return Answer(401) if broken["now"] and call.number >= 6 else None
+
+    with fault_proxy(influx.url, script) as proxy:
+        through = replace(settings, target=replace(settings.target, url=proxy.url))
+        with pytest.raises(Refused, match="401"):
+            load(through)
+        sent = len(proxy.writes)
+        assert sent <= 6 + settings.connections
+        broken["now"] = False
+        report = load(replace(through, batch_lines=100))
+    assert report.rows_resumed + report.rows_acknowledged == ROWS
+    assert report.rows_resumed >= 37
+    assert stored(influx, settings) == expected(root)
+
+
+def test_a_body_that_is_too_large_is_split_and_remembered(influx: Any, root: Path) -> None:
+    """After a 413 the body goes in parts, and later bodies are cut to the size that passed."""
+    settings = settings_for(influx, root, batch_lines=150, connections=1)
+    limit = 3_000
+
+    def script(call: Call) -> Fault | None:
+        return Answer(413) if len(call.body) > limit else None
+
+    with fault_proxy(influx.url, script) as proxy:
+        load(replace(settings, target=replace(settings.target, url=proxy.url)))
+        refused = [call.number for call in proxy.writes if len(call.body) > limit]
+    assert stored(influx, settings) == expected(root)
+    # Bodies that were cut before the first refusal are still in flight: two of them for one connection.
+    assert len(refused) <= 10
+    assert all(len(call.body) <= limit for call in proxy.writes[len(proxy.writes) // 2 :])
+
+
+def test_a_line_that_is_too_large_alone_is_rejected(influx: Any, root: Path) -> None:
+    """A server that takes nothing gets the load stopped, with each line on record."""
+    settings = settings_for(influx, root, batch_lines=4, max_rejected=2, connections=1)
+    with (
+        fault_proxy(influx.url, lambda call: Answer(413)) as proxy,
+        pytest.raises(LoadError, match="rejected"),
+    ):
+        load(replace(settings, target=replace(settings.target, url=proxy.url)))
+    assert stored(influx, settings) == []
+
+
+def test_rejected_lines_are_kept_with_their_address(influx: Any, tmp_path: Path) -> None:
+    """A type conflict costs exactly its own lines: they are on file, all others are stored."""
+    root = tmp_path / "data"
+    write_dataset(root, [trades(day, ["AAPL", "MSFT"], 50) for day in (0, 10)])
+    settings = settings_for(influx, root)
+    symbol = "trades,symbol=AAPL,side=buy amount="
+    first = expected(root)[0][0]
+    path = f"/api/v2/write?org={influx.org}&bucket={settings.target.bucket}&precision=ns"
+    influx.call(path, f'{symbol}"text" {first + 1}'.encode())
+    events: list[Event] = []
+    # The field type is fixed per shard: every row of the first shard conflicts, and only those.
+    report = load(replace(settings, max_rejected=ROWS), events.append)
+    lines = [json.loads(line) for line in Path(report.rejected_path).read_text().splitlines()]
+    assert report.lines_rejected == len(lines) == sum(event.lines for event in events if isinstance(event, Rejected))
+    assert len(lines) == 200
+    kept = [point for point in stored(influx, settings) if point[0] > first + 86_400 * 10**9]
+    assert kept == [row for row in expected(root) if row[0] > first + 86_400 * 10**9]
+    for entry in lines:
+        day = pl.read_parquet(root / entry["partition"], hive_partitioning=False)
+        row = day.row(entry["row"], named=True)
+        assert f"symbol={row['symbol']},side={row['side']} " in entry["line"]
+        assert f"amount={row['amount']}i" in entry["line"]
+        assert entry["status"] in {400, 422}
+        assert "conflict" in entry["message"]
+    assert report.rows_acknowledged == 400
+    assert load(settings).lines_rejected == len(lines)
+
+
+def test_too_many_rejected_lines_stop_the_load(influx: Any, root: Path) -> None:
+    """A load whose lines are refused one after the other stops at the limit and says where they are."""
+    settings = settings_for(influx, root, max_rejected=0, batch_lines=10)
+    with (
+        fault_proxy(influx.url, lambda call: Answer(400)) as proxy,
+        pytest.raises(LoadError, match="more than the 0 allowed") as caught,
+    ):
+        load(replace(settings, target=replace(settings.target, url=proxy.url)))
+    assert ".jsonl" in caught.value.hint
+
+
+def test_rejected_lines_that_cannot_be_kept_stop_the_load(influx: Any, root: Path) -> None:
+    """Without a place for rejected lines their rows are not acknowledged."""
+    settings = settings_for(influx, root, batch_lines=10)
+    (ledger_path(root).parent / "rejected").write_text("a file where a folder should be")
+    with (
+        fault_proxy(influx.url, lambda call: Answer(400)) as proxy,
+        pytest.raises(LoadError, match="cannot be written"),
+    ):
+        load(replace(settings, target=replace(settings.target, url=proxy.url)))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_stops_at_once(influx: Any, root: Path, status: int) -> None:
+    """Nothing more is sent than what was in flight."""
+    settings = settings_for(influx, root)
+    with fault_proxy(influx.url, lambda call: Answer(status)) as proxy, pytest.raises(Refused):
+        load(replace(settings, target=replace(settings.target, url=proxy.url)))
+    assert len(proxy.writes) <= settings.connections
+    assert stored(influx, settings) == []
+
+
+def test_an_html_page_with_status_200_is_no_success(influx: Any, root: Path) -> None:
+    """Only a 204 is an acknowledgement."""
+    settings = settings_for(influx, root)
+    with fault_proxy(influx.url, lambda call: Answer(200, b"<html>")) as proxy, pytest.raises(Refused):
+        load(replace(settings, target=replace(settings.target, url=proxy.url)))
+
+
+def test_a_stop_finishes_what_is_in_flight(influx: Any, root: Path) -> None:
+    """The first wish to stop ends the load early, on record, and a rerun completes it."""
+    settings = settings_for(influx, root, rate=300.0)
+    stop = threading.Event()
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Advanced):
+            stop.set()
+
+    report = load(settings, observe, stop)
+    assert report.interrupted
+    assert 0 < report.rows_acknowledged < ROWS
+    assert len(stored(influx, settings)) == report.rows_acknowledged
+    again = load(replace(settings, rate=0.0))
+    assert again.rows_resumed == report.rows_acknowledged
+    assert stored(influx, settings) == expected(root)
+
+
+def test_a_stop_does_not_wait_for_retries(influx: Any, root: Path) -> None:
+    """A payload that waits for its next attempt is left for the next run."""
+    settings = settings_for(influx, root)
+    stop = threading.Event()
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Waited):
+            stop.set()
+
+    with fault_proxy(influx.url, lambda call: Answer(503, headers=(("Retry-After", "15"),))) as proxy:
+        before = time.monotonic()
+        report = load(replace(settings, target=replace(settings.target, url=proxy.url)), observe, stop)
+    assert report.interrupted
+    assert report.rows_acknowledged == 0
+    assert time.monotonic() - before < 10
+
+
+def test_an_interrupt_stops_now(influx: Any, root: Path) -> None:
+    """A KeyboardInterrupt passes through at once and keeps what was acknowledged."""
+    settings = settings_for(influx, root)
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Advanced):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load(settings, observe)
+    report = load(settings)
+    assert 0 < report.rows_resumed <= 37
+    assert stored(influx, settings) == expected(root)
+
+
+def test_a_killed_load_resumes(influx: Any, root: Path) -> None:
+    """After kill -9 in the middle, a rerun brings exactly the missing rows."""
+    settings = settings_for(influx, root)
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom loader.loading import LoadSettings, load\n"
+        "from loader.servers.base import Target\n"
+        "target = Target(sys.argv[2], sys.argv[3], sys.argv[4], sys.stdin.readline().strip())\n"
+        "load(LoadSettings(Path(sys.argv[1]), target, batch_lines=37, rate=300.0), lambda e: print(e, flush=True))\n"
+    )
+    arguments = [str(root), influx.url, settings.target.bucket, influx.org]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(influx.token + "\n")
+        process.stdin.flush()
+        while "Advanced" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGKILL)
+    report = load(settings)
+    assert 0 < report.rows_resumed < ROWS
+    assert stored(influx, settings) == expected(root)
+
+
+def test_the_server_dies_and_comes_back(start_influxd: Any, root: Path) -> None:
+    """A server that is killed in the middle and restarted later gets everything, from the same run."""
+    server = start_influxd("v1")
+    settings = settings_for(server, root, rate=300.0, retry_seconds=60.0)
+    threads: list[threading.Thread] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Advanced) and not threads:
+            server.kill()
+            threads.append(threading.Thread(target=server.restart))
+            threads[0].start()
+
+    report = load(settings, observe)
+    threads[0].join()
+    assert report.retries > 0
+    assert stored(server, settings) == expected(root)
+
+
+def test_points_older_than_the_retention_are_refused_before_the_load(influx_v2: Any, root: Path) -> None:
+    """A bucket that would drop old points is refused with its retention, and nothing is sent."""
+    name = "short-lived"
+    org = json.loads(influx_v2.call(f"/api/v2/orgs?org={influx_v2.org}"))["orgs"][0]["id"]
+    body = {"orgID": org, "name": name, "retentionRules": [{"type": "expire", "everySeconds": 7 * 86_400}]}
+    influx_v2.call("/api/v2/buckets", json.dumps(body).encode())
+    with pytest.raises(ConfigError, match="keeps 7 days"):
+        load(settings_for(influx_v2, root, bucket=name))
+
+
+def test_points_older_than_the_retention_of_1_are_refused(influx_v1: Any, root: Path) -> None:
+    """The default retention policy of a database counts."""
+    ask_post(influx_v1, "CREATE DATABASE short WITH DURATION 48h30m")
+    with pytest.raises(ConfigError, match=r"keeps 2\.02083 days"):
+        load(settings_for(influx_v1, root, bucket="short"))
+
+
+def test_a_dry_run_sends_nothing(root: Path) -> None:
+    """Everything is encoded and measured, without any server."""
+    settings = LoadSettings(root, Target("http://127.0.0.1:1", "trades"), compress="gzip", dry_run=True)
+    events: list[Event] = []
+    report = load(settings, events.append)
+    assert report.rows_acknowledged == ROWS
+    assert 0 < report.body_size < report.payload_size
+    assert events[0] == Started("dry run", ROWS)
+    assert not ledger_path(root).exists()
+
+
+def test_a_dry_run_can_be_stopped(root: Path) -> None:
+    """A stop ends a dry run too."""
+    stop = threading.Event()
+    stop.set()
+    report = load(LoadSettings(root, Target("http://127.0.0.1:1", "trades"), dry_run=True), stop=stop)
+    assert report.interrupted
+
+
+def test_an_unreachable_address_is_named(root: Path) -> None:
+    """Nobody listens there, and the error says so without a traceback of sockets."""
+    with pytest.raises(Retryable, match=r"http://127\.0\.0\.1:1: cannot connect"):
+        load(LoadSettings(root, Target("http://127.0.0.1:1", "trades")))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://localhost", "localhost:8086", "http://", "http://h:99999", "http://u:p@h", "http://h?token=x", "http://h#x"],
+)
+def test_a_wrong_address_is_refused(root: Path, url: str) -> None:
+    """Only http and https addresses without secrets in them are addresses."""
+    with pytest.raises(ConfigError, match="address"):
+        load(LoadSettings(root, Target(url, "trades")))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"batch_lines": 0}, {"batch_bytes": 0}, {"connections": 0}, {"rate": -1.0}, {"max_rejected": -1}],
+)
+def test_impossible_settings_are_refused(root: Path, change: dict[str, Any]) -> None:
+    """A setting that cannot work is named before anything starts."""
+    with pytest.raises(ConfigError, match=next(iter(change)).replace("_", " ")):
+        load(replace(LoadSettings(root, Target("http://127.0.0.1:1", "trades")), **change))
+
+
+def test_a_wrong_token_is_refused(influx_v2: Any, root: Path) -> None:
+    """A token that the server does not know stops the load before it begins, and stays out of the error."""
+    settings = settings_for(influx_v2, root)
+    with pytest.raises(Refused, match="token") as caught:
+        load(replace(settings, target=replace(settings.target, token="very-secret-token")))
+    assert "very-secret-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("org", "words"), [("unknown", "unknown"), ("", "no organization is named")])
+def test_a_wrong_organization_is_refused(influx_v2: Any, root: Path, org: str, words: str) -> None:
+    """An organization that is unknown or not named is an error of configuration."""
+    settings = settings_for(influx_v2, root)
+    with pytest.raises(ConfigError, match=words):
+        load(replace(settings, target=replace(settings.target, org=org)))
+
+
+def test_an_impossible_database_is_refused(influx_v1: Any, root: Path) -> None:
+    """A statement that 1.x refuses is an error in its own words."""
+    with pytest.raises(Refused, match="create database"):
+        load(settings_for(influx_v1, root, bucket="a/b"))
+
+
+def test_a_value_without_form_stops_the_load_and_keeps_the_rest(influx_v1: Any, tmp_path: Path) -> None:
+    """A NaN in the second day is named by file, row and column; the first day is on record."""
+    bad = trades(1, ["AAPL"], 50)
+    prices = bad.column("price").to_pylist()
+    prices[7] = float("nan")
+    bad = bad.set_column(2, "price", [prices])
+    write_dataset(tmp_path / "data", [trades(0, ["AAPL"], 50), bad])
+    settings = settings_for(influx_v1, tmp_path / "data")
+    with pytest.raises(EncodeError, match=r"date=2024-01-03/trades\.parquet, row 7, column 'price'"):
+        load(settings)
+    assert len(stored(influx_v1, settings)) == 100
+    last = last_load(tmp_path / "data")
+    assert last is not None
+    assert last.rows == 100
+
+
+def test_a_damaged_partition_stops_before_anything_is_sent(influx_v1: Any, root: Path) -> None:
+    """A partition that was cut short is named before the load begins."""
+    path = next(root.glob("*/trades.parquet"))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(StageError, match=r"trades\.parquet"):
+        load(settings_for(influx_v1, root))
+
+
+def test_a_tls_address_without_tls_is_named(influx_v1: Any, root: Path) -> None:
+    """Https to a server that speaks http is an error of the handshake."""
+    address = influx_v1.url.replace("http://", "https://")
+    with pytest.raises(Refused, match="TLS"):
+        load(LoadSettings(root, Target(address, "trades")))

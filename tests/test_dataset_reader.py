@@ -1,0 +1,187 @@
+"""Opening a dataset finds damage; reading it yields exactly the rows of a chunk."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loader.dataset import Chunk, open_dataset, read_batches, read_manifest, trades_schema, write_manifest
+from loader.errors import ConfigError, StageError
+from tests.datasets import small_dataset, trades
+
+ROWS = 100
+NAME = "date=2024-01-03/trades.parquet"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a sound dataset of three partitions, 200 rows each."""
+    small_dataset(tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
+    """Return a folder with ``one.parquet`` in row groups of 30 rows, and its content."""
+    folder = tmp_path_factory.mktemp("grouped")
+    table = trades(0, ("A", "B"), 25)
+    pq.write_table(table.append_column("other", [list(range(ROWS))]), folder / "one.parquet", row_group_size=30)
+    return folder, table
+
+
+def test_a_sound_dataset_opens(root: Path) -> None:
+    """Opening returns the manifest with its partitions in time order."""
+    manifest = open_dataset(root)
+    assert manifest.rows == 600
+    assert [partition.path[:15] for partition in manifest.partitions] == [f"date=2024-01-0{day}" for day in (2, 3, 4)]
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_no_dataset_is_a_configuration_error(tmp_path: Path, folder: str) -> None:
+    """A missing and an empty folder name themselves and the command that stages."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match=folder) as caught:
+        open_dataset(tmp_path / folder)
+    assert "loader stage" in caught.value.hint
+
+
+def test_an_unfinished_dataset_is_refused(root: Path) -> None:
+    """A dataset whose staging was interrupted cannot be loaded by mistake."""
+    write_manifest(root, dataclasses.replace(open_dataset(root), complete=False))
+    with pytest.raises(StageError, match="staging did not finish") as caught:
+        open_dataset(root)
+    assert f"loader stage --out {root}" in caught.value.hint
+
+
+def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Replace the Parquet file by a changed one."""
+    pq.write_table(change(pq.read_table(path, partitioning=None)), path)
+
+
+def cut_short(path: Path) -> None:
+    """Drop the last quarter of the file."""
+    os.truncate(path, path.stat().st_size * 3 // 4)
+
+
+def one_byte_more(path: Path) -> None:
+    """Put a byte in front of the footer's end, which Parquet itself does not notice."""
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + b"\0" + content[4:])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_bytes(b""), "cannot be read as Parquet"),
+        (lambda path: path.write_bytes(b"price,amount\n1,2\n"), "cannot be read as Parquet"),
+        (cut_short, "cannot be read as Parquet"),
+        (one_byte_more, "200 rows; the manifest says"),
+        (lambda path: rewrite(path, lambda table: table.slice(1)), "199 rows; the manifest says"),
+    ],
+)
+def test_a_damaged_partition_is_named(root: Path, damage: Callable[[Path], None], message: str) -> None:
+    """A file that is missing, cut short, not Parquet or not what the manifest says stops before any work."""
+    damage(root / NAME)
+    with pytest.raises(StageError, match=message) as caught:
+        open_dataset(root)
+    assert str(root / NAME) in caught.value.message
+    assert f"loader stage --out {root}" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.drop_columns(["price"]), "column 'price' is missing; columns are symbol, side,"),
+        (lambda table: table.set_column(3, "amount", table["amount"].cast(pa.float64())), "'amount' is double"),
+        (lambda table: table.set_column(0, "symbol", table["amount"]), "'symbol' is int64"),
+        (lambda table: table.set_column(4, "timestamp", table["price"]), "'timestamp' is double"),
+        (lambda table: table.append_column("side", table["side"]), "'side' is there more than once"),
+    ],
+)
+def test_a_partition_with_other_columns_is_named(
+    root: Path, change: Callable[[pa.Table], pa.Table], message: str
+) -> None:
+    """A column that is missing, doubled or of another type is found although size and rows agree."""
+    table = change(pq.read_table(root / NAME, partitioning=None))
+    pq.write_table(table, root / NAME)
+    agree(root, NAME)
+    with pytest.raises(StageError, match=message):
+        open_dataset(root)
+
+
+def agree(root: Path, name: str) -> None:
+    """Make the manifest say the present size of the partition ``name``."""
+    manifest = read_manifest(root)
+    size = (root / name).stat().st_size
+    partitions = tuple(
+        dataclasses.replace(partition, size=size) if partition.path == name else partition
+        for partition in manifest.partitions
+    )
+    write_manifest(root, dataclasses.replace(manifest, partitions=partitions))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, ROWS), st.integers(0, ROWS), st.integers(1, ROWS + 10))
+def test_a_chunk_is_exactly_its_rows(grouped: tuple[Path, pa.Table], first: int, second: int, batch_rows: int) -> None:
+    """Whatever the chunk and the batch size, the rows are those of the file, in order, in batches of bounded size."""
+    folder, table = grouped
+    chunk = Chunk("one.parquet", min(first, second), max(first, second))
+    batches = list(read_batches(folder, trades_schema(), chunk, batch_rows))
+    assert all(0 < batch.num_rows <= batch_rows for batch in batches)
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    assert rows == table.slice(chunk.start, chunk.rows).to_pylist()
+
+
+def test_tags_arrive_as_dictionaries_and_other_columns_not_at_all(grouped: tuple[Path, pa.Table]) -> None:
+    """Only the columns of the schema are read; text tags of a plain Parquet file become dictionaries."""
+    folder, table = grouped
+    plain = table.set_column(0, "symbol", table["symbol"].cast(pa.string()))
+    pq.write_table(plain, folder / "plain.parquet", store_schema=False)
+    for name in ("one.parquet", "plain.parquet"):
+        batch = next(read_batches(folder, trades_schema(), Chunk(name, 0, ROWS), ROWS))
+        assert batch.schema.names == list(trades_schema().columns)
+        assert pa.types.is_dictionary(batch.schema.field("symbol").type)
+
+
+def test_only_row_groups_of_the_chunk_are_read(grouped: tuple[Path, pa.Table], tmp_path: Path) -> None:
+    """Damage in one row group does not keep another one from being read."""
+    content = bytearray((grouped[0] / "one.parquet").read_bytes())
+    group = pq.read_metadata(grouped[0] / "one.parquet").row_group(2)
+    start = group.column(0).dictionary_page_offset
+    content[start : start + 200] = b"\xff" * 200
+    (tmp_path / "one.parquet").write_bytes(content)
+    sound = read_batches(tmp_path, trades_schema(), Chunk("one.parquet", 0, 60), 10)
+    assert sum(batch.num_rows for batch in sound) == 60
+    with pytest.raises(StageError, match=r"one\.parquet: cannot be read as Parquet"):
+        list(read_batches(tmp_path, trades_schema(), Chunk("one.parquet", 60, 90), 10))
+
+
+def test_a_flipped_bit_in_a_checked_page_is_found(tmp_path: Path) -> None:
+    """Where pages carry checksums, damage that would decode to other values is an error."""
+    table = pa.table({**trades(0, ("A",), 50).to_pydict(), "price": np.arange(100.0)})
+    table = table.cast(pa.schema([*trades(0, ("A",), 1).schema]))
+    path = tmp_path / "one.parquet"
+    pq.write_table(table, path, compression="none", use_dictionary=["symbol", "side"], write_page_checksum=True)
+    content = bytearray(path.read_bytes())
+    content[content.index(np.float64(77).tobytes()) + 6] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StageError, match=r"one\.parquet: cannot be read as Parquet \(.*CRC"):
+        list(read_batches(tmp_path, trades_schema(), Chunk("one.parquet", 0, 100), 100))
+
+
+def test_a_file_that_vanished_or_shrank_since_is_named(grouped: tuple[Path, pa.Table]) -> None:
+    """Reading checks again what opening had checked, for files change in between."""
+    with pytest.raises(StageError, match="holds 100 rows"):
+        next(read_batches(grouped[0], trades_schema(), Chunk("one.parquet", 50, 101), 10))
+    with pytest.raises(StageError, match=r"two\.parquet: is missing"):
+        next(read_batches(grouped[0], trades_schema(), Chunk("two.parquet", 0, 1), 10))

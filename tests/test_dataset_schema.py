@@ -1,0 +1,98 @@
+"""Schemas, chunks and manifests are values that survive JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.dataset import (
+    Chunk,
+    Field,
+    FieldType,
+    Manifest,
+    Partition,
+    PointSchema,
+    read_manifest,
+    trades_schema,
+    write_manifest,
+)
+from loader.dataset.schema import column_problem
+from loader.errors import ConfigError, StageError
+
+PARTITION = Partition("date=2024-01-02/trades.parquet", 10, 1, 2, 345, "c0ffee")
+MANIFEST = Manifest(trades_schema(), {"seed": 1}, {"loader": "0"}, (PARTITION,), complete=True)
+
+schemas = st.builds(
+    PointSchema,
+    measurement=st.text(),
+    tags=st.lists(st.text()).map(tuple),
+    fields=st.lists(st.builds(Field, st.text(), st.sampled_from(FieldType)), unique_by=lambda f: f.column).map(tuple),
+    time=st.text(),
+)
+
+
+@given(schemas)
+def test_a_schema_survives_json(schema: PointSchema) -> None:
+    """Writing and reading gives the same schema, with tags and fields in their order."""
+    assert PointSchema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+
+
+def test_columns_are_tags_fields_time() -> None:
+    """The columns of trades are these."""
+    assert trades_schema().columns == ("symbol", "side", "price", "amount", "timestamp")
+
+
+def test_a_schema_without_fields_has_no_points() -> None:
+    """A point needs a field."""
+    schema = dataclasses.replace(trades_schema(), fields=())
+    assert "no field" in column_problem(schema, pa.schema([]))
+
+
+def test_a_chunk_is_an_address() -> None:
+    """A chunk says where it is, and sorts by that."""
+    chunk = Chunk("a.parquet", 10, 25)
+    assert (str(chunk), chunk.rows) == ("a.parquet[10:25]", 15)
+    assert sorted([Chunk("b", 0, 1), Chunk("a", 5, 6), Chunk("a", 0, 5)])[0] == Chunk("a", 0, 5)
+
+
+def test_a_manifest_survives_its_file(tmp_path: Path) -> None:
+    """What was written is read, partitions in time order."""
+    later = dataclasses.replace(PARTITION, path="date=2024-01-03/trades.parquet")
+    write_manifest(tmp_path, dataclasses.replace(MANIFEST, partitions=(later, PARTITION)))
+    assert read_manifest(tmp_path) == dataclasses.replace(MANIFEST, partitions=(PARTITION, later))
+
+
+def test_the_fingerprint_is_the_content() -> None:
+    """It changes with schema and checksums, and not with settings or versions."""
+    other = dataclasses.replace(PARTITION, checksum="decaf")
+    assert MANIFEST.fingerprint != dataclasses.replace(MANIFEST, partitions=(other,)).fingerprint
+    renamed = dataclasses.replace(trades_schema(), measurement="other")
+    assert MANIFEST.fingerprint != dataclasses.replace(MANIFEST, schema=renamed).fingerprint
+    assert MANIFEST.fingerprint == dataclasses.replace(MANIFEST, settings={}, versions={}).fingerprint
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 1}', '{"version": 1, "schema": 3}', '{"ver'])
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
+    """Whatever is wrong in it, the error names the file and how to make a new one."""
+    write_manifest(tmp_path, MANIFEST)
+    path = tmp_path / ".loader" / "manifest.json"
+    path.write_text(content)
+    with pytest.raises(StageError, match="damaged manifest") as caught:
+        read_manifest(tmp_path)
+    assert str(path) in caught.value.message
+    assert "--overwrite" in caught.value.hint
+
+
+def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
+    """A manifest from the future is not guessed at."""
+    write_manifest(tmp_path, MANIFEST)
+    path = tmp_path / ".loader" / "manifest.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 99'))
+    with pytest.raises(ConfigError, match="version 99"):
+        read_manifest(tmp_path)

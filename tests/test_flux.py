@@ -1,0 +1,107 @@
+"""Flux requests, and replies as literal bytes."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
+from loader.errors import Refused, ServerError
+from loader.servers import flux
+from loader.servers.base import AggregateQuery, PointsQuery, Reply, Target
+
+DAY = 86_400_000_000_000
+START = 1_704_153_600_000_000_000
+TARGET = Target("http://localhost", 'tr"ades', org="o", token="secret")
+PRICE = Field("price", FieldType.FLOAT)
+POINTS = PointsQuery(trades_schema(), ("AAPL", ""), START, START + 1)
+
+
+def aggregate(function: str, field: Field = PRICE) -> AggregateQuery:
+    """Return a query over one day."""
+    return AggregateQuery(trades_schema(), field, function, START, START + DAY)
+
+
+def test_aggregate_request() -> None:
+    """The request names nothing before the aggregate that would keep the storage engine from computing it."""
+    request = flux.build_aggregate(TARGET, aggregate("sum"))
+    body = json.loads(request.body)
+    assert (request.method, request.path, request.params) == ("POST", "/api/v2/query", (("org", "o"),))
+    assert body["query"] == (
+        'from(bucket: "tr\\"ades")'
+        " |> range(start: 2024-01-02T00:00:00.000000000Z, stop: 2024-01-03T00:00:00.000000000Z)"
+        ' |> filter(fn: (r) => r._measurement == "trades" and r._field == "price")'
+        ' |> aggregateWindow(every: 1d, fn: sum, createEmpty: false, timeSrc: "_start")'
+        ' |> keep(columns: ["symbol", "side", "_time", "_value"]) |> group()'
+    )
+    assert "secret" not in repr(request)
+
+
+def test_points_request() -> None:
+    """Times keep their nanoseconds; an empty tag value asks for points without the tag."""
+    query = json.loads(flux.build_points(TARGET, POINTS).body)["query"]
+    assert "stop: 2024-01-02T00:00:00.000000001Z" in query
+    assert 'r["symbol"] == "AAPL" and not exists r["side"]' in query
+    assert '(r._field == "price" or r._field == "amount")' in query
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "dtype"),
+    [("sum", 4.0, pl.Float64), ("min", 1.5, pl.Float64), ("max", 2.5, pl.Float64), ("count", 4, pl.Int64)],
+)
+def test_aggregate_reply(function: str, value: float, dtype: type[pl.DataType]) -> None:
+    """Series that differ in a tag outside of the schema are merged; a tag that is not there is empty."""
+    low, high = (b"1", b"3") if function == "count" else (b"1.5", b"2.5")
+    body = b",result,table,_time,_value,symbol\r\n" + b"".join(
+        b",_result,0,2024-01-02T00:00:00Z," + number + b",AAPL\r\n" for number in (low, high)
+    )
+    frame = flux.parse_aggregate(aggregate(function), Reply(200, body=body + b"\r\n"))
+    assert frame.rows(named=True) == [{"symbol": "AAPL", "side": "", "day": START, "value": value}]
+    assert frame.schema["value"] == dtype
+
+
+def test_no_rows() -> None:
+    """An empty reply is a frame without rows, of the right types."""
+    frame = flux.parse_aggregate(aggregate("max", Field("amount", FieldType.INTEGER)), Reply(200))
+    assert frame.schema == {"symbol": pl.String, "side": pl.String, "day": pl.Int64, "value": pl.Int64}
+    assert frame.height == 0
+
+
+def test_points_reply() -> None:
+    """Every field has a table with a header; points that lack a field have null; all types are read."""
+    kinds = (FieldType.UNSIGNED, FieldType.BOOLEAN, FieldType.STRING)
+    schema = PointSchema("m", (), tuple(Field(kind.value, kind) for kind in kinds), "t")
+    body = (
+        b",result,table,_time,_value,_field\r\n"
+        b",_result,0,2024-01-02T00:00:00.000000001Z,18446744073709551615,unsigned\r\n"
+        b"\r\n,result,table,_time,_value,_field\r\n"
+        b",_result,1,2024-01-02T00:00:00.1Z,true,boolean\r\n"
+        b",_result,1,2024-01-02T00:00:01Z,false,boolean\r\n"
+        b"\r\n,result,table,_time,_value,_field\r\n"
+        b',_result,2,2024-01-02T00:00:01Z,"a,\r\n""b",string\r\n\r\n'
+    )
+    frame = flux.parse_points(PointsQuery(schema, (), START, START + DAY), Reply(200, body=body))
+    assert frame.rows() == [
+        (START + 1, 2**64 - 1, None, None),
+        (START + 100_000_000, None, True, None),
+        (START + 1_000_000_000, None, False, 'a,\n"b'),
+    ]
+
+
+def test_error_after_rows() -> None:
+    """An error that the server sends after good rows, with status 200, is an error."""
+    body = (
+        b",result,table,_time,_value,symbol,side\r\n,_result,0,2024-01-02T00:00:00Z,1,AAPL,buy\r\n"
+        b"\r\nerror,reference\r\nout of memory,897\r\n"
+    )
+    with pytest.raises(ServerError, match="out of memory"):
+        flux.parse_aggregate(aggregate("count"), Reply(200, body=body))
+
+
+def test_refused() -> None:
+    """A reply of another status is an error with the server's words."""
+    with pytest.raises(Refused, match="unauthorized access") as caught:
+        flux.parse_points(POINTS, Reply(401, body=b'{"code":"unauthorized","message":"unauthorized access"}'))
+    assert caught.value.status == 401

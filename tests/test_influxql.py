@@ -1,0 +1,104 @@
+"""InfluxQL requests, and replies as literal bytes."""
+
+from __future__ import annotations
+
+import math
+from urllib.parse import parse_qs
+
+import polars as pl
+import pytest
+
+from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
+from loader.errors import Retryable, ServerError
+from loader.servers import influxql
+from loader.servers.base import AggregateQuery, PointsQuery, Reply, Target
+
+DAY = 86_400_000_000_000
+START = 1_704_153_600_000_000_000
+TARGET = Target("http://localhost", "trades", token="secret")
+AMOUNT = Field("amount", FieldType.INTEGER)
+POINTS = PointsQuery(trades_schema(), ("O'R\\", ""), START, START + 1)
+
+
+def aggregate(function: str, field: Field = AMOUNT) -> AggregateQuery:
+    """Return a query over one day."""
+    return AggregateQuery(trades_schema(), field, function, START, START + DAY)
+
+
+def test_aggregate_request() -> None:
+    """The request groups by UTC day and the schema's tags, and asks for nanoseconds."""
+    request = influxql.build_aggregate(TARGET, aggregate("sum"))
+    assert (request.method, request.path, request.params) == (
+        "POST",
+        "/query",
+        (("db", "trades"), ("epoch", "ns")),
+    )
+    assert parse_qs(request.body.decode())["q"] == [
+        f'SELECT SUM("amount") FROM "trades" WHERE time >= {START} AND time < {START + DAY}'
+        ' GROUP BY time(1d), "symbol", "side" FILL(none)'
+    ]
+
+
+def test_points_request() -> None:
+    """Tag values are quoted; times are integers."""
+    (query,) = parse_qs(influxql.build_points(TARGET, POINTS).body.decode())["q"]
+    assert query == (
+        'SELECT "price"::field, "amount"::field FROM "trades"'
+        f" WHERE time >= {START} AND time < {START + 1}"
+        " AND \"symbol\"::tag = 'O\\'R\\\\' AND \"side\"::tag = ''"
+    )
+
+
+def test_aggregate_reply() -> None:
+    """Integers beyond 2**53 and nanoseconds are exact."""
+    body = (
+        b'{"results":[{"statement_id":0,"series":[{"name":"trades","tags":{"symbol":"AAPL","side":""},'
+        b'"columns":["time","sum"],"values":[[1704153600000000000,9223372036854775807]]}]}]}'
+    )
+    frame = influxql.parse_aggregate(aggregate("sum"), Reply(200, body=body))
+    assert frame.rows() == [("AAPL", "", START, 2**63 - 1)]
+
+
+def test_no_rows() -> None:
+    """A result without series is a frame without rows, of the right types."""
+    reply = Reply(200, body=b'{"results":[{"statement_id":0}]}')
+    frame = influxql.parse_aggregate(aggregate("count", Field("price", FieldType.FLOAT)), reply)
+    assert frame.schema == {"symbol": pl.String, "side": pl.String, "day": pl.Int64, "value": pl.Int64}
+    assert influxql.parse_points(POINTS, reply).schema == {
+        "time": pl.Int64,
+        "price": pl.Float64,
+        "amount": pl.Int64,
+    }
+
+
+def test_points_reply() -> None:
+    """All types are read, a whole float as a float with its sign; a field that a point lacks is null."""
+    schema = PointSchema("m", (), tuple(Field(kind.value, kind) for kind in FieldType), "t")
+    body = (
+        b'{"results":[{"series":[{"name":"m","columns":["time","float","integer","unsigned","boolean","string"],'
+        b'"values":[[2,null,null,18446744073709551615,false,"1"],[1,-0,-1,null,true,null]]}]}]}'
+    )
+    frame = influxql.parse_points(PointsQuery(schema, (), 0, DAY), Reply(200, body=body))
+    assert frame.rows() == [(1, 0.0, -1, None, True, None), (2, None, None, 2**64 - 1, False, "1")]
+    assert math.copysign(1, frame["float"][0]) == -1
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"results":[{"error":"timeout reached"}]}', "timeout reached"),
+        (b'{"results":[{"partial":true,"series":[{"values":[]}]}]}', "cut"),
+        (b'{"results":[{"series":[{"values":[],"partial":true}]}]}', "cut"),
+        (b"<html>", "not JSON: <html>"),
+    ],
+)
+def test_errors(body: bytes, words: str) -> None:
+    """An error within a reply, an answer cut short, and what is not an answer are errors, never points."""
+    with pytest.raises(ServerError, match=words):
+        influxql.parse_points(POINTS, Reply(200, body=body))
+
+
+def test_busy() -> None:
+    """A reply of another status is an error with the server's words."""
+    with pytest.raises(Retryable, match="timeout"):
+        influxql.parse_points(POINTS, Reply(503, body=b'{"error":"timeout"}'))

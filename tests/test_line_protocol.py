@@ -1,0 +1,310 @@
+"""The encoder against the slow reference, against literal bytes, and against values without a form."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
+from loader.encoding.line_protocol import EncodedLines, encode
+from loader.errors import EncodeError
+from tests import reference
+
+ADDRESS = Chunk("date=2024-01-02/trades.parquet", 1_000, 2_000)
+NASTY = PointSchema(
+    measurement="some, {measure}=",
+    tags=("tag, =1", '"quoted"\\ key'),
+    fields=(
+        Field("a float={}", FieldType.FLOAT),
+        Field("integer,", FieldType.INTEGER),
+        Field("unsigned", FieldType.UNSIGNED),
+        Field("boolean", FieldType.BOOLEAN),
+        Field("#string", FieldType.STRING),
+    ),
+    time="when",
+)
+NASTY_ARROW = pa.schema(
+    [
+        ("tag, =1", pa.dictionary(pa.int8(), pa.string())),
+        ('"quoted"\\ key', pa.large_string()),
+        ("a float={}", pa.float64()),
+        ("integer,", pa.int64()),
+        ("unsigned", pa.uint64()),
+        ("boolean", pa.bool_()),
+        ("#string", pa.string()),
+        ("when", pa.int64()),
+    ]
+)
+nasty_text = st.text(st.sampled_from('\\,= "a{}\t\r\0#é\U0001f600'), max_size=5)
+tag_values = st.none() | nasty_text.filter(lambda text: not text.endswith("\\"))
+finite = st.floats(allow_nan=False, allow_infinity=False)
+rows_strategy = st.lists(
+    st.tuples(
+        tag_values,
+        tag_values,
+        st.none() | finite,
+        st.none() | st.integers(-(2**63), 2**63 - 1),
+        st.none() | st.integers(0, 2**64 - 1),
+        st.none() | st.booleans(),
+        st.none() | nasty_text | st.just("two\nlines"),
+        st.integers(-(2**63) + 2, 2**63 - 2),
+    ).filter(lambda row: any(value is not None for value in row[2:7])),
+    max_size=12,
+)
+
+
+def lines_of(encoded: EncodedLines) -> str:
+    """Return all lines."""
+    return encoded.slice(0, encoded.rows).decode()
+
+
+def batch_of(**columns: Any) -> pa.RecordBatch:
+    """Return a batch with ``columns`` and, where they are missing, the other columns of trades."""
+    rows = len(next(iter(columns.values())))
+    defaults = {
+        "symbol": pa.array(["A"] * rows),
+        "side": pa.array(["buy"] * rows).dictionary_encode(),
+        "price": pa.array([1.5] * rows),
+        "amount": pa.array([7] * rows),
+        "timestamp": pa.array(range(rows), pa.timestamp("ns", "UTC")),
+    }
+    return pa.record_batch({**defaults, **columns})
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=rows_strategy, cut=st.integers(0, 5))
+def test_nasty_rows_read_back_as_the_reference_says(rows: list[tuple[Any, ...]], cut: int) -> None:
+    """Any rows, also in the middle of a batch, mean the same point for point as the reference's lines."""
+    names = NASTY_ARROW.names
+    arrays = [pa.array([row[position] for row in rows], kind) for position, kind in enumerate(NASTY_ARROW.types)]
+    whole = pa.record_batch(arrays, NASTY_ARROW)
+    expected = [dict(zip(names, row, strict=True)) for row in rows[cut:]]
+    text = lines_of(encode(whole.slice(cut), NASTY, ADDRESS))
+    assert reference.decode(text) == reference.decode(reference.encode_rows(expected, NASTY))
+
+
+@settings(max_examples=300, deadline=None)
+@given(values=st.lists(finite, min_size=1, max_size=50))
+def test_doubles_are_written_in_the_shortest_form_that_reads_back_bit_for_bit(values: list[float]) -> None:
+    """Every finite double survives, with as few digits as Python needs."""
+    schema = PointSchema("m", (), (Field("v", FieldType.FLOAT),), "t")
+    text = lines_of(encode(pa.record_batch({"v": values, "t": range(len(values))}), schema, ADDRESS))
+    written = re.findall(r"m v=(\S+) \d+\n", text)
+    assert [struct.pack("<d", float(form)) for form in written] == [struct.pack("<d", value) for value in values]
+    assert [_digits(form) for form in written] == [_digits(repr(value)) for value in values]
+
+
+def _digits(form: str) -> str:
+    """Return the significant digits of a decimal number."""
+    return form.lower().split("e")[0].replace(".", "").replace("-", "").strip("0")
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        (100.0, "100.0"),
+        (187.15, "187.15"),
+        (-0.0, "-0.0"),
+        (1e16, "1e+16"),
+        (5e-324, "5e-324"),
+        (0.1 + 0.2, "0.30000000000000004"),
+    ],
+)
+def test_forms_of_floats(value: float, form: str) -> None:
+    """The forms of floats are ones that both servers read, as the tests on servers show."""
+    text = lines_of(encode(batch_of(price=pa.array([value])), trades_schema(), ADDRESS))
+    assert text == f"trades,symbol=A,side=buy price={form},amount=7i 0\n"
+
+
+def test_a_trade_is_one_line() -> None:
+    """The lines of trades are these bytes."""
+    batch = batch_of(
+        symbol=pa.array(["AAPL", "AAPL", "MSFT"]).dictionary_encode(),
+        side=pa.array(["buy", "sell", "buy"]),
+        timestamp=pa.array([1_704_205_800_000_000_001 + row for row in range(3)], pa.timestamp("ns", "UTC")),
+    )
+    encoded = encode(batch, trades_schema(), ADDRESS)
+    lines = [
+        b"trades,symbol=AAPL,side=buy price=1.5,amount=7i 1704205800000000001\n",
+        b"trades,symbol=AAPL,side=sell price=1.5,amount=7i 1704205800000000002\n",
+        b"trades,symbol=MSFT,side=buy price=1.5,amount=7i 1704205800000000003\n",
+    ]
+    assert encoded.slice(0, 3) == b"".join(lines)
+    assert [encoded.slice(row, row + 1) for row in range(encoded.rows)] == lines
+    assert encoded.slice(1, 1) == b""
+    assert encoded.size == len(b"".join(lines))
+
+
+def test_no_rows_are_no_lines() -> None:
+    """An empty batch is an empty text."""
+    encoded = encode(batch_of(price=[1.0]).slice(0, 0), trades_schema(), ADDRESS)
+    assert (encoded.rows, encoded.size, encoded.slice(0, 0)) == (0, 0, b"")
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_tag_without_a_value_is_left_out(value: str | None) -> None:
+    """Null and empty tags do not appear, in plain and dictionary columns."""
+    plain = pa.array([value, "x"], pa.string())
+    for column in (plain, plain.dictionary_encode(), pa.array([value, value], pa.string()).dictionary_encode()):
+        text = lines_of(encode(batch_of(symbol=column), trades_schema(), ADDRESS))
+        assert text.startswith("trades,side=buy price=1.5,amount=7i 0\n")
+
+
+def test_a_null_within_a_dictionary_is_a_tag_without_a_value() -> None:
+    """A dictionary may hold null itself."""
+    column = pa.DictionaryArray.from_arrays(pa.array([1, 0]), pa.array([None, "x"]))
+    text = lines_of(encode(batch_of(symbol=column), trades_schema(), ADDRESS))
+    assert [point.tags for point in reference.decode(text)] == [{"symbol": "x", "side": "buy"}, {"side": "buy"}]
+
+
+@pytest.mark.parametrize("nulls", [(), ("a",), ("b",), ("c",), ("a", "b"), ("b", "c"), ("a", "c")])
+@pytest.mark.parametrize("anywhere", [(), ("a",), ("a", "b"), ("a", "b", "c")])
+def test_null_fields_are_left_out_with_their_comma(nulls: tuple[str, ...], anywhere: tuple[str, ...]) -> None:
+    """Whichever columns have nulls, in this row or in another, the commas are right and the order is the schema's."""
+    schema = PointSchema("m", (), tuple(Field(name, FieldType.INTEGER) for name in "abc"), "t")
+    columns = {name: [None if name in nulls else 1, 2, 2, 2] for name in "abc"}
+    for row, name in enumerate(anywhere, start=1):
+        columns[name][row] = None
+    first = lines_of(encode(pa.record_batch({**columns, "t": [0, 1, 2, 3]}), schema, ADDRESS)).split("\n")[0]
+    assert first == "m " + ",".join(f"{name}=1i" for name in "abc" if name not in nulls) + " 0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "form"),
+    [
+        (FieldType.FLOAT, pa.array([0.1], pa.float32()), "0.10000000149011612"),
+        (FieldType.INTEGER, pa.array([-128], pa.int8()), "-128i"),
+        (FieldType.INTEGER, pa.array([2**32 - 1], pa.uint32()), "4294967295i"),
+        (FieldType.INTEGER, pa.array([-(2**63)], pa.int64()), "-9223372036854775808i"),
+        (FieldType.UNSIGNED, pa.array([255], pa.uint8()), "255u"),
+        (FieldType.UNSIGNED, pa.array([2**64 - 1], pa.uint64()), "18446744073709551615u"),
+        (FieldType.BOOLEAN, pa.array([False]), "false"),
+        (FieldType.STRING, pa.array(['a "b" \\ c\n']), '"a \\"b\\" \\\\ c\n"'),
+        (FieldType.STRING, pa.array([""]), '""'),
+        (FieldType.STRING, pa.array(["x"], pa.large_string()), '"x"'),
+        (FieldType.STRING, pa.array(["x"], pa.string_view()), '"x"'),
+        (FieldType.STRING, pa.array(["x"]).dictionary_encode(), '"x"'),
+    ],
+)
+def test_field_columns_of_every_type(kind: FieldType, column: pa.Array, form: str) -> None:
+    """Each field type takes each Arrow type whose values it can hold, exactly."""
+    schema = PointSchema("m", (), (Field("v", kind),), "t")
+    assert lines_of(encode(pa.record_batch({"v": column, "t": [5]}), schema, ADDRESS)) == f"m v={form} 5\n"
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int16(), pa.large_string())]
+)
+def test_tag_columns_of_every_type(kind: pa.DataType) -> None:
+    """Tags may be any kind of text."""
+    column = pa.array(["x, y", "x, y", "z"]).cast(kind)
+    points = reference.decode(lines_of(encode(batch_of(symbol=column), trades_schema(), ADDRESS)))
+    assert [point.tags["symbol"] for point in points] == ["x, y", "x, y", "z"]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1)])
+def test_timestamps_of_every_unit_become_nanoseconds(unit: str, factor: int) -> None:
+    """The first and last timestamp of a unit that InfluxDB stores are exact, and one more has no form."""
+    first, last = -((2**63 - 2) // factor), (2**63 - 2) // factor
+    times = pa.array([first, -1, 0, last], pa.timestamp(unit))
+    points = reference.decode(lines_of(encode(batch_of(timestamp=times), trades_schema(), ADDRESS)))
+    assert [point.time for point in points] == [first * factor, -factor, 0, last * factor]
+    for beyond in (first - 1, last + 1):
+        with pytest.raises(EncodeError, match=f"row 1001, column 'timestamp': {beyond} "):
+            encode(batch_of(timestamp=pa.array([0, beyond], pa.timestamp(unit))), trades_schema(), ADDRESS)
+
+
+def test_integers_as_time_are_nanoseconds() -> None:
+    """An int64 time column is taken as it is."""
+    text = lines_of(encode(batch_of(timestamp=pa.array([1_704_205_800_123_456_789])), trades_schema(), ADDRESS))
+    assert text.endswith(" 1704205800123456789\n")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"price": [1.0, math.nan]}, "row 1001, column 'price': nan "),
+        ({"price": [1.0, math.inf]}, "row 1001, column 'price': inf "),
+        ({"price": [None, -math.inf]}, "row 1001, column 'price': -inf "),
+        ({"price": pa.array([1.0, math.nan], pa.float32())}, "row 1001, column 'price': nan "),
+        ({"timestamp": pa.array([1, None], pa.timestamp("us"))}, "row 1001, column 'timestamp': null "),
+        ({"symbol": ["A", "two\nlines"]}, "row 1001, column 'symbol': 'two\\nlines' "),
+        ({"symbol": ["A", "B\\"]}, "row 1001, column 'symbol': 'B\\\\' "),
+        ({"side": pa.array(["A", "A", "B\\", "C"]).dictionary_encode()}, "row 1002, column 'side': 'B\\\\' "),
+        (
+            {"price": [None, None], "amount": pa.array([1, None], pa.int64())},
+            "row 1001, column 'price, amount': null ",
+        ),
+    ],
+)
+def test_a_value_without_a_form_is_named(columns: dict[str, Any], message: str) -> None:
+    """The error names file, row, column and value, and says what to do."""
+    columns = {
+        name: pa.array(column, pa.float64()) if name == "price" and isinstance(column, list) else column
+        for name, column in columns.items()
+    }
+    with pytest.raises(EncodeError) as caught:
+        encode(batch_of(**columns), trades_schema(), ADDRESS)
+    assert caught.value.message == f"{ADDRESS.partition}, {message}has no line-protocol form"
+    assert caught.value.hint
+
+
+def test_a_value_that_no_row_uses_is_no_error() -> None:
+    """A dictionary may hold what no row of the batch has."""
+    column = pa.array(["bad\n", "good"]).dictionary_encode().slice(1)
+    assert encode(batch_of(symbol=column), trades_schema(), ADDRESS).rows == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        *(
+            ("measurement", name)
+            for name in ("", "a\nb", "a\\", "#a", "\ta", "\0a", "a\\=b", 'a\\"b', "a\\ b", "a\\,b")
+        ),
+        *(("tag key", name) for name in ("", "a\nb", "a\\", "time", "_measurement", "_field", "\0")),
+        *(
+            ("field key", name)
+            for name in ("", "a\nb", "a\\", "time", "\ta", "\0a", "a\\=b", 'a\\"b', "a\\ b", "a\\,b")
+        ),
+    ],
+)
+def test_names_without_a_form(part: str, name: str) -> None:
+    """A name that a server would refuse or change is refused here."""
+    schema = PointSchema(
+        measurement=name if part == "measurement" else "m",
+        tags=(name if part == "tag key" else "tag",),
+        fields=(Field(name if part == "field key" else "field", FieldType.INTEGER),),
+        time="when",
+    )
+    batch = pa.record_batch([["x"], [1], [0]], [schema.tags[0], schema.fields[0].column, "when"])
+    with pytest.raises(EncodeError, match=re.escape(f"the {part} {name!r} has no line-protocol form")):
+        encode(batch, schema, ADDRESS)
+
+
+@pytest.mark.parametrize("column", [pa.array(["1"]), pa.array([1]), pa.array([1.5], pa.float16())])
+def test_a_column_that_does_not_fit_its_field_is_refused(column: pa.Array) -> None:
+    """A price that is not a float names file and column."""
+    with pytest.raises(EncodeError, match=f"{ADDRESS.partition}: column 'price' is {column.type}"):
+        encode(batch_of(price=column), trades_schema(), ADDRESS)
+
+
+def test_many_combinations_of_tags() -> None:
+    """Rows whose tags all differ, and rows in no order, are encoded as rows in series order are."""
+    generator = np.random.default_rng(5)
+    symbols = [f"S{number}" for number in generator.integers(0, 300, 1_000)]
+    sides = [f"{number}" for number in generator.integers(0, 300, 1_000)]
+    batch = batch_of(symbol=symbols, side=pa.array(sides).dictionary_encode())
+    points = reference.decode(lines_of(encode(batch, trades_schema(), ADDRESS)))
+    assert [point.tags for point in points] == [
+        {"symbol": symbol, "side": side} for symbol, side in zip(symbols, sides, strict=True)
+    ]
