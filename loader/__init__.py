@@ -1,1 +1,21 @@
 """Bulk loader for InfluxDB: stages Parquet, loads it and proves that every point arrived."""
+
+from loader.errors import LoaderError
+from loader.loading import LoadReport, LoadSettings, load
+from loader.servers.base import Target
+from loader.staging import StageReport, StageSettings, stage
+from loader.verification import VerifyReport, VerifySettings, verify
+
+__all__ = [
+    "LoadReport",
+    "LoadSettings",
+    "LoaderError",
+    "StageReport",
+    "StageSettings",
+    "Target",
+    "VerifyReport",
+    "VerifySettings",
+    "load",
+    "stage",
+    "verify",
+]

@@ -50,9 +50,7 @@ def test_a_body_that_is_too_large_can_be_split(dialect: Dialect) -> None:
         dialect.classify_write(Reply(413))
 
 
-@pytest.mark.parametrize(
-    ("version", "status", "stored"), [("1", 400, True), ("2", 400, False), ("2", 422, True)]
-)
+@pytest.mark.parametrize(("version", "status", "stored"), [("1", 400, True), ("2", 400, False), ("2", 422, True)])
 def test_partial_writes_say_whether_the_rest_is_stored(version: str, status: int, stored: bool) -> None:
     """1.x keeps the good lines of a malformed body, 2.x does not."""
     with pytest.raises(PartialWrite, match="partial") as caught:

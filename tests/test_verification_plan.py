@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,7 +35,7 @@ def test_partitions_that_share_a_day_share_a_window() -> None:
 def test_windows_have_no_gaps(days: set[int]) -> None:
     """Every day from the first to the last is asked for once, also those without a partition."""
     windows = plan_windows([partition(day) for day in days])
-    assert all(left.stop == right.start for left, right in zip(windows, windows[1:], strict=False))
+    assert all(left.stop == right.start for left, right in pairwise(windows))
     assert sorted(part.path for window in windows for part in window.partitions) == sorted(map(str, days))
     if days:
         assert (windows[0].start, windows[-1].stop) == (min(days) * DAY, (max(days) + 1) * DAY)

@@ -1,1 +1,29 @@
-"""."""
+"""What a person types and sees: one module a command."""
+
+from __future__ import annotations
+
+import typer
+
+from loader.cli.load import load
+from loader.cli.stage import stage
+from loader.cli.status import status
+from loader.cli.verify import verify
+
+
+def build_app() -> typer.Typer:
+    """Return the command line application."""
+    app = typer.Typer(
+        name="loader",
+        help="Bulk loader for InfluxDB: stages Parquet, loads it and proves that every point arrived.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    for command in (stage, load, verify, status):
+        app.command()(command)
+    return app
+
+
+def main() -> None:
+    """Run the command line."""
+    build_app()()

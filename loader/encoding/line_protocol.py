@@ -115,18 +115,21 @@ def _series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> pl.Se
         # A code for each combination that occurs, so that codes stay below rows times dictionary size.
         combined = pc.dictionary_encode(pa.array(codes * (absent + 1) + index[rows]))
         codes = combined.indices.to_numpy()
-        before, picked = np.divmod(combined.dictionary.to_numpy(), absent + 1)
+        former, picked = np.divmod(combined.dictionary.to_numpy(), absent + 1)
         values = pl.Series(column.dictionary.take(pa.array(picked, mask=picked == absent)), dtype=pl.String)
-        formless = values.str.contains(_TAG_NO_FORM).fill_null(False)
+        value = pl.col("value")
+        pair = pl.concat_str(
+            pl.lit(f",{_name('tag key', tag, _KEY_ESCAPES, _TAG_KEY_NO_FORM)}="), value.str.replace_many(_KEY_ESCAPES)
+        )
+        made = pl.DataFrame({"former": texts.gather(former), "value": values}).select(
+            pl.concat_str("former", pl.when(value != "").then(pair).otherwise(pl.lit(""))),
+            formless=value.str.contains(_TAG_NO_FORM).fill_null(False),
+        )
+        texts, formless = made.get_columns()
         if formless.any():
             row = int(np.isin(codes, formless.arg_true().to_numpy()).argmax())
             hint = "take newlines, and backslashes at the end, out of tag values"
             raise _error(address, int(rows[row]), tag, values[int(codes[row])], hint)
-        key = _name("tag key", tag, _KEY_ESCAPES, _TAG_KEY_NO_FORM)
-        present = pl.concat_str(pl.lit(f",{key}="), values.str.replace_many(_KEY_ESCAPES))
-        texts = pl.select(
-            pl.concat_str(texts.gather(before), pl.when(values != "").then(present).otherwise(pl.lit("")))
-        ).to_series()
     return texts.gather(codes[np.cumsum(begins) - 1])
 
 

@@ -20,7 +20,7 @@ class VerifySettings:
     target: Target
     samples: int = 1_000
     seed: int = 1
-    tolerance: float = 1e-9
+    tolerance: float = 1e-11
     connections: int = 2
     timeout_seconds: float = 120.0
     max_listed: int = 100

@@ -156,9 +156,7 @@ def test_passing_faults_are_retried(influx: Any, root: Path, fault: Fault) -> No
         report = load(replace(settings, target=replace(settings.target, url=proxy.url)), events.append)
     assert stored(influx, settings) == expected(root)
     assert report.retries == 2
-    assert report.waits["retry"] == pytest.approx(
-        sum(event.seconds for event in events if isinstance(event, Waited))
-    )
+    assert report.waits["retry"] == pytest.approx(sum(event.seconds for event in events if isinstance(event, Waited)))
 
 
 def test_a_reply_that_never_comes_times_out(influx: Any, root: Path) -> None:
@@ -437,7 +435,15 @@ def test_an_unreachable_address_is_named(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://localhost", "localhost:8086", "http://", "http://h:99999", "http://u:p@h", "http://h?token=x", "http://h#x"],
+    [
+        "ftp://localhost",
+        "localhost:8086",
+        "http://",
+        "http://h:99999",
+        "http://u:p@h",
+        "http://h?token=x",
+        "http://h#x",
+    ],
 )
 def test_a_wrong_address_is_refused(root: Path, url: str) -> None:
     """Only http and https addresses without secrets in them are addresses."""

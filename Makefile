@@ -1,0 +1,27 @@
+# Every target sets up what it needs in .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check bench
+
+demo: $(READY)  ## stage, load and verify TRADES trades (2,000,000) in a real InfluxDB; KEEP=1 leaves it running
+	@$(BIN)/python tools/demo.py
+
+test: check  ## lint, types and all tests, against the servers that are here or quick to get
+	@command -v go >/dev/null && tools/build-influxd 1.8.10 >/dev/null || echo "no Go: InfluxDB 1.8.10 is not built"
+	@$(BIN)/python -m pytest --cov=loader --cov-branch --cov-report=term --durations=5
+
+check: $(READY)  ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(READY)  ## measure staging, encoding, loading and verification; prints a table and writes JSON
+	@$(BIN)/python benchmarks/run.py
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,107 @@
+"""``loader load``: a staged dataset into a bucket."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from loader.cli.options import (
+    BucketOption,
+    DatasetArgument,
+    HostOption,
+    JsonOption,
+    OrgOption,
+    QuietOption,
+    TokenFileOption,
+    TokenOption,
+    read_duration,
+    read_target,
+)
+from loader.cli.running import DIFFERENT, DONE, INTERRUPTED, Output, guarded, run
+from loader.loading.settings import LoadReport, LoadSettings
+
+
+def load(
+    dataset: DatasetArgument = Path("data"),
+    host: HostOption = "",
+    token: TokenOption = "",
+    token_file: TokenFileOption = None,
+    org: OrgOption = "",
+    bucket: BucketOption = "",
+    batch_lines: Annotated[int, typer.Option(help="Lines a request, at most.")] = 20_000,
+    batch_bytes: Annotated[int, typer.Option(help="Bytes of line protocol a request, at most.")] = 4_000_000,
+    connections: Annotated[int, typer.Option(help="Requests at a time.")] = 3,
+    compress: Annotated[str, typer.Option(help="auto (not on loopback), none, gzip or gzip:LEVEL.")] = "auto",
+    rate: Annotated[float, typer.Option(help="Points a second, at most; 0 is no limit.")] = 0.0,
+    max_rejected: Annotated[int, typer.Option(help="Rejected lines after which to stop.")] = 1_000,
+    shard_duration: Annotated[str, typer.Option(help="For a new bucket, such as 7d.")] = "",
+    retry_seconds: Annotated[float, typer.Option(help="How long one request is tried again.")] = 300.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for one reply.")] = 60.0,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin again, whatever was acknowledged.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Encode everything, send nothing.")] = False,
+    quiet: QuietOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Load a dataset into a bucket; run it again to go on after a stop."""
+    from loader.loading import load as library_load
+    from loader.reporting.text import load_text
+
+    output = Output(quiet, json)
+    settings = guarded(
+        output,
+        lambda: LoadSettings(
+            dataset=dataset,
+            target=read_target(host, token, token_file, org, bucket),
+            batch_lines=batch_lines,
+            batch_bytes=batch_bytes,
+            connections=connections,
+            compress=compress,
+            rate=rate,
+            max_rejected=max_rejected,
+            retry_seconds=retry_seconds,
+            timeout_seconds=timeout,
+            shard_duration=read_duration(shard_duration),
+            restart=restart,
+            dry_run=dry_run,
+        ),
+    )
+    with _stopping() as stop:
+        run(
+            "load",
+            settings,
+            dataset,
+            output,
+            lambda observe: library_load(settings, observe, stop),
+            load_text,
+            _judge,
+        )
+
+
+def _judge(report: LoadReport) -> int:
+    if report.interrupted:
+        return INTERRUPTED
+    return DIFFERENT if report.lines_rejected else DONE
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Yield an event that the first Ctrl-C sets; the second one interrupts."""
+    stop = threading.Event()
+
+    def first(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        typer.echo("stopping after what is in flight; Ctrl-C again to stop now", err=True)
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,67 @@
+"""The options that commands share, and how their texts become values."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loader.errors import ConfigError
+from loader.servers.base import Target
+from loader.servers.target import Wish, from_configuration, from_environment, resolve_target
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+DatasetArgument = Annotated[Path, typer.Argument(help="The staged dataset.", show_default=True)]
+HostOption = Annotated[str, typer.Option("--host", help="Address of the server [INFLUX_HOST].")]
+TokenOption = Annotated[
+    str, typer.Option("--token", help="Token; better in INFLUX_TOKEN or a file: flags show in process lists.")
+]
+TokenFileOption = Annotated[Path | None, typer.Option("--token-file", help="File whose first line is the token.")]
+OrgOption = Annotated[str, typer.Option("--org", help="Organization, for 2.x [INFLUX_ORG].")]
+BucketOption = Annotated[
+    str, typer.Option("--bucket", help="Bucket, or database for 1.8 [INFLUX_BUCKET_NAME, or trades].")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, to stdout.")]
+
+
+def read_wishes(host: str, token: str, token_file: Path | None, org: str, bucket: str) -> list[Wish]:
+    """Return what flags, environment and the influx CLI's configuration say; raises ConfigError."""
+    if token_file is not None:
+        try:
+            token = token_file.read_text().partition("\n")[0].strip()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(f"{token_file}: cannot be read", hint="--token-file names a text file") from None
+    flags = Wish(url=host, org=org, bucket=bucket, token=token)
+    return [flags, *from_environment(os.environ), _configured()]
+
+
+def read_target(host: str, token: str, token_file: Path | None, org: str, bucket: str) -> Target:
+    """Return the target that the options, or what stands behind them, name; raises ConfigError."""
+    return resolve_target(*read_wishes(host, token, token_file, org, bucket))
+
+
+def _configured() -> Wish:
+    named = os.environ.get("INFLUX_CONFIGS_PATH")
+    path = Path(named) if named else Path.home() / ".influxdbv2" / "configs"
+    try:
+        return from_configuration(path.read_text(), str(path))
+    except (OSError, UnicodeDecodeError):
+        return Wish()
+
+
+def read_duration(text: str) -> int:
+    """Return nanoseconds for a duration such as 7d, 36h or 1w; 0 for ""; raises ConfigError."""
+    match = re.fullmatch(r"(\d+)([smhdw])", text)
+    if text and not match:
+        raise ConfigError(f"{text!r} is not a duration", hint="write it like 7d, 36h or 52w")
+    return int(match[1]) * _UNITS[match[2]] * 1_000_000_000 if match else 0
+
+
+def read_names(texts: list[str] | None) -> tuple[str, ...]:
+    """Return the names in options that may be given several times and may hold several, with commas."""
+    return tuple(name.strip() for text in texts or [] for name in text.split(",") if name.strip())

@@ -1,0 +1,123 @@
+"""Progress on stderr: a bar on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from loader.events import Advanced, Event, Noted, Observer, Rejected, Started, Waited, ignore
+from loader.reporting.text import size_text
+
+LINE_SECONDS = 5.0
+
+
+class _Counts:
+    """What has happened so far."""
+
+    def __init__(self) -> None:
+        self.activity = ""
+        self.rows = 0
+        self.rows_done = 0
+        self.rows_resumed = 0
+        self.size = 0
+        self.retries = 0
+        self.rejected = 0
+        self._started = time.monotonic()
+
+    def count(self, event: Event) -> None:
+        match event:
+            case Started(activity, rows, rows_done):
+                self.activity, self.rows = activity, rows
+                self.rows_done = self.rows_resumed = rows_done
+                self._started = time.monotonic()
+            case Advanced(rows, size):
+                self.rows_done += rows
+                self.size += size
+            case Waited("retry"):
+                self.retries += 1
+            case Rejected(lines):
+                self.rejected += lines
+            case _:
+                pass
+
+    @property
+    def details(self) -> str:
+        """Rate and size, then retries and rejected lines where there are any."""
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        parts = [f"{(self.rows_done - self.rows_resumed) / seconds:,.0f} rows/s"]
+        parts += [size_text(self.size)] if self.size else []
+        parts += [f"{self.retries} retries"] if self.retries else []
+        parts += [f"{self.rejected:,} rejected"] if self.rejected else []
+        return ", ".join(parts)
+
+    @property
+    def line(self) -> str:
+        """The whole state in one line."""
+        return f"{self.activity}: {self.rows_done:,} of {self.rows:,} rows, {self.details}"
+
+
+@contextmanager
+def watching(console: Console, *, quiet: bool) -> Iterator[Observer]:
+    """Yield an observer that shows progress on ``console``; a quiet one shows nothing."""
+    if quiet:
+        yield ignore
+    elif console.is_terminal:
+        with _bar(console) as observe:
+            yield observe
+    else:
+        yield _lines(console)
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Observer]:
+    counts = _Counts()
+    columns = (
+        TextColumn("{task.description:<8}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}% {task.completed:,.0f} rows"),
+        TextColumn("{task.fields[details]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task: TaskID = progress.add_task("", total=None, details="")
+
+        def observe(event: Event) -> None:
+            counts.count(event)
+            if isinstance(event, Noted):
+                progress.console.print(event.message, highlight=False, markup=False)
+            if isinstance(event, Waited) and event.message:
+                counts_text = f"waiting {event.seconds:.1f} s: {event.message}"
+                progress.console.print(counts_text, highlight=False, markup=False)
+            progress.update(
+                task,
+                description=counts.activity,
+                total=counts.rows or None,
+                completed=counts.rows_done,
+                details=counts.details,
+            )
+
+        yield observe
+
+
+def _lines(console: Console) -> Observer:
+    counts = _Counts()
+    due = time.monotonic() + LINE_SECONDS
+
+    def observe(event: Event) -> None:
+        nonlocal due
+        counts.count(event)
+        if isinstance(event, Noted):
+            _say(console, event.message)
+        if time.monotonic() >= due:
+            due = time.monotonic() + LINE_SECONDS
+            _say(console, counts.line)
+
+    return observe
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,78 @@
+"""``loader verify``: what the server has against what was staged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loader.cli.options import (
+    BucketOption,
+    DatasetArgument,
+    HostOption,
+    JsonOption,
+    OrgOption,
+    QuietOption,
+    TokenFileOption,
+    TokenOption,
+    read_wishes,
+)
+from loader.cli.running import DIFFERENT, DONE, Output, guarded, run
+from loader.servers.base import Target
+from loader.servers.target import Wish, resolve_target
+
+
+def verify(
+    dataset: DatasetArgument = Path("data"),
+    host: HostOption = "",
+    token: TokenOption = "",
+    token_file: TokenFileOption = None,
+    org: OrgOption = "",
+    bucket: BucketOption = "",
+    samples: Annotated[int, typer.Option(help="Random trades to compare bit for bit.")] = 1_000,
+    seed: Annotated[int, typer.Option(help="Which random trades.")] = 1,
+    connections: Annotated[int, typer.Option(help="Queries at a time.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for one reply.")] = 120.0,
+    quiet: QuietOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Verify the last load of a dataset, or the bucket that the options name."""
+    from loader.reporting.text import verify_text
+    from loader.verification import VerifySettings
+    from loader.verification import verify as library_verify
+
+    output = Output(quiet, json)
+
+    def target() -> Target:
+        flags, *others = read_wishes(host, token, token_file, org, bucket)
+        return resolve_target(flags, _loaded(dataset), *others)
+
+    settings = guarded(
+        output,
+        lambda: VerifySettings(
+            dataset=dataset,
+            target=target(),
+            samples=samples,
+            seed=seed,
+            connections=connections,
+            timeout_seconds=timeout,
+        ),
+    )
+    run(
+        "verify",
+        settings,
+        dataset,
+        output,
+        lambda observe: library_verify(settings, observe),
+        verify_text,
+        lambda report: DIFFERENT if report.difference_count else DONE,
+    )
+
+
+def _loaded(dataset: Path) -> Wish:
+    """Return the target of the last load; the ledger knows no token."""
+    from loader.loading.ledger import last_load
+
+    last = last_load(dataset)
+    return Wish(last.url, last.org, last.bucket) if last else Wish()

@@ -1,0 +1,55 @@
+"""What of a dataset is staged, loaded and verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from loader.dataset.manifest import read_manifest
+from loader.loading.ledger import LastLoad, last_load
+from loader.reporting.metrics import newest_metrics
+
+
+@dataclass(frozen=True)
+class LastVerification:
+    """How the newest verification ended; ``differences`` is None when it could not finish."""
+
+    started: str
+    url: str
+    bucket: str
+    differences: int | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """Rows and size (bytes) on disk, the last load, the last verification."""
+
+    dataset: str
+    rows: int
+    size: int
+    partitions: int
+    complete: bool
+    fingerprint: str
+    load: LastLoad | None
+    verification: LastVerification | None
+
+
+def read_status(root: Path) -> Status:
+    """Return the status of the dataset at ``root``; raises ConfigError or StageError when there is none."""
+    manifest = read_manifest(root)
+    metrics = newest_metrics(root, "verify")
+    verification = None
+    if metrics:
+        target = metrics["settings"]["target"]
+        differences = (metrics["report"] or {}).get("difference_count")
+        verification = LastVerification(metrics["started"], target["url"], target["bucket"], differences)
+    return Status(
+        dataset=str(root),
+        rows=manifest.rows,
+        size=sum(partition.size for partition in manifest.partitions),
+        partitions=len(manifest.partitions),
+        complete=manifest.complete,
+        fingerprint=manifest.fingerprint,
+        load=last_load(root),
+        verification=verification,
+    )

@@ -1,0 +1,93 @@
+"""Reports as text for people. Pure: a report in, lines out."""
+
+from __future__ import annotations
+
+from loader.loading.settings import LoadReport
+from loader.reporting.status import Status
+from loader.staging.settings import StageReport
+from loader.verification.settings import VerifyReport
+
+_SIZE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def size_text(size: float) -> str:
+    """Return a size in bytes in its natural unit."""
+    for unit in _SIZE_UNITS[:-1]:
+        if size < 1024:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} {_SIZE_UNITS[-1]}"
+
+
+def rate_text(rows: int, seconds: float) -> str:
+    """Return rows a second."""
+    return f"{rows / seconds:,.0f}/s" if seconds > 0 else "-"
+
+
+def stage_text(report: StageReport) -> str:
+    """Summarise a stage."""
+    kept = f", {report.partitions_kept} of them kept from an earlier run" if report.partitions_kept else ""
+    lines = [
+        f"staged   {report.rows:,} trades in {report.partitions} partitions{kept}",
+        f"         {size_text(report.size)}, {report.size / report.rows:.1f} bytes a trade",
+        f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}, "
+        f"peak memory {size_text(report.peak_memory)}",
+    ]
+    return "\n".join(lines)
+
+
+def load_text(report: LoadReport) -> str:
+    """Summarise a load."""
+    word = "stopped" if report.interrupted else "loaded"
+    resumed = f", {report.rows_resumed:,} of them by earlier runs" if report.rows_resumed else ""
+    lines = [
+        f"{word:<8} {report.rows_acknowledged + report.rows_resumed:,} of {report.rows:,} points{resumed}",
+        f"         {report.server}",
+        f"         {report.seconds:.1f} s, {rate_text(report.rows_acknowledged, report.seconds)}, "
+        f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of line protocol), "
+        f"{report.retries} retries",
+    ]
+    lines += [f"         waited {seconds:.1f} s: {cause}" for cause, seconds in sorted(report.waits.items())]
+    if report.lines_rejected:
+        lines.append(f"rejected {report.lines_rejected:,} lines: {report.rejected_path}")
+    if report.interrupted:
+        lines.append("         run the same command again to go on")
+    return "\n".join(lines)
+
+
+def verify_text(report: VerifyReport) -> str:
+    """Summarise a verification, and list the differences it keeps."""
+    outcome = f"{report.difference_count:,} differences" if report.difference_count else "no differences"
+    lines = [
+        f"verified {report.rows:,} points: {outcome}",
+        f"         {report.windows:,} series and days, {report.samples:,} samples, {report.server}",
+        f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
+    ]
+    for difference in report.differences:
+        field = f" {difference.field}" if difference.field else ""
+        lines.append(f"  {difference.kind:<9} {difference.day} {difference.series}{field}: {difference.detail}")
+    more = report.difference_count - len(report.differences)
+    if more > 0:
+        lines.append(f"  and {more:,} more")
+    return "\n".join(lines)
+
+
+def status_text(status: Status) -> str:
+    """Say what is staged, loaded and verified."""
+    unfinished = "" if status.complete else " (unfinished: stage again with the same settings)"
+    lines = [f"staged   {status.rows:,} trades in {status.partitions} partitions, {size_text(status.size)}{unfinished}"]
+    if status.load is None:
+        lines.append("loaded   nothing yet")
+    else:
+        load = status.load
+        current = "" if load.fingerprint == status.fingerprint else " (of an earlier dataset)"
+        rejected = f", {load.rejected:,} lines rejected" if load.rejected else ""
+        state = "finished" if load.finished else "unfinished"
+        lines.append(f"loaded   {load.rows:,} points into {load.bucket} at {load.url}{current}: {state}{rejected}")
+    if status.verification is None:
+        lines.append("verified nothing yet")
+    else:
+        seen = status.verification
+        differences = "not finished" if seen.differences is None else f"{seen.differences:,} differences"
+        lines.append(f"verified {seen.bucket} at {seen.url}, {seen.started}: {differences}")
+    return "\n".join(lines)
