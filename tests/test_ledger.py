@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_pending_is_the_complement_of_what_was_acknowledged(
             rows -= set(range(start, stop))
         pending = ledger.pending(PARTITION)
     assert {row for gap in pending for row in range(gap.start, gap.stop)} == rows
-    assert all(first.stop < second.start for first, second in zip(pending[:-1], pending[1:], strict=True))
+    assert all(first.stop < second.start for first, second in pairwise(pending))
 
 
 @pytest.mark.parametrize(

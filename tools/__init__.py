@@ -1,0 +1,1 @@
+"""Tools around the loader: servers to test with, and the demo."""

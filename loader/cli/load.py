@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from loader import loading
 from loader.cli.options import (
     BucketOption,
     DatasetArgument,
@@ -25,7 +26,8 @@ from loader.cli.options import (
     read_target,
 )
 from loader.cli.running import DIFFERENT, DONE, INTERRUPTED, Output, guarded, run
-from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading import LoadReport, LoadSettings
+from loader.reporting.text import load_text
 
 
 def load(
@@ -50,9 +52,6 @@ def load(
     json: JsonOption = False,
 ) -> None:
     """Load a dataset into a bucket; run it again to go on after a stop."""
-    from loader.loading import load as library_load
-    from loader.reporting.text import load_text
-
     output = Output(quiet, json)
     settings = guarded(
         output,
@@ -78,7 +77,7 @@ def load(
             settings,
             dataset,
             output,
-            lambda observe: library_load(settings, observe, stop),
+            lambda observe: loading.load(settings, observe, stop),
             load_text,
             _judge,
         )

@@ -9,8 +9,11 @@ from typing import Annotated
 
 import typer
 
+from loader import staging
 from loader.cli.options import JsonOption, QuietOption, read_names
 from loader.cli.running import DONE, Output, run
+from loader.reporting.text import stage_text
+from loader.staging import StageSettings
 
 
 def stage(
@@ -31,10 +34,6 @@ def stage(
     json: JsonOption = False,
 ) -> None:
     """Stage synthetic trades of 2024 as one Parquet file a session; run it again to go on after a stop."""
-    from loader.reporting.text import stage_text
-    from loader.staging import StageSettings
-    from loader.staging import stage as library_stage
-
     settings = StageSettings(
         out=out,
         trades=trades,
@@ -53,7 +52,7 @@ def stage(
         settings,
         out,
         Output(quiet, json),
-        lambda observe: library_stage(settings, observe),
+        lambda observe: staging.stage(settings, observe),
         stage_text,
         lambda report: DONE,
     )

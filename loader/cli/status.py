@@ -7,13 +7,12 @@ from pathlib import Path
 
 from loader.cli.options import DatasetArgument, JsonOption
 from loader.cli.running import Output, guarded, print_result
+from loader.reporting.status import read_status
+from loader.reporting.text import status_text
 
 
 def status(dataset: DatasetArgument = Path("data"), json: JsonOption = False) -> None:
     """Say what of a dataset is staged, loaded and verified."""
-    from loader.reporting.status import read_status
-    from loader.reporting.text import status_text
-
     output = Output(quiet=False, json=json)
     found = guarded(output, lambda: read_status(dataset))
     print_result(asdict(found), found, output, status_text)

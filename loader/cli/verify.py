@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from loader import verification
 from loader.cli.options import (
     BucketOption,
     DatasetArgument,
@@ -19,8 +20,11 @@ from loader.cli.options import (
     read_wishes,
 )
 from loader.cli.running import DIFFERENT, DONE, Output, guarded, run
+from loader.loading.ledger import last_load
+from loader.reporting.text import verify_text
 from loader.servers.base import Target
 from loader.servers.target import Wish, resolve_target
+from loader.verification import VerifySettings
 
 
 def verify(
@@ -38,10 +42,6 @@ def verify(
     json: JsonOption = False,
 ) -> None:
     """Verify the last load of a dataset, or the bucket that the options name."""
-    from loader.reporting.text import verify_text
-    from loader.verification import VerifySettings
-    from loader.verification import verify as library_verify
-
     output = Output(quiet, json)
 
     def target() -> Target:
@@ -64,7 +64,7 @@ def verify(
         settings,
         dataset,
         output,
-        lambda observe: library_verify(settings, observe),
+        lambda observe: verification.verify(settings, observe),
         verify_text,
         lambda report: DIFFERENT if report.difference_count else DONE,
     )
@@ -72,7 +72,5 @@ def verify(
 
 def _loaded(dataset: Path) -> Wish:
     """Return the target of the last load; the ledger knows no token."""
-    from loader.loading.ledger import last_load
-
     last = last_load(dataset)
     return Wish(last.url, last.org, last.bucket) if last else Wish()

@@ -1,0 +1,97 @@
+"""Stage, load, verify and status from the command line, against real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from loader.cli import build_app
+from tests.datasets import JANUARY_2, small_dataset
+from tests.fault_proxy import Answer, fault_proxy
+
+
+def run(server: Any, *arguments: str | Path) -> Result:
+    """Run the command line with the server's token in the environment."""
+    environment = {"INFLUX_TOKEN": server.token, "INFLUX_ORG": server.org}
+    return CliRunner().invoke(build_app(), [str(argument) for argument in arguments], env=environment)
+
+
+def test_the_whole_way(influx: Any, tmp_path: Path) -> None:
+    """Staged trades are loaded, verified without options, and shown in the status; a planted point is found."""
+    out = tmp_path / "data"
+    bucket = influx.new_bucket()
+    staged = run(influx, "stage", "--out", out, "--trades", "3000", "--end", "2024-01-04", "--workers", "1")
+    assert staged.exit_code == 0, staged.output
+    loaded = run(influx, "load", out, "--host", influx.url, "--bucket", bucket)
+    assert loaded.exit_code == 0, loaded.output
+    assert "3,000 of 3,000" in loaded.stdout
+    verified = run(influx, "verify", out)
+    assert verified.exit_code == 0, verified.output
+    assert "no differences" in verified.stdout
+    line = f"trades,symbol=AAPL,side=buy price=1,amount=1i {JANUARY_2 + 1}".encode()
+    influx.call(f"/api/v2/write?org={influx.org}&bucket={bucket}&precision=ns", line)
+    different = run(influx, "verify", out)
+    assert different.exit_code == 1
+    assert "surplus" in different.stdout
+    status = run(influx, "status", out)
+    assert status.exit_code == 0
+    assert f"3,000 points into {bucket}" in status.stdout
+    files = [path.read_bytes() for path in (out / ".loader").rglob("*") if path.is_file()]
+    assert all(influx.token.encode() not in content for content in files)
+
+
+def test_rejected_lines_are_exit_code_1(influx_v2: Any, tmp_path: Path) -> None:
+    """A load that lost a line is no success, though it went on."""
+    small_dataset(tmp_path / "data", days=1, symbols=("AAPL",), rows=5)
+    arguments = ("load", tmp_path / "data", "--bucket", influx_v2.new_bucket(), "--batch-lines", "1")
+    with fault_proxy(influx_v2.url, lambda call: Answer(422) if call.number == 3 else None) as proxy:
+        result = run(influx_v2, *arguments, "--host", proxy.url)
+    assert result.exit_code == 1, result.output
+    assert "rejected 1 lines" in result.stdout
+
+
+def test_ctrl_c_once_finishes_what_is_in_flight(influx_v2: Any, tmp_path: Path) -> None:
+    """One Ctrl-C ends a load in good order with exit code 130, and a rerun completes it."""
+    small_dataset(tmp_path / "data")
+    bucket = influx_v2.new_bucket()
+    command = [sys.executable, "-m", "loader", "load", str(tmp_path / "data"), "--bucket", bucket, "--json"]
+    command += ["--host", influx_v2.url, "--org", influx_v2.org, "--batch-lines", "10", "--rate", "100"]
+    environment = {**os.environ, "INFLUX_TOKEN": influx_v2.token}
+    with (
+        fault_proxy(influx_v2.url, lambda call: seen.append(call.number)) as proxy,
+        subprocess.Popen(
+            [*command, "--host", proxy.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        ) as process,
+    ):
+        while not proxy.writes:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        report = json.loads(output)["report"]
+        assert process.returncode == 130
+        assert report["interrupted"]
+        assert 0 < report["rows_acknowledged"] < 600
+        again = run(influx_v2, "load", tmp_path / "data", "--bucket", bucket, "--host", proxy.url)
+    assert again.exit_code == 0, again.output
+    assert f"{report['rows_acknowledged']} of them by earlier runs" in again.stdout
+
+
+seen: list[int] = []
+
+
+@pytest.mark.parametrize("command", ["load", "verify"])
+def test_a_wrong_token_ends_in_3(influx_v2: Any, tmp_path: Path, command: str) -> None:
+    """The server's refusal is shown, the token is not."""
+    small_dataset(tmp_path / "data")
+    result = run(influx_v2, command, tmp_path / "data", "--host", influx_v2.url, "--token", "very-secret-token")
+    assert result.exit_code == 3
+    assert "401" in result.stderr
+    assert "very-secret-token" not in result.output

@@ -1,0 +1,154 @@
+"""Reports as text and as files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loader.errors import ConfigError
+from loader.loading import LoadReport, LoadSettings
+from loader.loading.ledger import Ledger, last_load
+from loader.reporting.metrics import Meter, machine, newest_metrics, settings_json, versions, write_metrics
+from loader.reporting.status import read_status
+from loader.reporting.text import load_text, rate_text, size_text, stage_text, status_text, verify_text
+from loader.servers.base import Target
+from loader.staging import StageReport
+from loader.verification import Difference, VerifyReport
+from tests.datasets import small_dataset
+
+LOADED = LoadReport("InfluxDB 2.9.1", 1_000, 0, 1_000, 0, 72_000, 72_000, 2.0, 0, {}, False, "")
+VERIFIED = VerifyReport("InfluxDB 2.9.1", 1_000, 8, 10, (), 0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (5 * 2**20, "5.0 MiB"),
+        (2**30, "1.0 GiB"),
+        (2**50, "1024.0 TiB"),
+    ],
+)
+def test_sizes_have_their_natural_unit(size: int, text: str) -> None:
+    """From bytes to the largest unit there is."""
+    assert size_text(size) == text
+
+
+def test_no_time_is_no_rate() -> None:
+    """Nothing is divided by zero."""
+    assert rate_text(10, 0.0) == "-"
+    assert rate_text(10, 2.0) == "5/s"
+
+
+def test_a_stage_is_summarised() -> None:
+    """Rows, size and rate are there, and what was kept only if something was."""
+    report = StageReport(1_000, 7_000, 3, 0, "print", 2.0, 2**20)
+    assert "7.0 bytes a trade" in stage_text(report)
+    assert "kept" not in stage_text(report)
+    assert "2 of them kept" in stage_text(replace(report, partitions_kept=2))
+
+
+def test_a_load_is_summarised() -> None:
+    """What is not worth a word is not there."""
+    assert "loaded   1,000 of 1,000 points\n" in load_text(LOADED)
+    assert "rejected" not in load_text(LOADED)
+    bad = replace(
+        LOADED,
+        rows_resumed=300,
+        rows_acknowledged=200,
+        interrupted=True,
+        lines_rejected=4,
+        rejected_path="there.jsonl",
+        waits={"retry": 2.5},
+    )
+    for words in ("stopped", "500 of 1,000", "300 of them", "4 lines: there.jsonl", "waited 2.5 s: retry", "again"):
+        assert words in load_text(bad)
+
+
+def test_a_verification_lists_its_differences() -> None:
+    """Each difference has a line, and those that are not listed are counted."""
+    assert "no differences" in verify_text(VERIFIED)
+    differences = (
+        Difference("missing", "2024-01-02", "AAPL,buy", "", "3 points"),
+        Difference("different", "2024-01-02", "AAPL,buy", "price", "1.0, not 2.0"),
+    )
+    text = verify_text(replace(VERIFIED, differences=differences, difference_count=5))
+    assert "5 differences" in text
+    assert "missing   2024-01-02 AAPL,buy: 3 points" in text
+    assert "AAPL,buy price: 1.0, not 2.0" in text
+    assert "and 3 more" in text
+
+
+def test_settings_lose_their_token() -> None:
+    """What goes into a metrics file holds no token."""
+    settings = LoadSettings(Path("data"), Target("http://h", "b", "o", "very-secret"))
+    assert "very-secret" not in json.dumps(settings_json(settings), default=str)
+    assert settings_json(Difference("missing", "", "", "", "")) == {
+        "kind": "missing",
+        "day": "",
+        "series": "",
+        "field": "",
+        "detail": "",
+    }
+
+
+def test_metrics_are_found_again(tmp_path: Path) -> None:
+    """The newest metrics of an activity are the last that were written."""
+    assert newest_metrics(tmp_path, "load") is None
+    for number in range(2):
+        write_metrics(tmp_path, "load", {"number": number, **Meter().read()})
+    newest = newest_metrics(tmp_path, "load")
+    assert newest is not None
+    assert newest["number"] == 1
+    assert newest["peak_memory"] > 2**20
+    assert newest_metrics(tmp_path, "verify") is None
+
+
+def test_the_machine_and_the_versions_are_named() -> None:
+    """Figures without them mean nothing."""
+    assert machine()["cores"] >= 1
+    assert machine()["processor"]
+    assert {"python", "loader", "polars"} <= versions().keys()
+
+
+def test_the_status_follows_the_work(tmp_path: Path) -> None:
+    """Staged, then loaded, then verified, then verified without an end."""
+    with pytest.raises(ConfigError):
+        read_status(tmp_path / "data")
+    manifest = small_dataset(tmp_path / "data")
+    root = tmp_path / "data"
+    text = status_text(read_status(root))
+    assert "loaded   nothing yet" in text
+    assert "verified nothing yet" in text
+    target = Target("http://h", "bucket", "org")
+    with Ledger.opened(root, target, "", "of another dataset", restart=False):
+        assert "of an earlier dataset" in status_text(read_status(root))
+    with Ledger.opened(root, target, "", manifest.fingerprint, restart=False) as ledger:
+        assert "unfinished" in status_text(read_status(root))
+        ledger.finish()
+    assert ": finished" in status_text(read_status(root))
+    last = last_load(root)
+    assert last is not None
+    settings = {"target": {"url": "http://h", "bucket": "bucket"}}
+    write_metrics(root, "verify", {"started": "then", "settings": settings, "report": {"difference_count": 3}})
+    assert "bucket at http://h, then: 3 differences" in status_text(read_status(root))
+    write_metrics(root, "verify", {"started": "then", "settings": settings, "report": None})
+    assert "not finished" in status_text(read_status(root))
+
+
+def test_the_status_names_what_is_unfinished(tmp_path: Path) -> None:
+    """An unfinished stage and rejected lines are said."""
+    small_dataset(tmp_path / "data")
+    status = read_status(tmp_path / "data")
+    with Ledger.opened(tmp_path / "data", Target("http://h", "b"), "", "print", restart=False):
+        pass
+    load = last_load(tmp_path / "data")
+    assert load is not None
+    text = status_text(replace(status, complete=False, load=replace(load, rejected=7)))
+    assert "unfinished: stage again" in text
+    assert "7 lines rejected" in text
