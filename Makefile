@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test check bench
 
 demo: $(READY)  ## stage, load and verify TRADES trades (2,000,000) in a real InfluxDB; KEEP=1 leaves it running
-	@$(BIN)/python tools/demo.py
+	@$(BIN)/python -m tools.demo
 
 test: check  ## lint, types and all tests, against the servers that are here or quick to get
 	@command -v go >/dev/null && tools/build-influxd 1.8.10 >/dev/null || echo "no Go: InfluxDB 1.8.10 is not built"
@@ -19,7 +19,7 @@ check: $(READY)  ## ruff and mypy --strict
 	@$(BIN)/mypy
 
 bench: $(READY)  ## measure staging, encoding, loading and verification; prints a table and writes JSON
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python -m benchmarks.run
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -264,9 +264,10 @@ def slow_load(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         command = [sys.executable, "-m", "loader", "load", str(tmp_path / "data"), "--host", address]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            listener.accept()
-            yield process
-            process.kill()
+            accepted, _ = listener.accept()
+            with accepted:
+                yield process
+                process.kill()
 
 
 def test_ctrl_c_twice_interrupts(slow_load: subprocess.Popen[str]) -> None:

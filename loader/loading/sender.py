@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from loader.errors import LoadError, PartialWrite, Retryable, TooLarge
-from loader.events import Event, Waited
+from loader.events import Waited
 from loader.loading.flow import Flow, backoff
 from loader.loading.payloads import Payload
 from loader.loading.rejected import RejectedLine
@@ -60,7 +60,7 @@ class Senders:
     """``connections`` threads that send payloads.
 
     At most twice as many payloads as connections are alive: one on its way and one waiting, for each.
-    ``results`` yields Events, and one Result for each payload in the order of the replies.
+    ``submit`` and ``drain`` yield waits, and one Result for each payload in the order of the replies.
     """
 
     def __init__(
@@ -83,20 +83,20 @@ class Senders:
         self._capacity = 2 * connections
         self._in_flight = 0
         self._work: queue.Queue[Payload | None] = queue.Queue()
-        self._results: queue.Queue[Event | Result] = queue.Queue()
+        self._results: queue.Queue[Waited | Result] = queue.Queue()
         # Daemons: a second Ctrl-C must not wait for a reply that may take a minute.
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, payload: Payload) -> Iterator[Event | Result]:
+    def submit(self, payload: Payload) -> Iterator[Waited | Result]:
         """Hand over ``payload``; first yields what has happened, and waits for a free place."""
         while self._in_flight >= self._capacity or not self._results.empty():
             yield self._next()
         self._in_flight += 1
         self._work.put(payload)
 
-    def drain(self) -> Iterator[Event | Result]:
+    def drain(self) -> Iterator[Waited | Result]:
         """Yield until no payload is in flight, then end the threads."""
         while self._in_flight:
             yield self._next()
@@ -105,9 +105,9 @@ class Senders:
         for thread in self._threads:
             thread.join()
 
-    def _next(self) -> Event | Result:
+    def _next(self) -> Waited | Result:
         result = self._results.get()
-        if not isinstance(result, Event):
+        if not isinstance(result, Waited):
             self._in_flight -= 1
         return result
 

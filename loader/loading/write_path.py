@@ -19,7 +19,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import STATE, Manifest
 from loader.dataset.reader import open_dataset
 from loader.errors import ConfigError, LoadError
-from loader.events import Advanced, Event, Noted, Observer, Rejected, Started, Waited, ignore
+from loader.events import Advanced, Noted, Observer, Rejected, Started, Waited, ignore
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.ledger import Ledger
 from loader.loading.payloads import payloads
@@ -145,12 +145,11 @@ class _Coordinator:
             self._note(Waited("rate", seconds))
             self._flow.stop.wait(seconds)
 
-    def _note(self, event: Event) -> None:
-        if isinstance(event, Waited):
-            self._tally.count(event)
+    def _note(self, event: Waited) -> None:
+        self._tally.count(event)
         self._observe(event)
 
-    def _record(self, results: Iterator[Event | Result]) -> None:
+    def _record(self, results: Iterator[Waited | Result]) -> None:
         for result in results:
             match result:
                 case Ack():
@@ -159,8 +158,8 @@ class _Coordinator:
                     self._error = self._error or result.error
                 case NotSent():
                     pass
-                case event:
-                    self._note(event)
+                case _:
+                    self._note(result)
 
     def _acknowledge(self, ack: Ack) -> None:
         chunk = ack.payload.chunk

@@ -21,6 +21,7 @@ from loader.events import Advanced, Event, Noted, Rejected, Started, Waited
 from loader.loading import LoadSettings, load
 from loader.loading.ledger import last_load, ledger_path
 from loader.servers.base import Target
+from loader.servers.transport import Connection
 from tests.datasets import small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, Call, Fault, Hang, Reset, fault_proxy
 
@@ -512,3 +513,5 @@ def test_a_tls_address_without_tls_is_named(influx_v1: Any, root: Path) -> None:
     address = influx_v1.url.replace("http://", "https://")
     with pytest.raises(Refused, match="TLS"):
         load(LoadSettings(root, Target(address, "trades")))
+    with Connection(Target(address, "trades"), 5.0) as connection, pytest.raises(Refused, match="TLS"):
+        connection.write(b"m f=1", gzipped=False)

@@ -1,0 +1,1 @@
+"""Measurements, by hand or by ``make bench``. Never part of the tests."""

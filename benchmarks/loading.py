@@ -1,0 +1,138 @@
+"""The write path beside the replay of the same ready-made bodies, and verification, on a real 2.9.1 in one run.
+
+The replay is the ceiling: it only sends. Each round loads into a new bucket, in turn, so that drift of the
+machine meets all of them; medians and ratios are what to quote.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+from influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import WriteOptions
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.reader import open_dataset
+from loader.loading import LoadSettings, load
+from loader.loading.payloads import payloads
+from loader.servers.base import Target
+from loader.servers.transport import Connection
+from loader.staging import StageSettings, stage
+from loader.verification import VerifySettings, verify
+from tools.influxd import RunningServer, find_binary, start
+
+CONNECTIONS = 3
+
+
+def run(trades: int = 3_000_000, rounds: int = 3) -> dict[str, Any]:
+    """Load ``trades`` trades of two sessions ``rounds`` times by each way."""
+    binary = find_binary("v2")
+    if binary is None:
+        raise SystemExit("no influxd 2.9.1 here; build it: tools/build-influxd 2.9.1")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        stage(StageSettings(out=root / "data", trades=trades, end=date(2024, 1, 5)))
+        bodies = list(_bodies(root / "data"))
+        server = start(binary, root / "server")
+        try:
+            return _measure(server, root / "data", bodies, trades, rounds)
+        finally:
+            server.stop()
+
+
+def _measure(server: RunningServer, data: Path, bodies: list[bytes], trades: int, rounds: int) -> dict[str, Any]:
+    rates: dict[str, list[float]] = {"replay": [], "loader": [], "influxdb-client batching": []}
+    verified: list[float] = []
+    for _ in range(rounds):
+        seconds = _replay(_target(server), bodies)
+        rates["replay"].append(trades / seconds)
+        target = _target(server)
+        report = load(LoadSettings(data, target, connections=CONNECTIONS))
+        rates["loader"].append(trades / report.seconds)
+        outcome = verify(VerifySettings(data, target))
+        assert outcome.difference_count == 0
+        verified.append(trades / outcome.seconds)
+    part = bodies[: max(1, len(bodies) // 10)]
+    lines = sum(body.count(b"\n") for body in part)
+    rates["influxdb-client batching"].append(lines / _batching(server, part))
+    ratios = [mine / ceiling for mine, ceiling in zip(rates["loader"], rates["replay"], strict=True)]
+    return {
+        "trades": trades,
+        "rates": {name: statistics.median(values) for name, values in rates.items()},
+        "ratios_to_replay": ratios,
+        "ratio_to_replay": statistics.median(ratios),
+        "verify_rows_a_second": statistics.median(verified),
+        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def _target(server: RunningServer) -> Target:
+    return Target(server.url, server.new_bucket(), server.org, server.token)
+
+
+def _bodies(data: Path) -> Iterator[bytes]:
+    manifest = open_dataset(data)
+    for partition in manifest.partitions:
+        chunk = Chunk(partition.path, 0, partition.rows)
+        for payload in payloads(data, manifest.schema, chunk, 20_000, lambda: 4_000_000):
+            yield payload.body
+
+
+def _replay(target: Target, bodies: list[bytes]) -> float:
+    """Send ready-made bodies over as many connections as the loader has; return the seconds."""
+    work: Queue[bytes] = Queue()
+    for body in bodies:
+        work.put(body)
+
+    def send() -> None:
+        with Connection(target, 60.0) as connection:
+            while True:
+                try:
+                    body = work.get_nowait()
+                except Empty:
+                    return
+                assert connection.write(body, gzipped=False).status == 204
+
+    started = time.monotonic()
+    threads = [threading.Thread(target=send) for _ in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.monotonic() - started
+
+
+def _batching(server: RunningServer, bodies: list[bytes]) -> float:
+    """Write lines through influxdb-client's own batching WriteApi; return the seconds."""
+    bucket = server.new_bucket()
+    lines = [line for body in bodies for line in body.decode().splitlines()]
+    started = time.monotonic()
+    with (
+        InfluxDBClient(server.url, server.token, org=server.org, timeout=60_000) as client,
+        client.write_api(WriteOptions(batch_size=20_000)) as api,
+    ):
+        api.write(bucket, record=lines)
+    return time.monotonic() - started
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the result as a table."""
+    ceiling = result["rates"]["replay"]
+    lines = ["| write path, InfluxDB 2.9.1 | K points/s | of replay |", "|---|---|---|"]
+    lines += [f"| {name} | {rate / 1e3:,.0f} | {rate / ceiling:.2f} |" for name, rate in result["rates"].items()]
+    lines.append(f"| verification | {result['verify_rows_a_second'] / 1e3:,.0f} | |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table(run(int(sys.argv[1]) if len(sys.argv) > 1 else 3_000_000)))

@@ -1,0 +1,27 @@
+"""Runs every measurement, prints the tables and writes the figures: python -m benchmarks.run [FILE.json]."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from benchmarks import encoding, loading, staging
+from loader.reporting.metrics import machine, versions
+
+
+def main() -> None:
+    """Measure staging, encoding, loading and verification, one after the other."""
+    results: dict[str, object] = {"machine": machine(), "versions": versions()}
+    for module in (staging, encoding, loading):
+        name = module.__name__.rpartition(".")[2]
+        results[name] = module.run()
+        print(module.table(results[name]), end="\n\n")
+    path = Path(sys.argv[1] if len(sys.argv) > 1 else "build/benchmarks.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1, default=str) + "\n")
+    print(f"figures: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The shape of the package: imports go one way, and what is pure stays pure."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "loader"
+LAYERS = (
+    {"errors", "events"},
+    {"dataset", "market"},
+    {"encoding"},
+    {"servers"},
+    {"staging", "loading"},
+    {"verification"},
+    {"reporting"},
+    {"cli"},
+)
+LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
+OUTSIDE = {"socket", "urllib", "urllib3", "http", "requests", "influxdb_client", "pathlib", "os", "io", "shutil"}
+LONGEST = 300
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the full names of all modules that ``path`` imports, wherever the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def faults(package: Path) -> list[str]:
+    """Return every breach of the rules below ``package``."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        where = path.relative_to(package)
+        part = where.parts[0].removesuffix(".py")
+        if len(path.read_text().splitlines()) > LONGEST:
+            found.append(f"{where} is longer than {LONGEST} lines")
+        if path.stem in {"utils", "helpers", "common"}:
+            found.append(f"{where} is not a name")
+        for name in imports(path):
+            top, _, rest = name.partition(".")
+            target = rest.partition(".")[0]
+            if top == "loader" and part in LEVELS and LEVELS.get(target, -1) > LEVELS[part]:
+                found.append(f"{where} imports {name} from above")
+            if top in {"typer", "rich"} and part != "cli":
+                found.append(f"{where} imports {name}, which belongs to the command line")
+            if top in OUTSIDE and part == "encoding":
+                found.append(f"{where} imports {name}, and encoding is pure")
+    return found
+
+
+def test_the_package_keeps_its_rules() -> None:
+    """No breach anywhere."""
+    assert faults(PACKAGE) == []
+    assert {path.stem for path in PACKAGE.iterdir() if path.is_dir() and path.stem != "__pycache__"} <= LEVELS.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        ("dataset/planted.py", "from loader.loading import load", "from above"),
+        ("servers/planted.py", "from loader import verification", "from above"),
+        ("errors.py", "def f() -> None:\n    import loader.cli", "from above"),
+        ("loading/planted.py", "import rich.progress", "command line"),
+        ("encoding/planted.py", "from pathlib import Path", "pure"),
+        ("cli/utils.py", "", "not a name"),
+        ("cli/planted.py", "\n" * 301, "longer"),
+    ],
+)
+def test_a_planted_breach_is_found(tmp_path: Path, path: str, text: str, words: str) -> None:
+    """Each rule can fail."""
+    package = tmp_path / "loader"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / path).write_text(text)
+    assert any(words in fault for fault in faults(package))
