@@ -18,8 +18,12 @@ check: $(READY)  ## ruff and mypy --strict
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(READY)  ## measure staging, encoding, loading and verification; prints a table and writes JSON
+bench: $(READY) $(VENV)/.bench-ready  ## measure staging, encoding, loading and verification; prints a table and writes JSON
 	@$(BIN)/python -m benchmarks.run
+
+$(VENV)/.bench-ready: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	@touch $@
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -6,6 +6,7 @@ machine meets all of them; medians and ratios are what to quote.
 
 from __future__ import annotations
 
+import os
 import resource
 import statistics
 import sys
@@ -14,10 +15,13 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import date
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+import polars as pl
 from influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import WriteOptions
 
@@ -62,6 +66,8 @@ def _measure(server: RunningServer, data: Path, bodies: list[bytes], trades: int
         outcome = verify(VerifySettings(data, target))
         assert outcome.difference_count == 0
         verified.append(trades / outcome.seconds)
+        if find_spec("sluicebox"):
+            rates.setdefault("sluicebox", []).append(trades / _sluicebox(_target(server), data))
     part = bodies[: max(1, len(bodies) // 10)]
     lines = sum(body.count(b"\n") for body in part)
     rates["influxdb-client batching"].append(lines / _batching(server, part))
@@ -122,6 +128,18 @@ def _batching(server: RunningServer, bodies: list[bytes]) -> float:
         client.write_api(WriteOptions(batch_size=20_000)) as api,
     ):
         api.write(bucket, record=lines)
+    return time.monotonic() - started
+
+
+def _sluicebox(target: Target, data: Path) -> float:
+    """Write the staged frames through sluicebox; return the seconds."""
+    os.environ["SLUICEBOX_TOKEN"] = target.token
+    connection = {"url": target.url, "version": 2, "database": target.bucket, "org": target.org}
+    started = time.monotonic()
+    with import_module("sluicebox").InfluxClient(connection=connection) as client:
+        for path in sorted(data.rglob("*.parquet")):
+            for part in pl.read_parquet(path, hive_partitioning=False).iter_slices(20_000):
+                client.write(part, measurement="trades", tag_columns=["symbol", "side"], time_column="timestamp")
     return time.monotonic() - started
 
 
