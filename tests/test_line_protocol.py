@@ -103,6 +103,21 @@ def test_doubles_are_written_in_the_shortest_form_that_reads_back_bit_for_bit(va
     assert [_digits(form) for form in written] == [_digits(repr(value)) for value in values]
 
 
+@pytest.mark.parametrize("distinct", [7, 10_000])
+def test_numbers_are_the_same_whether_they_repeat_or_not(distinct: int) -> None:
+    """A column of few numbers takes another way than one of many; both keep every sign, bit and null."""
+    random = np.random.default_rng(distinct)
+    doubles = np.append(random.normal(size=distinct), [0.0, -0.0, 5e-324, -1.7976931348623157e308])
+    integers = np.append(random.integers(-(2**63), 2**63 - 1, distinct), [0, -(2**63), 2**63 - 1])
+    picks = np.arange(10_000)
+    price, amount = doubles[picks % len(doubles)], integers[picks % len(integers)]
+    batch = batch_of(price=pa.array(price, mask=picks % 11 == 0), amount=pa.array(amount))
+    fields = [point.fields for point in reference.decode(lines_of(encode(batch, trades_schema(), ADDRESS)))]
+    assert [field["amount"][1] for field in fields] == amount.tolist()
+    kept = [field["price"][1] for field in fields if "price" in field]
+    assert kept == [struct.pack("<d", value) for value in price[picks % 11 != 0]]
+
+
 def _digits(form: str) -> str:
     """Return the significant digits of a decimal number."""
     return form.lower().split("e")[0].replace(".", "").replace("-", "").strip("0")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,30 +18,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.influxd import VERSIONS, find_binary, start
+from tools.influxd import VERSIONS, find_binary, free_port, start
 
 ROOT = Path(__file__).parents[1]
-
-COMPOSE = ["docker", "compose", "--file", str(ROOT / "docker-compose.yml")]
-COMPOSE_TOKEN = "for-local-use-only"
+TOKEN = "for-local-use-only"
+INTERRUPTED = 130
 
 
 @contextmanager
 def server(folder: Path, keep: bool) -> Iterator[dict[str, str]]:
-    """Yield the environment that names a server; say which it is and why."""
+    """Yield the environment that names a server; say which it is and why. Raises SystemExit when there is none."""
     if address := os.environ.get("INFLUX_HOST") or os.environ.get("INFLUXDB_V2_URL"):
-        print(f"server: {address}, because the environment names it")
-        yield {}
+        # A bucket of its own: the demo's trades do not belong among somebody's.
+        bucket = os.environ.get("INFLUX_BUCKET_NAME", "loader-demo")
+        print(f"server: {address}, because the environment names it; the trades stay in its bucket {bucket!r}")
+        yield {"INFLUX_BUCKET_NAME": bucket}
     elif _docker_answers():
-        print("server: InfluxDB 2 of docker-compose.yml, because a Docker engine answers")
-        subprocess.run([*COMPOSE, "up", "--detach", "--wait", "influxdb"], check=True)
-        port = os.environ.get("INFLUXDB_PORT", "8086")
-        token = os.environ.get("INFLUXDB_TOKEN", COMPOSE_TOKEN)
-        try:
-            yield _environment(f"http://127.0.0.1:{port}", os.environ.get("INFLUXDB_ORG", "loader"), token, keep)
-        finally:
-            if not keep:
-                subprocess.run([*COMPOSE, "down", "--volumes"], check=True)
+        print("server: InfluxDB 2 of docker-compose.yml, because a Docker engine answers", flush=True)
+        with _composed(keep) as environment:
+            yield environment
     else:
         running = start(_binary(), folder / "influxd")
         print(f"server: InfluxDB {running.version} at {running.url}, process {running.pid}")
@@ -51,6 +47,29 @@ def server(folder: Path, keep: bool) -> Iterator[dict[str, str]]:
                 print(f"left running: stop it with kill {running.pid}; its data is in {folder}")
             else:
                 running.stop()
+
+
+@contextmanager
+def _composed(keep: bool) -> Iterator[dict[str, str]]:
+    """Run the default service as a project of its own: ``down --volumes`` must not meet anybody else's volumes."""
+    project = f"loader-demo-{os.getpid()}"
+    compose = ["docker", "compose", "--project-name", project, "--file", str(ROOT / "docker-compose.yml")]
+    port = free_port()
+    settings = {"INFLUXDB_PORT": str(port), "INFLUXDB_TOKEN": TOKEN, "INFLUXDB_ORG": "loader"}
+    environment = {**os.environ, **settings}
+    keep_it = False
+    try:
+        if subprocess.run([*compose, "up", "--detach", "--wait", "influxdb"], env=environment, check=False).returncode:
+            raise SystemExit(
+                "Docker could not start InfluxDB; its words are above. Or set INFLUX_HOST and INFLUX_TOKEN"
+            )
+        keep_it = keep
+        yield _environment(f"http://127.0.0.1:{port}", "loader", TOKEN, keep)
+    finally:
+        if keep_it:
+            print(f"left running: stop it with docker compose --project-name {project} down --volumes")
+        else:
+            subprocess.run([*compose, "down", "--volumes"], env=environment, check=False)
 
 
 def _environment(url: str, org: str, token: str, keep: bool) -> dict[str, str]:
@@ -77,44 +96,66 @@ def _binary() -> Path:
         raise SystemExit(
             "no server: set INFLUX_HOST and INFLUX_TOKEN, start Docker, put influxd on PATH, or install Go to build one"
         )
-    print(f"server: building InfluxDB {VERSIONS['v1']} with go install, once, about 75 s")
-    subprocess.run([ROOT / "tools" / "build-influxd", VERSIONS["v1"]], check=True, stdout=subprocess.DEVNULL)
-    built = find_binary("v1")
-    assert built is not None
-    return built
+    print(f"server: building InfluxDB {VERSIONS['v1']} with go install, once, about 75 s", flush=True)
+    built = subprocess.run(
+        [ROOT / "tools" / "build-influxd", VERSIONS["v1"]], check=False, stdout=subprocess.PIPE, text=True
+    )
+    if built.returncode:
+        raise SystemExit("InfluxDB could not be built; the reason is above")
+    return Path(built.stdout.strip())
+
+
+def _step(arguments: list[str], environment: dict[str, str]) -> int:
+    """Run one command of the loader and return its exit code; an interrupt reaches it once, and is waited for.
+
+    In a session of its own it does not also get the terminal's Ctrl-C, which twice would mean "stop now".
+    """
+    command = [sys.executable, "-m", "loader", *arguments]
+    with subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except (KeyboardInterrupt, subprocess.TimeoutExpired):
+                process.kill()
+            return INTERRUPTED
+
+
+def _steps(data: str, trades: int, environment: dict[str, str]) -> int:
+    """Run the three steps and print their rates; return the exit code of the first that fails, or 0."""
+    steps = (["stage", "--out", data, "--trades", str(trades)], ["load", data], ["verify", data])
+    seconds: dict[str, float] = {}
+    for arguments in steps:
+        print(f"\n$ loader {' '.join(arguments)}", flush=True)
+        started = time.monotonic()
+        if code := _step(arguments, environment):
+            return code
+        seconds[arguments[0]] = time.monotonic() - started
+    print(f"\n{trades:,} trades")
+    for name, taken in seconds.items():
+        print(f"  {name:<7} {taken:7.1f} s {trades / taken:14,.0f} trades/s")
+    return 0
 
 
 def main() -> int:
-    """Run the three steps; return the exit code of the first that fails, or 0."""
-    trades = int(os.environ.get("TRADES", "2000000"))
+    """Run the demo and return its exit code."""
+    # A termination ends the demo as Ctrl-C does: with the server stopped and the folder removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    wish = os.environ.get("TRADES", "2000000")
+    if not wish.isdecimal() or int(wish) == 0:
+        raise SystemExit(f"TRADES={wish}: give a number of trades, such as TRADES=2000000")
     keep = os.environ.get("KEEP") == "1"
     folder = Path(tempfile.mkdtemp(prefix="loader-demo-"))
-    data = str(folder / "data")
-    steps = {
-        "stage": ["stage", "--out", data, "--trades", str(trades)],
-        "load": ["load", data],
-        "verify": ["verify", data],
-    }
-    seconds: dict[str, float] = {}
     try:
         with server(folder, keep) as environment:
-            for name, arguments in steps.items():
-                print(f"\n$ loader {' '.join(arguments)}", flush=True)
-                started = time.monotonic()
-                command = [sys.executable, "-m", "loader", *arguments]
-                code = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
-                seconds[name] = time.monotonic() - started
-                if code:
-                    return code
-            print(f"\n{trades:,} trades")
-            for name, taken in seconds.items():
-                print(f"  {name:<7} {taken:7.1f} s {trades / taken:14,.0f} trades/s")
+            return _steps(str(folder / "data"), int(wish), environment)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     finally:
         if not keep:
             shutil.rmtree(folder)
-    return 0
 
 
 if __name__ == "__main__":

@@ -171,8 +171,9 @@ level = "warn"
 
 
 def _run(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    # In a session of its own: Ctrl-C in a terminal is for whoever started the server, which then stops it in order.
     with (folder / "influxd.log").open("ab") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:

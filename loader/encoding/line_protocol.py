@@ -44,6 +44,9 @@ _TAG_KEY_NO_FORM = r"^$|\n|\\$|^(time|_measurement|_field|\0)$"
 _TAG_NO_FORM = r"\n|\\$"
 _FIELD_KEY_NO_FORM = r'^$|\n|\\$|^time$|^[\t\0]|\\[, ="]'
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_PROBED_ROWS = 4_096
+"""How many rows are looked at to tell whether a column's numbers repeat."""
+
 _SUFFIXES = {FieldType.INTEGER: "i", FieldType.UNSIGNED: "u"}
 
 
@@ -141,7 +144,7 @@ def _as_dictionary(column: pa.Array) -> pa.DictionaryArray:
 
 
 def _values(column: pa.Array, field: Field, address: Chunk) -> pl.Series:
-    """Return the values of a field as numbers, or as text that needs nothing but a suffix."""
+    """Return the values of a field as text that needs nothing but a suffix."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     values = pl.Series(column)
@@ -156,7 +159,17 @@ def _values(column: pa.Array, field: Field, address: Chunk) -> pl.Series:
         if infinite.any():
             row = int(infinite.arg_max() or 0)
             raise _error(address, row, field.column, values[row], "make such values null, or leave their rows out")
-    return values
+    return _number_texts(values)
+
+
+def _number_texts(values: pl.Series) -> pl.Series:
+    """Return numbers as text; where they repeat, as prices in cents do, each becomes text once."""
+    if values.head(_PROBED_ROWS).n_unique() > _PROBED_ROWS // 2:
+        return values.cast(pl.String)
+    numbers = values.to_arrow()
+    # By bit pattern, since 0.0 and -0.0 are equal and their texts are not.
+    coded = (numbers.view(pa.int64()) if values.dtype == pl.Float64 else numbers).dictionary_encode()
+    return pl.Series(coded.dictionary.view(numbers.type)).cast(pl.String).gather(pl.Series(coded.indices))
 
 
 def _field_set(frame: pl.DataFrame, schema: PointSchema, address: Chunk) -> tuple[str, list[pl.Expr]]:

@@ -1,0 +1,141 @@
+"""What the dialects ask and make of the answers, with replies that InfluxDB 2.9.1 and 1.8.10 gave."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from loader.dataset.schema import trades_schema
+from loader.errors import ConfigError, Refused
+from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Target
+from loader.servers.probe import dialects
+from tests.datasets import JANUARY_2
+
+TARGET = Target("http://127.0.0.1:8086", "trades", "loader", "token")
+SCHEMA = trades_schema()
+WEEK = 604_800 * 10**9
+
+ORGANIZATIONS = Reply(200, body=b'{"orgs": [{"id": "7bf54fe8a60007bd", "name": "loader"}]}')
+NO_ORGANIZATION = Reply(404, body=b'{"code": "not found", "message": "organization name \\"nope\\" not found"}')
+NO_BUCKET = Reply(404, body=b'{"code": "not found", "message": "bucket \\"trades\\" not found"}')
+BUCKET = (
+    b'{"id": "9731828736da81bf", "name": "trades", "retentionRules": '
+    b'[{"type": "expire", "everySeconds": 3600, "shardGroupDurationSeconds": 604800}]}'
+)
+DATABASES = Reply(
+    200,
+    body=b'{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["trades"]]}]}]}',
+)
+POLICIES = Reply(
+    200,
+    body=b'{"results":[{"statement_id":0,"series":[{"columns":["name","duration","shardGroupDuration","replicaN",'
+    b'"default"],"values":[["old","0s","24h0m0s",1,false],["autogen","1h0m0s","168h0m0s",1,true]]}]}]}',
+)
+NOTHING = Reply(200, body=b'{"results":[{"statement_id":0}]}')
+
+
+class Answers:
+    """Answers requests in turn with replies that a real server gave, and keeps what was asked."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.replies = list(replies)
+        self.requests: list[Request] = []
+
+    def __call__(self, request: Request) -> Reply:
+        """Keep ``request`` and return the next reply."""
+        self.requests.append(request)
+        return self.replies.pop(0)
+
+
+def test_a_bucket_of_2_is_looked_for_in_its_organization() -> None:
+    """The organization's id, not its name, selects the bucket; durations become nanoseconds."""
+    send = Answers(ORGANIZATIONS, Reply(200, body=b'{"buckets": [' + BUCKET + b"]}"))
+    assert dialects()["2"].find_bucket(send, TARGET) == Bucket("trades", "9731828736da81bf", 3_600 * 10**9, WEEK)
+    assert [(request.path, dict(request.params)) for request in send.requests] == [
+        ("/api/v2/orgs", {"org": "loader"}),
+        ("/api/v2/buckets", {"orgID": "7bf54fe8a60007bd", "name": "trades"}),
+    ]
+
+
+def test_a_bucket_without_rules_is_kept_for_ever() -> None:
+    """No retention rule is infinite retention, and shards of unknown duration."""
+    send = Answers(
+        ORGANIZATIONS, Reply(200, body=b'{"buckets": [{"id": "9", "name": "trades", "retentionRules": []}]}')
+    )
+    assert dialects()["2"].find_bucket(send, TARGET) == Bucket("trades", "9")
+
+
+@pytest.mark.parametrize(("version", "replies"), [("1", [NOTHING]), ("2", [ORGANIZATIONS, NO_BUCKET])])
+def test_a_missing_bucket_is_none(version: str, replies: list[Reply]) -> None:
+    """What is missing is no error: it can be made."""
+    assert dialects()[version].find_bucket(Answers(*replies), TARGET) is None
+
+
+@pytest.mark.parametrize(
+    ("org", "reply", "words"),
+    [
+        ("nope", NO_ORGANIZATION, "organization 'nope' is unknown"),
+        ("", ORGANIZATIONS, "the token sees: loader"),
+        ("", Reply(200, body=b'{"orgs": []}'), "the token sees: none"),
+    ],
+)
+def test_an_organization_that_is_not_there_is_named(org: str, reply: Reply, words: str) -> None:
+    """The error tells what the server knows and how to name one."""
+    with pytest.raises(ConfigError, match=words) as caught:
+        dialects()["2"].find_bucket(Answers(reply), Target(TARGET.url, TARGET.bucket, org, TARGET.token))
+    assert "--org" in caught.value.hint
+
+
+def test_a_refused_look_is_an_error() -> None:
+    """A token that may not look for the organization stops everything."""
+    with pytest.raises(Refused, match="unauthorized"):
+        dialects()["2"].find_bucket(Answers(Reply(401, body=b'{"message": "unauthorized access"}')), TARGET)
+
+
+@pytest.mark.parametrize(("duration", "rule"), [(0, {}), (WEEK, {"shardGroupDurationSeconds": 604_800})])
+def test_a_bucket_of_2_is_made_for_ever(duration: int, rule: dict[str, int]) -> None:
+    """Retention is infinite; the shard duration is sent only when one is wanted."""
+    send = Answers(ORGANIZATIONS, Reply(201, body=BUCKET))
+    assert dialects()["2"].create_bucket(send, TARGET, duration).shard_duration == WEEK
+    assert json.loads(send.requests[1].body) == {
+        "orgID": "7bf54fe8a60007bd",
+        "name": "trades",
+        "retentionRules": [{"type": "expire", "everySeconds": 0, **rule}],
+    }
+
+
+def test_the_default_policy_of_1_describes_the_database() -> None:
+    """Of several retention policies the default one counts."""
+    send = Answers(DATABASES, POLICIES)
+    assert dialects()["1"].find_bucket(send, TARGET) == Bucket("trades", "", 3_600 * 10**9, WEEK)
+    assert dict(send.requests[1].params) == {"q": 'SHOW RETENTION POLICIES ON "trades"'}
+
+
+@pytest.mark.parametrize(("duration", "words"), [(0, ""), (WEEK, " SHARD DURATION 604800s")])
+def test_a_database_of_1_is_made_for_ever(duration: int, words: str) -> None:
+    """Its name is quoted, its retention infinite."""
+    send = Answers(NOTHING)
+    dialects()["1"].create_bucket(send, Target(TARGET.url, 'a"b\\c'), duration)
+    statement = f'CREATE DATABASE "a\\"b\\\\c" WITH DURATION INF{words} NAME autogen'
+    assert dict(send.requests[0].params) == {"q": statement}
+
+
+def test_an_error_inside_a_good_reply_of_1_is_an_error() -> None:
+    """InfluxQL answers 200 for statements that failed."""
+    body = b'{"results":[{"statement_id":0,"error":"retention policy conflicts with an existing policy"}]}'
+    with pytest.raises(Refused, match="conflicts"):
+        dialects()["1"].create_bucket(Answers(Reply(200, body=body)), TARGET, 0)
+
+
+@pytest.mark.parametrize(("version", "path"), [("1", "/query"), ("2", "/api/v2/query")])
+def test_each_dialect_asks_in_its_own_language(version: str, path: str) -> None:
+    """Counts and points are asked with InfluxQL or Flux; an empty answer is an empty frame."""
+    dialect = dialects()[version]
+    aggregate = AggregateQuery(SCHEMA, SCHEMA.fields[0], "count", JANUARY_2, JANUARY_2 + 1)
+    points = PointsQuery(SCHEMA, ("AAPL", "buy"), JANUARY_2, JANUARY_2 + 1)
+    nothing = NOTHING if version == "1" else Reply(200, body=b"\r\n")
+    assert dialect.build_aggregate(TARGET, aggregate).path == path
+    assert dialect.build_points(TARGET, points).path == path
+    assert dialect.parse_aggregate(aggregate, nothing).is_empty()
+    assert dialect.parse_points(points, nothing).is_empty()
