@@ -1,0 +1,66 @@
+"""Which names and values InfluxDB can hold, and how they are escaped; the same for line protocol and storage files.
+
+Escaping, all of it. What InfluxDB 1.8 and 2.9 do not give back as it was has no form and raises EncodeError:
+
+============  ===========================  ============================================================
+part          a backslash goes before      has no form
+============  ===========================  ============================================================
+measurement   comma, space                 leading ``#``, tab or NUL; backslash before comma, space,
+                                           equals or double quote
+tag key       comma, equals, space         ``time``, ``_measurement``, ``_field``, NUL alone
+tag value     comma, equals, space
+field key     comma, equals, space         ``time``; leading tab or NUL; backslash before comma, space,
+                                           equals or double quote
+field string  double quote, backslash
+all but that                               newline, final backslash, and for names the empty one
+============  ===========================  ============================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from loader.dataset.chunk import Chunk
+from loader.errors import EncodeError
+
+_IN_MEASUREMENT = MappingProxyType({",": r"\,", " ": r"\ "})
+_IN_KEY = MappingProxyType({",": r"\,", "=": r"\=", " ": r"\ "})
+TAG_ESCAPES: Mapping[str, str] = _IN_KEY
+STRING_ESCAPES: Mapping[str, str] = MappingProxyType({'"': r"\"", "\\": r"\\"})
+TAG_NO_FORM = r"\n|\\$"
+"""Matches the tag values that have no form."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a point that has a name: how it is escaped, and which names (a pattern) have no form."""
+
+    what: str
+    escapes: Mapping[str, str]
+    no_form: str
+
+    def escape(self, name: str) -> str:
+        """Return ``name`` with its escapes; raises EncodeError when it has no form."""
+        if re.search(self.no_form, name):
+            raise EncodeError(
+                f"the {self.what} {name!r} has no line-protocol form",
+                hint="rename the column or measurement, to letters and digits for example",
+            )
+        return "".join(self.escapes.get(character, character) for character in name)
+
+
+MEASUREMENT = _Part("measurement", _IN_MEASUREMENT, r'^$|\n|\\$|^[#\t\0]|\\[, ="]')
+TAG_KEY = _Part("tag key", _IN_KEY, r"^$|\n|\\$|^(time|_measurement|_field|\0)$")
+FIELD_KEY = _Part("field key", _IN_KEY, r'^$|\n|\\$|^time$|^[\t\0]|\\[, ="]')
+
+
+def formless(address: Chunk, row: int, column: str, value: object, hint: str) -> EncodeError:
+    """Return the error for ``value`` in row ``row`` of a batch that begins at ``address``."""
+    shown = "null" if value is None else repr(value)
+    return EncodeError(
+        f"{address.partition}, row {address.start + row}, column {column!r}: {shown} has no line-protocol form",
+        hint=hint,
+    )

@@ -1,0 +1,55 @@
+"""What a storage file is made of, for whoever writes or reads one.
+
+A file is a header, blocks, an index and the offset of the index; big-endian throughout::
+
+    header   4 bytes 0x16D116D1, 1 byte version
+    block    4 bytes CRC-32 (IEEE) of what follows; type byte, uvarint length of the timestamps,
+             encoded timestamps, encoded values: at most 1,000 points of one field of one series
+    index    for each key in byte order: 2 bytes length, key, type byte, 2 bytes number of blocks,
+             and for each block in time order: first time, last time, offset, size with its CRC
+    footer   8 bytes offset of the index
+
+Source: the picture in ``tsdb/engine/tsm1/writer.go`` of InfluxDB, 1.8 and 2.x alike.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from loader.dataset.schema import FieldType
+
+HEADER = b"\x16\xd1\x16\xd1\x01"
+BLOCK_POINTS = 1_000
+"""Most points of a block; the server's own full blocks have as many."""
+KEY_BLOCKS = 65_535
+"""Most blocks of a key in one file."""
+KEY_BYTES = 65_535
+"""Longest key."""
+CRC_BYTES = 4
+INDEX_KEY = struct.Struct(">BH")
+"""What follows a key in the index: block type, number of blocks."""
+INDEX_BLOCK = struct.Struct(">qqqI")
+"""A block in the index: first and last time (nanoseconds), offset, size with its CRC (bytes)."""
+FOOTER = struct.Struct(">Q")
+FIELD_SEPARATOR = b"#!~#"
+
+BLOCK_TYPES: Mapping[FieldType, int] = MappingProxyType(
+    {
+        FieldType.FLOAT: 0,
+        FieldType.INTEGER: 1,
+        FieldType.BOOLEAN: 2,
+        FieldType.STRING: 3,
+        FieldType.UNSIGNED: 4,
+    }
+)
+"""The type byte of a block, by the field's type."""
+
+RAW, PACKED, RUN = 0, 1, 2
+"""How timestamps and integers are encoded: eight bytes each, simple8b, or one delta and its count; the high nibble."""
+
+
+def make_key(series: str, field: str) -> bytes:
+    """Return the key of ``field`` in ``series``, which is measurement and tags as in line protocol, tags by key."""
+    return series.encode() + FIELD_SEPARATOR + field.encode()
