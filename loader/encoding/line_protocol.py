@@ -14,15 +14,11 @@ import polars as pl
 import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
-from loader.dataset.schema import Field, FieldType, PointSchema, column_problem
-from loader.encoding.escaping import FIELD_KEY, STRING_ESCAPES, formless
+from loader.dataset.schema import FieldType, PointSchema
+from loader.encoding.columns import read_columns
+from loader.encoding.escaping import FIELD_KEY, STRING_ESCAPES
 from loader.encoding.series import find_series
-from loader.errors import EncodeError
 
-TIME_MIN, TIME_MAX = -(2**63) + 2, 2**63 - 2
-"""The first and last nanosecond that InfluxDB stores."""
-
-_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _PROBED_ROWS = 4_096
 """How many rows are looked at to tell whether a column's numbers repeat."""
 
@@ -59,39 +55,29 @@ def encode(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> Encode
     each row. Memory is about three times the text. Raises EncodeError for a value that has no line-protocol
     form, a row without any field, or a column that does not fit the schema.
     """
-    if problem := column_problem(schema, batch.schema):
-        raise EncodeError(f"{address.partition}: {problem}", hint="give each column a field type that fits it")
+    read = read_columns(batch, schema, address)
     runs = find_series(batch, schema, address)
-    fields = [_values(batch.column(field.column), field, address) for field in schema.fields]
+    texts = [_texts(values, field.type) for values, field in zip(read.values, schema.fields, strict=True)]
     frame = pl.DataFrame(
         [
             runs.texts.gather(np.repeat(runs.codes, runs.lengths)).alias("series"),
-            *(values.alias(f"field {position}") for position, values in enumerate(fields)),
-            _times(batch.column(schema.time), schema.time, address).alias("time"),
+            *(text.alias(f"field {position}") for position, text in enumerate(texts)),
+            read.times.alias("time"),
         ]
     )
-    field_set, columns = _field_set(frame, schema, address)
+    field_set, columns = _field_set(frame, schema)
     lines = frame.select(pl.format(f"{{}} {field_set} {{}}\n", "series", *columns, "time"))
     _, offsets, data = lines.to_series().to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
     return EncodedLines(memoryview(data), np.frombuffer(offsets, np.int64, len(batch) + 1))
 
 
-def _values(column: pa.Array, field: Field, address: Chunk) -> pl.Series:
+def _texts(values: pl.Series, kind: FieldType) -> pl.Series:
     """Return the values of a field as text that needs nothing but a suffix."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    values = pl.Series(column)
-    if field.type is FieldType.STRING:
+    if kind is FieldType.STRING:
         quote = pl.lit('"')
         return pl.select(quote + values.str.replace_many(dict(STRING_ESCAPES)) + quote).to_series()
-    if field.type is FieldType.BOOLEAN:
+    if kind is FieldType.BOOLEAN:
         return values.cast(pl.String)
-    if field.type is FieldType.FLOAT:
-        values = values.cast(pl.Float64)
-        infinite = ~values.is_finite().fill_null(True)
-        if infinite.any():
-            row = int(infinite.arg_max() or 0)
-            raise formless(address, row, field.column, values[row], "make such values null, or leave their rows out")
     return _number_texts(values)
 
 
@@ -105,7 +91,7 @@ def _number_texts(values: pl.Series) -> pl.Series:
     return pl.Series(coded.dictionary.view(numbers.type)).cast(pl.String).gather(pl.Series(coded.indices))
 
 
-def _field_set(frame: pl.DataFrame, schema: PointSchema, address: Chunk) -> tuple[str, list[pl.Expr]]:
+def _field_set(frame: pl.DataFrame, schema: PointSchema) -> tuple[str, list[pl.Expr]]:
     """Return template and columns of the field sets.
 
     The first column without nulls takes no comma; columns before it bring one behind, columns after it one
@@ -124,19 +110,4 @@ def _field_set(frame: pl.DataFrame, schema: PointSchema, address: Chunk) -> tupl
         columns.append(pl.col(name) if full[position] else pl.format(part, name).fill_null(""))
     if pivot < len(full):
         return template, columns
-    empty = frame.select(pl.all_horizontal(pl.col(names).is_null())).to_series()
-    if empty.any():
-        fields = ", ".join(field.column for field in schema.fields)
-        raise formless(address, int(empty.arg_max() or 0), fields, None, "leave rows without any field out")
     return "{}", [pl.format(template, *columns).str.strip_suffix(",")]
-
-
-def _times(column: pa.Array, name: str, address: Chunk) -> pl.Series:
-    """Return timestamps in nanoseconds."""
-    unit = _NANOSECONDS[column.type.unit] if pa.types.is_timestamp(column.type) else 1
-    times = pl.Series(column.cast(pa.int64()))
-    outside = ~times.is_between(-(-TIME_MIN // unit), TIME_MAX // unit).fill_null(False)
-    if outside.any():
-        row = int(outside.arg_max() or 0)
-        raise formless(address, row, name, times[row], "every point needs a time between 1677-09-21 and 2262-04-11")
-    return times * unit

@@ -7,18 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from loader.dataset.schema import FieldType
+from loader.encoding.columns import DTYPES
 from loader.servers.base import AggregateQuery, PointsQuery
 
 SECOND = 1_000_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DTYPES: Mapping[FieldType, type[pl.DataType]] = {
-    FieldType.FLOAT: pl.Float64,
-    FieldType.INTEGER: pl.Int64,
-    FieldType.UNSIGNED: pl.UInt64,
-    FieldType.BOOLEAN: pl.Boolean,
-    FieldType.STRING: pl.String,
-}
 
 
 def instant(time: int) -> str:

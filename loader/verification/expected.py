@@ -12,7 +12,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import read_batches
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.servers.frames import DTYPES
+from loader.encoding.columns import DTYPES
 from loader.verification.plan import DAY
 
 BATCH_ROWS = 1_000_000

@@ -16,7 +16,8 @@ import pytest
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.line_protocol import TIME_MAX, TIME_MIN, encode
+from loader.encoding.columns import TIME_MAX, TIME_MIN
+from loader.encoding.line_protocol import encode
 from tools.influxd import RunningServer
 
 ADDRESS = Chunk("nasty.parquet", 0, 1)

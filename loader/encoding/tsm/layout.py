@@ -18,7 +18,10 @@ import struct
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import numpy as np
+
 from loader.dataset.schema import FieldType
+from loader.errors import EncodeError
 
 HEADER = b"\x16\xd1\x16\xd1\x01"
 BLOCK_POINTS = 1_000
@@ -28,9 +31,11 @@ KEY_BLOCKS = 65_535
 KEY_BYTES = 65_535
 """Longest key."""
 CRC_BYTES = 4
+KEY_LENGTH = struct.Struct(">H")
+"""What comes before a key in the index."""
 INDEX_KEY = struct.Struct(">BH")
 """What follows a key in the index: block type, number of blocks."""
-INDEX_BLOCK = struct.Struct(">qqqI")
+INDEX_BLOCK = np.dtype([("first", ">i8"), ("last", ">i8"), ("offset", ">i8"), ("size", ">u4")])
 """A block in the index: first and last time (nanoseconds), offset, size with its CRC (bytes)."""
 FOOTER = struct.Struct(">Q")
 FIELD_SEPARATOR = b"#!~#"
@@ -51,5 +56,19 @@ RAW, PACKED, RUN = 0, 1, 2
 
 
 def make_key(series: str, field: str) -> bytes:
-    """Return the key of ``field`` in ``series``, which is measurement and tags as in line protocol, tags by key."""
-    return series.encode() + FIELD_SEPARATOR + field.encode()
+    """Return the key of ``field`` in ``series``, which is measurement and tags as in line protocol, tags by key.
+
+    Raises EncodeError for a key that is too long, or would be taken apart elsewhere than between series and field.
+    """
+    key = series.encode() + FIELD_SEPARATOR + field.encode()
+    if len(key) > KEY_BYTES:
+        raise EncodeError(
+            f"the key of {series[:100]}… and {field!r} has {len(key):,} bytes; storage files hold {KEY_BYTES:,}",
+            hint="shorten tag values, or use the write path",
+        )
+    if key.count(FIELD_SEPARATOR) > 1:
+        raise EncodeError(
+            f"the series {series!r} or its field {field!r} holds {FIELD_SEPARATOR.decode()!r}",
+            hint="storage files use it to part series and field: take it out of names and tag values",
+        )
+    return key

@@ -1,0 +1,111 @@
+"""Values of blocks whose points are numbers or booleans.
+
+Floats are Gorilla's XOR with the value before, ended by a NaN. Integers and unsigned integers are zigzag deltas
+as one run, packed or raw. Booleans are one bit each, high bits first.
+
+Source: ``float.go``, ``int.go`` and ``bool.go`` in ``tsdb/engine/tsm1`` of InfluxDB 2.x; Pelkonen et al., "Gorilla:
+a fast, scalable, in-memory time series database", 2015.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loader.encoding.tsm.bits import Bytes, Words, leading_zeros, put_uvarint, put_word, trailing_zeros
+from loader.encoding.tsm.compiled import compiled
+from loader.encoding.tsm.layout import PACKED, RAW, RUN
+from loader.encoding.tsm.simple8b import PACKED_BITS, pack
+
+MOST_BYTES_A_VALUE = 10
+"""A float needs 77 bits at the most, everything else less."""
+MOST_BYTES_A_BLOCK = 32
+"""Beside its values: type, first value, end."""
+_GORILLA = 1 << 4
+_BIT_PACKED = 1 << 4
+_NAN = np.uint64(0x7FF8000000000001)
+_MOST_LEADING = 31
+"""Five bits tell the number of leading zeros."""
+
+
+@compiled
+def put_integers(words: Words, start: int, stop: int, out: Bytes, position: int) -> int:
+    """Write ``words[start:stop]``, the first value and then deltas, all zigzag; return the position behind them."""
+    largest = np.uint64(0)
+    equal = stop - start > 2
+    for index in range(start + 1, stop):
+        largest = max(largest, words[index])
+        equal = equal and words[index] == words[start + 1]
+    if equal:
+        out[position] = np.uint8(RUN << 4)
+        position = put_word(out, position + 1, words[start])
+        position = put_uvarint(out, position, words[start + 1])
+        return put_uvarint(out, position, np.uint64(stop - start - 1))
+    if largest >> np.uint64(PACKED_BITS):
+        out[position] = np.uint8(RAW << 4)
+        position += 1
+        for index in range(start, stop):
+            position = put_word(out, position, words[index])
+        return position
+    out[position] = np.uint8(PACKED << 4)
+    position = put_word(out, position + 1, words[start])
+    return pack(words, start + 1, stop, out, position)
+
+
+@compiled
+def put_booleans(words: Words, start: int, stop: int, out: Bytes, position: int) -> int:
+    """Write ``words[start:stop]``, each 0 or 1; return the position behind them."""
+    out[position] = np.uint8(_BIT_PACKED)
+    position = put_uvarint(out, position + 1, np.uint64(stop - start))
+    for first in range(start, stop, 8):
+        byte = np.uint64(0)
+        for index in range(first, min(first + 8, stop)):
+            byte |= words[index] << np.uint64(7 - index + first)
+        out[position] = np.uint8(byte)
+        position += 1
+    return position
+
+
+@compiled
+def put_floats(words: Words, start: int, stop: int, out: Bytes, position: int) -> int:
+    """Write ``words[start:stop]``, bit patterns of doubles, none a NaN; return the position behind them."""
+    out[position] = np.uint8(_GORILLA)
+    position = put_word(out, position + 1, words[start])
+    before = words[start]
+    window_leading, window_trailing = 64, 64
+    buffer, free = np.uint64(0), 64
+    for index in range(start + 1, stop + 1):
+        word = words[index] if index < stop else _NAN
+        change = word ^ before
+        before = word
+        if change == np.uint64(0):
+            prefix, prefix_bits = np.uint64(0), 1
+            bits = 0
+        else:
+            leading, trailing = min(leading_zeros(change), _MOST_LEADING), trailing_zeros(change)
+            if leading >= window_leading and trailing >= window_trailing:
+                prefix, prefix_bits = np.uint64(0b10), 2
+            else:
+                window_leading, window_trailing = leading, trailing
+                prefix = np.uint64(0b11 << 11 | leading << 6 | ((64 - leading - trailing) & 63))
+                prefix_bits = 13
+            bits = 64 - window_leading - window_trailing
+            change >>= np.uint64(window_trailing)
+        position, buffer, free = _put_bits(prefix, prefix_bits, out, position, buffer, free)
+        if bits:
+            position, buffer, free = _put_bits(change, bits, out, position, buffer, free)
+    put_word(out, position, buffer)
+    return position + (64 - free + 7) // 8
+
+
+@compiled
+def _put_bits(
+    bits: np.uint64, count: int, out: Bytes, position: int, buffer: np.uint64, free: int
+) -> tuple[int, np.uint64, int]:
+    """Add the low ``count`` bits to ``buffer``, which has room for ``free`` (1 to 64), and write it when it is full."""
+    if count < free:
+        return position, buffer | bits << np.uint64(free - count), free - count
+    rest = count - free
+    position = put_word(out, position, buffer | bits >> np.uint64(rest))
+    if rest == 0:
+        return position, np.uint64(0), 64
+    return position, bits << np.uint64(64 - rest), 64 - rest

@@ -1,0 +1,44 @@
+"""simple8b: as many small numbers as fit into 60 bits of a word, all of one width; a 4-bit selector says which.
+
+Source: Anh and Moffat, "Index compression using 64-bit words", 2010; the selectors are those of
+``pkg/encoding/simple8b`` of InfluxDB 2.x. Selectors 0 and 1, runs of 240 and 120 ones, are never written.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loader.encoding.tsm.bits import Bytes, Words, leading_zeros, put_word
+from loader.encoding.tsm.compiled import compiled
+
+PACKED_BITS = 60
+"""Numbers of at most so many bits can be packed."""
+
+_COUNTS = (60, 30, 20, 15, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
+"""How many numbers a word of selector 2, 3, … holds."""
+_SELECTORS = np.array([0] + [2 + _COUNTS.index(n) if n in _COUNTS else 0 for n in range(1, PACKED_BITS + 1)], np.uint64)
+"""The selector of a word of n numbers, 0 where there is none."""
+_FITTING = np.array([60] + [next(n for n in _COUNTS if PACKED_BITS // n >= width) for width in range(1, 61)])
+"""How many numbers of n bits a word holds at the most."""
+
+
+@compiled
+def pack(numbers: Words, start: int, stop: int, out: Bytes, position: int) -> int:
+    """Write ``numbers[start:stop]``, each below 2**60, to ``out``; return the position behind them."""
+    while start < stop:
+        most = min(PACKED_BITS, stop - start)
+        seen = np.uint64(1)
+        count = 1
+        for index in range(most):
+            seen |= numbers[start + index]
+            if _FITTING[64 - leading_zeros(seen)] <= index:
+                break
+            if _SELECTORS[index + 1]:
+                count = index + 1
+        width = PACKED_BITS // count
+        word = _SELECTORS[count] << np.uint64(PACKED_BITS)
+        for index in range(count):
+            word |= numbers[start + index] << np.uint64(index * width)
+        position = put_word(out, position, word)
+        start += count
+    return position

@@ -1,0 +1,35 @@
+"""Values of blocks whose points are strings: each with its length before it, compressed together by snappy.
+
+Source: ``tsdb/engine/tsm1/string.go`` of InfluxDB 2.x.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from loader.encoding.tsm.bits import Bytes, Integers, put_bytes, put_uvarint
+from loader.encoding.tsm.compiled import compiled
+
+_SNAPPY = b"\x10"
+_LENGTH_BYTES = 10
+
+
+def encode_strings(values: pa.LargeStringArray) -> bytes:
+    """Return ``values``, none of which is null, as the values of one block."""
+    _, offset_buffer, data_buffer = values.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int64)[values.offset : values.offset + len(values) + 1]
+    data = np.frombuffer(data_buffer or b"", np.uint8)
+    out = np.empty(int(offsets[-1] - offsets[0]) + _LENGTH_BYTES * len(values), np.uint8)
+    size = _put_strings(offsets, data, out)
+    return _SNAPPY + bytes(pa.compress(out[:size], codec="snappy"))
+
+
+@compiled
+def _put_strings(offsets: Integers, data: Bytes, out: Bytes) -> int:
+    position = 0
+    for index in range(len(offsets) - 1):
+        start, stop = offsets[index], offsets[index + 1]
+        position = put_uvarint(out, position, np.uint64(stop - start))
+        position = put_bytes(out, position, data, start, stop)
+    return position
