@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
@@ -12,6 +15,8 @@ from influxdb_client.rest import ApiException
 
 from loader.errors import ConfigError, Refused, Retryable
 from loader.servers.base import Reply, Request, Target
+
+_SMALL_BODY = 1 << 20
 
 
 def check_url(url: str) -> str:
@@ -27,6 +32,27 @@ def check_url(url: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError("the address must not hold a user, password, query or fragment", hint=hint)
     return url.rstrip("/")
+
+
+class Readable(Protocol):
+    """Bytes that arrive as they are asked for; raises Retryable when they stop short."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return ``size`` bytes, fewer only at the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A reply whose body is still to be read; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Readable
+
+    def reply(self) -> Reply:
+        """Read what is left and return the whole reply, which should be a small one."""
+        return Reply(self.status, self.headers, self.body.read(_SMALL_BODY))
 
 
 class Connection:
@@ -63,20 +89,26 @@ class Connection:
 
     def send(self, request: Request) -> Reply:
         """Send ``request`` and return the whole reply."""
-        api = self._client.api_client
-        query = f"?{urlencode(request.params)}" if request.params else ""
         try:
-            response = api.rest_client.pool_manager.request(
-                request.method,
-                f"{self._url}{request.path}{query}",
-                body=request.body or None,
-                headers={**api.default_headers, **request.headers},
-                timeout=self._timeout,
-                redirect=False,
-            )
+            response = self._request(request, whole=True)
         except urllib3.exceptions.HTTPError as error:
             raise self._failure(error) from error
         return Reply(response.status, _lower(response.headers), response.data)
+
+    @contextmanager
+    def open(self, request: Request) -> Iterator[Stream]:
+        """Send ``request`` and yield the reply, its body unread; memory is bounded by what is read at a time.
+
+        The connection serves nothing else until the block ends. A break while reading raises Retryable, too.
+        """
+        try:
+            response = self._request(request, whole=False)
+            try:
+                yield Stream(response.status, _lower(response.headers), response)
+            finally:
+                response.close()
+        except urllib3.exceptions.HTTPError as error:
+            raise self._failure(error) from error
 
     def write(self, body: bytes, *, gzipped: bool) -> Reply:
         """Send ``body``, line protocol with timestamps in nanoseconds, to the target's bucket."""
@@ -96,6 +128,20 @@ class Connection:
             return Reply(error.status, _lower(error.headers), (error.body or "").encode())
         except urllib3.exceptions.HTTPError as error:
             raise self._failure(error) from error
+
+    def _request(self, request: Request, *, whole: bool) -> urllib3.BaseHTTPResponse:
+        api = self._client.api_client
+        query = f"?{urlencode(request.params)}" if request.params else ""
+        response: urllib3.BaseHTTPResponse = api.rest_client.pool_manager.request(
+            request.method,
+            f"{self._url}{request.path}{query}",
+            body=request.body or None,
+            headers={**api.default_headers, **request.headers},
+            timeout=self._timeout,
+            redirect=False,
+            preload_content=whole,
+        )
+        return response
 
     def _failure(self, error: Exception) -> Retryable | Refused:
         """Map a foreign exception to ours. Its own text may hold headers, so only its kind is shown."""

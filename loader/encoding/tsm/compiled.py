@@ -1,4 +1,4 @@
-"""How hot loops are compiled."""
+"""How the kernels of this package are compiled."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(kernel: Kernel) -> Kernel:
-    """Compile ``kernel`` to machine code at its first call, without the interpreter's lock, and keep it on disk.
+def compiled(function: F) -> F:
+    """Compile ``function`` to machine code that runs without the interpreter's lock; kept on disk between runs.
 
-    Array bounds are not checked: whoever calls a kernel makes sure that they hold. NUMBA_DISABLE_JIT=1 leaves it as
-    Python, for debuggers and coverage.
+    The code checks no array bounds: a kernel looks at lengths itself. Unsigned 64-bit sums wrap, as they do in Go;
+    also where compilation is turned off (NUMBA_DISABLE_JIT=1, to measure coverage) and NumPy would warn of it.
     """
-    return cast(Kernel, numba.njit(cache=True, nogil=True)(kernel))
+    if numba.config.DISABLE_JIT:
+        return np.errstate(over="ignore")(function)
+    return cast(F, numba.njit(cache=True, nogil=True)(function))

@@ -1,0 +1,94 @@
+"""The files in which InfluxDB 2.x keeps a bucket, through its backup API.
+
+Time is cut into shards; a shard arrives as a tar of its files, after the server wrote what it still had in memory.
+Source: ``http/backup_service.go`` and ``backup.go`` of InfluxDB 2.9.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from email.message import Message
+
+from loader.errors import Refused, ServerError
+from loader.servers.base import Bucket, Reply, Request, Send
+from loader.servers.frames import nanoseconds
+from loader.servers.replies import message_of, raise_for
+
+_HEADERS = {"Gzip-Compression-Level": "none"}
+_LISTING = "list the bucket's shards"
+OPERATOR_HINT = (
+    "reading the server's files needs an operator token, which may read and write everything: the one that the"
+    " setup of the server made, or one of `influx auth create --operator`"
+)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard holds the points of a bucket with ``start`` <= time < ``stop`` (nanoseconds)."""
+
+    id: int
+    start: int
+    stop: int
+
+
+def build_metadata() -> Request:
+    """Return the request for the metadata of all buckets."""
+    return Request("GET", "/api/v2/backup/metadata", headers=_HEADERS)
+
+
+def build_shard(shard: Shard) -> Request:
+    """Return the request for the files of ``shard``, a tar; answered 404 when the shard is gone."""
+    return Request("GET", f"/api/v2/backup/shards/{shard.id}", headers=_HEADERS)
+
+
+def parse_shards(reply: Reply, bucket: Bucket) -> list[Shard]:
+    """Read the shards of ``bucket`` by time from the reply to ``build_metadata``; none for an unknown bucket.
+
+    The reply is multipart; its last part is JSON about the buckets. The parts before hold secrets of the server:
+    they are passed over, and never shown. Raises Refused without operator permission, ServerError otherwise.
+    """
+    raise_for_backup(reply, _LISTING)
+    header = Message()
+    header["content-type"] = reply.headers.get("content-type", "")
+    boundary = f"--{header.get_param('boundary', '')}".encode()
+    try:
+        part, end = reply.body.split(boundary)[-2:]
+        if end.strip() != b"--":
+            raise ValueError("the last boundary is missing")
+        buckets = json.loads(part.partition(b"\r\n\r\n")[2])
+        return sorted(
+            (
+                Shard(shard["id"], nanoseconds(group["startTime"]), nanoseconds(group["endTime"]))
+                for entry in buckets
+                if entry["bucketID"] == bucket.id
+                for policy in entry["retentionPolicies"]
+                for group in policy["shardGroups"] or ()
+                if "deletedAt" not in group
+                for shard in group["shards"] or ()
+            ),
+            key=lambda shard: shard.start,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServerError(
+            f"{_LISTING}: the reply is damaged ({type(error).__name__}), {len(reply.body):,} bytes",
+            status=reply.status,
+            hint="run it again; if it stays so, look at the server's log",
+        ) from None
+
+
+def list_shards(send: Send, bucket: Bucket) -> list[Shard]:
+    """Return the shards of ``bucket`` by time; memory is bounded by the server's metadata, some megabytes.
+
+    Raises Refused without operator permission, ServerError otherwise.
+    """
+    return parse_shards(send(build_metadata()), bucket)
+
+
+def raise_for_backup(reply: Reply, doing: str) -> None:
+    """Return for 200; raise the ServerError for anything else."""
+    if reply.status in {401, 403}:
+        words = f"{doing}: the server answered {reply.status}: {message_of(reply)}"
+        raise Refused(words, status=reply.status, hint=OPERATOR_HINT)
+    if reply.status != 200:
+        raise_for(reply, doing)
