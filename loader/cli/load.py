@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -30,6 +31,13 @@ from loader.loading import LoadReport, LoadSettings
 from loader.reporting.text import load_text
 
 
+class Way(StrEnum):
+    """The ways in."""
+
+    WRITE = "write"
+    RESTORE = "restore"
+
+
 def load(
     dataset: DatasetArgument = Path("data"),
     host: HostOption = "",
@@ -37,9 +45,12 @@ def load(
     token_file: TokenFileOption = None,
     org: OrgOption = "",
     bucket: BucketOption = "",
+    via: Annotated[
+        Way, typer.Option(help="write: line protocol; restore: storage files, into a new bucket of InfluxDB 2.x.")
+    ] = Way.WRITE,
     batch_lines: Annotated[int, typer.Option(help="Lines a request, at most.")] = 20_000,
     batch_bytes: Annotated[int, typer.Option(help="Bytes of line protocol a request, at most.")] = 4_000_000,
-    connections: Annotated[int, typer.Option(help="Requests at a time.")] = 3,
+    connections: Annotated[int, typer.Option(help="Requests at a time; shards at a time on the restore path.")] = 3,
     compress: Annotated[str, typer.Option(help="auto (not on loopback), none, gzip or gzip:LEVEL.")] = "auto",
     rate: Annotated[float, typer.Option(help="Points a second, at most; 0 is no limit.")] = 0.0,
     max_rejected: Annotated[int, typer.Option(help="Rejected lines after which to stop.")] = 1_000,
@@ -58,6 +69,7 @@ def load(
         lambda: LoadSettings(
             dataset=dataset,
             target=read_target(host, token, token_file, org, bucket),
+            via=via.value,
             batch_lines=batch_lines,
             batch_bytes=batch_bytes,
             connections=connections,

@@ -1,6 +1,6 @@
 """From a staged dataset to a bucket."""
 
+from loader.loading.load import load
 from loader.loading.settings import LoadReport, LoadSettings
-from loader.loading.write_path import load
 
 __all__ = ["LoadReport", "LoadSettings", "load"]

@@ -3,7 +3,9 @@
 A load is identified by where it goes (address, organization, bucket, and the bucket's own id where the
 server has one) and by the dataset's fingerprint. It holds acknowledged row ranges, never batch numbers, so a
 rerun with another batch size still resumes. A row range is there only after the server's 204. Touching
-ranges are merged, so the ledger stays as small as the number of gaps. No token is ever in it.
+ranges are merged, so the ledger stays as small as the number of gaps. The restore path acknowledges whole
+shards, by their start, after the server counted their points; and it notes a mark before it makes a bucket,
+whose description then tells whose it is. No token is ever in the ledger.
 """
 
 from __future__ import annotations
@@ -35,6 +37,15 @@ CREATE TABLE IF NOT EXISTS acknowledged (
     load INTEGER NOT NULL REFERENCES loads, partition TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
     PRIMARY KEY (load, partition, start)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS restored (
+    load INTEGER NOT NULL REFERENCES loads, start INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, rows INTEGER,
+    PRIMARY KEY (load, start)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (
+    mark TEXT PRIMARY KEY,
+    url TEXT NOT NULL, org TEXT NOT NULL, bucket TEXT NOT NULL, fingerprint TEXT NOT NULL
+) WITHOUT ROWID;
 """
 
 
@@ -65,7 +76,8 @@ def last_load(root: Path) -> LastLoad | None:
     with _sqlite(path) as database:
         row = database.execute(
             "SELECT url, org, bucket, fingerprint, "
-            "(SELECT coalesce(sum(stop - start), 0) FROM acknowledged WHERE load = id), rejected, started, finished "
+            "(SELECT coalesce(sum(stop - start), 0) FROM acknowledged WHERE load = id)"
+            " + (SELECT coalesce(sum(rows), 0) FROM restored WHERE load = id), rejected, started, finished "
             "FROM loads ORDER BY started DESC, id DESC LIMIT 1"
         ).fetchone()
     return LastLoad(*row) if row else None
@@ -85,19 +97,26 @@ class Ledger:
 
         Raises ConfigError while another load of this dataset runs, LoadError when the ledger cannot be written.
         """
-        with _sole_load(root), _sqlite(ledger_path(root)) as database:
-            key = (target.url.rstrip("/"), target.org, target.bucket, bucket_id, fingerprint)
-            now = _now()
-            with database:
-                load = database.execute(
-                    "INSERT INTO loads (url, org, bucket, bucket_id, fingerprint, started) VALUES (?, ?, ?, ?, ?, ?) "
-                    "ON CONFLICT DO UPDATE SET started = excluded.started RETURNING id",
-                    (*key, now),
-                ).fetchone()[0]
-                if restart:
-                    database.execute("DELETE FROM acknowledged WHERE load = ?", (load,))
-                    database.execute("UPDATE loads SET rejected = 0, finished = '' WHERE id = ?", (load,))
-            yield cls(database, load)
+        with opened_ledger(root) as database:
+            yield cls.begin(database, target, bucket_id, fingerprint, restart=restart)
+
+    @classmethod
+    def begin(
+        cls, database: sqlite3.Connection, target: Target, bucket_id: str, fingerprint: str, *, restart: bool
+    ) -> Self:
+        """Begin or go on with one load in an opened ledger."""
+        key = (*_place(target), bucket_id, fingerprint)
+        with database:
+            load = database.execute(
+                "INSERT INTO loads (url, org, bucket, bucket_id, fingerprint, started) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET started = excluded.started RETURNING id",
+                (*key, _now()),
+            ).fetchone()[0]
+            if restart:
+                database.execute("DELETE FROM acknowledged WHERE load = ?", (load,))
+                database.execute("DELETE FROM restored WHERE load = ?", (load,))
+                database.execute("UPDATE loads SET rejected = 0, finished = '' WHERE id = ?", (load,))
+        return cls(database, load)
 
     def acknowledge(self, chunk: Chunk, rejected: int) -> None:
         """Record that the server has the rows of ``chunk``, but for ``rejected`` lines that it refused for good."""
@@ -121,6 +140,32 @@ class Ledger:
             )
             if rejected:
                 self._database.execute("UPDATE loads SET rejected = rejected + ? WHERE id = ?", (rejected, self._load))
+
+    def begin_shard(self, start: int) -> int:
+        """Record another attempt to restore the shard that starts at ``start``; return its number, from 1."""
+        with self._database:
+            row = self._database.execute(
+                "INSERT INTO restored (load, start, attempts) VALUES (?, ?, 1) "
+                "ON CONFLICT DO UPDATE SET attempts = attempts + 1 RETURNING attempts",
+                (self._load, start),
+            ).fetchone()
+        return int(row[0])
+
+    def acknowledge_shard(self, start: int, rows: int) -> None:
+        """Record that the server has counted the ``rows`` points of the shard that starts at ``start``."""
+        with self._database:
+            self._database.execute(
+                "UPDATE restored SET rows = ? WHERE load = ? AND start = ?", (rows, self._load, start)
+            )
+
+    @property
+    def restored(self) -> dict[int, int]:
+        """Rows of each shard that is acknowledged, by its start."""
+        return dict(
+            self._database.execute(
+                "SELECT start, rows FROM restored WHERE load = ? AND rows IS NOT NULL", (self._load,)
+            )
+        )
 
     def finish(self) -> None:
         """Record that every row is acknowledged."""
@@ -146,6 +191,37 @@ class Ledger:
         if row < partition.rows:
             gaps.append(Chunk(partition.path, row, partition.rows))
         return gaps
+
+
+@contextmanager
+def opened_ledger(root: Path) -> Iterator[sqlite3.Connection]:
+    """Open the ledger of the dataset at ``root`` for one load at a time.
+
+    Raises ConfigError while another load of this dataset runs, LoadError when the ledger cannot be written.
+    """
+    with _sole_load(root), _sqlite(ledger_path(root)) as database:
+        yield database
+
+
+def add_mark(database: sqlite3.Connection, target: Target, fingerprint: str, mark: str) -> None:
+    """Record that a load of the dataset ``fingerprint`` is about to make the target's bucket, marked ``mark``."""
+    with database:
+        database.execute("INSERT INTO marks VALUES (?, ?, ?, ?, ?)", (mark, *_place(target), fingerprint))
+
+
+def marks(database: sqlite3.Connection, target: Target, fingerprint: str) -> frozenset[str]:
+    """Return the marks of all buckets that loads of this dataset made, or were about to make, as ``target``."""
+    return frozenset(
+        mark
+        for (mark,) in database.execute(
+            "SELECT mark FROM marks WHERE url = ? AND org = ? AND bucket = ? AND fingerprint = ?",
+            (*_place(target), fingerprint),
+        )
+    )
+
+
+def _place(target: Target) -> tuple[str, str, str]:
+    return target.url.rstrip("/"), target.org, target.bucket
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from loader.servers.base import Target
 class LoadSettings:
     """How to load the dataset at ``dataset``.
 
+    ``via`` is "write" (line protocol, into any bucket) or "restore" (storage files, into a bucket of its own on
+    InfluxDB 2.x); the restore path knows no batches, compression, rate or rejected lines, and its ``connections``
+    are the shards that are made and sent at a time.
     ``compress`` is "auto" (none on loopback, gzip:1 elsewhere), "none", "gzip" or "gzip:LEVEL"; ``rate`` is
     points a second, 0 for no limit; ``retry_seconds`` bounds the time one payload is retried;
     ``shard_duration`` is nanoseconds for a bucket made by this load, 0 for the server's default.
@@ -20,6 +23,7 @@ class LoadSettings:
 
     dataset: Path
     target: Target
+    via: str = "write"
     batch_lines: int = 20_000
     batch_bytes: int = 4_000_000
     connections: int = 3
@@ -37,10 +41,12 @@ class LoadSettings:
 class LoadReport:
     """What a load did. ``rows_acknowledged`` is this run's; ``rows_resumed`` earlier runs'; sizes in bytes.
 
+    ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
     ``waits`` is seconds by cause, summed over connections.
     """
 
     server: str
+    via: str
     rows: int
     rows_resumed: int
     rows_acknowledged: int

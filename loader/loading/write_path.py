@@ -12,55 +12,33 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import STATE, Manifest
-from loader.dataset.reader import open_dataset
 from loader.errors import ConfigError, LoadError
-from loader.events import Advanced, Noted, Observer, Rejected, Started, Waited, ignore
+from loader.events import Noted, Observer, Rejected, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.ledger import Ledger
 from loader.loading.payloads import payloads
 from loader.loading.rejected import RejectedFile
 from loader.loading.sender import Ack, Failed, NotSent, Result, Senders, compressed
 from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.base import Bucket
 from loader.servers.probe import Server, probe
 from loader.servers.transport import Connection
 
 
-@dataclass
-class _Tally:
-    """What this run has done so far; only the coordinator changes it."""
-
-    rows: int = 0
-    payload_size: int = 0
-    body_size: int = 0
-    retries: int = 0
-    waits: dict[str, float] = field(default_factory=dict)
-
-    def count(self, event: Waited) -> None:
-        self.retries += event.cause == "retry"
-        self.waits[event.cause] = self.waits.get(event.cause, 0.0) + event.seconds
-
-
-def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Event | None = None) -> LoadReport:
-    """Load a dataset; resumes where an earlier run of the same load stopped.
-
-    Setting ``stop`` finishes what is in flight, records it and returns a report that says ``interrupted``.
-    Raises ConfigError and StageError before anything is sent; Refused, LoadError and EncodeError when the
-    load cannot go on: what was acknowledged until then is in the ledger.
-    """
-    started = time.monotonic()
-    flow = Flow(settings.batch_bytes, stop or threading.Event())
+def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
+    """Load the dataset of ``manifest`` as :func:`loader.loading.load` promises."""
+    tally = Tally(settings, observe)
+    flow = Flow(settings.batch_bytes, stop)
     _check(settings)
     level = gzip_level(settings.compress, settings.target.url)
-    manifest = open_dataset(settings.dataset)
     if settings.dry_run:
-        tally = _encode_all(settings, manifest, flow, level, observe)
-        return _report(settings, "none: dry run", manifest.rows, 0, tally, 0, flow, started, Path())
+        _encode_all(manifest, tally, flow, level)
+        return tally.report(DRY_RUN, manifest.rows, stopped=stop.is_set())
 
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = probe(connection)
@@ -73,7 +51,6 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
         observe(Started("load", manifest.rows, resumed))
-        tally = _Tally()
         senders = Senders(
             settings.target,
             server.dialect,
@@ -83,12 +60,19 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
             retry_seconds=settings.retry_seconds,
             timeout_seconds=settings.timeout_seconds,
         )
-        coordinator = _Coordinator(settings, ledger, rejected, tally, flow, observe)
+        coordinator = _Coordinator(settings, ledger, rejected, tally, flow)
         coordinator.run(senders, manifest, pending)
         if resumed + tally.rows == manifest.rows:
             ledger.finish()
         lines_rejected = ledger.rejected
-    return _report(settings, server.name, manifest.rows, resumed, tally, lines_rejected, flow, started, rejected.path)
+    return tally.report(
+        server.name,
+        manifest.rows,
+        resumed,
+        stopped=stop.is_set(),
+        lines_rejected=lines_rejected,
+        rejected_path=str(rejected.path),
+    )
 
 
 class _Coordinator:
@@ -99,16 +83,14 @@ class _Coordinator:
         settings: LoadSettings,
         ledger: Ledger,
         rejected: RejectedFile,
-        tally: _Tally,
+        tally: Tally,
         flow: Flow,
-        observe: Observer,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._rejected = rejected
         self._tally = tally
         self._flow = flow
-        self._observe = observe
         self._error: BaseException | None = None
 
     def run(self, senders: Senders, manifest: Manifest, pending: list[Chunk]) -> None:
@@ -142,12 +124,8 @@ class _Coordinator:
 
     def _wait(self, seconds: float) -> None:
         if seconds:
-            self._note(Waited("rate", seconds))
+            self._tally.wait(Waited("rate", seconds))
             self._flow.stop.wait(seconds)
-
-    def _note(self, event: Waited) -> None:
-        self._tally.count(event)
-        self._observe(event)
 
     def _record(self, results: Iterator[Waited | Result]) -> None:
         for result in results:
@@ -159,18 +137,15 @@ class _Coordinator:
                 case NotSent():
                     pass
                 case _:
-                    self._note(result)
+                    self._tally.wait(result)
 
     def _acknowledge(self, ack: Ack) -> None:
         chunk = ack.payload.chunk
         if ack.rejected:
             self._rejected.append(ack.rejected)
-            self._observe(Rejected(len(ack.rejected)))
+            self._tally.observe(Rejected(len(ack.rejected)))
         self._ledger.acknowledge(chunk, len(ack.rejected))
-        self._tally.rows += chunk.rows
-        self._tally.payload_size += ack.payload.size
-        self._tally.body_size += ack.body_size
-        self._observe(Advanced(chunk.rows, ack.body_size))
+        self._tally.advance(chunk.rows, ack.payload.size, ack.body_size)
         if ack.rejected and self._ledger.rejected > self._settings.max_rejected:
             self._flow.aborted.set()
             first = ack.rejected[0]
@@ -215,51 +190,19 @@ def _check_retention(bucket: Bucket, manifest: Manifest) -> None:
         )
 
 
-def _encode_all(settings: LoadSettings, manifest: Manifest, flow: Flow, level: int, observe: Observer) -> _Tally:
+def _encode_all(manifest: Manifest, tally: Tally, flow: Flow, level: int) -> None:
     """Do all of a load but the sending."""
-    tally = _Tally()
-    observe(Started("dry run", manifest.rows))
+    settings = tally.settings
+    tally.observe(Started("dry run", manifest.rows))
     for partition in manifest.partitions:
         whole = Chunk(partition.path, 0, partition.rows)
         for payload in payloads(
             settings.dataset, manifest.schema, whole, settings.batch_lines, lambda: flow.body_limit
         ):
             if flow.stopping:
-                return tally
-            size = len(compressed(payload.body, level))
-            tally.rows += payload.chunk.rows
-            tally.payload_size += payload.size
-            tally.body_size += size
-            observe(Advanced(payload.chunk.rows, size))
-    return tally
+                return
+            tally.advance(payload.chunk.rows, payload.size, len(compressed(payload.body, level)))
 
 
 def _rejected_path(settings: LoadSettings, manifest: Manifest) -> Path:
     return settings.dataset / STATE / "rejected" / f"{manifest.fingerprint}.jsonl"
-
-
-def _report(
-    settings: LoadSettings,
-    server: str,
-    rows: int,
-    resumed: int,
-    tally: _Tally,
-    rejected: int,
-    flow: Flow,
-    started: float,
-    rejected_path: Path,
-) -> LoadReport:
-    return LoadReport(
-        server=server,
-        rows=rows,
-        rows_resumed=resumed,
-        rows_acknowledged=tally.rows,
-        lines_rejected=rejected,
-        payload_size=tally.payload_size,
-        body_size=tally.body_size,
-        seconds=time.monotonic() - started,
-        retries=tally.retries,
-        waits=dict(tally.waits),
-        interrupted=flow.stop.is_set() and resumed + tally.rows < rows,
-        rejected_path=str(rejected_path) if rejected else "",
-    )

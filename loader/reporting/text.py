@@ -7,6 +7,7 @@ from loader.reporting.status import Status
 from loader.staging.settings import StageReport
 from loader.verification.settings import VerifyReport
 
+_PAYLOADS = {"write": "line protocol", "restore": "storage files"}
 _SIZE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -44,7 +45,7 @@ def load_text(report: LoadReport) -> str:
         f"{word:<8} {report.rows_acknowledged + report.rows_resumed:,} of {report.rows:,} points{resumed}",
         f"         {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows_acknowledged, report.seconds)}, "
-        f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of line protocol), "
+        f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {_PAYLOADS[report.via]}), "
         f"{report.retries} retries",
     ]
     lines += [f"         waited {seconds:.1f} s: {cause}" for cause, seconds in sorted(report.waits.items())]

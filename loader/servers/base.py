@@ -52,6 +52,7 @@ class Bucket:
     id: str = ""
     retention: int = 0
     shard_duration: int = 0
+    description: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import polars as pl
 
-from loader.dataset.schema import FieldType
+from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ServerError
 from loader.servers.base import AggregateQuery, PointsQuery, Reply, Request, Target
 from loader.servers.frames import aggregate_frame, instant, nanoseconds, points_frame
@@ -51,6 +51,21 @@ def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
         (*(row.get(tag, "") for tag in tags), nanoseconds(row["_time"]), read(row["_value"])) for row in _rows(reply)
     )
     return aggregate_frame(query, rows)
+
+
+def build_count(target: Target, schema: PointSchema, field: Field, start: int, stop: int) -> Request:
+    """Return the request for the number of points with ``field`` and ``start`` <= time < ``stop`` (nanoseconds)."""
+    where = f"r._measurement == {_string(schema.measurement)} and r._field == {_string(field.column)}"
+    return _request(
+        target,
+        f"{_source(target, start, stop)} |> filter(fn: (r) => {where})"
+        ' |> count() |> keep(columns: ["_value"]) |> group() |> sum()',
+    )
+
+
+def parse_count(reply: Reply) -> int:
+    """Read the reply to ``build_count``; raises ServerError."""
+    return sum(int(row["_value"]) for row in _rows(reply))
 
 
 def build_points(target: Target, query: PointsQuery) -> Request:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -110,6 +110,14 @@ class Connection:
         except urllib3.exceptions.HTTPError as error:
             raise self._failure(error) from error
 
+    def upload(self, request: Request, pieces: Iterable[bytes]) -> Reply:
+        """Send ``request`` with ``pieces`` as its body, one after the other; memory is bounded by one piece."""
+        try:
+            response = self._request(request, whole=True, body=pieces)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._failure(error) from error
+        return Reply(response.status, _lower(response.headers), response.data)
+
     def write(self, body: bytes, *, gzipped: bool) -> Reply:
         """Send ``body``, line protocol with timestamps in nanoseconds, to the target's bucket."""
         try:
@@ -129,17 +137,21 @@ class Connection:
         except urllib3.exceptions.HTTPError as error:
             raise self._failure(error) from error
 
-    def _request(self, request: Request, *, whole: bool) -> urllib3.BaseHTTPResponse:
+    def _request(
+        self, request: Request, *, whole: bool, body: Iterable[bytes] | None = None
+    ) -> urllib3.BaseHTTPResponse:
         api = self._client.api_client
         query = f"?{urlencode(request.params)}" if request.params else ""
         response: urllib3.BaseHTTPResponse = api.rest_client.pool_manager.request(
             request.method,
             f"{self._url}{request.path}{query}",
-            body=request.body or None,
+            body=body or request.body or None,
             headers={**api.default_headers, **request.headers},
             timeout=self._timeout,
             redirect=False,
             preload_content=whole,
+            # Whoever asks decides what is tried again, and when.
+            retries=False,
         )
         return response
 

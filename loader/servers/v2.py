@@ -31,7 +31,7 @@ class InfluxDB2:
     def find_bucket(self, send: Send, target: Target) -> Bucket | None:
         """Describe the target's bucket. Raises ConfigError for an unknown organization, ServerError otherwise."""
         doing = f"look for bucket {target.bucket!r}"
-        params = (("orgID", self._organization(send, target)), ("name", target.bucket))
+        params = (("orgID", self.find_organization(send, target)), ("name", target.bucket))
         reply = send(Request("GET", "/api/v2/buckets", params))
         # The organization is known by now, so only the bucket can be missing.
         return None if reply.status == 404 else _bucket(json_of(reply, doing)["buckets"][0])
@@ -42,7 +42,7 @@ class InfluxDB2:
         if shard_duration:
             rule["shardGroupDurationSeconds"] = shard_duration // _NANOSECONDS
         wanted = {
-            "orgID": self._organization(send, target),
+            "orgID": self.find_organization(send, target),
             "name": target.bucket,
             "retentionRules": [rule],
         }
@@ -70,7 +70,7 @@ class InfluxDB2:
         """Read the annotated CSV of ``build_points``."""
         return flux.parse_points(query, reply)
 
-    def _organization(self, send: Send, target: Target) -> str:
+    def find_organization(self, send: Send, target: Target) -> str:
         """Return the organization's id; raises ConfigError when it is unknown or not named."""
         doing = "look for the organization"
         hint = "name it with --org or INFLUX_ORG"
@@ -91,4 +91,5 @@ def _bucket(data: dict[str, Any]) -> Bucket:
         id=data["id"],
         retention=int(rules[0].get("everySeconds", 0)) * _NANOSECONDS,
         shard_duration=int(rules[0].get("shardGroupDurationSeconds", 0)) * _NANOSECONDS,
+        description=data.get("description", ""),
     )

@@ -1,0 +1,29 @@
+"""A dataset into a bucket, by the way that the settings name."""
+
+from __future__ import annotations
+
+import threading
+
+from loader.dataset.reader import open_dataset
+from loader.errors import ConfigError
+from loader.events import Observer, ignore
+from loader.loading.restore_path import restore
+from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading.write_path import write
+
+WAYS = ("write", "restore")
+
+
+def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Event | None = None) -> LoadReport:
+    """Load a dataset; resumes where an earlier run of the same load stopped.
+
+    Setting ``stop`` finishes what is in flight, records it and returns a report that says ``interrupted``.
+    Raises ConfigError and StageError before anything is sent; Refused, LoadError and EncodeError when the
+    load cannot go on: what was acknowledged until then is in the ledger.
+    """
+    if settings.via not in WAYS:
+        raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(WAYS)}")
+    if settings.connections < 1:
+        raise ConfigError(f"connections of {settings.connections}", hint="use 1 or more")
+    way = restore if settings.via == "restore" else write
+    return way(settings, open_dataset(settings.dataset), observe, stop or threading.Event())

@@ -1,0 +1,294 @@
+"""The restore path: a dataset into a new bucket of InfluxDB 2.x, as finished storage files over its restore API.
+
+Shards are planned from the partitions' times. A few threads make their files and send them; the coordinator keeps
+the ledger. A shard is acknowledged when the server has counted its points, for its answer to the files proves
+nothing. A shard that is tried again gets files of a new generation.
+
+Memory is bounded by ``connections`` storage files and the rows that they are made of, see ``encode_shard``.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from loader.dataset.manifest import Manifest
+from loader.dataset.schema import PointSchema
+from loader.encoding.columns import TIME_MAX, TIME_MIN
+from loader.errors import ConfigError, LoadError, Retryable
+from loader.events import Noted, Observer, Started, Waited
+from loader.loading.flow import Flow, backoff
+from loader.loading.ledger import Ledger, add_mark, marks, opened_ledger
+from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading.shards import DEFAULT_DURATION, Shard, plan_shards
+from loader.loading.storage_files import ShardFile, encode_shard, tar
+from loader.loading.tally import DRY_RUN, Tally
+from loader.servers import flux
+from loader.servers import restore as api
+from loader.servers.backup import list_shards
+from loader.servers.base import Bucket
+from loader.servers.frames import instant
+from loader.servers.probe import Server, probe
+from loader.servers.replies import raise_for
+from loader.servers.transport import Connection
+from loader.servers.v2 import InfluxDB2
+
+_HOUR = 3_600_000_000_000
+
+
+def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
+    """Load the dataset of ``manifest`` as :func:`loader.loading.load` promises."""
+    if settings.rate:
+        raise ConfigError(
+            "a rate on the restore path", hint="files go as a whole: leave --rate out, or use --via write"
+        )
+    if settings.shard_duration and settings.shard_duration < _HOUR:
+        raise ConfigError("a shard duration below an hour", hint="use one of days or weeks, such as 7d")
+    tally = Tally(settings, observe)
+    flow = Flow(0, stop)
+    if settings.dry_run:
+        _encode_all(manifest, tally, flow)
+        return tally.report(DRY_RUN, manifest.rows, stopped=stop.is_set())
+    with opened_ledger(settings.dataset) as database, Connection(settings.target, settings.timeout_seconds) as link:
+        server = probe(link)
+        made = _Buckets(settings, manifest, database, link, server, observe).prepare()
+        ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
+        restored = ledger.restored
+        resumed = sum(restored.values())
+        observe(Started("load", manifest.rows, resumed))
+        pending = [shard for shard in made.shards if shard.start not in restored]
+        _Restorer(settings, manifest.schema, ledger, tally, flow, made).run(pending)
+        if resumed + tally.rows == manifest.rows:
+            ledger.finish()
+    return tally.report(server.name, manifest.rows, resumed, stopped=stop.is_set())
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A bucket with a shard on the server, by its start, for each of ``shards``."""
+
+    bucket: Bucket
+    shards: tuple[Shard, ...]
+    ids: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class _Buckets:
+    """Makes the bucket of a load, or finds the one that an earlier run of it made."""
+
+    settings: LoadSettings
+    manifest: Manifest
+    database: sqlite3.Connection
+    link: Connection
+    server: Server
+    observe: Observer
+
+    def prepare(self) -> _Made:
+        """Return the bucket; raises ConfigError or Refused before anything is made when the load cannot be."""
+        target = self.settings.target
+        if not isinstance(self.server.dialect, InfluxDB2):
+            raise ConfigError(
+                f"{target.url}: {self.server.name} takes no storage files", hint="use the write path: --via write"
+            )
+        bucket = self.server.dialect.find_bucket(self.link.send, target)
+        if bucket and bucket.description not in marks(self.database, target, self.manifest.fingerprint):
+            raise ConfigError(
+                f"bucket {target.bucket!r} exists, and this dataset's restore did not make it",
+                hint="restore into a new bucket (--bucket), or load into this one by the write path: --via write",
+            )
+        api.require_operator(self.link.send)
+        if bucket and not self.settings.restart:
+            found = self._resume(bucket)
+            if found:
+                return found
+        if bucket:
+            api.delete_bucket(self.link.send, bucket)
+            self.observe(Noted(f"removed bucket {target.bucket!r}, which an earlier run of this load made"))
+        return self._make(self.server.dialect)
+
+    def _resume(self, bucket: Bucket) -> _Made | None:
+        """Return what an earlier run made, None when it was cut short before there were shards."""
+        duration = self.settings.shard_duration
+        if duration and duration != bucket.shard_duration:
+            raise ConfigError(
+                f"bucket {bucket.name!r} was begun with another shard duration, {bucket.shard_duration // _HOUR} hours",
+                hint="leave --shard-duration out, or begin again: --restart",
+            )
+        ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
+        if not ids:
+            return None
+        shards = plan_shards(self.manifest.partitions, bucket.shard_duration)
+        if missing := [shard for shard in shards if shard.start not in ids]:
+            raise LoadError(
+                f"bucket {bucket.name!r} has lost {len(missing)} of its shards since this load began",
+                hint="begin again, which removes the bucket first: --restart",
+            )
+        return _Made(bucket, shards, ids)
+
+    def _make(self, dialect: InfluxDB2) -> _Made:
+        settings = self.settings
+        shards = plan_shards(self.manifest.partitions, settings.shard_duration or DEFAULT_DURATION)
+        mark = f"restored by loader, {uuid.uuid4().hex}"
+        add_mark(self.database, settings.target, self.manifest.fingerprint, mark)
+        request = api.build_bucket(
+            settings.target,
+            dialect.find_organization(self.link.send, settings.target),
+            mark,
+            settings.shard_duration or DEFAULT_DURATION,
+            [api.ShardGroup(shard.start, shard.stop) for shard in shards],
+        )
+        bucket = Bucket(settings.target.bucket, api.parse_bucket(settings.target, self.link.send(request)))
+        self.observe(Noted(f"created bucket {bucket.name!r} with {len(shards)} shards and infinite retention"))
+        ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
+        return _Made(bucket, shards, ids)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A shard to restore, ``delay`` seconds from now; it failed ``failures`` times, first at ``first_failure``."""
+
+    shard: Shard
+    failures: int = 0
+    first_failure: float = 0.0
+    delay: float = 0.0
+
+
+@dataclass
+class _Body:
+    """The tar of a shard's files on its way, and what went."""
+
+    files: Iterable[ShardFile]
+    flow: Flow
+    points: int = 0
+    size: int = 0
+    values: tuple[int, ...] = ()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in tar(self._counted()):
+            if self.flow.aborted.is_set():
+                raise _Aborted
+            self.size += len(piece)
+            yield piece
+
+    def _counted(self) -> Iterator[ShardFile]:
+        for file in self.files:
+            self.points += file.points
+            self.values = tuple(map(sum, zip(self.values or (0,) * len(file.values), file.values, strict=True)))
+            yield file
+
+
+class _Aborted(Exception):
+    """The load stops now: what is on its way breaks off."""
+
+
+class _Restorer:
+    """Restores shards, some at a time, and writes down which are done."""
+
+    def __init__(
+        self, settings: LoadSettings, schema: PointSchema, ledger: Ledger, tally: Tally, flow: Flow, made: _Made
+    ) -> None:
+        self._settings = settings
+        self._schema = schema
+        self._ledger = ledger
+        self._tally = tally
+        self._flow = flow
+        self._ids = made.ids
+        self._jitter = random.Random()
+        self._error: Exception | None = None
+
+    def run(self, shards: Iterable[Shard]) -> None:
+        """Restore ``shards``; raises the first error that cannot be mended, once what is on its way has ended."""
+        waiting = deque(_Attempt(shard) for shard in shards)
+        running: dict[Future[_Body | None], _Attempt] = {}
+        with ThreadPoolExecutor(self._settings.connections, thread_name_prefix="restore") as pool:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < self._settings.connections:
+                        attempt = waiting.popleft()
+                        generation = self._ledger.begin_shard(attempt.shard.start)
+                        running[pool.submit(self._restore, attempt, generation)] = attempt
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        waiting.extendleft(self._settle(running.pop(future), future))
+                    if self._flow.stopping or self._error:
+                        waiting.clear()
+            except KeyboardInterrupt:
+                self._flow.aborted.set()
+                raise
+        if self._error:
+            raise self._error
+
+    def _settle(self, attempt: _Attempt, future: Future[_Body | None]) -> list[_Attempt]:
+        """Record how ``attempt`` ended; return what is to be tried again."""
+        try:
+            body = future.result()
+        except Retryable as error:
+            return self._again(attempt, error)
+        except Exception as error:
+            self._error = self._error or error
+        else:
+            if body:
+                self._ledger.acknowledge_shard(attempt.shard.start, body.points)
+                self._tally.advance(body.points, body.size, body.size)
+        return []
+
+    def _again(self, attempt: _Attempt, error: Retryable) -> list[_Attempt]:
+        now = time.monotonic()
+        failures, first_failure = attempt.failures + 1, attempt.first_failure or now
+        delay = backoff(failures, error.retry_after, self._jitter)
+        if now + delay - first_failure > self._settings.retry_seconds:
+            self._error = self._error or LoadError(
+                f"the shard of {instant(attempt.shard.start)}: gave up after {failures} attempts in "
+                f"{self._settings.retry_seconds:g} s: {error.message}",
+                hint="run the same command again when the server is well: it resumes where it stopped",
+            )
+            return []
+        self._tally.wait(Waited("retry", delay, error.message))
+        return [_Attempt(attempt.shard, failures, first_failure, delay)]
+
+    def _restore(self, attempt: _Attempt, generation: int) -> _Body | None:
+        """Send the files of a shard and let the server count them; return what went, None when the load stops."""
+        shard = attempt.shard
+        if self._flow.stop.wait(attempt.delay) and attempt.failures:
+            return None
+        body = _Body(encode_shard(self._settings.dataset, self._schema, shard, generation), self._flow)
+        with Connection(self._settings.target, self._settings.timeout_seconds) as link:
+            try:
+                reply = link.upload(api.build_shard(self._ids[shard.start]), body)
+            except _Aborted:
+                return None
+            if reply.status not in {200, 204}:
+                raise_for(reply, f"restore the shard of {instant(shard.start)}")
+            self._count(link, shard, body)
+        return body
+
+    def _count(self, link: Connection, shard: Shard, body: _Body) -> None:
+        """Raise Retryable unless the server has the values of ``body`` in the time of ``shard``."""
+        for field, expected in zip(self._schema.fields, body.values, strict=True):
+            request = flux.build_count(
+                self._settings.target, self._schema, field, max(shard.start, TIME_MIN), min(shard.stop, TIME_MAX)
+            )
+            found = flux.parse_count(link.send(request))
+            if found != expected:
+                raise Retryable(
+                    f"the shard of {instant(shard.start)}: the server counts {found:,} values of {field.column!r},"
+                    f" {expected:,} were sent",
+                    hint="look at the server's log for what it says of the shard's files",
+                )
+
+
+def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> None:
+    """Do all of a load but the sending."""
+    settings = tally.settings
+    tally.observe(Started("dry run", manifest.rows))
+    for shard in plan_shards(manifest.partitions, settings.shard_duration or DEFAULT_DURATION):
+        for file in encode_shard(settings.dataset, manifest.schema, shard, 1):
+            tally.advance(file.points, file.content.size, file.content.size)
+            if flow.stopping:
+                return

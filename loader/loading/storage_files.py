@@ -1,0 +1,169 @@
+"""From the rows of a shard to its storage files, and to the tar that the restore API takes."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.reader import read_batches
+from loader.dataset.schema import PointSchema
+from loader.encoding.columns import read_columns
+from loader.encoding.escaping import FIELD_KEY
+from loader.encoding.series import find_series
+from loader.encoding.tsm.bits import Integers
+from loader.encoding.tsm.file import FileEncoder, StorageFile
+from loader.encoding.tsm.layout import FIELD_SEPARATOR
+from loader.errors import EncodeError
+from loader.loading.shards import Shard
+from loader.servers.frames import instant
+
+MOST_BYTES = 192 << 20
+"""Bytes of times and values that a storage file is made of, at the most; one record batch may come on top."""
+BATCH_ROWS = 131_072
+_FULLY_COMPACTED = 4
+"""The sequence number of files that the server need not compact; of several, the first."""
+_TAR_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """A storage file of a shard: its name, its content, its points, and how many of them have each field."""
+
+    name: str
+    content: StorageFile
+    points: int
+    values: tuple[int, ...]
+
+
+def encode_shard(root: Path, schema: PointSchema, shard: Shard, generation: int) -> Iterator[ShardFile]:
+    """Yield the storage files of ``shard``, none when it has no points; ``generation`` is a number for each attempt.
+
+    Memory is bounded by MOST_BYTES and one record batch, and the file made of them, about as large. Of several
+    files each holds the rows of some partitions, or parts of them. Raises StageError and EncodeError, also for
+    two points of one identity.
+    """
+    collected = _Points(schema)
+    sequence = _FULLY_COMPACTED
+    for partition in shard.partitions:
+        row = 0
+        for batch in read_batches(root, schema, Chunk(partition.path, 0, partition.rows), BATCH_ROWS):
+            address = Chunk(partition.path, row, row + batch.num_rows)
+            collected.add(batch, address, None if shard.holds(partition) else shard)
+            row = address.stop
+            if collected.size >= MOST_BYTES:
+                yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
+                collected, sequence = _Points(schema), sequence + 1
+    if collected.size:
+        yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
+
+
+def tar(files: Iterable[ShardFile]) -> Iterator[bytes]:
+    """Yield the pieces of a tar of ``files``; memory is bounded by one file."""
+    for file in files:
+        entry = tarfile.TarInfo(file.name)
+        entry.size = file.content.size
+        yield entry.tobuf(tarfile.GNU_FORMAT)
+        yield from file.content.pieces
+        yield bytes(-entry.size % _TAR_BLOCK)
+    yield bytes(2 * _TAR_BLOCK)
+
+
+class _Points:
+    """Points by series, for one storage file."""
+
+    def __init__(self, schema: PointSchema) -> None:
+        for field in schema.fields:
+            FIELD_KEY.escape(field.column)  # raises for a name that no path can store
+        # A storage key has its tags in order; so has a series its fields.
+        self._schema = replace(
+            schema,
+            tags=tuple(sorted(schema.tags, key=str.encode)),
+            fields=tuple(sorted(schema.fields, key=lambda field: field.column.encode())),
+        )
+        self._fields = schema.fields
+        self._slices: dict[str, list[_Slice]] = {}
+        self.size = 0
+
+    def add(self, batch: pa.RecordBatch, address: Chunk, shard: Shard | None) -> None:
+        """Add the rows of ``batch``; only those in the time of ``shard`` when it is given."""
+        columns = read_columns(batch, self._schema, address)
+        runs = find_series(batch, self._schema, address)
+        rows = _Slice(
+            columns.times.to_numpy(),
+            tuple(values.to_arrow(compat_level=pl.CompatLevel.oldest()) for values in columns.values),
+        )
+        starts, codes = runs.starts, runs.codes
+        if shard is not None or len(codes) > 2 * len(runs.texts):
+            series = np.repeat(codes, runs.lengths)
+            picked = np.arange(len(series)) if shard is None else np.flatnonzero(shard.contains(rows.times))
+            order = picked[np.argsort(series[picked], kind="stable")]
+            rows = rows.take(order)
+            codes, starts = np.unique(series[order], return_index=True)
+            starts = np.append(starts, len(order))
+        texts = runs.texts.to_list()
+        for code, start, stop in zip(codes.tolist(), starts.tolist(), starts[1:].tolist(), strict=False):
+            self._slices.setdefault(texts[code], []).append(rows.slice(start, stop))
+        self.size += rows.size
+
+    def encode(self, name: str) -> ShardFile:
+        """Return the points as a file."""
+        encoder = FileEncoder()
+        points = 0
+        values = dict.fromkeys(self._fields, 0)
+        for series in sorted(self._slices, key=lambda series: series.encode() + FIELD_SEPARATOR):
+            joined = _join(series, self._slices.pop(series))
+            encoder.add(series, joined.times, tuple(zip(self._schema.fields, joined.values, strict=True)))
+            points += len(joined.times)
+            for field, column in zip(self._schema.fields, joined.values, strict=True):
+                values[field] += len(column) - column.null_count
+        return ShardFile(name, encoder.finish(), points, tuple(values.values()))
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """Times, and a value or null of each field."""
+
+    times: Integers
+    values: tuple[pa.Array, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(self.times.nbytes) + sum(int(column.nbytes) for column in self.values)
+
+    def slice(self, start: int, stop: int) -> _Slice:
+        """Return rows ``start`` to ``stop`` (exclusive), not copied."""
+        return _Slice(self.times[start:stop], tuple(column.slice(start, stop - start) for column in self.values))
+
+    def take(self, rows: Integers) -> _Slice:
+        """Return the given rows."""
+        return _Slice(self.times[rows], tuple(column.take(pa.array(rows)) for column in self.values))
+
+
+def _join(series: str, slices: Sequence[_Slice]) -> _Slice:
+    """Return the points of a series in time order; raises EncodeError when two have the same time."""
+    joined = _Slice(
+        np.concatenate([part.times for part in slices]),
+        tuple(pa.concat_arrays(columns) for columns in zip(*(part.values for part in slices), strict=True)),
+    )
+    if (joined.times[1:] <= joined.times[:-1]).any():
+        joined = joined.take(np.argsort(joined.times, kind="stable"))
+        same = np.flatnonzero(joined.times[1:] == joined.times[:-1])
+        if len(same):
+            raise duplicate_error(series, int(joined.times[same[0]]))
+    return joined
+
+
+def duplicate_error(series: str, time: int) -> EncodeError:
+    """Return the error for two rows of one identity."""
+    return EncodeError(
+        f"two rows of the series {series} have the time {instant(time)} ({time}): InfluxDB keeps one point of both",
+        hint="make their times or tags differ; the write path would keep the last one",
+    )

@@ -1,0 +1,69 @@
+"""What a load has done so far, and its report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from loader.events import Advanced, Observer, Waited
+from loader.loading.settings import LoadReport, LoadSettings
+
+DRY_RUN = "none: dry run"
+"""The server of a load that sends nothing."""
+
+
+@dataclass
+class Tally:
+    """Counts one run of a load of ``rows`` rows, of which earlier runs did ``rows_resumed``.
+
+    Only the coordinator of the load changes it.
+    """
+
+    settings: LoadSettings
+    observe: Observer
+    started: float = field(default_factory=time.monotonic)
+    rows: int = 0
+    payload_size: int = 0
+    body_size: int = 0
+    retries: int = 0
+    waits: dict[str, float] = field(default_factory=dict)
+
+    def wait(self, event: Waited) -> None:
+        """Count and tell a wait."""
+        self.retries += event.cause == "retry"
+        self.waits[event.cause] = self.waits.get(event.cause, 0.0) + event.seconds
+        self.observe(event)
+
+    def advance(self, rows: int, payload_size: int, body_size: int) -> None:
+        """Count and tell rows that are done."""
+        self.rows += rows
+        self.payload_size += payload_size
+        self.body_size += body_size
+        self.observe(Advanced(rows, body_size))
+
+    def report(
+        self,
+        server: str,
+        rows: int,
+        rows_resumed: int = 0,
+        *,
+        stopped: bool,
+        lines_rejected: int = 0,
+        rejected_path: str = "",
+    ) -> LoadReport:
+        """Return the report of a load of ``rows`` rows; ``stopped`` tells that somebody wanted it to end."""
+        return LoadReport(
+            server=server,
+            via=self.settings.via,
+            rows=rows,
+            rows_resumed=rows_resumed,
+            rows_acknowledged=self.rows,
+            lines_rejected=lines_rejected,
+            payload_size=self.payload_size,
+            body_size=self.body_size,
+            seconds=time.monotonic() - self.started,
+            retries=self.retries,
+            waits=dict(self.waits),
+            interrupted=stopped and rows_resumed + self.rows < rows,
+            rejected_path=rejected_path if lines_rejected else "",
+        )

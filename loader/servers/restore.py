@@ -1,0 +1,96 @@
+"""Buckets and shards of InfluxDB 2.x made through its restore API, the one that ``influx restore`` uses.
+
+Time is cut into shard groups, of one shard each. A shard takes storage files as a tar. The answer to that proves
+nothing: the server answers 200 to garbage and to a tar cut short, and stores nothing of it. Whoever restores
+counts the points afterwards.
+
+Source: ``http/restore_service.go``, ``storage/engine.go`` and ``tsdb/shard.go`` of InfluxDB 2.9.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loader.errors import Refused
+from loader.servers.base import Bucket, Reply, Request, Send, Target
+from loader.servers.frames import instant
+from loader.servers.replies import json_of, message_of, raise_for
+
+_JSON = {"Content-Type": "application/json"}
+_POLICY = "autogen"
+
+
+@dataclass(frozen=True)
+class ShardGroup:
+    """The points with ``start`` <= time < ``stop`` (nanoseconds)."""
+
+    start: int
+    stop: int
+
+
+def require_operator(send: Send) -> None:
+    """Return when the token is an operator's, which the restore API asks for; raises ServerError otherwise."""
+    reply = send(Request("GET", "/api/v2/config"))
+    if reply.status in {401, 403}:
+        raise Refused(
+            f"the restore path needs an operator token; the server answered {reply.status}: {message_of(reply)}",
+            status=reply.status,
+            hint="use the token of the server's setup, or one of `influx auth create --operator`; or use --via write",
+        )
+    json_of(reply, "look whether the token is an operator's")
+
+
+def build_bucket(
+    target: Target, organization_id: str, mark: str, shard_duration: int, groups: Sequence[ShardGroup]
+) -> Request:
+    """Return the request for a new bucket with a shard for each of ``groups`` and infinite retention.
+
+    ``mark`` becomes its description; ``shard_duration`` is nanoseconds. The server answers 422 when the name is taken.
+    """
+    shard_groups = [
+        {
+            "id": number,
+            "startTime": instant(group.start),
+            "endTime": instant(group.stop),
+            "shards": [{"id": number, "shardOwners": []}],
+        }
+        for number, group in enumerate(groups, 1)
+    ]
+    policy = {
+        "name": _POLICY,
+        "replicaN": 1,
+        "duration": 0,
+        "shardGroupDuration": shard_duration,
+        "shardGroups": shard_groups,
+        "subscriptions": [],
+    }
+    manifest = {
+        "organizationID": organization_id,
+        "organizationName": target.org,
+        # The server wants one, and gives the bucket another.
+        "bucketID": "0000000000000001",
+        "bucketName": target.bucket,
+        "description": mark,
+        "defaultRetentionPolicy": _POLICY,
+        "retentionPolicies": [policy],
+    }
+    return Request("POST", "/api/v2/restore/bucketMetadata", headers=_JSON, body=json.dumps(manifest).encode())
+
+
+def parse_bucket(target: Target, reply: Reply) -> str:
+    """Return the id of the bucket that was made; raises ServerError."""
+    return str(json_of(reply, f"create bucket {target.bucket!r}", expected=201)["id"])
+
+
+def build_shard(shard_id: int) -> Request:
+    """Return the request, still without its body, that gives a tar of storage files to a shard."""
+    return Request("POST", f"/api/v2/restore/shards/{shard_id}", headers={"Content-Type": "application/octet-stream"})
+
+
+def delete_bucket(send: Send, bucket: Bucket) -> None:
+    """Remove ``bucket`` and all its points; raises ServerError."""
+    reply = send(Request("DELETE", f"/api/v2/buckets/{bucket.id}"))
+    if reply.status != 204:
+        raise_for(reply, f"remove bucket {bucket.name!r}")
