@@ -19,7 +19,7 @@ from loader.staging import StageReport
 from loader.verification import Difference, VerifyReport
 from tests.datasets import small_dataset
 
-LOADED = LoadReport("InfluxDB 2.9.1", 1_000, 0, 1_000, 0, 72_000, 72_000, 2.0, 0, {}, False, "")
+LOADED = LoadReport("InfluxDB 2.9.1", "write", 1_000, 0, 1_000, 0, 72_000, 72_000, 2.0, 0, {}, False, "")
 VERIFIED = VerifyReport("InfluxDB 2.9.1", 1_000, 8, 10, (), 0, 2.0)
 
 
