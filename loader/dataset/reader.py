@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,6 +54,25 @@ def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int)
                 batches = file.iter_batches(batch_rows, row_groups=[group], columns=schema.columns, use_threads=False)
                 yield from _clipped(batches, row, chunk)
             row = stop
+
+
+def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield ``batches`` joined to at least ``rows`` rows each, but for the last; memory is bounded by those.
+
+    Row groups are small so that little is held at a time; what costs the same for every batch wants large ones.
+    """
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(map(len, held)) >= rows:
+            yield _joined(held)
+            held = []
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
 def _clipped(batches: Iterator[pa.RecordBatch], row: int, chunk: Chunk) -> Iterator[pa.RecordBatch]:

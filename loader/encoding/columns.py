@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema, column_problem
@@ -58,9 +59,9 @@ def _values(column: pa.Array, field: Field, address: Chunk) -> pl.Series:
         column = column.dictionary_decode()
     values = pl.Series(column).cast(DTYPES[field.type])
     if field.type is FieldType.FLOAT:
-        infinite = ~values.is_finite().fill_null(True)
-        if infinite.any():
-            row = int(infinite.arg_max() or 0)
+        finite = pc.is_finite(values.to_arrow())
+        if not pc.all(finite, min_count=0).as_py():
+            row = finite.index(False).as_py()
             raise formless(address, row, field.column, values[row], "make such values null, or leave their rows out")
     return values
 
@@ -68,11 +69,19 @@ def _values(column: pa.Array, field: Field, address: Chunk) -> pl.Series:
 def _times(column: pa.Array, name: str, address: Chunk) -> pl.Series:
     unit = _NANOSECONDS[column.type.unit] if pa.types.is_timestamp(column.type) else 1
     times = pl.Series(column.cast(pa.int64()))
-    outside = ~times.is_between(-(-TIME_MIN // unit), TIME_MAX // unit).fill_null(False)
-    if outside.any():
-        row = int(outside.arg_max() or 0)
+    bounds = -(-TIME_MIN // unit), TIME_MAX // unit
+    # An expression of Polars costs as much as the look at all these rows: it is left for when there is an error.
+    if times.null_count() or (len(times) and not _within(times, *bounds)):
+        row = int((~times.is_between(*bounds).fill_null(False)).arg_max() or 0)
         raise formless(address, row, name, times[row], "every point needs a time between 1677-09-21 and 2262-04-11")
     return times * unit if unit > 1 else times
+
+
+def _within(times: pl.Series, first: int, last: int) -> bool:
+    low, high = times.min(), times.max()
+    assert isinstance(low, int)
+    assert isinstance(high, int)
+    return first <= low <= high <= last
 
 
 def _refuse_empty_rows(values: tuple[pl.Series, ...], schema: PointSchema, address: Chunk) -> None:

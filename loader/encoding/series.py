@@ -41,7 +41,7 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> S
     """
     columns = [_as_dictionary(batch.column(tag)) for tag in schema.tags]
     indices = [
-        pl.Series(column.indices).cast(pl.Int64).fill_null(len(column.dictionary)).to_numpy() for column in columns
+        pc.fill_null(column.indices.cast(pa.int64()), len(column.dictionary)).to_numpy() for column in columns
     ]
     begins = np.zeros(len(batch), np.bool_)
     begins[:1] = True
@@ -59,9 +59,9 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> S
         values = pl.Series(column.dictionary.take(pa.array(picked, mask=picked == absent)), dtype=pl.String)
         value = pl.col("value")
         pair = pl.concat_str(pl.lit(f",{TAG_KEY.escape(tag)}="), value.str.replace_many(dict(TAG_ESCAPES)))
-        made = pl.DataFrame({"former": texts.gather(former), "value": values}).select(
-            pl.concat_str("former", pl.when(value != "").then(pair).otherwise(pl.lit(""))),
-            formless=value.str.contains(TAG_NO_FORM).fill_null(False),
+        made = pl.DataFrame({"value": values, "former": former}).select(
+            pl.concat_str(pl.lit(texts).gather("former"), pl.when(value != "").then(pair).otherwise(pl.lit(""))),
+            formless=value.str.contains(TAG_NO_FORM),
         )
         texts, bad = made.get_columns()
         if bad.any():

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
-from loader.dataset.reader import read_batches
+from loader.dataset.reader import join_batches, read_batches
 from loader.dataset.schema import PointSchema
 from loader.encoding.columns import read_columns
 from loader.encoding.escaping import FIELD_KEY
@@ -25,8 +25,10 @@ from loader.loading.shards import Shard
 from loader.servers.frames import instant
 
 MOST_BYTES = 192 << 20
-"""Bytes of times and values that a storage file is made of, at the most; one record batch may come on top."""
+"""Bytes of times and values that a storage file is made of, at the most; JOINED_ROWS rows may come on top."""
 BATCH_ROWS = 131_072
+JOINED_ROWS = 1_000_000
+"""Rows whose series are looked for at a time."""
 _FULLY_COMPACTED = 4
 """The sequence number of files that the server need not compact; of several, the first."""
 _TAR_BLOCK = 512
@@ -53,7 +55,8 @@ def encode_shard(root: Path, schema: PointSchema, shard: Shard, generation: int)
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
         row = 0
-        for batch in read_batches(root, schema, Chunk(partition.path, 0, partition.rows), BATCH_ROWS):
+        whole = Chunk(partition.path, 0, partition.rows)
+        for batch in join_batches(read_batches(root, schema, whole, BATCH_ROWS), JOINED_ROWS):
             address = Chunk(partition.path, row, row + batch.num_rows)
             collected.add(batch, address, None if shard.holds(partition) else shard)
             row = address.stop
