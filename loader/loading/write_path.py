@@ -188,8 +188,9 @@ def _check(settings: LoadSettings) -> None:
         ("connections", settings.connections, 1),
         ("rate", settings.rate, 0),
         ("max rejected", settings.max_rejected, 0),
+        ("retry seconds", settings.retry_seconds, 0),
     ):
-        if value < least:
+        if not value >= least:  # also for what is not a number
             raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
 
 

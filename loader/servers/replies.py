@@ -41,6 +41,8 @@ def raise_for(reply: Reply, doing: str) -> None:
         raise Refused(text, status=status, hint="the token lacks the permission: use one that may read and write")
     if status == 404:
         raise Refused(text, status=status, hint="check the organization, the bucket and the address")
+    if status in {400, 422}:
+        raise Refused(text, status=status, hint="the server's words say what it does not like")
     raise Refused(text, status=status, hint="is this address an InfluxDB? check --host")
 
 

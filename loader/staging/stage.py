@@ -151,7 +151,7 @@ def _read_symbols(settings: StageSettings) -> tuple[Symbol, ...]:
     known = SYMBOLS
     if settings.symbols_file is not None:
         try:
-            known = parse_symbols(settings.symbols_file.read_text(encoding="utf-8-sig"))
+            known = parse_symbols(settings.symbols_file.read_text(encoding="utf-8-sig"), str(settings.symbols_file))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{settings.symbols_file}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}",
