@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -30,7 +31,7 @@ from loader.market.prices import SessionPlan
 from loader.market.trades import SCHEMA, make_trades
 from loader.staging import StageSettings, stage
 from loader.staging import partition as partition_module
-from loader.staging.stage import _end_with_coordinator
+from loader.staging.stage import _end_with_coordinator, _interrupts_held
 
 
 def settings(out: Path, **changes) -> StageSettings:
@@ -243,6 +244,42 @@ def test_an_interrupted_stage_leaves_nothing_half_written(tmp_path, straight, wo
     assert not list(tmp_path.rglob("*.tmp"))
     assert files(tmp_path).items() <= straight.items()
     assert stage(settings(tmp_path)).partitions_kept >= 2
+    assert files(tmp_path) == straight
+
+
+def test_ctrl_c_reaches_no_worker(tmp_path):
+    """A terminal interrupts all its processes: workers that are only just starting say nothing, and the stage ends."""
+    command = [sys.executable, "-m", "loader", "stage", "--out", str(tmp_path / "data"), "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while len(children.read_text().split()) < 2:  # the first is no worker, it tracks resources
+            assert process.poll() is None
+        time.sleep(0.3)  # by now it imports, which takes longer
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "interrupted" in errors
+
+
+def test_ctrl_c_while_a_worker_is_spawned_comes_through():
+    """An interrupt is held back until the worker is whole, and not lost."""
+
+    def interrupt() -> None:
+        with _interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_stage_may_run_in_any_thread(tmp_path, straight):
+    """Only the main thread has to do with signals."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(stage, settings(tmp_path, workers=2)).result().rows == 4_000
     assert files(tmp_path) == straight
 
 
