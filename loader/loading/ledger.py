@@ -67,7 +67,7 @@ def last_load(root: Path) -> LastLoad | None:
         return None
     with _explained(path):
         try:
-            return _read_last_load(path, "mode=ro")
+            return _read_last_load(path, "mode=rw")
         except sqlite3.OperationalError:
             # Where nothing can be written there is no place for what readers share, and nobody to share it with.
             return _read_last_load(path, "immutable=1")
