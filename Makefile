@@ -12,6 +12,7 @@ demo: $(READY)  ## stage, load and verify TRADES trades (2,000,000) in a real In
 test: check  ## lint, types and all tests, against the servers that are here or quick to get
 	@if ! command -v go >/dev/null; then echo "no Go: InfluxDB 1.8.10 is not built"; \
 	else tools/build-influxd 1.8.10 >/dev/null || echo "InfluxDB 1.8.10 could not be built; the reason is above"; fi
+	@if command -v apt-get >/dev/null; then tools/build-influxd 1.6.7 >/dev/null 2>&1 || true; fi
 	@if [ "$$LOADER_REQUIRE_SERVERS" = 1 ]; then tools/build-influxd 2.9.1 >/dev/null; fi
 	@$(BIN)/python -m pytest --cov=loader --cov-branch --cov-report=term --durations=5
 

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tools.influxd import VERSIONS, RunningServer, find_binary, start
+from tools.influxd import OPTIONAL, VERSIONS, RunningServer, find_binary, start
 
 _TESTED = pytest.StashKey[dict[str, str]]()
 _LEFT_OUT = pytest.StashKey[dict[str, str]]()
@@ -33,15 +33,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.line(f"left out: InfluxDB {version}; to include it: tools/build-influxd {version}")
 
 
-def _started(config: pytest.Config, kind: str, folder: Path) -> RunningServer:
+def _started(config: pytest.Config, kind: str, folder: Path, *, users: bool = False) -> RunningServer:
     binary = find_binary(kind)
     if binary is None:
         config.stash[_LEFT_OUT][kind] = VERSIONS[kind]
-        message = f"no influxd {VERSIONS[kind]} here; build it: tools/build-influxd {VERSIONS[kind]}"
-        if os.environ.get("LOADER_REQUIRE_SERVERS"):
+        message = f"no influxd {VERSIONS[kind]} here; to include it: tools/build-influxd {VERSIONS[kind]}"
+        if os.environ.get("LOADER_REQUIRE_SERVERS") and kind not in OPTIONAL:
             pytest.fail(message)
         pytest.skip(message)
-    server = start(binary, folder)
+    server = start(binary, folder, users=users)
     config.stash[_TESTED][kind] = server.version
     return server
 
@@ -62,6 +62,14 @@ def influx_v2(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def influx_early(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Return a running InfluxDB before 1.8."""
+    server = _started(request.config, "v1.6", tmp_path_factory.mktemp("influxd-early"))
+    yield server
+    server.stop()
+
+
 @pytest.fixture(params=["v1", "v2"])
 def influx(request: pytest.FixtureRequest) -> RunningServer:
     """Return each running server in turn."""
@@ -72,12 +80,12 @@ def influx(request: pytest.FixtureRequest) -> RunningServer:
 @pytest.fixture
 def start_influxd(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], RunningServer]]:
-    """Return a function that starts a server of its own, which may be killed and restarted."""
+) -> Iterator[Callable[..., RunningServer]]:
+    """Return a function that starts a server of its own, which may be killed and restarted, or ask for passwords."""
     servers: list[RunningServer] = []
 
-    def begin(kind: str) -> RunningServer:
-        servers.append(_started(request.config, kind, tmp_path_factory.mktemp(f"influxd-{kind}")))
+    def begin(kind: str, *, users: bool = False) -> RunningServer:
+        servers.append(_started(request.config, kind, tmp_path_factory.mktemp(f"influxd-{kind}"), users=users))
         return servers[-1]
 
     yield begin

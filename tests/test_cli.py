@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,27 @@ def test_a_missing_dataset_is_an_error_with_a_hint(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert run("load", tmp_path / "empty").exit_code == 2
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_server_that_is_no_influxdb_is_named(tmp_path: Path) -> None:
+    """A web server that knows neither /health nor /ping gets nothing else asked."""
+    small_dataset(tmp_path / "data")
+    with ThreadingHTTPServer(("127.0.0.1", 0), QuietHandler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        results = [run(command, tmp_path / "data", "--host", address) for command in ("load", "verify")]
+        server.shutdown()
+    for result in results:
+        assert result.exit_code == 2
+        assert f"{address}: this is not an InfluxDB" in result.stderr
+        assert "hint: check --host" in result.stderr
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files, as ``python -m http.server`` does, without a log."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
 
 
 def test_a_dry_run_needs_no_server(tmp_path: Path) -> None:

@@ -21,17 +21,17 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**named, "TMPDIR": str(tmp_path), "KEEP": "0"}
 
 
-def docker(folder: Path, script: str) -> None:
-    """Put a stand-in for Docker's command at ``folder``."""
-    path = folder / "bin" / "docker"
-    path.parent.mkdir()
+def stand_in(folder: Path, script: str, name: str = "docker") -> None:
+    """Put a stand-in for the command ``name`` at ``folder``."""
+    path = folder / "bin" / name
+    path.parent.mkdir(exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
 
 
 def test_a_termination_leaves_nothing_running(influx_v1: Any, environment: dict[str, str], tmp_path: Path) -> None:
     """The server that the demo started ends, and the folder goes, when the demo is told to stop amid its work."""
-    docker(tmp_path, "exit 1")
+    stand_in(tmp_path, "exit 1")
     environment |= {"PATH": f"{tmp_path / 'bin'}:{environment['PATH']}", "TRADES": "50000000"}
     command = [sys.executable, "-u", "-m", "tools.demo"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as demo:
@@ -52,7 +52,7 @@ def test_a_termination_leaves_nothing_running(influx_v1: Any, environment: dict[
 def test_a_composed_server_is_a_project_of_its_own(environment: dict[str, str], tmp_path: Path) -> None:
     """What is taken down with its volumes is what was brought up, never the project of the checkout."""
     log = tmp_path / "docker.log"
-    docker(tmp_path, f'echo "$*" >> {log}\ncase "$*" in *" up "*) exit 1 ;; esac')
+    stand_in(tmp_path, f'echo "$*" >> {log}\ncase "$*" in *" up "*) exit 1 ;; esac')
     environment["PATH"] = f"{tmp_path / 'bin'}:{environment['PATH']}"
     demo = subprocess.run(
         [sys.executable, "-m", "tools.demo"], cwd=ROOT, env=environment, capture_output=True, text=True
@@ -74,3 +74,20 @@ def test_a_number_of_trades_that_is_none_is_named(environment: dict[str, str]) -
     )
     assert demo.returncode == 1
     assert "TRADES=1e6" in demo.stderr
+
+
+def test_each_way_to_a_server_is_tried_in_turn(environment: dict[str, str], tmp_path: Path) -> None:
+    """Without Docker and influxd one is built by Go; then comes Debian's package; then nothing."""
+    for name in ("docker", "go", "apt-get", "influxd"):
+        stand_in(tmp_path, f"echo {name} has failed >&2; exit 1", name)
+    environment |= {"PATH": f"{tmp_path / 'bin'}:{environment['PATH']}", "LOADER_CACHE": str(tmp_path / "cache")}
+    demo = subprocess.run(
+        [sys.executable, "-m", "tools.demo"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert demo.returncode == 1
+    tried = [line for line in demo.stdout.splitlines() if "because" in line]
+    assert [line.split(",")[0] for line in tried] == ["server: InfluxDB 1.8.10", "server: InfluxDB 1.6.7"]
+    assert demo.stderr.index("go has failed") < demo.stderr.index("apt-get has failed")
+    assert demo.stderr.index("apt-get update helps") < demo.stderr.index("no server: set INFLUX_HOST")
+    assert not list((tmp_path / "cache").iterdir())
+    assert not list(tmp_path.glob("loader-demo-*"))

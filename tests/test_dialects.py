@@ -1,8 +1,9 @@
-"""What the dialects ask and make of the answers, with replies that InfluxDB 2.9.1 and 1.8.10 gave."""
+"""What the dialects ask and make of the answers, with replies that InfluxDB 2.9.1, 1.8.10 and 1.6.7 gave."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from loader.dataset.schema import trades_schema
 from loader.errors import ConfigError, Refused
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Target
 from loader.servers.probe import dialects
+from loader.servers.v1 import EarlyInfluxDB1
 from tests.datasets import JANUARY_2
 
 TARGET = Target("http://127.0.0.1:8086", "trades", "loader", "token")
@@ -139,3 +141,36 @@ def test_each_dialect_asks_in_its_own_language(version: str, path: str) -> None:
     assert dialect.build_points(TARGET, points).path == path
     assert dialect.parse_aggregate(aggregate, nothing).is_empty()
     assert dialect.parse_points(points, nothing).is_empty()
+
+
+def test_1_8_and_2_are_written_to_by_the_client_library() -> None:
+    """Their /api/v2/write is what its write service knows."""
+    assert [dialects()[version].build_write(TARGET, b"m f=1", gzipped=False) for version in "12"] == [None, None]
+
+
+@pytest.mark.parametrize(("gzipped", "encoding"), [(True, "gzip"), (False, "identity")])
+def test_before_1_8_lines_go_to_write(gzipped: bool, encoding: str) -> None:
+    """The database, the precision and the compression are named."""
+    request = EarlyInfluxDB1().build_write(TARGET, b"m f=1", gzipped=gzipped)
+    assert (request.method, request.path, request.body) == ("POST", "/write", b"m f=1")
+    assert dict(request.params) == {"db": "trades", "precision": "ns"}
+    assert request.headers["Content-Encoding"] == encoding
+
+
+def test_before_1_8_a_user_and_password_are_sent_as_such() -> None:
+    """Every request carries them in the form of RFC 7617, which 1.6 reads; a token of another form stays as it is."""
+    dialect = EarlyInfluxDB1()
+    target = replace(TARGET, token="Aladdin:open sesame")
+    aggregate = AggregateQuery(SCHEMA, SCHEMA.fields[0], "count", JANUARY_2, JANUARY_2 + 1)
+    send = Answers(DATABASES, POLICIES, NOTHING)
+    assert dialect.find_bucket(send, target) == Bucket("trades", "", 3_600 * 10**9, WEEK)
+    dialect.create_bucket(send, target, 0)
+    requests = [
+        *send.requests,
+        dialect.build_write(target, b"", gzipped=False),
+        dialect.build_aggregate(target, aggregate),
+        dialect.build_points(target, PointsQuery(SCHEMA, ("AAPL", "buy"), JANUARY_2, JANUARY_2 + 1)),
+    ]
+    assert {request.headers["Authorization"] for request in requests} == {"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
+    assert "QWxhZGRpbj" not in repr(requests)
+    assert "Authorization" not in dialect.build_write(TARGET, b"", gzipped=False).headers

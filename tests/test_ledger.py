@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import STATE, Partition
 from loader.errors import ConfigError, LoadError
-from loader.loading.ledger import Ledger, last_load, ledger_path
+from loader.loading.ledger import Ledger, forget, last_load, ledger_path
 from loader.servers.base import Target
 
 TARGET = Target("http://127.0.0.1:1/", "trades", "org", token="very-secret-token")
@@ -46,6 +46,36 @@ def test_acknowledged_rows_survive_and_gaps_remain(root: Path) -> None:
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
         assert ledger.pending(PARTITION) == [chunk(0, 10), chunk(20, 40), chunk(60, 100)]
         assert ledger.rejected == 2
+
+
+def test_a_bucket_that_is_made_anew_is_forgotten(root: Path) -> None:
+    """Every load into it is gone, of whatever dataset and bucket id; loads into other places stay."""
+    other = Target(TARGET.url, "other", TARGET.org)
+    for target, bucket_id, fingerprint in ((TARGET, "", "print"), (TARGET, "id", "older"), (other, "", "print")):
+        with Ledger.opened(root, target, bucket_id, fingerprint, restart=False) as ledger:
+            ledger.acknowledge(chunk(0, 100), 0)
+    forget(root, TARGET)
+    for target, bucket_id, fingerprint, pending in (
+        (TARGET, "", "print", [chunk(0, 100)]),
+        (TARGET, "id", "older", [chunk(0, 100)]),
+        (other, "", "print", []),
+    ):
+        with Ledger.opened(root, target, bucket_id, fingerprint, restart=False) as ledger:
+            assert ledger.pending(PARTITION) == pending
+
+
+def test_the_last_load_is_read_where_nothing_can_be_written(root: Path) -> None:
+    """Where SQLite has no place for what its readers share, the ledger is read all the same; an empty file is none."""
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+        ledger.acknowledge(chunk(0, 7), 0)
+    in_the_way = root / STATE / "ledger.sqlite-wal"
+    in_the_way.mkdir()
+    last = last_load(root)
+    assert last is not None
+    assert last.rows == 7
+    in_the_way.rmdir()
+    ledger_path(root).write_bytes(b"")
+    assert last_load(root) is None
 
 
 @settings(max_examples=40, deadline=None)

@@ -6,8 +6,9 @@ import pytest
 
 from loader.errors import ConfigError, PartialWrite, Refused, Retryable, ServerError, TooLarge
 from loader.servers.base import Dialect, Reply, Target
-from loader.servers.probe import dialects, identify
+from loader.servers.probe import dialects, identify, identify_early
 from loader.servers.replies import json_of, message_of, retry_after
+from loader.servers.v1 import EarlyInfluxDB1, InfluxDB1
 
 TARGET = Target("http://127.0.0.1:8086", "trades", "org", "token")
 
@@ -124,3 +125,28 @@ def test_an_unhealthy_server_can_be_tried_again() -> None:
     """A server that starts says so in its own words."""
     with pytest.raises(Retryable, match="words"):
         identify(TARGET.url, Reply(503, body=HEALTH % (b"fail", b"2.9.1")))
+
+
+PING = {"x-influxdb-build": "OSS", "x-influxdb-version": "1.6.7~rc0"}
+
+
+def test_ping_names_versions_before_1_8() -> None:
+    """They have no /health; the version in the header decides, also when it is 1.8 or later after all."""
+    early = identify_early(TARGET.url, Reply(204, PING))
+    assert (early.name, type(early.dialect)) == ("InfluxDB 1.6.7~rc0", EarlyInfluxDB1)
+    for version, kind in (("v1.7.10", EarlyInfluxDB1), ("1.8.0", InfluxDB1), ("1.10.3", InfluxDB1)):
+        assert type(identify_early(TARGET.url, Reply(204, {"x-influxdb-version": version})).dialect) is kind
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(404, body=b"<html>"), "GET /ping answered 404"),
+        (Reply(204), "GET /ping answered 204"),
+        (Reply(204, {"x-influxdb-version": "0.9"}), "InfluxDB 0.9 has no dialect"),
+    ],
+)
+def test_other_pings_are_refused(reply: Reply, words: str) -> None:
+    """Whoever answers without the version of a known InfluxDB is none."""
+    with pytest.raises(ConfigError, match=words):
+        identify_early(TARGET.url, reply)

@@ -11,19 +11,27 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import NAME, read_manifest
+from loader.dataset.reader import read_batches
+from loader.dataset.schema import trades_schema
 from loader.errors import ConfigError, StageError
 from loader.events import Advanced, Event, Started
+from loader.market.prices import SessionPlan
+from loader.market.trades import SCHEMA, make_trades
 from loader.staging import StageSettings, stage
-from loader.staging.stage import _end_with_coordinator
+from loader.staging import partition as partition_module
+from loader.staging.stage import _end_with_coordinator, _interrupts_held
 
 
 def settings(out: Path, **changes) -> StageSettings:
@@ -99,6 +107,40 @@ def test_files_are_made_for_streaming(tmp_path):
         assert [column.compression for column in columns] == ["ZSTD"] * 4 + ["UNCOMPRESSED"]
     assert groups[0].column(0).statistics.min == "AAPL"
     assert report.size < 10 * 300_000
+
+
+def test_damage_to_staged_values_is_found(tmp_path):
+    """A byte that changed on disk is an error of the file it is in, and not another trade."""
+    stage(settings(tmp_path, compression="none"))
+    path = tmp_path / "date=2024-01-03/trades.parquet"
+    partition = read_manifest(tmp_path).partitions[2]
+    content = bytearray(path.read_bytes())
+    column = pq.ParquetFile(path).metadata.row_group(0).column(4)
+    content[column.data_page_offset + column.total_compressed_size - 5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StageError, match=r"date=2024-01-03/trades\.parquet: cannot be read as Parquet .*CRC"):
+        list(read_batches(tmp_path, trades_schema(), Chunk(partition.path, 0, partition.rows), 1_000))
+
+
+@pytest.mark.parametrize("fault", ["equal times", "times out of order", "series out of order"])
+def test_trades_that_would_replace_each_other_are_not_staged(tmp_path, monkeypatch, fault):
+    """Rows that are not in strict order of symbol, side and time are an error that names the row, and no file."""
+
+    def make_wrong_trades(plan: SessionPlan) -> pa.Table:
+        rows = make_trades(plan).to_pylist()
+        first, second = rows[9:11]
+        if fault == "equal times":
+            second["timestamp"] = first["timestamp"]
+        elif fault == "times out of order":
+            rows[9:11] = second, first
+        else:
+            rows = rows[11:] + rows[:11]
+        return pa.Table.from_pylist(rows, SCHEMA).unify_dictionaries()
+
+    monkeypatch.setattr(partition_module, "make_trades", make_wrong_trades)
+    with pytest.raises(StageError, match=r"trades\.parquet, row \d+: symbol \S+, side \S+, time \d+ does not come"):
+        stage(settings(tmp_path))
+    assert files(tmp_path) == {}
 
 
 def test_events_add_up(tmp_path):
@@ -202,6 +244,42 @@ def test_an_interrupted_stage_leaves_nothing_half_written(tmp_path, straight, wo
     assert not list(tmp_path.rglob("*.tmp"))
     assert files(tmp_path).items() <= straight.items()
     assert stage(settings(tmp_path)).partitions_kept >= 2
+    assert files(tmp_path) == straight
+
+
+def test_ctrl_c_reaches_no_worker(tmp_path):
+    """A terminal interrupts all its processes: workers that are only just starting say nothing, and the stage ends."""
+    command = [sys.executable, "-m", "loader", "stage", "--out", str(tmp_path / "data"), "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while len(children.read_text().split()) < 2:  # the first is no worker, it tracks resources
+            assert process.poll() is None
+        time.sleep(0.3)  # by now it imports, which takes longer
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "interrupted" in errors
+
+
+def test_ctrl_c_while_a_worker_is_spawned_comes_through():
+    """An interrupt is held back until the worker is whole, and not lost."""
+
+    def interrupt() -> None:
+        with _interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_stage_may_run_in_any_thread(tmp_path, straight):
+    """Only the main thread has to do with signals."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(stage, settings(tmp_path, workers=2)).result().rows == 4_000
     assert files(tmp_path) == straight
 
 

@@ -71,5 +71,5 @@ def test_files_that_are_gone_do_not_stop_overwrite(tmp_path):
 def test_space_is_checked_first(tmp_path):
     """More trades than the disk can hold are refused, with what they need and what is free."""
     check_space(tmp_path, 1_000, 1)
-    with pytest.raises(ConfigError, match=r"1,000,000,000,000,000 trades need about 9,000,000.0 GB, .* GB are free"):
+    with pytest.raises(ConfigError, match=r"1,000,000,000,000,000 trades need about 9,000,000,000 MB, .* MB are free"):
         check_space(tmp_path, 10**15, 1)

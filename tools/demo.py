@@ -2,7 +2,8 @@
 
 TRADES is the number of trades (2,000,000); KEEP=1 leaves a server that this started, and prints how to
 reach and stop it. The server is, in this order: the address in the environment (INFLUX_HOST or
-INFLUXDB_V2_URL), a Docker engine that answers, an influxd that is here, one built by go install.
+INFLUXDB_V2_URL), a Docker engine that answers, an influxd that is here, one built by go install, and
+Debian's package.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def server(folder: Path, keep: bool) -> Iterator[dict[str, str]]:
             yield environment
     else:
         running = start(_binary(), folder / "influxd")
-        print(f"server: InfluxDB {running.version} at {running.url}, process {running.pid}")
+        print(f"server: InfluxDB {running.version} at {running.url}, process {running.pid}", flush=True)
         try:
             yield _environment(running.url, running.org, running.token, keep)
         finally:
@@ -88,21 +89,26 @@ def _docker_answers() -> bool:
 
 
 def _binary() -> Path:
-    for kind in ("v2", "v1"):
+    for kind in ("v2", "v1", "v1.6"):
         if found := find_binary(kind):
-            print(f"server: {found}, because it is here and no Docker engine answers")
+            print(f"server: {found}, because it is here and no Docker engine answers", flush=True)
             return found
-    if not shutil.which("go"):
-        raise SystemExit(
-            "no server: set INFLUX_HOST and INFLUX_TOKEN, start Docker, put influxd on PATH, or install Go to build one"
+    ways = []
+    if shutil.which("go"):
+        ways.append((VERSIONS["v1"], "built with go install, once, about 75 s"))
+    if shutil.which("apt-get"):
+        ways.append((VERSIONS["v1.6"], "Debian's package, unpacked and not installed"))
+    for version, how in ways:
+        print(f"server: InfluxDB {version}, {how}, because no Docker engine answers and no influxd is here", flush=True)
+        made = subprocess.run(
+            [ROOT / "tools" / "build-influxd", version], check=False, stdout=subprocess.PIPE, text=True
         )
-    print(f"server: building InfluxDB {VERSIONS['v1']} with go install, once, about 75 s", flush=True)
-    built = subprocess.run(
-        [ROOT / "tools" / "build-influxd", VERSIONS["v1"]], check=False, stdout=subprocess.PIPE, text=True
+        if made.returncode == 0:
+            return Path(made.stdout.strip())
+        print("server: that failed; the reason is above", flush=True)
+    raise SystemExit(
+        "no server: set INFLUX_HOST and INFLUX_TOKEN, start Docker, put influxd on PATH, or install Go to build one"
     )
-    if built.returncode:
-        raise SystemExit("InfluxDB could not be built; the reason is above")
-    return Path(built.stdout.strip())
 
 
 def _step(arguments: list[str], environment: dict[str, str]) -> int:

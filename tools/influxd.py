@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-VERSIONS = {"v1": "1.8.10", "v2": "2.9.1"}
+VERSIONS = {"v1": "1.8.10", "v2": "2.9.1", "v1.6": "1.6.7"}
+OPTIONAL = frozenset({"v1.6"})
+_SERIES = {"v1": r"1\.8\.", "v2": r"2\.", "v1.6": r"1\.[0-7]\."}
 _READY_SECONDS = 60.0
 
 
@@ -28,15 +30,15 @@ def cache_folder() -> Path:
 
 
 def find_binary(kind: str) -> Path | None:
-    """Return an influxd of ``kind`` ("v1", "v2"): from the environment, the cache, or PATH; None when there is none."""
-    named = os.environ.get(f"LOADER_INFLUXD_{kind.upper()}")
+    """Return an influxd of ``kind``, a key of VERSIONS: from the environment, the cache, or PATH; None without one."""
+    named = os.environ.get(f"LOADER_INFLUXD_{kind.upper().replace('.', '_')}")
     if named:
         return Path(named)
     cached = cache_folder() / f"influxd-{VERSIONS[kind]}"
     if cached.exists():
         return cached
     found = shutil.which("influxd")
-    if found and version_of(Path(found)).startswith(kind[1] + "."):
+    if found and re.match(_SERIES[kind], version_of(Path(found))):
         return Path(found)
     return None
 
@@ -78,7 +80,7 @@ class RunningServer:
     def new_bucket(self) -> str:
         """Make a bucket (2.x) or database (1.8) with a name of its own, and return the name."""
         name = f"bucket{next(self.numbers)}"
-        if self.kind == "v1":
+        if self.version.startswith("1."):
             statement = urllib.parse.urlencode({"q": f"CREATE DATABASE {name}"}).encode()
             self.call("/query", statement)
         else:
@@ -113,19 +115,25 @@ class RunningServer:
             self.kill()
 
 
-def start(binary: Path, folder: Path, *, org: str = "loader", token: str = "local-test-token") -> RunningServer:
-    """Start ``binary`` with all its data in ``folder`` and return once it answers; raises RuntimeError."""
+def start(
+    binary: Path, folder: Path, *, org: str = "loader", token: str = "local-test-token", users: bool = False
+) -> RunningServer:
+    """Start ``binary`` with all its data in ``folder`` and return once it answers; raises RuntimeError.
+
+    With ``users``, 1.x wants a user and password once there is one.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     version = version_of(binary)
-    kind = f"v{version[:1]}"
+    first = version.startswith("1.")
+    kind = next(kind for kind, series in _SERIES.items() if re.match(series, version))
     folder.mkdir(parents=True, exist_ok=True)
-    command = _command_v1(binary, folder, port) if kind == "v1" else _command_v2(binary, folder, port)
+    command = _command_v1(binary, folder, port, users) if first else _command_v2(binary, folder, port)
     process = _run(command, folder)
     server = RunningServer(kind, version, url, org, token, command, folder, process)
     try:
         _wait_until_ready(url, process, folder)
-        if kind == "v2":
+        if not first:
             setup = {"username": "loader", "password": "local-password", "org": org, "bucket": "setup", "token": token}
             server.call("/api/v2/setup", json.dumps(setup).encode())
     except BaseException:
@@ -147,7 +155,7 @@ def _command_v2(binary: Path, folder: Path, port: int) -> list[str]:
     ]
 
 
-def _command_v1(binary: Path, folder: Path, port: int) -> list[str]:
+def _command_v1(binary: Path, folder: Path, port: int, users: bool) -> list[str]:
     configuration = folder / "influxdb.conf"
     configuration.write_text(
         f"""reporting-disabled = true
@@ -162,6 +170,7 @@ query-log-enabled = false
 [http]
 bind-address = "127.0.0.1:{port}"
 flux-enabled = true
+auth-enabled = {str(users).lower()}
 log-enabled = false
 [logging]
 level = "warn"
@@ -180,8 +189,8 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], folder: Path) 
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5) as reply:
-                if reply.status == 200:
+            with urllib.request.urlopen(f"{url}/ping", timeout=5) as reply:
+                if reply.status == 204:
                     return
         except OSError:
             time.sleep(0.05)

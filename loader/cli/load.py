@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,7 +110,7 @@ def _stopping() -> Iterator[threading.Event]:
     def first(number: int, frame: FrameType | None) -> None:
         stop.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        typer.echo("stopping after what is in flight; Ctrl-C again to stop now", err=True)
+        typer.echo("\n" * sys.stderr.isatty() + "stopping after what is in flight; Ctrl-C again to stop now", err=True)
 
     before = signal.signal(signal.SIGINT, first)
     try:

@@ -121,5 +121,5 @@ def _disagreement(root: Path, path: Path, what: str) -> StageError:
     """Return the error for a file that is not what the dataset needs."""
     return StageError(
         f"{path}: {what}",
-        hint=f"remove this file and stage it again with the same settings: loader stage --out {root}",
+        hint=f"remove this file if it is there, and stage it again with the same settings: loader stage --out {root}",
     )

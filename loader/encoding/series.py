@@ -40,9 +40,7 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> S
     eight bytes a row and tag. Raises EncodeError for a name or tag value that has no form.
     """
     columns = [_as_dictionary(batch.column(tag)) for tag in schema.tags]
-    indices = [
-        pc.fill_null(column.indices.cast(pa.int64()), len(column.dictionary)).to_numpy() for column in columns
-    ]
+    indices = [pc.fill_null(column.indices.cast(pa.int64()), len(column.dictionary)).to_numpy() for column in columns]
     begins = np.zeros(len(batch), np.bool_)
     begins[:1] = True
     for index in indices:

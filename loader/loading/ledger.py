@@ -69,11 +69,23 @@ def ledger_path(root: Path) -> Path:
 
 
 def last_load(root: Path) -> LastLoad | None:
-    """Return the load of the dataset at ``root`` that began last, None when there was none."""
+    """Return the load of the dataset at ``root`` that began last, None when there was none; writes nothing.
+
+    Raises LoadError when the ledger cannot be read.
+    """
     path = ledger_path(root)
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         return None
-    with _sqlite(path) as database:
+    with _explained(path):
+        try:
+            return _read_last_load(path, "mode=rw")
+        except sqlite3.OperationalError:
+            # Where nothing can be written there is no place for what readers share, and nobody to share it with.
+            return _read_last_load(path, "immutable=1")
+
+
+def _read_last_load(path: Path, mode: str) -> LastLoad | None:
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)) as database:
         row = database.execute(
             "SELECT url, org, bucket, fingerprint, "
             "(SELECT coalesce(sum(stop - start), 0) FROM acknowledged WHERE load = id)"
@@ -81,6 +93,19 @@ def last_load(root: Path) -> LastLoad | None:
             "FROM loads ORDER BY started DESC, id DESC LIMIT 1"
         ).fetchone()
     return LastLoad(*row) if row else None
+
+
+def forget(root: Path, target: Target) -> None:
+    """Forget every load into ``target``, for a bucket that is about to be made holds nothing.
+
+    Raises ConfigError while another load of this dataset runs, LoadError when the ledger cannot be written.
+    """
+    with _sole_load(root), _sqlite(ledger_path(root)) as database, database:
+        place = _place(target)
+        loads = "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ?"
+        database.execute(f"DELETE FROM acknowledged WHERE load IN ({loads})", place)
+        database.execute(f"DELETE FROM restored WHERE load IN ({loads})", place)
+        database.execute(f"DELETE FROM loads WHERE id IN ({loads})", place)
 
 
 class Ledger:
@@ -226,12 +251,17 @@ def _place(target: Target) -> tuple[str, str, str]:
 
 @contextmanager
 def _sqlite(path: Path) -> Iterator[sqlite3.Connection]:
+    with _explained(path), closing(sqlite3.connect(path)) as database:
+        # A power cut may lose the newest acknowledgements, which are then sent again; it never invents one.
+        database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
+        database.executescript(_SCHEMA)
+        yield database
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        with closing(sqlite3.connect(path)) as database:
-            # A power cut may lose the newest acknowledgements, which are then sent again; it never invents one.
-            database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-            database.executescript(_SCHEMA)
-            yield database
+        yield
     except sqlite3.Error as error:
         raise LoadError(
             f"{path}: the ledger cannot be used: {error}",

@@ -15,7 +15,7 @@ from loader.events import Waited
 from loader.loading.flow import Flow, backoff
 from loader.loading.payloads import Payload
 from loader.loading.rejected import RejectedLine
-from loader.servers.base import Dialect, Target
+from loader.servers.base import Dialect, Reply, Target
 from loader.servers.transport import Connection
 
 
@@ -147,7 +147,7 @@ class Senders:
         while self._flow.wait():
             try:
                 attempt += 1
-                reply = connection.write(body, gzipped=self._gzip_level > 0)
+                reply = self._write(connection, body)
                 progress.body_size += len(body)
                 self._dialect.classify_write(reply)
                 return True
@@ -163,6 +163,11 @@ class Senders:
                 self._results.put(Waited("retry", delay, error.message))
                 self._flow.pause(delay)
         return False
+
+    def _write(self, connection: Connection, body: bytes) -> Reply:
+        gzipped = self._gzip_level > 0
+        request = self._dialect.build_write(self._target, body, gzipped=gzipped)
+        return connection.send(request) if request else connection.write(body, gzipped=gzipped)
 
 
 def _rejected(payload: Payload, status: int, message: str) -> RejectedLine:

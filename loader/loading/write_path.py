@@ -19,7 +19,7 @@ from loader.dataset.manifest import STATE, Manifest
 from loader.errors import ConfigError, LoadError
 from loader.events import Noted, Observer, Rejected, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
-from loader.loading.ledger import Ledger
+from loader.loading.ledger import Ledger, forget
 from loader.loading.payloads import payloads
 from loader.loading.rejected import RejectedFile
 from loader.loading.sender import Ack, Failed, NotSent, Result, Senders, compressed
@@ -42,12 +42,11 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
 
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = probe(connection)
-        bucket, made = _prepare_bucket(connection, server, settings, observe)
+        bucket = _prepare_bucket(connection, server, settings, observe)
     _check_retention(bucket, manifest)
     rejected = RejectedFile(_rejected_path(settings, manifest))
-    # A bucket that was just made holds nothing, whatever an older ledger says.
-    restart = settings.restart or made
-    with Ledger.opened(settings.dataset, settings.target, bucket.id, manifest.fingerprint, restart=restart) as ledger:
+    ledger_key = (settings.dataset, settings.target, bucket.id, manifest.fingerprint)
+    with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
         observe(Started("load", manifest.rows, resumed))
@@ -163,21 +162,21 @@ def _check(settings: LoadSettings) -> None:
         ("connections", settings.connections, 1),
         ("rate", settings.rate, 0),
         ("max rejected", settings.max_rejected, 0),
+        ("retry seconds", settings.retry_seconds, 0),
     ):
-        if value < least:
+        if not value >= least:  # also for what is not a number
             raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
 
 
-def _prepare_bucket(
-    connection: Connection, server: Server, settings: LoadSettings, observe: Observer
-) -> tuple[Bucket, bool]:
-    """Return the bucket and whether it was made now."""
+def _prepare_bucket(connection: Connection, server: Server, settings: LoadSettings, observe: Observer) -> Bucket:
+    """Return the bucket, made when it is missing, and only when a ledger can be kept."""
     bucket = server.dialect.find_bucket(connection.send, settings.target)
     if bucket:
-        return bucket, False
+        return bucket
+    forget(settings.dataset, settings.target)
     made = server.dialect.create_bucket(connection.send, settings.target, settings.shard_duration)
     observe(Noted(f"created bucket {settings.target.bucket!r} with infinite retention"))
-    return made, True
+    return made
 
 
 def _check_retention(bucket: Bucket, manifest: Manifest) -> None:

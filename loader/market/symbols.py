@@ -68,25 +68,23 @@ def _parse_table() -> tuple[Symbol, ...]:
 SYMBOLS = _parse_table()
 
 
-def parse_symbols(text: str) -> tuple[Symbol, ...]:
-    """Read a CSV with columns symbol, weight, price, volatility; raises ConfigError with the line."""
+def parse_symbols(text: str, source: str = "symbols file") -> tuple[Symbol, ...]:
+    """Read a CSV with columns symbol, weight, price, volatility; raises ConfigError with ``source`` and the line."""
     reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
-        raise ConfigError(
-            f"symbols file: no column {', '.join(missing)}", hint=f"its first line is: {','.join(COLUMNS)}"
-        )
+        raise ConfigError(f"{source}: no column {', '.join(missing)}", hint=f"its first line is: {','.join(COLUMNS)}")
     symbols = []
     for row in reader:
         try:
             weight, price, volatility = (float(row[column]) for column in COLUMNS[1:])
         except (TypeError, ValueError) as error:
             raise ConfigError(
-                f"symbols file, line {reader.line_num}: {error}", hint="weight, price and volatility are numbers"
+                f"{source}, line {reader.line_num}: {error}", hint="weight, price and volatility are numbers"
             ) from None
         symbols.append(Symbol(row["symbol"], weight, price, volatility))
     if not symbols:
-        raise ConfigError("symbols file: no symbols", hint=f"lines are: {','.join(COLUMNS)}")
+        raise ConfigError(f"{source}: no symbols", hint=f"lines are: {','.join(COLUMNS)}")
     return tuple(symbols)
 
 

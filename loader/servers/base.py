@@ -26,13 +26,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request relative to the target's address; the transport adds authorisation."""
+    """An HTTP request relative to the target's address; the transport adds authorisation where it has none."""
 
     method: str
     path: str
     params: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,10 @@ class Dialect(Protocol):
     @property
     def name(self) -> str:
         """Return "v1" or "v2"."""
+        ...
+
+    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request | None:
+        """Return the request that writes ``body``; None where the client library's own write service will do."""
         ...
 
     def classify_write(self, reply: Reply) -> None:

@@ -36,11 +36,13 @@ def raise_for(reply: Reply, doing: str) -> None:
     if status == 413:
         raise TooLarge(text, status=status)
     if status == 401:
-        raise Refused(text, status=status, hint="check the token: INFLUX_TOKEN, or --token-file")
+        raise Refused(text, status=status, hint="check the token (1.x: user:password): INFLUX_TOKEN, or --token-file")
     if status == 403:
         raise Refused(text, status=status, hint="the token lacks the permission: use one that may read and write")
     if status == 404:
         raise Refused(text, status=status, hint="check the organization, the bucket and the address")
+    if status in {400, 422}:
+        raise Refused(text, status=status, hint="the server's words say what it does not like")
     raise Refused(text, status=status, hint="is this address an InfluxDB? check --host")
 
 

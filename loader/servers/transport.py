@@ -17,6 +17,7 @@ from loader.errors import ConfigError, Refused, Retryable
 from loader.servers.base import Reply, Request, Target
 
 _SMALL_BODY = 1 << 20
+LONGEST_TIMEOUT = 86_400
 
 
 def check_url(url: str) -> str:
@@ -56,13 +57,17 @@ class Stream:
 
 
 class Connection:
-    """One connection to ``target``, for one thread at a time.
+    """One connection to ``target``, for one thread at a time; raises ConfigError for an impossible address or timeout.
 
-    Every method raises Retryable when there is no reply (refused, reset, timeout). A reply of any status is
+    The methods raise Retryable when there is no reply (refused, reset, timeout). A reply of any status is
     returned, for a dialect to judge.
     """
 
     def __init__(self, target: Target, timeout_seconds: float) -> None:
+        if not 0 < timeout_seconds <= LONGEST_TIMEOUT:
+            raise ConfigError(
+                f"timeout of {timeout_seconds:g} seconds", hint=f"use more than 0, and at most {LONGEST_TIMEOUT:,}"
+            )
         self.target = target
         self._url = check_url(target.url)
         self._client = InfluxDBClient(

@@ -1,11 +1,14 @@
-"""InfluxDB 1.8: databases with the retention policy ``autogen``, InfluxQL.
+"""InfluxDB 1.x: databases with the retention policy ``autogen``, InfluxQL.
 
-It is written to through its /api/v2/write, where a bucket is a database, or DATABASE/RETENTION_POLICY.
+1.8 is written to through its /api/v2/write, where a bucket is a database, and takes USER:PASSWORD as a token.
+Earlier versions have only /write, and know no tokens.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -23,6 +26,10 @@ class InfluxDB1:
     """The dialect of InfluxDB 1.8."""
 
     name = "v1"
+
+    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request | None:
+        """Return nothing: the client library's write service speaks to /api/v2/write."""
+        return None
 
     def classify_write(self, reply: Reply) -> None:
         """Return for 204. 400: a line is malformed or of the wrong type; the good lines are stored."""
@@ -65,6 +72,41 @@ class InfluxDB1:
     def parse_points(self, query: PointsQuery, reply: Reply) -> pl.DataFrame:
         """Read the JSON of ``build_points``."""
         return influxql.parse_points(query, reply)
+
+
+class EarlyInfluxDB1(InfluxDB1):
+    """The dialect of InfluxDB before 1.8."""
+
+    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request:
+        """Return the request to /write."""
+        params = (("db", target.bucket), ("precision", "ns"))
+        encoding = "gzip" if gzipped else "identity"
+        headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": encoding}
+        return _authorised(Request("POST", "/write", params, headers, body), target)
+
+    def find_bucket(self, send: Send, target: Target) -> Bucket | None:
+        """Describe the database, with the retention of its default policy."""
+        return super().find_bucket(lambda request: send(_authorised(request, target)), target)
+
+    def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
+        """Make the database, retention infinite."""
+        return super().create_bucket(lambda request: send(_authorised(request, target)), target, shard_duration)
+
+    def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
+        """Return the InfluxQL request for ``query``."""
+        return _authorised(super().build_aggregate(target, query), target)
+
+    def build_points(self, target: Target, query: PointsQuery) -> Request:
+        """Return the InfluxQL request for ``query``."""
+        return _authorised(super().build_points(target, query), target)
+
+
+def _authorised(request: Request, target: Target) -> Request:
+    """Return ``request`` with the token, USER:PASSWORD, in the form of RFC 7617."""
+    if ":" not in target.token:
+        return request
+    basic = b64encode(target.token.encode()).decode()
+    return replace(request, headers={**request.headers, "Authorization": f"Basic {basic}"})
 
 
 def _quoted(name: str) -> str:

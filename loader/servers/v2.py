@@ -20,6 +20,9 @@ class InfluxDB2:
 
     name = "v2"
 
+    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> None:
+        """Return nothing: the client library's write service speaks to /api/v2/write."""
+
     def classify_write(self, reply: Reply) -> None:
         """Return for 204. 400: malformed, nothing is stored; 422: the good lines are stored."""
         if reply.status == 204:

@@ -76,7 +76,7 @@ def check_space(root: Path, rows: int, partitions: int) -> None:
     free = shutil.disk_usage(root).free
     if needed > free:
         raise ConfigError(
-            f"{root}: {rows:,} trades need about {needed / 1e9:,.1f} GB, {free / 1e9:,.1f} GB are free",
+            f"{root}: {rows:,} trades need about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free",
             hint="free some space, stage fewer trades, or choose another disk",
         )
 

@@ -9,8 +9,8 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from importlib.metadata import version
@@ -101,15 +101,39 @@ def _run(tasks: Sequence[Task], workers: int) -> Generator[Outcome, None, None]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_follow_coordinator) as pool:
         rest = iter(tasks)
-        running = {pool.submit(make_partition, task) for task in islice(rest, 2 * workers)}
+        running = _submit(pool, islice(rest, 2 * workers))
         try:
             while running:
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
                     yield future.result()
-                running |= {pool.submit(make_partition, task) for task in islice(rest, len(finished))}
+                running |= _submit(pool, islice(rest, len(finished)))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, tasks: Iterable[Task]) -> set[Future[Outcome]]:
+    """Hand ``tasks`` to the workers, which are spawned here."""
+    with _interrupts_held():
+        return {pool.submit(make_partition, task) for task in tasks}
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back: neither a worker that is still importing nor one half spawned may be interrupted."""
+    held: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    # The mask is for the workers, which inherit it; this process may get the signal in any of its threads.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.signal(signal.SIGINT, lambda number, frame: held.append(number)) if main else None
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+    if held:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _follow_coordinator() -> None:
@@ -151,7 +175,7 @@ def _read_symbols(settings: StageSettings) -> tuple[Symbol, ...]:
     known = SYMBOLS
     if settings.symbols_file is not None:
         try:
-            known = parse_symbols(settings.symbols_file.read_text(encoding="utf-8-sig"))
+            known = parse_symbols(settings.symbols_file.read_text(encoding="utf-8-sig"), str(settings.symbols_file))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{settings.symbols_file}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}",

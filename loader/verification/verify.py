@@ -12,6 +12,7 @@ import polars as pl
 from loader.dataset.manifest import Manifest
 from loader.dataset.reader import open_dataset
 from loader.dataset.schema import PointSchema
+from loader.errors import ConfigError
 from loader.events import Advanced, Noted, Observer, Started, ignore
 from loader.servers.base import PointsQuery
 from loader.servers.probe import probe
@@ -45,6 +46,7 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     (series, day), at most DRILL_POINTS on the server. Raises ConfigError, StageError, ServerError.
     """
     started = monotonic()
+    _check(settings)
     manifest = open_dataset(settings.dataset)
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = probe(connection)
@@ -65,6 +67,16 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
         difference_count=len(differences),
         seconds=monotonic() - started,
     )
+
+
+def _check(settings: VerifySettings) -> None:
+    for name, value, least in (
+        ("samples", settings.samples, 0),
+        ("seed", settings.seed, 0),
+        ("connections", settings.connections, 1),
+    ):
+        if value < least:
+            raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
 
 
 class _Verification:

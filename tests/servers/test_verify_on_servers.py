@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
-from loader.errors import ServerError
+from loader.errors import ConfigError, ServerError
 from loader.events import Advanced, Event, Noted, Started
 from loader.servers.base import Target
 from loader.verification import Difference, VerifyReport, VerifySettings, verify
@@ -216,6 +216,15 @@ def test_duplicates(case: Case, tmp_path: Path) -> None:
     report = verify(VerifySettings(root, case.target, samples=1_000), events.append)
     assert report.differences == ()
     assert any(isinstance(event, Noted) and event.message.startswith("1 row") for event in events)
+
+
+@pytest.mark.parametrize("change", [{"samples": -1}, {"seed": -1}, {"connections": 0}, {"timeout_seconds": 0.0}])
+def test_impossible_settings(tmp_path: Path, change: dict[str, Any]) -> None:
+    """A setting that cannot work is named before anything is asked."""
+    write_dataset(tmp_path, trades_schema(), trades())
+    settings = VerifySettings(tmp_path, Target("http://127.0.0.1:1", "trades"))
+    with pytest.raises(ConfigError, match=next(iter(change)).split("_")[0]):
+        verify(replace(settings, **change))
 
 
 def test_wrong_token(influx_v2: Any, tmp_path: Path) -> None:

@@ -454,12 +454,27 @@ def test_a_wrong_address_is_refused(root: Path, url: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"batch_lines": 0}, {"batch_bytes": 0}, {"connections": 0}, {"rate": -1.0}, {"max_rejected": -1}],
+    [
+        {"batch_lines": 0},
+        {"batch_bytes": 0},
+        {"connections": 0},
+        {"rate": -1.0},
+        {"rate": float("nan")},
+        {"max_rejected": -1},
+        {"retry_seconds": -1.0},
+    ],
 )
 def test_impossible_settings_are_refused(root: Path, change: dict[str, Any]) -> None:
     """A setting that cannot work is named before anything starts."""
     with pytest.raises(ConfigError, match=next(iter(change)).replace("_", " ")):
         load(replace(LoadSettings(root, Target("http://127.0.0.1:1", "trades")), **change))
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf"), 86_401.0])
+def test_an_impossible_timeout_is_refused(root: Path, seconds: float) -> None:
+    """No time at all is too short, and more than a day is longer than sockets can wait."""
+    with pytest.raises(ConfigError, match="timeout of"):
+        load(LoadSettings(root, Target("http://127.0.0.1:1", "trades"), timeout_seconds=seconds))
 
 
 def test_a_wrong_token_is_refused(influx_v2: Any, root: Path) -> None:
