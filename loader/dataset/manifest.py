@@ -39,7 +39,8 @@ class Partition:
 class Manifest:
     """Schema, settings that decide the content, versions, and the partitions in time order.
 
-    ``complete`` is true once every partition that the settings ask for is listed.
+    ``complete`` is true once every partition that the settings ask for is listed; ``distinct`` when whoever wrote
+    the partitions has made sure that no two rows have the same identity.
     """
 
     schema: PointSchema
@@ -47,6 +48,7 @@ class Manifest:
     versions: Mapping[str, str]
     partitions: tuple[Partition, ...]
     complete: bool
+    distinct: bool = False
 
     @property
     def rows(self) -> int:
@@ -70,6 +72,7 @@ class Manifest:
             "settings": dict(self.settings),
             "versions": dict(self.versions),
             "complete": self.complete,
+            "distinct": self.distinct,
             "rows": self.rows,
             "partitions": [asdict(partition) for partition in self.partitions],
         }
@@ -101,6 +104,7 @@ def read_manifest(root: Path) -> Manifest:
             versions=data["versions"],
             partitions=tuple(sorted(Partition(**entry) for entry in data["partitions"])),
             complete=data["complete"],
+            distinct=data.get("distinct", False),
         )
     except FileNotFoundError:
         raise ConfigError(

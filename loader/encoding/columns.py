@@ -48,7 +48,7 @@ def read_columns(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> 
     if problem := column_problem(schema, batch.schema):
         raise EncodeError(f"{address.partition}: {problem}", hint="give each column a field type that fits it")
     values = tuple(_values(batch.column(field.column), field, address) for field in schema.fields)
-    times = _times(batch.column(schema.time), schema.time, address)
+    times = read_times(batch, schema, address)
     if all(column.null_count() for column in values):
         _refuse_empty_rows(values, schema, address)
     return Columns(times, values)
@@ -66,7 +66,9 @@ def _values(column: pa.Array, field: Field, address: Chunk) -> pl.Series:
     return values
 
 
-def _times(column: pa.Array, name: str, address: Chunk) -> pl.Series:
+def read_times(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> pl.Series:
+    """Return the times of ``batch`` in nanoseconds (Int64, no nulls); raises EncodeError for one that has no form."""
+    column, name = batch.column(schema.time), schema.time
     unit = _NANOSECONDS[column.type.unit] if pa.types.is_timestamp(column.type) else 1
     times = pl.Series(column.cast(pa.int64()))
     bounds = -(-TIME_MIN // unit), TIME_MAX // unit

@@ -25,6 +25,7 @@ from loader.encoding.columns import TIME_MAX, TIME_MIN
 from loader.errors import ConfigError, LoadError, Retryable
 from loader.events import Noted, Observer, Started, Waited
 from loader.loading.flow import Flow, backoff
+from loader.loading.identities import require_distinct
 from loader.loading.ledger import Ledger, add_mark, marks, opened_ledger
 from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.shards import DEFAULT_DURATION, Shard, plan_shards
@@ -108,6 +109,7 @@ class _Buckets:
             found = self._resume(bucket)
             if found:
                 return found
+        require_distinct(self.settings.dataset, self.manifest)
         if bucket:
             api.delete_bucket(self.link.send, bucket)
             self.observe(Noted(f"removed bucket {target.bucket!r}, which an earlier run of this load made"))

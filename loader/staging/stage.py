@@ -66,7 +66,9 @@ def _stage(
     check_space(root, settings.trades - rows_kept, len(tasks))
 
     def record(complete: bool) -> Manifest:
-        manifest = Manifest(trades_schema(), described, _list_versions(), tuple(sorted(partitions)), complete)
+        manifest = Manifest(
+            trades_schema(), described, _list_versions(), tuple(sorted(partitions)), complete, distinct=True
+        )
         write_manifest(root, manifest)
         return manifest
 
