@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from loader.cli.export import export
 from loader.cli.load import load
 from loader.cli.stage import stage
 from loader.cli.status import status
@@ -21,6 +22,7 @@ def build_app() -> typer.Typer:
     )
     for command in (stage, load, verify, status):
         app.command()(command)
+    app.command(name="export-tsm")(export)
     return app
 
 

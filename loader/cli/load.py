@@ -84,7 +84,7 @@ def load(
             dry_run=dry_run,
         ),
     )
-    with _stopping() as stop:
+    with stopping() as stop:
         run(
             "load",
             settings,
@@ -103,7 +103,7 @@ def _judge(report: LoadReport) -> int:
 
 
 @contextmanager
-def _stopping() -> Iterator[threading.Event]:
+def stopping() -> Iterator[threading.Event]:
     """Yield an event that the first Ctrl-C sets; the second one interrupts."""
     stop = threading.Event()
 

@@ -28,8 +28,8 @@ from loader.loading.flow import Flow, backoff
 from loader.loading.identities import require_distinct
 from loader.loading.ledger import Ledger, add_mark, marks, opened_ledger
 from loader.loading.settings import LoadReport, LoadSettings
-from loader.loading.shards import DEFAULT_DURATION, Shard, plan_shards
-from loader.loading.storage_files import ShardFile, encode_shard, tar
+from loader.loading.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
+from loader.loading.storage_files import ShardFile, encode_shard, prepare_encoders, tar
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers import flux
 from loader.servers import restore as api
@@ -50,8 +50,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         raise ConfigError(
             "a rate on the restore path", hint="files go as a whole: leave --rate out, or use --via write"
         )
-    if settings.shard_duration and settings.shard_duration < _HOUR:
-        raise ConfigError("a shard duration below an hour", hint="use one of days or weeks, such as 7d")
+    check_duration(settings.shard_duration)
     tally = Tally(settings, observe)
     flow = Flow(0, stop)
     if settings.dry_run:
@@ -63,6 +62,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
         restored = ledger.restored
         resumed = sum(restored.values())
+        prepare_encoders(observe)
         observe(Started("load", manifest.rows, resumed))
         pending = [shard for shard in made.shards if shard.start not in restored]
         _Restorer(settings, manifest.schema, ledger, tally, flow, made).run(pending)
@@ -94,7 +94,7 @@ class _Buckets:
     def prepare(self) -> _Made:
         """Return the bucket; raises ConfigError or Refused before anything is made when the load cannot be."""
         target = self.settings.target
-        if not isinstance(self.server.dialect, InfluxDB2):
+        if not api.takes_files(self.server.dialect):
             raise ConfigError(
                 f"{target.url}: {self.server.name} takes no storage files", hint="use the write path: --via write"
             )
@@ -288,6 +288,7 @@ class _Restorer:
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> None:
     """Do all of a load but the sending."""
     settings = tally.settings
+    prepare_encoders(tally.observe)
     tally.observe(Started("dry run", manifest.rows))
     for shard in plan_shards(manifest.partitions, settings.shard_duration or DEFAULT_DURATION):
         for file in encode_shard(settings.dataset, manifest.schema, shard, 1):

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from loader.dataset.manifest import Partition
+from loader.errors import ConfigError
 
 DEFAULT_DURATION = 7 * 86_400_000_000_000
 """What the server takes for infinite retention, nanoseconds."""
+_HOUR = 3_600_000_000_000
 _YEAR_1 = -62_135_596_800_000_000_000
 
 
@@ -31,6 +33,12 @@ class Shard:
         """Tell for each of ``times`` whether it is in the shard's time."""
         inside: npt.NDArray[np.bool_] = (times >= self.start) & (times < self.stop)
         return inside
+
+
+def check_duration(duration: int) -> None:
+    """Raise ConfigError for a shard duration (nanoseconds, 0 for the default) that servers do not take."""
+    if duration and duration < _HOUR:
+        raise ConfigError("a shard duration below an hour", hint="use days or weeks, such as 7d")
 
 
 def plan_shards(partitions: Sequence[Partition], duration: int) -> tuple[Shard, ...]:

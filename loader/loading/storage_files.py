@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from loader.encoding.series import find_series
 from loader.encoding.tsm.bits import Integers
 from loader.encoding.tsm.file import FileEncoder, StorageFile
 from loader.encoding.tsm.layout import FIELD_SEPARATOR
+from loader.encoding.tsm.warm import compile_encoders
 from loader.errors import EncodeError
+from loader.events import Noted, Observer
 from loader.loading.shards import Shard
 from loader.servers.frames import instant
 
@@ -32,6 +35,8 @@ JOINED_ROWS = 1_000_000
 _FULLY_COMPACTED = 4
 """The sequence number of files that the server need not compact; of several, the first."""
 _TAR_BLOCK = 512
+_MOMENT = 1.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,15 @@ class ShardFile:
     content: StorageFile
     points: int
     values: tuple[int, ...]
+
+
+def prepare_encoders(observe: Observer) -> None:
+    """Have the encoders compiled; says so when it is not a matter of a moment, which it is once on a machine."""
+    with ThreadPoolExecutor(1) as pool:
+        compiling = pool.submit(compile_encoders)
+        if wait([compiling], _MOMENT).not_done:
+            observe(Noted("compiling the encoders for this machine, once: some ten seconds"))
+        compiling.result()
 
 
 def encode_shard(root: Path, schema: PointSchema, shard: Shard, generation: int) -> Iterator[ShardFile]:

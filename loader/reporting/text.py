@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loader.loading.export import ExportReport
 from loader.loading.settings import LoadReport
 from loader.reporting.status import Status
 from loader.staging.settings import StageReport
@@ -53,6 +54,16 @@ def load_text(report: LoadReport) -> str:
         lines.append(f"rejected {report.lines_rejected:,} lines: {report.rejected_path}")
     if report.interrupted:
         lines.append("         run the same command again to go on")
+    return "\n".join(lines)
+
+
+def export_text(report: ExportReport) -> str:
+    """Summarise an export."""
+    word = "stopped" if report.interrupted else "exported"
+    lines = [
+        f"{word:<8} {report.rows:,} points in {report.files} files of {report.shards} shards: {report.out}",
+        f"         {size_text(report.size)}, {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
+    ]
     return "\n".join(lines)
 
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from loader.errors import Refused
-from loader.servers.base import Bucket, Reply, Request, Send, Target
+from loader.servers.base import Bucket, Dialect, Reply, Request, Send, Target
 from loader.servers.frames import instant
-from loader.servers.replies import json_of, message_of, raise_for
+from loader.servers.replies import json_of, raise_for
+from loader.servers.v2 import InfluxDB2
 
 _JSON = {"Content-Type": "application/json"}
 _POLICY = "autogen"
@@ -30,16 +32,28 @@ class ShardGroup:
     stop: int
 
 
-def require_operator(send: Send) -> None:
-    """Return when the token is an operator's, which the restore API asks for; raises ServerError otherwise."""
+def takes_files(dialect: Dialect) -> TypeGuard[InfluxDB2]:
+    """Tell whether servers of ``dialect`` have a restore API."""
+    return isinstance(dialect, InfluxDB2)
+
+
+def is_operator(send: Send) -> bool:
+    """Tell whether the token is an operator's, which the restore API asks for; raises ServerError."""
     reply = send(Request("GET", "/api/v2/config"))
     if reply.status in {401, 403}:
+        return False
+    json_of(reply, "look whether the token is an operator's")
+    return True
+
+
+def require_operator(send: Send) -> None:
+    """Raise Refused unless the token is an operator's; raises ServerError."""
+    if not is_operator(send):
         raise Refused(
-            f"the restore path needs an operator token; the server answered {reply.status}: {message_of(reply)}",
-            status=reply.status,
+            "the restore path needs an operator token, and this token is another one",
+            status=401,
             hint="use the token of the server's setup, or one of `influx auth create --operator`; or use --via write",
         )
-    json_of(reply, "look whether the token is an operator's")
 
 
 def build_bucket(

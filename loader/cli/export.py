@@ -1,0 +1,41 @@
+"""``loader export-tsm``: the storage files of a dataset on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loader import loading
+from loader.cli.load import stopping
+from loader.cli.options import DatasetArgument, JsonOption, QuietOption, read_duration
+from loader.cli.running import DONE, INTERRUPTED, Output, guarded, run
+from loader.loading import ExportSettings
+from loader.reporting.text import export_text
+
+
+def export(
+    dataset: DatasetArgument = Path("data"),
+    out: Annotated[Path, typer.Option("--out", help="A new folder, laid out like a server's engine path.")] = Path(
+        "export"
+    ),
+    shard_duration: Annotated[str, typer.Option(help="Time in a shard, such as 7d, the default.")] = "",
+    quiet: QuietOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Write the storage files that a restore would send, for influxd inspect and for study."""
+    output = Output(quiet, json)
+    settings = guarded(
+        output, lambda: ExportSettings(dataset=dataset, out=out, shard_duration=read_duration(shard_duration))
+    )
+    with stopping() as stop:
+        run(
+            "export",
+            settings,
+            dataset,
+            output,
+            lambda observe: loading.export(settings, observe, stop),
+            export_text,
+            lambda report: INTERRUPTED if report.interrupted else DONE,
+        )

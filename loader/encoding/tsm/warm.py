@@ -1,0 +1,23 @@
+"""The time that compiling takes, paid before it looks like a stall."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from loader.dataset.schema import Field, FieldType
+from loader.encoding.tsm.file import FileEncoder
+
+_COLUMNS = {
+    FieldType.FLOAT: pa.array([1.0, 2.0, None]),
+    FieldType.INTEGER: pa.array([1, 2, None]),
+    FieldType.UNSIGNED: pa.array([1, 2, None], pa.uint64()),
+    FieldType.BOOLEAN: pa.array([True, False, None]),
+    FieldType.STRING: pa.array(["one", "two", None], pa.large_string()),
+}
+
+
+def compile_encoders() -> None:
+    """Encode a few points of every type: compiles what this machine has not compiled yet, some ten seconds once."""
+    fields = tuple((Field(kind.value, kind), values) for kind, values in _COLUMNS.items())
+    FileEncoder().add("m", np.arange(3), fields)

@@ -1,0 +1,86 @@
+"""The storage files of a dataset on disk, as a restore would send them: for inspection and for study.
+
+The folder looks like a server's engine path: ``influxd inspect verify-tsm --engine-path FOLDER`` checks it, and
+``influxd inspect export-lp --engine-path FOLDER --bucket-id 0000000000000001`` turns it into line protocol.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from loader.dataset.atomic import whole_file
+from loader.dataset.reader import open_dataset
+from loader.errors import ConfigError, LoadError
+from loader.events import Advanced, Observer, Started, ignore
+from loader.loading.shards import DEFAULT_DURATION, check_duration, plan_shards
+from loader.loading.storage_files import encode_shard, prepare_encoders
+
+BUCKET_ID = "0000000000000001"
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """Which dataset goes to which folder; ``shard_duration`` is nanoseconds, 0 for the server's default of 7 days."""
+
+    dataset: Path
+    out: Path
+    shard_duration: int = 0
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written; ``size`` is bytes."""
+
+    rows: int
+    shards: int
+    files: int
+    size: int
+    seconds: float
+    out: str
+    interrupted: bool
+
+
+def export(settings: ExportSettings, observe: Observer = ignore, stop: threading.Event | None = None) -> ExportReport:
+    """Write the storage files of a dataset, each whole or not at all; setting ``stop`` ends it after a file.
+
+    Memory is bounded as in ``encode_shard``. Raises ConfigError before anything is written when the settings will
+    not do or the folder is not empty, StageError or EncodeError for the dataset, LoadError when nothing can be written.
+    """
+    began = time.monotonic()
+    check_duration(settings.shard_duration)
+    manifest = open_dataset(settings.dataset)
+    root = settings.out / "data" / BUCKET_ID / "autogen"
+    sizes: list[int] = []
+    rows = 0
+    shards = plan_shards(manifest.partitions, settings.shard_duration or DEFAULT_DURATION)
+    try:
+        if settings.out.exists() and any(settings.out.iterdir()):
+            raise ConfigError(f"{settings.out}: is not empty", hint="name a new folder: --out FOLDER")
+        prepare_encoders(observe)
+        observe(Started("export", manifest.rows))
+        for number, shard in enumerate(shards, 1):
+            for file in encode_shard(settings.dataset, manifest.schema, shard, generation=1):
+                if stop and stop.is_set():
+                    break
+                with whole_file(root / str(number) / file.name) as temporary, temporary.open("wb") as content:
+                    content.writelines(file.content.pieces)
+                sizes.append(file.content.size)
+                rows += file.points
+                observe(Advanced(file.points, file.content.size))
+    except OSError as error:
+        raise LoadError(
+            f"{error.filename or settings.out}: cannot be written: {error.strerror}",
+            hint="check space and permissions, and name a new folder: --out FOLDER",
+        ) from error
+    return ExportReport(
+        rows=rows,
+        shards=len(shards),
+        files=len(sizes),
+        size=sum(sizes),
+        seconds=time.monotonic() - began,
+        out=str(settings.out),
+        interrupted=rows < manifest.rows,
+    )
