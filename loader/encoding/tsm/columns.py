@@ -22,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 class Column:
     """Series ``i`` of ``series`` (by their bytes) has ``times`` and ``values`` from ``bounds[i]`` to ``bounds[i + 1]``.
 
-    Times are nanoseconds, ascending once ``ordered``. A series may have no points.
+    Times are nanoseconds, strictly ascending in each series. A series may have no points.
     """
 
     series: list[bytes]
@@ -44,23 +44,23 @@ def bounds_within(bounds: Integers, keep: Mask) -> Integers:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)])[bounds]
 
 
-def ordered(column: Column) -> Column:
-    """Return ``column`` with times that ascend strictly; of equal times in a series only the last point is left.
+def ascending(times: Integers, bounds: Integers) -> tuple[Integers, Integers] | None:
+    """Return the positions of points so that times ascend strictly within series, and the new bounds.
 
-    Costs one look at each time where they ascend; only series that do not are sorted.
+    Of equal times only the last point is left. None where they ascend already, which costs one look at each; only
+    series that do not are sorted.
     """
-    ascends = np.empty(len(column.series), np.bool_)
-    _ascending(column.times, column.bounds, ascends)
+    ascends = np.empty(len(bounds) - 1, np.bool_)
+    _ascending(times, bounds, ascends)
     if ascends.all():
-        return column
-    positions, keep = np.arange(len(column.times)), np.ones(len(column.times), np.bool_)
+        return None
+    positions, keep = np.arange(len(times)), np.ones(len(times), np.bool_)
     for series in np.flatnonzero(~ascends).tolist():
-        span = slice(column.bounds[series], column.bounds[series + 1])
-        positions[span] = span.start + np.argsort(column.times[span], kind="stable")
-        times = column.times[positions[span]]
-        keep[span.start : span.stop - 1] = times[1:] != times[:-1]
-    chosen = positions[keep]
-    return Column(column.series, bounds_within(column.bounds, keep), column.times[chosen], pick(column.values, chosen))
+        span = slice(bounds[series], bounds[series + 1])
+        positions[span] = span.start + np.argsort(times[span], kind="stable")
+        found = times[positions[span]]
+        keep[span.start : span.stop - 1] = found[1:] != found[:-1]
+    return positions[keep], bounds_within(bounds, keep)
 
 
 @compiled

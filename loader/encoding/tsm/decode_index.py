@@ -53,7 +53,9 @@ def damaged(where: str, offset: int, what: str) -> DecodeError:
 
 def read_file(name: str, data: Bytes) -> StoredFile:
     """Read the index of a whole storage file; raises DecodeError. Memory is bounded by the index."""
-    size = len(data)
+    data, size = data.view(), len(data)
+    # Kernels are compiled anew for arrays that may be written to.
+    data.flags.writeable = False
     if size < _FIRST_BLOCK + FOOTER.size:
         raise damaged(name, size, f"the file ends after {size:,} bytes, too early")
     if data[:_FIRST_BLOCK].tobytes() != HEADER:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
 from loader.encoding.escaping import MEASUREMENT
-from loader.encoding.tsm.columns import Column, Mask, Values, bounds_within, ordered, pick
+from loader.encoding.tsm.columns import Column, Mask, Values, ascending, bounds_within, pick
 from loader.encoding.tsm.decode_blocks import Parts, part_blocks, read_numbers, read_strings, read_times
 from loader.encoding.tsm.decode_index import StoredFile
 from loader.encoding.tsm.layout import BLOCK_TYPES, FIELD_SEPARATOR
@@ -98,7 +98,10 @@ class StoredField:
         keep = self._keep(chosen, times, to, ends, start, stop)
         if keep is not None:
             column = Column(self.series, bounds_within(column.bounds, keep), times[keep], pick(values, keep))
-        return Reading(column if plain else ordered(column), parts, owners, keep, plain)
+        if not plain and (order := ascending(column.times, column.bounds)):
+            positions, bounds = order
+            column = Column(self.series, bounds, column.times[positions], pick(column.values, positions))
+        return Reading(column, parts, owners, keep, plain)
 
     def _values(self, parts: Sequence[Parts], places: Sequence[Integers], to: Integers, counts: Integers) -> Values:
         points = int(counts.sum())
