@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
 from threading import Lock
 
 import numpy as np
@@ -15,43 +13,33 @@ from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.columns import Column
 from loader.encoding.tsm.layout import BLOCK_POINTS
 from loader.encoding.tsm.stored_field import Reading, StoredField, gather_field
-from loader.events import Advanced, Event, Observer
-from loader.servers.backup import list_shards
-from loader.servers.base import Bucket
+from loader.events import Advanced, Event, Observer, Started
+from loader.servers.backup import Shard
 from loader.servers.frames import instant
 from loader.servers.transport import Connection
 from loader.verification.plan import Window
 from loader.verification.settings import Difference, VerifySettings
-from loader.verification.values_compare import columns_differences, columns_equal, series_name
-from loader.verification.values_expected import expected_columns
+from loader.verification.values_compare import columns_differences, columns_equal, day_counts, series_name
+from loader.verification.values_expected import expected_values
 from loader.verification.values_files import ShardFiles, fetched
+from loader.verification.values_outcome import ValuesOutcome, merged
 from loader.verification.values_plan import WINDOW_ROWS, Span, halves, plan_spans
 
 SHARDS_AT_A_TIME = 2
 """Shards that are compared at a time: one is decoded while the other arrives."""
 
 
-@dataclass(frozen=True)
-class ValuesOutcome:
-    """How many values of the dataset were compared, the first differences, and how many there are."""
-
-    values: int
-    differences: list[Difference]
-    difference_count: int
-
-
-def compare_values(settings: VerifySettings, manifest: Manifest, bucket: Bucket, observe: Observer) -> ValuesOutcome:
-    """Compare every timestamp and value of the dataset's fields with the files of ``bucket``, bit for bit.
+def compare_values(
+    settings: VerifySettings, manifest: Manifest, shards: Sequence[Shard], observe: Observer
+) -> ValuesOutcome:
+    """Compare every timestamp and value of the dataset's fields with the files of ``shards``, bit for bit.
 
     Points of the dataset's measurement that the dataset does not have are found from its first day to its last.
     Memory is bounded by SHARDS_AT_A_TIME times the files of a shard, up to HELD_BYTES, and two windows of
     WINDOW_ROWS rows. Raises Refused without operator permission, ServerError, StageError, DecodeError.
     """
-    partitions = [partition for partition in manifest.partitions if partition.rows]
-    if not partitions:
-        return ValuesOutcome(0, [], 0)
-    with Connection(settings.target, settings.timeout_seconds) as connection:
-        spans = plan_spans(list_shards(connection.send, bucket), partitions)
+    spans = plan_spans(shards, [partition for partition in manifest.partitions if partition.rows])
+    observe(Started("verify values", sum(span.rows for span in spans)))
     lock = Lock()
 
     def tell(event: Event) -> None:
@@ -63,12 +51,7 @@ def compare_values(settings: VerifySettings, manifest: Manifest, bucket: Bucket,
         outcomes = list(pool.map(lambda span: _compare_span(settings, manifest.schema, span, tell), spans))
     finally:
         pool.shutdown(cancel_futures=True)
-    listed = [difference for outcome in outcomes for difference in outcome.differences]
-    return ValuesOutcome(
-        sum(outcome.values for outcome in outcomes),
-        listed[: settings.max_listed],
-        sum(outcome.difference_count for outcome in outcomes),
-    )
+    return merged(outcomes, settings.max_listed)
 
 
 def _compare_span(settings: VerifySettings, schema: PointSchema, span: Span, observe: Observer) -> ValuesOutcome:
@@ -85,22 +68,20 @@ def _compare_files(
     settings: VerifySettings, schema: PointSchema, span: Span, files: ShardFiles, observe: Observer
 ) -> ValuesOutcome:
     stored = [gather_field(files.sources, schema.measurement, field) for field in schema.fields]
-    listed: list[Difference] = []
-    values = count = 0
+    outcome = ValuesOutcome(settings.max_listed)
     for whole in span.windows:
         for window in _bounded(whole, stored):
-            expected = expected_columns(settings.dataset, schema, window)
-            values += sum(len(column.times) for column in expected)
+            expected = expected_values(settings.dataset, schema, window)
+            outcome.values += expected.size
+            outcome.duplicates += expected.duplicates
+            outcome.cells.append(day_counts(schema, expected.columns))
             found = _found(stored, window)
-            if not columns_equal(expected, found):
-                differences = columns_differences(schema, expected, found)
-                listed += islice(differences, settings.max_listed - len(listed))
-                count += sum(1 for _ in differences)
+            if not columns_equal(expected.columns, found):
+                outcome.add(columns_differences(schema, expected.columns, found))
             files.release()
-        observe(Advanced(sum(partition.rows for partition in whole.partitions)))
-    for difference in _mistyped(schema, span, stored):
-        listed.append(difference)
-    return ValuesOutcome(values, listed, count + len(listed))
+        observe(Advanced(whole.rows))
+    outcome.add(_mistyped(schema, span, stored))
+    return outcome
 
 
 def _found(stored: list[StoredField], window: Window) -> list[Column]:
@@ -115,9 +96,8 @@ def _found(stored: list[StoredField], window: Window) -> list[Column]:
 def _bounded(window: Window, stored: list[StoredField]) -> Iterator[Window]:
     """Yield ``window``, in parts where the server has many more points in it than the dataset."""
     blocks = max(int(np.sum((field.first < window.stop) & (field.last >= window.start))) for field in stored)
-    rows = sum(partition.rows for partition in window.partitions)
     parts = list(halves(window))
-    if blocks * BLOCK_POINTS <= 2 * max(rows, WINDOW_ROWS) or len(parts) == 1:
+    if blocks * BLOCK_POINTS <= 2 * max(window.rows, WINDOW_ROWS) or len(parts) == 1:
         yield window
         return
     for part in parts:

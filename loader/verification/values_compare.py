@@ -17,6 +17,8 @@ from loader.encoding.tsm.columns import Column, Values
 from loader.servers.base import PointsQuery
 from loader.servers.frames import DTYPES
 from loader.verification.compare import compare_points
+from loader.verification.expected import column as label
+from loader.verification.found import joined
 from loader.verification.plan import DAY
 from loader.verification.settings import Difference
 
@@ -49,6 +51,40 @@ def columns_differences(
         there = [_cut(column, places.get(text)) for column, places in zip(found, sides[1], strict=True)]
         if not columns_equal(wanted, there):
             yield from _series_differences(schema, text, _frame(schema, wanted), _frame(schema, there))
+
+
+def day_counts(schema: PointSchema, columns: Sequence[Column]) -> pl.DataFrame:
+    """Return how many values of each field every (series, UTC day) has, as answers to queries say it."""
+    frames = [
+        _days(schema, named).rename({"value": label(field, "count")})
+        for field, named in zip(schema.fields, columns, strict=True)
+    ]
+    return joined(schema, frames)
+
+
+def _days(schema: PointSchema, column: Column) -> pl.DataFrame:
+    days = column.times // DAY
+    begins = np.ones(len(days), np.bool_)
+    begins[1:] = days[1:] != days[:-1]
+    begins[column.bounds[:-1][np.diff(column.bounds) > 0]] = True
+    starts = np.flatnonzero(begins)
+    owners = np.searchsorted(column.bounds, starts, "right") - 1
+    tags = [series_name(schema, text)[0] for text in column.series]
+    texts: pl.DataFrame = pl.DataFrame(tags, schema=dict.fromkeys(schema.tags, pl.String), orient="row")[
+        owners.tolist()
+    ]
+    return texts.with_columns(
+        pl.Series("day", days[starts] * DAY, pl.Int64),
+        pl.Series("value", np.diff(np.append(starts, len(days))), pl.Int64),
+    )
+
+
+def series_frames(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tuple[tuple[str, ...], pl.DataFrame]]:
+    """Yield the schema's tags of each series and its points, as ``Dialect.parse_points`` returns them."""
+    places = [_places(column) for column in columns]
+    for text in sorted(set[bytes]().union(*places)):
+        cuts = [_cut(column, place.get(text)) for column, place in zip(columns, places, strict=True)]
+        yield series_name(schema, text)[0], _frame(schema, cuts)
 
 
 def populated(column: Column) -> Column:

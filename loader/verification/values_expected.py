@@ -46,8 +46,21 @@ class _Rows:
             parts.append(column)
 
 
-def expected_columns(root: Path, schema: PointSchema, window: Window) -> list[Column]:
-    """Return one column a field of the points in ``window``; of equal identities, the last row.
+@dataclass(frozen=True)
+class ExpectedValues:
+    """One column a field of the points in a window; ``duplicates`` are rows left out for a later one's identity."""
+
+    columns: list[Column]
+    duplicates: int
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return sum(len(column.times) for column in self.columns)
+
+
+def expected_values(root: Path, schema: PointSchema, window: Window) -> ExpectedValues:
+    """Return the values of the points in ``window``; of equal identities, those of the last row.
 
     Rows may be in any order; in series order they are only copied, run by run. Memory is bounded by twice the rows
     of the partitions. Raises StageError; EncodeError for what no server can hold.
@@ -60,7 +73,7 @@ def expected_columns(root: Path, schema: PointSchema, window: Window) -> list[Co
         for batch in read_batches(root, keyed, Chunk(partition.path, 0, partition.rows), BATCH_ROWS):
             address = Chunk(partition.path, address.stop, address.stop + len(batch))
             _add(rows, keyed, address, batch, window)
-    return _columns(schema, rows)
+    return _arrange(schema, rows)
 
 
 def _add(rows: _Rows, schema: PointSchema, address: Chunk, batch: pa.RecordBatch, window: Window) -> None:
@@ -77,7 +90,7 @@ def _add(rows: _Rows, schema: PointSchema, address: Chunk, batch: pa.RecordBatch
     rows.add(runs, times, [batch.column(entry.column) for entry in schema.fields])
 
 
-def _columns(schema: PointSchema, rows: _Rows) -> list[Column]:
+def _arrange(schema: PointSchema, rows: _Rows) -> ExpectedValues:
     """Arrange the rows by series; what is arranged of ``rows`` is dropped, so that it is not held twice."""
     series = sorted(text.encode() for text in rows.numbers)
     ranks = np.empty(len(series), np.int64)
@@ -120,7 +133,7 @@ def _columns(schema: PointSchema, rows: _Rows) -> list[Column]:
             columns.append(Column(series, bounds, times, values))
         else:
             columns.append(Column(series, bounds_within(bounds, valid), times[valid], pick(values, valid)))
-    return columns
+    return ExpectedValues(columns, total - len(times))
 
 
 def _joined(parts: list[Integers]) -> Integers:

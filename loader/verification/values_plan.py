@@ -9,7 +9,7 @@ from loader.dataset.manifest import Partition
 from loader.servers.backup import Shard
 from loader.verification.plan import DAY, Window, plan_windows
 
-WINDOW_ROWS = 3_000_000
+WINDOW_ROWS = 2_000_000
 """Rows of the dataset that are compared at a time; a larger partition is one window."""
 WINDOW_DAYS = 366
 
@@ -29,6 +29,8 @@ class Span:
 
 def plan_spans(shards: Sequence[Shard], partitions: Sequence[Partition]) -> list[Span]:
     """Return spans by time that cover the partitions' days, without those that have neither shard nor partition."""
+    if not partitions:
+        return []
     start = min(partition.time_min for partition in partitions) // DAY * DAY
     stop = (max(partition.time_max for partition in partitions) // DAY + 1) * DAY
     spans = []
