@@ -12,10 +12,10 @@ import numpy.typing as npt
 import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding.columns import DTYPES
 from loader.encoding.series_text import series_tags
 from loader.encoding.tsm.columns import Column, Values
 from loader.servers.base import PointsQuery
-from loader.servers.frames import DTYPES
 from loader.verification.compare import compare_points
 from loader.verification.expected import column as label
 from loader.verification.found import joined

@@ -15,12 +15,11 @@ import pyarrow as pa
 from loader.dataset.chunk import Chunk
 from loader.dataset.reader import read_batches
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.escaping import formless
+from loader.encoding.columns import read_columns
 from loader.encoding.series import SeriesRuns, find_series
+from loader.encoding.tsm.bits import Integers
 from loader.encoding.tsm.columns import Column, ascending, bounds_within, pick
 from loader.encoding.tsm.compiled import compiled
-from loader.encoding.tsm.words import Integers
-from loader.servers.frames import DTYPES
 from loader.verification.plan import Window
 
 BATCH_ROWS = 1_000_000
@@ -34,9 +33,9 @@ class _Rows:
     codes: list[Integers] = field(default_factory=list)
     starts: list[Integers] = field(default_factory=list)
     times: list[Integers] = field(default_factory=list)
-    fields: list[list[pa.Array]] = field(default_factory=list)
+    fields: list[list[pl.Series]] = field(default_factory=list)
 
-    def add(self, runs: SeriesRuns, times: Integers, columns: Sequence[pa.Array]) -> None:
+    def add(self, runs: SeriesRuns, times: Integers, columns: Sequence[pl.Series]) -> None:
         """Add the rows of a batch."""
         codes = [self.numbers.setdefault(text, len(self.numbers)) for text in runs.texts]
         self.codes.append(np.array(codes, np.int64)[runs.codes])
@@ -78,16 +77,13 @@ def expected_values(root: Path, schema: PointSchema, window: Window) -> Expected
 
 def _add(rows: _Rows, schema: PointSchema, address: Chunk, batch: pa.RecordBatch, window: Window) -> None:
     """Add what of ``batch`` lies in ``window``."""
-    time = pl.Series(batch.column(schema.time)).cast(pl.Datetime("ns", "UTC")).cast(pl.Int64)
-    if time.has_nulls():
-        raise formless(address, int(time.is_null().arg_max() or 0), schema.time, None, "a point needs a time")
-    times = time.to_numpy()
-    runs = find_series(batch, schema, address)
+    columns = read_columns(batch, schema, address)
+    runs, times, values = find_series(batch, schema, address), columns.times.to_numpy(), columns.values
     within = (times >= window.start) & (times < window.stop)
     if not within.all():
-        batch, times = batch.filter(pa.array(within)), times[within]
+        times, values = times[within], tuple(column.filter(within) for column in values)
         runs = replace(runs, starts=np.append(0, np.cumsum(within))[runs.starts])
-    rows.add(runs, times, [batch.column(entry.column) for entry in schema.fields])
+    rows.add(runs, times, values)
 
 
 def _arrange(schema: PointSchema, rows: _Rows) -> ExpectedValues:
@@ -120,12 +116,12 @@ def _arrange(schema: PointSchema, rows: _Rows) -> ExpectedValues:
     for entry, parts in zip(schema.fields, rows.fields, strict=True):
         if entry.type is FieldType.STRING:
             numbers = np.split(np.arange(total), np.cumsum([len(part) for part in parts]))
-            values = _texts(parts).take(pa.array(arranged(numbers, np.int64)))
+            values = _texts(pl.concat(parts).gather(arranged(numbers, np.int64)))
         else:
             values = arranged((_numbers(part, entry) for part in parts), _dtype(entry))
         valid = None
-        if any(part.null_count for part in parts):
-            valid = arranged((np.asarray(part.is_valid()) for part in parts), np.bool_)
+        if any(part.has_nulls() for part in parts):
+            valid = arranged((part.is_not_null().to_numpy() for part in parts), np.bool_)
         parts.clear()
         if order:
             values, valid = pick(values, order[0]), None if valid is None else valid[order[0]]
@@ -144,17 +140,15 @@ def _dtype(entry: Field) -> npt.DTypeLike:
     return np.uint8 if entry.type is FieldType.BOOLEAN else np.uint64
 
 
-def _numbers(part: pa.Array, entry: Field) -> npt.NDArray[Any]:
+def _numbers(part: pl.Series, entry: Field) -> npt.NDArray[Any]:
     """Return a batch of a field that is no string as Column has it; anything where it is null."""
-    values = pl.Series(part).cast(DTYPES[entry.type])
     if entry.type is FieldType.BOOLEAN:
-        return values.cast(pl.UInt8).fill_null(0).to_numpy()
-    return values.fill_null(0).to_numpy().view(np.uint64)
+        return part.cast(pl.UInt8).fill_null(0).to_numpy()
+    return part.fill_null(0).to_numpy().view(np.uint64)
 
 
-def _texts(parts: list[pa.Array]) -> pa.LargeBinaryArray:
-    kind = pa.large_binary()
-    return pa.chunked_array([part.cast(pa.large_string()).cast(kind) for part in parts], kind).combine_chunks()
+def _texts(texts: pl.Series) -> pa.LargeBinaryArray:
+    return texts.cast(pl.Binary).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 @compiled

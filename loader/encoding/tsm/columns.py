@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from loader.encoding.tsm.bits import Integers
 from loader.encoding.tsm.compiled import compiled
-from loader.encoding.tsm.words import Integers
 
 Values: TypeAlias = npt.NDArray[Any] | pa.LargeBinaryArray
 """Values to be compared bit for bit: UInt64 for numbers (of doubles, the bits), UInt8 for booleans, LargeBinary for

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loader.dataset.schema import FieldType
+from loader.encoding.tsm.bits import Bytes, Integers, Words
 from loader.encoding.tsm.compiled import compiled
 from loader.encoding.tsm.decode_floats import decode_floats
 from loader.encoding.tsm.decode_index import StoredFile
@@ -23,7 +24,7 @@ from loader.encoding.tsm.decode_numbers import (
 )
 from loader.encoding.tsm.decode_strings import decode_strings
 from loader.encoding.tsm.layout import BLOCK_TYPES, CRC_BYTES
-from loader.encoding.tsm.words import Bytes, Integers, Words, uvarint
+from loader.encoding.tsm.words import uvarint
 
 _KERNELS: Mapping[FieldType, Callable[..., int]] = {
     FieldType.FLOAT: decode_floats,

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from loader.encoding.tsm.bits import Bytes, Integers, Words
 from loader.encoding.tsm.compiled import compiled
-from loader.encoding.tsm.words import U0, U1, U7, U8, Bytes, Integers, Words, word
+from loader.encoding.tsm.words import U0, U1, U7, U8, word
 
 _END = np.uint64(0x7FF8000000000001)
 _GORILLA = 1

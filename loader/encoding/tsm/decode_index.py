@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from loader.encoding.tsm.bits import Bytes, Integers, Words
 from loader.encoding.tsm.compiled import compiled
 from loader.encoding.tsm.layout import CRC_BYTES, FOOTER, HEADER, INDEX_BLOCK, INDEX_KEY
-from loader.encoding.tsm.words import Bytes, Integers, Words, half_word, word
+from loader.encoding.tsm.words import half_word, word
 from loader.errors import DecodeError
 
 LEAST_BLOCK = CRC_BYTES + 2
 """Bytes of a block that has neither timestamps nor values."""
-_KEY_REST, _BLOCK_BYTES = INDEX_KEY.size, INDEX_BLOCK.size
+_KEY_REST, _BLOCK_BYTES = INDEX_KEY.size, INDEX_BLOCK.itemsize
 _FIRST_BLOCK = len(HEADER)
 
 

@@ -1,17 +1,13 @@
-"""Numbers in a byte array, for kernels: big-endian words and varints. Nothing here checks bounds but ``uvarint``."""
+"""Numbers read from a byte array, for kernels. Nothing here checks bounds but ``uvarint``."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from loader.encoding.tsm.bits import Bytes
 from loader.encoding.tsm.compiled import compiled
-
-Bytes = npt.NDArray[np.uint8]
-Words = npt.NDArray[np.uint64]
-Integers = npt.NDArray[np.int64]
 
 U0, U1, U7, U8 = np.uint64(0), np.uint64(1), np.uint64(7), np.uint64(8)
 _CONTINUES, _LOW = np.uint64(0x80), np.uint64(0x7F)
