@@ -6,6 +6,7 @@
     ├── ConfigError       bad flag or mapping, unknown name, not enough disk: nothing was started
     ├── StageError        a partition is missing, or files and manifest disagree
     ├── EncodeError       a value that has no line-protocol form
+    ├── DecodeError       a storage file of a server is damaged
     ├── ServerError       what the server said, with its status
     │   ├── Retryable     429, 5xx, timeout, refused, reset
     │   ├── Refused       401, 403, 404, unknown path: stop at once
@@ -42,6 +43,10 @@ class StageError(LoaderError):
 
 class EncodeError(LoaderError):
     """A value has no line-protocol form; the message names file, row, column and value."""
+
+
+class DecodeError(LoaderError):
+    """A storage file of a server is damaged; the message names file, key and offset."""
 
 
 class ServerError(LoaderError):

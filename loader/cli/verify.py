@@ -36,6 +36,9 @@ def verify(
     bucket: BucketOption = "",
     samples: Annotated[int, typer.Option(help="Random trades to compare bit for bit.")] = 1_000,
     seed: Annotated[int, typer.Option(help="Which random trades.")] = 1,
+    values: Annotated[
+        bool, typer.Option("--values", help="Compare every stored value, not samples; InfluxDB 2.x: operator token.")
+    ] = False,
     connections: Annotated[int, typer.Option(help="Queries at a time.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for one reply.")] = 120.0,
     quiet: QuietOption = False,
@@ -55,6 +58,7 @@ def verify(
             target=target(),
             samples=samples,
             seed=seed,
+            values=values,
             connections=connections,
             timeout_seconds=timeout,
         ),

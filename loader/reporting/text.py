@@ -70,9 +70,10 @@ def export_text(report: ExportReport) -> str:
 def verify_text(report: VerifyReport) -> str:
     """Summarise a verification, and list the differences it keeps."""
     outcome = f"{report.difference_count:,} differences" if report.difference_count else "no differences"
+    looked_at = f"all {report.values:,} values" if report.values else f"{report.samples:,} samples"
     lines = [
         f"verified {report.rows:,} points: {outcome}",
-        f"         {report.windows:,} series and days, {report.samples:,} samples, {report.server}",
+        f"         {report.windows:,} series and days, {looked_at}, {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
     ]
     for difference in report.differences:

@@ -23,13 +23,16 @@ def compare_cells(
 ) -> tuple[int, list[Cell]]:
     """Return how many (series, day) there are, and those that differ, by day and series.
 
-    Each has the tags, ``day``, and every aggregate as expected and, with FOUND added to its name, as found.
+    Each has the tags, ``day``, and every aggregate of ``expected`` as expected and, with FOUND added to its name, as
+    found.
     ``tolerance`` is relative, for sums of floats only.
     """
     keys = [*schema.tags, "day"]
     both = expected.join(found, on=keys, how="full", coalesce=True, suffix=FOUND)
     differs = []
     for field, function in aggregates(schema):
+        if column(field, function) not in expected.columns:
+            continue
         left, right = pl.col(column(field, function)), pl.col(column(field, function) + FOUND)
         if function == "sum" and field.type is FieldType.FLOAT:
             bound = tolerance * pl.max_horizontal(left.abs(), right.abs())
@@ -56,7 +59,11 @@ def cell_differences(schema: PointSchema, cell: Cell) -> list[Difference]:
             detail = f"expected {wanted:,} values, found {there:,}"
             differences.append(_difference(schema, cell, kind, field.column, detail))
             continue
-        pairs = {function: _pair(cell, field, function) for other, function in aggregates(schema) if other == field}
+        pairs = {
+            function: _pair(cell, field, function)
+            for other, function in aggregates(schema)
+            if other == field and column(field, function) in cell
+        }
         words = [f"{name} {pair[0]}, found {pair[1]}" for name, pair in pairs.items() if pair[0] != pair[1]]
         if words:
             detail = f"expected {'; '.join(words)}"

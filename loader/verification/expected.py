@@ -38,6 +38,11 @@ def aggregates(schema: PointSchema) -> list[tuple[Field, str]]:
     return [(field, function) for field in schema.fields for function in functions[field.type in NUMBERS]]
 
 
+def counts(schema: PointSchema) -> list[tuple[Field, str]]:
+    """Return the aggregates that only count."""
+    return [(field, "count") for field in schema.fields]
+
+
 def column(field: Field, function: str) -> str:
     """Return the name of an aggregate's column."""
     return f"{function} of {field.column}"

@@ -10,10 +10,10 @@ from queue import SimpleQueue
 
 import polars as pl
 
-from loader.dataset.schema import PointSchema
+from loader.dataset.schema import Field, PointSchema
 from loader.servers.base import AggregateQuery, Dialect, PointsQuery, Target
 from loader.servers.transport import Connection
-from loader.verification.expected import aggregates, column
+from loader.verification.expected import column
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class Asker:
     pool: ThreadPoolExecutor
     connections: SimpleQueue[Connection]
 
-    def aggregates(self, schema: PointSchema, start: int, stop: int) -> list[Future[pl.DataFrame]]:
-        """Ask for every aggregate of the points with ``start`` <= time < ``stop``."""
+    def aggregates(
+        self, schema: PointSchema, start: int, stop: int, wanted: Sequence[tuple[Field, str]]
+    ) -> list[Future[pl.DataFrame]]:
+        """Ask for the ``wanted`` aggregates of the points with ``start`` <= time < ``stop``."""
         return [
             self.pool.submit(self._aggregate, AggregateQuery(schema, field, function, start, stop))
-            for field, function in aggregates(schema)
+            for field, function in wanted
         ]
 
     def points(self, query: PointsQuery) -> Future[pl.DataFrame]:

@@ -28,11 +28,11 @@ class Window:
         return sum(partition.rows for partition in self.partitions)
 
 
-def plan_windows(partitions: Sequence[Partition]) -> list[Window]:
+def plan_windows(partitions: Sequence[Partition], days: int = WINDOW_DAYS, rows: int = WINDOW_ROWS) -> list[Window]:
     """Return windows without gaps from the first day to the last, each of whole partitions.
 
-    A window grows to WINDOW_DAYS and WINDOW_ROWS, beyond them only when a partition does, partitions share a
-    day, or no partition lies in between.
+    A window grows to ``days`` and ``rows``, beyond them only when a partition does, partitions share a day, or no
+    partition lies in between.
     """
     windows: list[Window] = []
     for partition in sorted(partitions, key=lambda partition: partition.time_min):
@@ -41,7 +41,7 @@ def plan_windows(partitions: Sequence[Partition]) -> list[Window]:
             windows.append(Window(partition.time_min // DAY * DAY, stop, (partition,)))
             continue
         last = windows[-1]
-        fits = stop - last.start <= WINDOW_DAYS * DAY and last.rows + partition.rows <= WINDOW_ROWS
+        fits = stop - last.start <= days * DAY and last.rows + partition.rows <= rows
         if fits or partition.time_min < last.stop:
             windows[-1] = Window(last.start, max(last.stop, stop), (*last.partitions, partition))
         else:

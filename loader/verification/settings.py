@@ -14,6 +14,7 @@ class VerifySettings:
 
     ``tolerance`` is relative, for sums of floats only; everything else is compared exactly.
     At most ``drills`` of the (series, day) that differ are fetched, to tell which of their points differ.
+    With ``values``, every stored value is compared instead of samples and drills.
     """
 
     dataset: Path
@@ -25,6 +26,7 @@ class VerifySettings:
     timeout_seconds: float = 120.0
     max_listed: int = 100
     drills: int = 20
+    values: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """The outcome. ``differences`` holds at most ``max_listed``; ``difference_count`` counts all that were found."""
+    """The outcome. ``differences`` holds at most ``max_listed``; ``difference_count`` counts all that were found.
+
+    ``values`` counts the values of the dataset that were compared one by one.
+    """
 
     server: str
     rows: int
@@ -52,3 +57,4 @@ class VerifyReport:
     differences: tuple[Difference, ...]
     difference_count: int
     seconds: float
+    values: int = 0

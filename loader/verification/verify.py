@@ -14,14 +14,17 @@ from loader.dataset.reader import open_dataset
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Noted, Observer, Started, ignore
+from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
 from loader.verification.compare import Cell, cell_differences, cell_query, cell_sizes, compare_cells, compare_points
-from loader.verification.expected import merge, points, series_rows, summarise
+from loader.verification.expected import aggregates, merge, points, series_rows, summarise
 from loader.verification.found import Asker, asking, joined
 from loader.verification.plan import DAY, Window, draw_samples, plan_windows
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
+from loader.verification.values_outcome import ValuesOutcome
+from loader.verification.values_verify import duplicates_text, verify_values
 
 DRILL_POINTS = 500_000
 
@@ -42,8 +45,11 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     (series, day) that differ are fetched, to tell which points differ. A float sum that differs beyond the tolerance
     is no difference when its points turn out equal. Points outside of these days are not looked at.
 
+    With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``.
+
     Memory is bounded by one batch of the dataset, the aggregates of all (series, day), and the points of one
-    (series, day), at most DRILL_POINTS on the server. Raises ConfigError, StageError, ServerError.
+    (series, day), at most DRILL_POINTS on the server; with ``settings.values``, by what ``compare_values`` says.
+    Raises ConfigError, StageError, ServerError, DecodeError.
     """
     started = monotonic()
     _check(settings)
@@ -51,21 +57,26 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = probe(connection)
         bucket = server.dialect.find_bucket(connection.send, settings.target)
+        gives_files = settings.values and server.dialect.name == "v2"
+        shards = list_shards(connection.send, bucket) if gives_files and bucket else None
     observe(Started("verify", manifest.rows))
     with asking(settings.target, server.dialect, settings.connections, settings.timeout_seconds) as asker:
         if bucket is None:
             observe(Noted(f"bucket {settings.target.bucket!r} does not exist: every point is missing"))
         outcome = _Verification(settings, manifest, None if bucket is None else asker, observe)
-        cells = outcome.compare_windows()
-        differences = outcome.explain(cells) + outcome.compare_samples(cells)
+        if settings.values and bucket:
+            outcome.windows, found = verify_values(settings, manifest, shards, asker, observe)
+        else:
+            found = outcome.compare_all()
     return VerifyReport(
         server=server.name,
         rows=manifest.rows,
         windows=outcome.windows,
         samples=len(outcome.samples),
-        differences=tuple(differences[: settings.max_listed]),
-        difference_count=len(differences),
+        differences=tuple(found.differences),
+        difference_count=found.difference_count,
         seconds=monotonic() - started,
+        values=found.values,
     )
 
 
@@ -91,6 +102,14 @@ class _Verification:
         self.windows = 0
         self.samples: list[Sample] = []
 
+    def compare_all(self) -> ValuesOutcome:
+        """Return all differences."""
+        cells = self.compare_windows()
+        found = ValuesOutcome(self.settings.max_listed)
+        found.add(self.explain(cells))
+        found.add(self.compare_samples(cells))
+        return found
+
     def compare_windows(self) -> list[Cell]:
         """Return the (series, day) that differ; the server works ahead while the dataset is read."""
         picks = draw_samples(self.partitions, self.settings.samples, self.settings.seed)
@@ -112,12 +131,7 @@ class _Verification:
             cells += differing
             self.observe(Advanced(sum(partition.rows for partition in window.partitions)))
         if duplicates:
-            self.observe(
-                Noted(
-                    f"{duplicates:,} rows of the dataset have the identity (series and timestamp) of a later row"
-                    " of their file: a server keeps one of them, and the last one is expected"
-                )
-            )
+            self.observe(Noted(duplicates_text(duplicates)))
         return cells
 
     def explain(self, cells: Sequence[Cell]) -> list[Difference]:
@@ -151,7 +165,7 @@ class _Verification:
     def _ask(self, window: Window) -> list[Future[pl.DataFrame]]:
         if self.asker is None:
             return []
-        return self.asker.aggregates(self.schema, window.start, window.stop)
+        return self.asker.aggregates(self.schema, window.start, window.stop, aggregates(self.schema))
 
     def _ask_samples(self, rows: pl.DataFrame) -> None:
         if self.asker is None:

@@ -1,0 +1,15 @@
+"""The tags in the text of a series, the inverse of what :mod:`loader.encoding.series` makes."""
+
+from __future__ import annotations
+
+import re
+
+_COMMA = re.compile(r"(?<!\\),")
+_EQUALS = re.compile(r"(?<!\\)=")
+_ESCAPED = re.compile(r"\\([,= ])")
+
+
+def series_tags(text: str) -> dict[str, str]:
+    """Return the tags of a series, written as measurement and tags in line protocol, without escapes."""
+    pairs = (_EQUALS.split(part, maxsplit=1) for part in _COMMA.split(text)[1:])
+    return {_ESCAPED.sub(r"\1", key): _ESCAPED.sub(r"\1", value) for key, value in pairs}

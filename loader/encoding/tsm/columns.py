@@ -1,0 +1,73 @@
+"""All values of one field over a range of time, series by series: what datasets and servers are compared by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from loader.encoding.tsm.bits import Integers
+from loader.encoding.tsm.compiled import compiled
+
+Values: TypeAlias = npt.NDArray[Any] | pa.LargeBinaryArray
+"""Values to be compared bit for bit: UInt64 for numbers (of doubles, the bits), UInt8 for booleans, LargeBinary for
+strings."""
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Series ``i`` of ``series`` (by their bytes) has ``times`` and ``values`` from ``bounds[i]`` to ``bounds[i + 1]``.
+
+    Times are nanoseconds, strictly ascending in each series. A series may have no points.
+    """
+
+    series: list[bytes]
+    bounds: Integers
+    times: Integers
+    values: Values
+
+
+def pick(values: Values, chosen: Mask | Integers) -> Values:
+    """Return the ``chosen`` of ``values``."""
+    if isinstance(values, np.ndarray):
+        picked: Values = values[chosen]
+        return picked
+    return values.filter(pa.array(chosen)) if chosen.dtype == np.bool_ else values.take(pa.array(chosen))
+
+
+def bounds_within(bounds: Integers, keep: Mask) -> Integers:
+    """Return where each series begins and ends once only the points to ``keep`` are left."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)])[bounds]
+
+
+def ascending(times: Integers, bounds: Integers) -> tuple[Integers, Integers] | None:
+    """Return the positions of points so that times ascend strictly within series, and the new bounds.
+
+    Of equal times only the last point is left. None where they ascend already, which costs one look at each; only
+    series that do not are sorted.
+    """
+    ascends = np.empty(len(bounds) - 1, np.bool_)
+    _ascending(times, bounds, ascends)
+    if ascends.all():
+        return None
+    positions, keep = np.arange(len(times)), np.ones(len(times), np.bool_)
+    for series in np.flatnonzero(~ascends).tolist():
+        span = slice(bounds[series], bounds[series + 1])
+        positions[span] = span.start + np.argsort(times[span], kind="stable")
+        found = times[positions[span]]
+        keep[span.start : span.stop - 1] = found[1:] != found[:-1]
+    return positions[keep], bounds_within(bounds, keep)
+
+
+@compiled
+def _ascending(times: Integers, bounds: Integers, ascends: Mask) -> None:
+    for series in range(len(ascends)):
+        ascends[series] = True
+        for position in range(bounds[series] + 1, bounds[series + 1]):
+            if times[position] <= times[position - 1]:
+                ascends[series] = False
+                break

@@ -1,0 +1,54 @@
+"""Numbers read from a byte array, for kernels. Nothing here checks bounds but ``uvarint``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from loader.encoding.tsm.bits import Bytes
+from loader.encoding.tsm.compiled import compiled
+
+U0, U1, U7, U8 = np.uint64(0), np.uint64(1), np.uint64(7), np.uint64(8)
+_CONTINUES, _LOW = np.uint64(0x80), np.uint64(0x7F)
+
+
+@compiled
+def word(data: Bytes, at: int) -> Any:
+    """Return the eight bytes at ``at`` as a number."""
+    return (
+        np.uint64(data[at]) << np.uint64(56)
+        | np.uint64(data[at + 1]) << np.uint64(48)
+        | np.uint64(data[at + 2]) << np.uint64(40)
+        | np.uint64(data[at + 3]) << np.uint64(32)
+        | np.uint64(data[at + 4]) << np.uint64(24)
+        | np.uint64(data[at + 5]) << np.uint64(16)
+        | np.uint64(data[at + 6]) << U8
+        | np.uint64(data[at + 7])
+    )
+
+
+@compiled
+def half_word(data: Bytes, at: int) -> Any:
+    """Return the four bytes at ``at`` as a number."""
+    return (
+        np.uint64(data[at]) << np.uint64(24)
+        | np.uint64(data[at + 1]) << np.uint64(16)
+        | np.uint64(data[at + 2]) << U8
+        | np.uint64(data[at + 3])
+    )
+
+
+@compiled
+def uvarint(data: Bytes, at: int, stop: int) -> Any:
+    """Return the varint at ``at`` and where it ends; the end is -1 when that is beyond ``stop`` or 64 bits."""
+    value, shift = U0, U0
+    for position in range(at, min(stop, at + 10)):
+        byte = np.uint64(data[position])
+        if shift == np.uint64(63) and byte > U1:
+            return U0, -1
+        value |= (byte & _LOW) << shift
+        if byte < _CONTINUES:
+            return value, position + 1
+        shift += U7
+    return U0, -1

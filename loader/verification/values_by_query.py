@@ -1,0 +1,67 @@
+"""Every value of the dataset against the answers of queries, for servers whose files cannot be read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from itertools import pairwise
+
+import polars as pl
+
+from loader.dataset.manifest import Manifest
+from loader.dataset.schema import PointSchema
+from loader.encoding.tsm.columns import Column
+from loader.events import Advanced, Observer, Started
+from loader.servers.base import PointsQuery
+from loader.verification.compare import compare_points
+from loader.verification.found import Asker
+from loader.verification.plan import DAY, plan_windows
+from loader.verification.settings import VerifySettings
+from loader.verification.values_compare import day_counts, series_frames
+from loader.verification.values_expected import expected_values
+from loader.verification.values_outcome import ValuesOutcome
+from loader.verification.values_plan import WINDOW_DAYS, WINDOW_ROWS
+
+QUERY_POINTS = 100_000
+"""Points of the dataset that one query covers."""
+
+
+def query_values(settings: VerifySettings, manifest: Manifest, asker: Asker, observe: Observer) -> ValuesOutcome:
+    """Compare every point of the dataset; of the server, every (series, day) that the dataset has points of.
+
+    Memory is bounded by a window of WINDOW_ROWS rows and the answers to a few queries. Raises ServerError,
+    StageError.
+    """
+    windows = plan_windows([part for part in manifest.partitions if part.rows], WINDOW_DAYS, WINDOW_ROWS)
+    observe(Started("verify values", sum(window.rows for window in windows)))
+    outcome = ValuesOutcome(settings.max_listed)
+    asked: deque[tuple[PointsQuery, pl.DataFrame, Future[pl.DataFrame]]] = deque()
+
+    def settle(left: int) -> None:
+        while len(asked) > left:
+            query, expected, found = asked.popleft()
+            outcome.add(compare_points(query, expected, found.result()))
+
+    for window in windows:
+        values = expected_values(settings.dataset, manifest.schema, window)
+        outcome.values += values.size
+        outcome.duplicates += values.duplicates
+        outcome.cells.append(day_counts(manifest.schema, values.columns))
+        for query, expected in _questions(manifest.schema, values.columns):
+            asked.append((query, expected, asker.points(query)))
+            settle(2 * settings.connections)
+        settle(0)
+        observe(Advanced(window.rows))
+    return outcome
+
+
+def _questions(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tuple[PointsQuery, pl.DataFrame]]:
+    """Yield queries that cover whole days of series, and the points that they should find."""
+    for tags, frame in series_frames(schema, columns):
+        for (number,), points in frame.group_by(pl.col("time") // DAY, maintain_order=True):
+            day = int(number) * DAY
+            bounds = [day, *points["time"].gather_every(QUERY_POINTS).to_list()[1:], day + DAY]
+            for start, stop in pairwise(bounds):
+                within = points.filter(pl.col("time").is_between(start, stop - 1))
+                yield PointsQuery(schema, tags, start, stop), within

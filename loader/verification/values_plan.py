@@ -1,0 +1,74 @@
+"""Which stored files and which partitions are compared at a time when all values are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from loader.dataset.manifest import Partition
+from loader.servers.backup import Shard
+from loader.verification.plan import DAY, Window, plan_windows
+
+WINDOW_ROWS = 2_000_000
+"""Rows of the dataset that are compared at a time; a larger partition is one window."""
+WINDOW_DAYS = 366
+
+
+@dataclass(frozen=True)
+class Span:
+    """A shard and the windows within it; without a shard, the server has nothing of these times."""
+
+    shard: Shard | None
+    windows: tuple[Window, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the partitions; one that lies in several spans counts in each."""
+        return sum(window.rows for window in self.windows)
+
+
+def plan_spans(shards: Sequence[Shard], partitions: Sequence[Partition]) -> list[Span]:
+    """Return spans by time that cover the partitions' days, without those that have neither shard nor partition."""
+    if not partitions:
+        return []
+    start = min(partition.time_min for partition in partitions) // DAY * DAY
+    stop = (max(partition.time_max for partition in partitions) // DAY + 1) * DAY
+    spans = []
+    for shard in shards:
+        if shard.stop > start and shard.start < stop:
+            spans += _span(None, start, shard.start, partitions)
+            spans += _span(shard, max(start, shard.start), min(stop, shard.stop), partitions)
+            start = shard.stop
+    return spans + _span(None, start, stop, partitions)
+
+
+def halves(window: Window) -> Iterator[Window]:
+    """Yield the halves of ``window``, as far as whole days can be; of a day or less, itself."""
+    middle = max(window.start // DAY + 1, (window.start + window.stop) // 2 // DAY) * DAY
+    if middle >= window.stop:
+        yield window
+        return
+    for start, stop in ((window.start, middle), (middle, window.stop)):
+        yield Window(start, stop, _overlapping(window.partitions, start, stop))
+
+
+def _span(shard: Shard | None, start: int, stop: int, partitions: Sequence[Partition]) -> list[Span]:
+    within = _overlapping(partitions, start, stop)
+    if start >= stop or not (shard or within):
+        return []
+    windows = plan_windows(within, WINDOW_DAYS, WINDOW_ROWS) or [Window(start, stop, ())]
+    starts = [start, *(window.start for window in windows[1:])]
+    stops = [*starts[1:], stop]
+    return [
+        Span(
+            shard,
+            tuple(
+                Window(first, last, window.partitions)
+                for first, last, window in zip(starts, stops, windows, strict=True)
+            ),
+        )
+    ]
+
+
+def _overlapping(partitions: Sequence[Partition], start: int, stop: int) -> tuple[Partition, ...]:
+    return tuple(partition for partition in partitions if partition.time_min < stop and partition.time_max >= start)
