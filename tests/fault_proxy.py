@@ -31,26 +31,31 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class CutShort:
+    """Let the server have half of the body as if it were the whole."""
+
+
+@dataclass(frozen=True)
 class Hang:
     """Answer only when the proxy closes."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What the proxy was asked: the number of the write (from 0), its path and body."""
+    """What the proxy was asked: the number of the write or restore (from 0), its path and body."""
 
     number: int
     path: str
     body: bytes
 
 
-Fault = Answer | Reset | Hang
+Fault = Answer | Reset | Hang | CutShort
 Script = Callable[[Call], Fault | None]
 
 
 @dataclass
 class Proxy:
-    """A running proxy: its address, and the writes that it saw."""
+    """A running proxy: its address, and the writes and restores that it saw."""
 
     url: str
     writes: list[Call] = field(default_factory=list)
@@ -58,7 +63,7 @@ class Proxy:
 
 @contextmanager
 def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
-    """Forward everything to ``upstream`` but the writes for which ``script`` returns a fault."""
+    """Forward everything to ``upstream`` but the writes and restores for which ``script`` returns a fault."""
     address = urlsplit(upstream)
     closing, lock = threading.Event(), threading.Lock()
 
@@ -69,9 +74,9 @@ def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
             """Say nothing."""
 
         def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.read_body()
             fault = None
-            if "/write" in self.path:
+            if "/write" in self.path or "/restore/shards" in self.path:
                 with lock:
                     call = Call(len(proxy.writes), self.path, body)
                     proxy.writes.append(call)
@@ -88,6 +93,8 @@ def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
                     self.wfile.close()
                     self.connection.close()
                     self.close_connection = True
+                case CutShort():
+                    self.answer(*self.forward(body[: len(body) // 2]))
                 case Hang():
                     closing.wait(30)
                     self.close_connection = True
@@ -96,9 +103,21 @@ def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
 
+        def read_body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return body
+
         def forward(self, body: bytes) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
             connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
-            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            headers = {
+                name: value for name, value in self.headers.items() if name.lower() not in {"host", "transfer-encoding"}
+            }
             connection.request(self.command, self.path, body, headers)
             reply = connection.getresponse()
             content = reply.read()

@@ -117,15 +117,15 @@ class _Buckets:
 
     def _resume(self, bucket: Bucket) -> _Made | None:
         """Return what an earlier run made, None when it was cut short before there were shards."""
+        ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
+        if not ids:
+            return None
         duration = self.settings.shard_duration
         if duration and duration != bucket.shard_duration:
             raise ConfigError(
                 f"bucket {bucket.name!r} was begun with another shard duration, {bucket.shard_duration // _HOUR} hours",
                 hint="leave --shard-duration out, or begin again: --restart",
             )
-        ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
-        if not ids:
-            return None
         shards = plan_shards(self.manifest.partitions, bucket.shard_duration)
         if missing := [shard for shard in shards if shard.start not in ids]:
             raise LoadError(

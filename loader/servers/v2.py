@@ -37,7 +37,8 @@ class InfluxDB2:
         params = (("orgID", self.find_organization(send, target)), ("name", target.bucket))
         reply = send(Request("GET", "/api/v2/buckets", params))
         # The organization is known by now, so only the bucket can be missing.
-        return None if reply.status == 404 else _bucket(json_of(reply, doing)["buckets"][0])
+        found = [] if reply.status == 404 else json_of(reply, doing)["buckets"]
+        return _bucket(found[0]) if found else None
 
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
         """Make the target's bucket, retention infinite."""
@@ -82,9 +83,11 @@ class InfluxDB2:
             names = ", ".join(sorted(entry["name"] for entry in known)) or "none"
             raise ConfigError(f"no organization is named; the token sees: {names}", hint=hint)
         reply = send(Request("GET", "/api/v2/orgs", (("org", target.org),)))
-        if reply.status == 404:
+        # A token that may see no organization gets an empty list.
+        found = [] if reply.status == 404 else json_of(reply, doing)["orgs"]
+        if not found:
             raise ConfigError(f"organization {target.org!r} is unknown, or the token may not see it", hint=hint)
-        return str(json_of(reply, doing)["orgs"][0]["id"])
+        return str(found[0]["id"])
 
 
 def _bucket(data: dict[str, Any]) -> Bucket:

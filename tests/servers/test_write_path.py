@@ -24,6 +24,7 @@ from loader.servers.base import Target
 from loader.servers.transport import Connection
 from tests.datasets import small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, Call, Fault, Hang, Reset, fault_proxy
+from tests.stored import delete_bucket, expected, stored
 
 ROWS = 600
 
@@ -32,30 +33,6 @@ def settings_for(server: Any, root: Path, **changes: Any) -> LoadSettings:
     """Return settings for a bucket of its own, with small payloads."""
     target = Target(server.url, changes.pop("bucket", None) or server.new_bucket(), server.org, server.token)
     return replace(LoadSettings(root, target, batch_lines=37, retry_seconds=20.0), **changes)
-
-
-def ask(server: Any, bucket: str, statement: str) -> Any:
-    """Return what InfluxQL, which both versions speak, says of ``bucket``."""
-    params = urllib.parse.urlencode({"db": bucket, "q": statement, "epoch": "ns"})
-    return json.loads(server.call(f"/query?{params}"))["results"][0]
-
-
-def stored(server: Any, settings: LoadSettings) -> list[list[Any]]:
-    """Return every stored point as (time, amount, price, side, symbol), sorted."""
-    result = ask(server, settings.target.bucket, "SELECT amount, price, side, symbol FROM trades")
-    return sorted(result["series"][0]["values"]) if "series" in result else []
-
-
-def expected(root: Path) -> list[list[Any]]:
-    """Return every staged row in the form of ``stored``."""
-    frame = pl.scan_parquet(root / "**/*.parquet", hive_partitioning=False).select(
-        pl.col("timestamp").cast(pl.Int64),
-        "amount",
-        "price",
-        pl.col("side").cast(pl.String),
-        pl.col("symbol").cast(pl.String),
-    )
-    return sorted(list(row) for row in frame.collect().rows())
 
 
 @pytest.fixture
@@ -70,7 +47,7 @@ def test_every_row_arrives(influx: Any, root: Path) -> None:
     settings = settings_for(influx, root)
     events: list[Event] = []
     report = load(settings, events.append)
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
     assert (report.rows, report.rows_acknowledged, report.rows_resumed) == (ROWS, ROWS, 0)
     assert report.server == f"InfluxDB {influx.version}"
     assert report.payload_size == report.body_size > 0
@@ -85,14 +62,14 @@ def test_a_missing_bucket_is_made(influx: Any, root: Path) -> None:
     events: list[Event] = []
     load(settings, events.append)
     assert [event for event in events if isinstance(event, Noted)]
-    assert len(stored(influx, settings)) == ROWS
+    assert len(stored(influx, settings.target.bucket)) == ROWS
 
 
 def test_a_bucket_of_the_default_shard_duration_is_made(influx: Any, root: Path) -> None:
     """Without a wish the server decides."""
     settings = settings_for(influx, root, bucket="default shards")
     load(settings)
-    assert len(stored(influx, settings)) == ROWS
+    assert len(stored(influx, settings.target.bucket)) == ROWS
 
 
 def test_compressed_bodies_arrive(influx: Any, root: Path) -> None:
@@ -100,7 +77,7 @@ def test_compressed_bodies_arrive(influx: Any, root: Path) -> None:
     settings = settings_for(influx, root, compress="gzip:6")
     report = load(settings)
     assert report.body_size < report.payload_size / 2
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
 
 
 def test_a_second_run_sends_nothing(influx: Any, root: Path) -> None:
@@ -125,18 +102,12 @@ def test_a_bucket_that_vanished_is_loaded_anew(influx: Any, root: Path) -> None:
     else:
         delete_bucket(influx, "vanishing")
     assert load(settings).rows_acknowledged == ROWS
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
 
 
 def ask_post(server: Any, statement: str) -> None:
     """Run an InfluxQL statement that changes something."""
     server.call("/query", urllib.parse.urlencode({"q": statement}).encode())
-
-
-def delete_bucket(server: Any, name: str) -> None:
-    """Delete a bucket of 2.x by name."""
-    identity = json.loads(server.call(f"/api/v2/buckets?name={name}"))["buckets"][0]["id"]
-    server.call(f"/api/v2/buckets/{identity}", method="DELETE")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +126,7 @@ def test_passing_faults_are_retried(influx: Any, root: Path, fault: Fault) -> No
     events: list[Event] = []
     with fault_proxy(influx.url, lambda call: fault if call.number in {2, 5} else None) as proxy:
         report = load(replace(settings, target=replace(settings.target, url=proxy.url)), events.append)
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
     assert report.retries == 2
     assert report.waits["retry"] == pytest.approx(sum(event.seconds for event in events if isinstance(event, Waited)))
 
@@ -166,7 +137,7 @@ def test_a_reply_that_never_comes_times_out(influx: Any, root: Path) -> None:
     with fault_proxy(influx.url, lambda call: Hang() if call.number == 1 else None) as proxy:
         report = load(replace(settings, target=replace(settings.target, url=proxy.url)))
     assert report.retries == 1
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
 
 
 def test_a_fault_that_lasts_ends_the_load_and_a_rerun_resumes(influx: Any, root: Path) -> None:
@@ -180,7 +151,7 @@ def test_a_fault_that_lasts_ends_the_load_and_a_rerun_resumes(influx: Any, root:
     with fault_proxy(influx.url, lambda call: None) as other:
         address = other.url
         assert load(replace(settings, target=replace(settings.target, url=address))).rows_acknowledged == ROWS
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
 
 
 def test_a_rerun_resumes_where_the_first_stopped(influx: Any, root: Path) -> None:
@@ -201,7 +172,7 @@ def test_a_rerun_resumes_where_the_first_stopped(influx: Any, root: Path) -> Non
         report = load(replace(through, batch_lines=100))
     assert report.rows_resumed + report.rows_acknowledged == ROWS
     assert report.rows_resumed >= 37
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
 
 
 def test_a_body_that_is_too_large_is_split_and_remembered(influx: Any, root: Path) -> None:
@@ -215,7 +186,7 @@ def test_a_body_that_is_too_large_is_split_and_remembered(influx: Any, root: Pat
     with fault_proxy(influx.url, script) as proxy:
         load(replace(settings, target=replace(settings.target, url=proxy.url)))
         refused = [call.number for call in proxy.writes if len(call.body) > limit]
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
     # Bodies that were cut before the first refusal are still in flight: two of them for one connection.
     assert len(refused) <= 10
     assert all(len(call.body) <= limit for call in proxy.writes[len(proxy.writes) // 2 :])
@@ -229,7 +200,7 @@ def test_a_line_that_is_too_large_alone_is_rejected(influx: Any, root: Path) -> 
         pytest.raises(LoadError, match="rejected"),
     ):
         load(replace(settings, target=replace(settings.target, url=proxy.url)))
-    assert stored(influx, settings) == []
+    assert stored(influx, settings.target.bucket) == []
 
 
 def test_rejected_lines_are_kept_with_their_address(influx: Any, tmp_path: Path) -> None:
@@ -247,7 +218,7 @@ def test_rejected_lines_are_kept_with_their_address(influx: Any, tmp_path: Path)
     lines = [json.loads(line) for line in Path(report.rejected_path).read_text().splitlines()]
     assert report.lines_rejected == len(lines) == sum(event.lines for event in events if isinstance(event, Rejected))
     assert len(lines) == 200
-    kept = [point for point in stored(influx, settings) if point[0] > first + 86_400 * 10**9]
+    kept = [point for point in stored(influx, settings.target.bucket) if point[0] > first + 86_400 * 10**9]
     assert kept == [row for row in expected(root) if row[0] > first + 86_400 * 10**9]
     for entry in lines:
         day = pl.read_parquet(root / entry["partition"], hive_partitioning=False)
@@ -289,7 +260,7 @@ def test_a_refusal_stops_at_once(influx: Any, root: Path, status: int) -> None:
     with fault_proxy(influx.url, lambda call: Answer(status)) as proxy, pytest.raises(Refused):
         load(replace(settings, target=replace(settings.target, url=proxy.url)))
     assert len(proxy.writes) <= settings.connections
-    assert stored(influx, settings) == []
+    assert stored(influx, settings.target.bucket) == []
 
 
 def test_an_html_page_with_status_200_is_no_success(influx: Any, root: Path) -> None:
@@ -311,10 +282,10 @@ def test_a_stop_finishes_what_is_in_flight(influx: Any, root: Path) -> None:
     report = load(settings, observe, stop)
     assert report.interrupted
     assert 0 < report.rows_acknowledged < ROWS
-    assert len(stored(influx, settings)) == report.rows_acknowledged
+    assert len(stored(influx, settings.target.bucket)) == report.rows_acknowledged
     again = load(replace(settings, rate=0.0))
     assert again.rows_resumed == report.rows_acknowledged
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
 
 
 def test_a_stop_does_not_wait_for_retries(influx: Any, root: Path) -> None:
@@ -346,7 +317,7 @@ def test_an_interrupt_stops_now(influx: Any, root: Path) -> None:
         load(settings, observe)
     report = load(settings)
     assert 0 < report.rows_resumed <= 37
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
 
 
 def test_a_killed_load_resumes(influx: Any, root: Path) -> None:
@@ -371,7 +342,7 @@ def test_a_killed_load_resumes(influx: Any, root: Path) -> None:
         process.send_signal(signal.SIGKILL)
     report = load(settings)
     assert 0 < report.rows_resumed < ROWS
-    assert stored(influx, settings) == expected(root)
+    assert stored(influx, settings.target.bucket) == expected(root)
 
 
 def test_the_server_dies_and_comes_back(start_influxd: Any, root: Path) -> None:
@@ -389,7 +360,7 @@ def test_the_server_dies_and_comes_back(start_influxd: Any, root: Path) -> None:
     report = load(settings, observe)
     threads[0].join()
     assert report.retries > 0
-    assert stored(server, settings) == expected(root)
+    assert stored(server, settings.target.bucket) == expected(root)
 
 
 def test_points_older_than_the_retention_are_refused_before_the_load(influx_v2: Any, root: Path) -> None:
@@ -509,7 +480,7 @@ def test_a_value_without_form_stops_the_load_and_keeps_the_rest(influx_v1: Any, 
     settings = settings_for(influx_v1, tmp_path / "data")
     with pytest.raises(EncodeError, match=r"date=2024-01-03/trades\.parquet, row 7, column 'price'"):
         load(settings)
-    assert len(stored(influx_v1, settings)) == 100
+    assert len(stored(influx_v1, settings.target.bucket)) == 100
     last = last_load(tmp_path / "data")
     assert last is not None
     assert last.rows == 100

@@ -1,0 +1,430 @@
+"""The restore path into a real InfluxDB 2, with what networks, kills and other people do planted in between."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from loader.dataset.manifest import read_manifest
+from loader.errors import ConfigError, LoadError, Refused
+from loader.events import Advanced, Event, Noted, Started, Waited
+from loader.loading import LoadSettings, load, storage_files
+from loader.loading.ledger import add_mark, last_load, opened_ledger
+from loader.servers import restore as api
+from loader.servers.base import Target
+from loader.servers.transport import Connection
+from loader.servers.v2 import InfluxDB2
+from loader.verification import VerifySettings, verify
+from tests.datasets import small_dataset, trades, write_dataset
+from tests.fault_proxy import Answer, Call, CutShort, Fault, Reset, fault_proxy
+from tests.stored import delete_bucket, expected, stored
+
+DAY = 86_400_000_000_000
+DAYS = 5
+ROWS = 5 * 4 * 30
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a dataset of five days, four series and 600 rows."""
+    assert small_dataset(tmp_path / "data", days=DAYS, rows=30).rows == ROWS
+    return tmp_path / "data"
+
+
+def settings_for(server: Any, root: Path, bucket: str, **changes: Any) -> LoadSettings:
+    """Return settings for a new bucket with a shard a day."""
+    target = Target(server.url, bucket, server.org, server.token)
+    settings = LoadSettings(root, target, via="restore", shard_duration=DAY, connections=2, retry_seconds=20.0)
+    return replace(settings, **changes)
+
+
+def exists(server: Any, bucket: str) -> bool:
+    """Tell whether the server has the bucket."""
+    return bool(json.loads(server.call(f"/api/v2/buckets?name={bucket}"))["buckets"])
+
+
+def through(settings: LoadSettings, url: str) -> LoadSettings:
+    """Return the settings with another address."""
+    return replace(settings, target=replace(settings.target, url=url))
+
+
+def assert_equal(server: Any, settings: LoadSettings) -> None:
+    """Have every value on the server compared with the dataset."""
+    report = verify(VerifySettings(settings.dataset, replace(settings.target, url=server.url), values=True))
+    assert report.differences == ()
+
+
+def test_every_row_arrives(influx_v2: Any, root: Path) -> None:
+    """A restore brings every row to a bucket of infinite retention, value for value, and reports it."""
+    settings = settings_for(influx_v2, root, "restored")
+    events: list[Event] = []
+    report = load(settings, events.append)
+    assert stored(influx_v2, "restored") == expected(root)
+    assert_equal(influx_v2, settings)
+    assert (report.via, report.rows, report.rows_acknowledged, report.rows_resumed) == ("restore", ROWS, ROWS, 0)
+    assert report.payload_size == report.body_size > 0
+    assert Started("load", ROWS, 0) in events
+    assert [event.rows for event in events if isinstance(event, Advanced)] == [ROWS // DAYS] * DAYS
+    bucket = json.loads(influx_v2.call("/api/v2/buckets?name=restored"))["buckets"][0]
+    rule = bucket["retentionRules"][0]
+    assert (rule["everySeconds"], rule["shardGroupDurationSeconds"]) == (0, 86_400)
+
+
+def test_a_second_run_sends_nothing(influx_v2: Any, root: Path) -> None:
+    """A finished restore has nothing left; a restarted one makes the bucket anew, and says so."""
+    settings = settings_for(influx_v2, root, "twice", shard_duration=0)
+    load(settings)
+    again = load(settings)
+    assert (again.rows_resumed, again.rows_acknowledged) == (ROWS, 0)
+    events: list[Event] = []
+    restarted = load(replace(settings, restart=True), events.append)
+    assert restarted.rows_acknowledged == ROWS
+    assert any(isinstance(event, Noted) and "removed bucket 'twice'" in event.message for event in events)
+    assert stored(influx_v2, "twice") == expected(root)
+    last = last_load(root)
+    assert last is not None
+    assert (last.rows, bool(last.finished)) == (ROWS, True)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_bucket_of_somebody_else_is_refused(influx_v2: Any, root: Path, restart: bool) -> None:
+    """An existing bucket keeps what it has, even on a restart; the error names the write path."""
+    bucket = influx_v2.new_bucket()
+    influx_v2.call(f"/api/v2/write?org={influx_v2.org}&bucket={bucket}", b"m v=1 1")
+    with pytest.raises(ConfigError, match="--via write"):
+        load(settings_for(influx_v2, root, bucket, restart=restart))
+    reply = influx_v2.call(f"/query?db={bucket}&q=SELECT+count(v)+FROM+m")
+    assert json.loads(reply)["results"][0]["series"][0]["values"][0][1] == 1
+
+
+def test_a_bucket_of_another_dataset_is_refused(influx_v2: Any, root: Path, tmp_path: Path) -> None:
+    """What one dataset's restore made, another dataset's does not touch."""
+    load(settings_for(influx_v2, root, "taken"))
+    small_dataset(tmp_path / "other", days=1)
+    with pytest.raises(ConfigError, match="this dataset's restore did not make it"):
+        load(settings_for(influx_v2, tmp_path / "other", "taken", restart=True))
+    assert stored(influx_v2, "taken") == expected(root)
+
+
+def test_a_token_without_operator_permission_is_refused(influx_v2: Any, root: Path) -> None:
+    """A token that may read and write all buckets may not restore; the error says so, and no bucket is made."""
+    org = json.loads(influx_v2.call(f"/api/v2/orgs?org={influx_v2.org}"))["orgs"][0]["id"]
+    resources = ({"type": "buckets", "orgID": org}, {"type": "orgs", "id": org})
+    permissions = [{"action": action, "resource": part} for action in ("read", "write") for part in resources]
+    body = json.dumps({"orgID": org, "permissions": permissions}).encode()
+    token = json.loads(influx_v2.call("/api/v2/authorizations", body))["token"]
+    settings = settings_for(influx_v2, root, "not allowed")
+    with pytest.raises(Refused, match="operator token") as caught:
+        load(replace(settings, target=replace(settings.target, token=token)))
+    assert token not in str(caught.value)
+    assert not exists(influx_v2, "not%20allowed")
+
+
+def test_a_server_without_a_restore_api_is_refused(influx_v1: Any, root: Path) -> None:
+    """InfluxDB 1.8 gets the write path named, and no database."""
+    with pytest.raises(ConfigError, match="takes no storage files"):
+        load(settings_for(influx_v1, root, "none"))
+    assert b'"none"' not in influx_v1.call("/query?q=SHOW+DATABASES")
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_two_rows_of_one_identity_are_refused(influx_v2: Any, tmp_path: Path, restart: bool) -> None:
+    """A dataset of which the server would keep less than it has is named before any bucket is made or removed."""
+    day = trades(0, ["AAPL"], 10)
+    write_dataset(tmp_path / "data", [pa.concat_tables([day, day.slice(3, 1)])])
+    settings = settings_for(influx_v2, tmp_path / "data", "doubled", restart=restart)
+    with pytest.raises(ConfigError, match=r"row 3 and .*row 20"):
+        load(settings)
+    assert not exists(influx_v2, "doubled")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rate": 5.0}, "rate"),
+        ({"shard_duration": 60 * 10**9}, "below an hour"),
+        ({"via": "post"}, "known are write and restore"),
+        ({"connections": 0}, "use 1 or more"),
+    ],
+)
+def test_settings_that_cannot_work(influx_v2: Any, root: Path, changes: dict[str, Any], words: str) -> None:
+    """A setting that the restore path cannot follow is named before anything starts."""
+    with pytest.raises(ConfigError, match=words):
+        load(settings_for(influx_v2, root, "unmade", **changes))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Answer(503, headers=(("Retry-After", "1"),)),
+        Answer(500),
+        Reset(),
+        Reset(forward=True),
+        CutShort(),
+    ],
+)
+def test_a_fault_on_the_way_loses_nothing(influx_v2: Any, root: Path, fault: Fault) -> None:
+    """Busy replies, broken connections and a tar cut short, to which the server says 200, are tried again."""
+    name = f"fault {random.randrange(10**9)}"
+    settings = settings_for(influx_v2, root, name)
+    with fault_proxy(influx_v2.url, lambda call: fault if call.number == 1 else None) as proxy:
+        report = load(through(settings, proxy.url))
+        assert len(proxy.writes) == DAYS + 1
+    assert report.retries == 1
+    assert report.rows_acknowledged == ROWS
+    assert_equal(influx_v2, settings)
+
+
+def test_a_failed_attempt_is_followed_by_another_generation(influx_v2: Any, root: Path) -> None:
+    """Files of a new attempt have another name than those that the server may have half of."""
+    settings = settings_for(influx_v2, root, "generations", connections=1)
+    names: list[bytes] = []
+
+    def script(call: Call) -> Fault | None:
+        names.append(call.body[:23])
+        return Answer(503) if call.number < 2 else None
+
+    with fault_proxy(influx_v2.url, script) as proxy:
+        load(through(settings, proxy.url))
+    assert names[:4] == [b"%09d-000000004.tsm" % generation for generation in (1, 2, 3, 1)]
+
+
+def test_a_server_that_stays_busy_ends_the_load(influx_v2: Any, root: Path) -> None:
+    """After the limit in time the load fails with the server's words; what was counted is not sent again."""
+    settings = settings_for(influx_v2, root, "busy", connections=1, retry_seconds=1.0)
+
+    def script(call: Call) -> Fault | None:
+        return Answer(503) if call.number >= 2 else None
+
+    with fault_proxy(influx_v2.url, script) as proxy:
+        settings = through(settings, proxy.url)
+        with pytest.raises(LoadError, match=r"gave up after .* planted"):
+            load(settings)
+        sent = len(proxy.writes)
+        last = last_load(root)
+        assert last is not None
+        assert (last.rows, last.finished) == (2 * ROWS // DAYS, "")
+    assert sent > 2
+
+
+def test_a_refusal_ends_the_load(influx_v2: Any, root: Path) -> None:
+    """A 401 in the middle stops everything; what was counted stays on record, and a rerun completes it."""
+    settings = settings_for(influx_v2, root, "refused", connections=1)
+    refusing = True
+
+    def script(call: Call) -> Fault | None:
+        return Answer(401) if refusing and call.number == 2 else None
+
+    with fault_proxy(influx_v2.url, script) as proxy:
+        settings = through(settings, proxy.url)
+        with pytest.raises(Refused, match="planted"):
+            load(settings)
+        refusing = False
+        report = load(replace(settings, shard_duration=0))
+    assert (report.rows_resumed, report.rows_acknowledged) == (2 * ROWS // DAYS, 3 * ROWS // DAYS)
+    assert_equal(influx_v2, settings)
+
+
+def test_a_stop_finishes_what_is_in_flight(influx_v2: Any, root: Path) -> None:
+    """The first wish to stop ends the load early, on record, and a rerun completes it."""
+    settings = settings_for(influx_v2, root, "stopped", connections=1)
+    stop = threading.Event()
+    report = load(settings, lambda event: stop.set() if isinstance(event, Advanced) else None, stop)
+    assert report.interrupted
+    assert report.rows_acknowledged == ROWS // DAYS
+    again = load(settings)
+    assert again.rows_resumed == ROWS // DAYS
+    assert_equal(influx_v2, settings)
+
+
+def test_a_stop_does_not_wait_for_retries(influx_v2: Any, root: Path) -> None:
+    """A shard that waits for its next attempt is left for the next run."""
+    settings = settings_for(influx_v2, root, "impatient")
+    stop = threading.Event()
+    with fault_proxy(influx_v2.url, lambda call: Answer(503, headers=(("Retry-After", "15"),))) as proxy:
+        before = time.monotonic()
+        observe = lambda event: stop.set() if isinstance(event, Waited) else None  # noqa: E731
+        report = load(through(settings, proxy.url), observe, stop)
+    assert (report.interrupted, report.rows_acknowledged) == (True, 0)
+    assert time.monotonic() - before < 10
+
+
+def test_an_interrupt_stops_now(influx_v2: Any, root: Path) -> None:
+    """A KeyboardInterrupt breaks off what is on its way and keeps what was counted."""
+    settings = settings_for(influx_v2, root, "interrupted")
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Advanced):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load(settings, observe)
+    report = load(settings)
+    assert 0 < report.rows_resumed < ROWS
+    assert_equal(influx_v2, settings)
+
+
+def test_a_bucket_without_shards_is_made_again(influx_v2: Any, root: Path) -> None:
+    """A run that was cut short while its bucket was made is no obstacle for the next."""
+    settings = settings_for(influx_v2, root, "half made")
+    org = json.loads(influx_v2.call(f"/api/v2/orgs?org={influx_v2.org}"))["orgs"][0]["id"]
+    body = {"orgID": org, "name": "half made", "description": "marked", "retentionRules": []}
+    influx_v2.call("/api/v2/buckets", json.dumps(body).encode())
+    with opened_ledger(root) as database:
+        add_mark(database, settings.target, read_manifest(root).fingerprint, "marked")
+    assert load(settings).rows_acknowledged == ROWS
+    assert_equal(influx_v2, settings)
+
+
+def test_a_bucket_that_lost_shards_is_named(influx_v2: Any, root: Path) -> None:
+    """Shards that are gone cannot be filled: the error says to begin again, which works."""
+    settings = settings_for(influx_v2, root, "lossy")
+    with opened_ledger(root) as database:
+        add_mark(database, settings.target, read_manifest(root).fingerprint, "lossy")
+    with Connection(settings.target, 30.0) as link:
+        org = InfluxDB2().find_organization(link.send, settings.target)
+        group = api.ShardGroup(0, DAY)
+        api.parse_bucket(settings.target, link.send(api.build_bucket(settings.target, org, "lossy", DAY, [group])))
+    with pytest.raises(LoadError, match="lost 5 of its shards"):
+        load(settings)
+    assert load(replace(settings, restart=True)).rows_acknowledged == ROWS
+
+
+def test_another_shard_duration_is_named(influx_v2: Any, root: Path) -> None:
+    """A restore goes on with the shards that it began with."""
+    settings = settings_for(influx_v2, root, "durable")
+    load(settings)
+    with pytest.raises(ConfigError, match="another shard duration, 24 hours"):
+        load(replace(settings, shard_duration=7 * DAY))
+
+
+def test_a_bucket_that_vanished_is_restored_anew(influx_v2: Any, root: Path) -> None:
+    """An older ledger does not count for a bucket that was removed."""
+    settings = settings_for(influx_v2, root, "vanishing restore")
+    load(settings)
+    delete_bucket(influx_v2, "vanishing%20restore")
+    assert load(settings).rows_acknowledged == ROWS
+    assert_equal(influx_v2, settings)
+
+
+def test_a_dry_run_encodes_everything(root: Path) -> None:
+    """Every storage file is made and measured, without any server; a stop ends it."""
+    settings = LoadSettings(root, Target("http://127.0.0.1:1", "none"), via="restore", dry_run=True, shard_duration=DAY)
+    report = load(settings)
+    assert (report.rows_acknowledged, report.interrupted) == (ROWS, False)
+    assert report.payload_size > ROWS
+    stop = threading.Event()
+    stop.set()
+    stopped = load(settings, stop=stop)
+    assert (stopped.rows_acknowledged, stopped.interrupted) == (ROWS // DAYS, True)
+
+
+def test_a_new_bucket_for_the_write_path_brings_a_hint(influx_v2: Any, root: Path) -> None:
+    """Where the restore path would do, one line says so; an existing bucket is none of those cases."""
+    settings = settings_for(influx_v2, root, "hinted", via="write")
+    events: list[Event] = []
+    load(settings, events.append)
+    load(replace(settings, restart=True), events.append)
+    assert len([event for event in events if isinstance(event, Noted) and "--via restore" in event.message]) == 1
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from loader.loading import LoadSettings, load
+from loader.servers.base import Target
+url, bucket, org, root = sys.argv[1:]
+target = Target(url, bucket, org, sys.stdin.readline().strip())
+settings = LoadSettings(Path(root), target, via="restore", shard_duration=86_400 * 10**9, connections=2)
+load(settings, lambda event: print(event, flush=True))
+"""
+
+
+def test_a_killed_restore_resumes(influx_v2: Any, root: Path) -> None:
+    """After kill -9 in the middle, a rerun brings exactly what is missing."""
+    settings = settings_for(influx_v2, root, "killed")
+    arguments = [influx_v2.url, "killed", influx_v2.org, str(root)]
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(influx_v2.token + "\n")
+        process.stdin.flush()
+        while "Advanced" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    report = load(settings)
+    assert report.rows_resumed >= ROWS // DAYS
+    assert_equal(influx_v2, settings)
+
+
+def test_the_server_dies_and_comes_back(start_influxd: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is killed in the middle and restarted later gets everything, from the same run."""
+    monkeypatch.setattr(storage_files, "MOST_BYTES", 1)
+    server = start_influxd("v2")
+    settings = settings_for(server, root, "revived", connections=1, retry_seconds=60.0)
+    threads: list[threading.Thread] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Advanced) and not threads:
+            server.kill()
+            threads.append(threading.Thread(target=server.restart))
+            threads[0].start()
+
+    report = load(settings, observe)
+    threads[0].join()
+    assert report.retries > 0
+    assert_equal(server, settings)
+
+
+def test_a_restored_bucket_lives_on(start_influxd: Any, root: Path) -> None:
+    """Later writes, deletes, a restart, kill -9 and a full compaction meet restored points as they meet others."""
+    server = start_influxd("v2")
+    settings = settings_for(server, root, "living", shard_duration=7 * DAY)
+    load(settings)
+    points = expected(root)
+    overwritten, deleted = points[0], points[-1]
+    new_time = deleted[0] + 5
+    lines = [
+        f"trades,symbol={overwritten[4]},side={overwritten[3]} price=1.25 {overwritten[0]}",
+        f"trades,symbol=NEW,side=buy price=2.5,amount=7i {new_time}",
+    ]
+    server.call(f"/api/v2/write?org={server.org}&bucket=living&precision=ns", "\n".join(lines).encode())
+    wish = {
+        "start": f"1970-01-01T00:00:{0:02}Z",
+        "stop": "2100-01-01T00:00:00Z",
+        "predicate": f'symbol="{deleted[4]}" AND side="{deleted[3]}"',
+    }
+    server.call(f"/api/v2/delete?org={server.org}&bucket=living", json.dumps(wish).encode())
+    wanted = sorted(
+        [[overwritten[0], overwritten[1], 1.25, *overwritten[3:]], [new_time, 7, 2.5, "buy", "NEW"]]
+        + [point for point in points[1:] if point[3:] != deleted[3:]]
+    )
+    assert stored(server, "living") == wanted
+    server.stop()
+    server.restart()
+    assert stored(server, "living") == wanted
+    server.kill()
+    server.command += [
+        "--storage-compact-full-write-cold-duration=1s",
+        "--storage-cache-snapshot-write-cold-duration=1s",
+    ]
+    server.restart()
+    shard = next((server.folder / "engine" / "data").glob("*/autogen/*/*.tsm")).parent
+    deadline = time.monotonic() + 60
+    while (files := [path.name for path in shard.iterdir() if "tsm" in path.name]) and len(files) > 1:
+        assert time.monotonic() < deadline, files
+        time.sleep(0.2)
+    assert stored(server, "living") == wanted
