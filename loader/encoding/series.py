@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,15 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> S
             hint = "take newlines, and backslashes at the end, out of tag values"
             raise formless(address, int(rows[row]), tag, values[int(codes[row])], hint)
     return SeriesRuns(np.append(rows, len(batch)), codes, texts)
+
+
+def _indices(column: pa.DictionaryArray) -> npt.NDArray[np.integer[Any]]:
+    """Return the indices into the dictionary; those of nulls lie behind it."""
+    indices = column.indices
+    if indices.null_count:
+        indices = pc.fill_null(indices.cast(pa.int64()), len(column.dictionary))
+    found: npt.NDArray[np.integer[Any]] = indices.to_numpy()
+    return found
 
 
 def _as_dictionary(column: pa.Array) -> pa.DictionaryArray:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from loader.dataset.atomic import whole_file
 from loader.dataset.reader import open_dataset
+from loader.encoding.tsm.buffer import Workspace
 from loader.errors import ConfigError, LoadError
 from loader.events import Advanced, Observer, Started, ignore
 from loader.loading.shards import DEFAULT_DURATION, check_duration, plan_shards
@@ -60,9 +61,10 @@ def export(settings: ExportSettings, observe: Observer = ignore, stop: threading
         if settings.out.exists() and any(settings.out.iterdir()):
             raise ConfigError(f"{settings.out}: is not empty", hint="name a new folder: --out FOLDER")
         prepare_encoders(observe)
+        workspace = Workspace()
         observe(Started("export", manifest.rows))
         for number, shard in enumerate(shards, 1):
-            for file in encode_shard(settings.dataset, manifest.schema, shard, generation=1):
+            for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace):
                 if stop and stop.is_set():
                     break
                 with whole_file(root / str(number) / file.name) as temporary, temporary.open("wb") as content:

@@ -18,10 +18,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from loader.dataset.manifest import Manifest
-from loader.dataset.schema import PointSchema
+from loader.dataset.schema import FieldType, PointSchema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
+from loader.encoding.tsm.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable
 from loader.events import Noted, Observer, Started, Waited
 from loader.loading.flow import Flow, backoff
@@ -29,7 +31,7 @@ from loader.loading.identities import require_distinct
 from loader.loading.ledger import Ledger, add_mark, marks, opened_ledger
 from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
-from loader.loading.storage_files import ShardFile, encode_shard, prepare_encoders, tar
+from loader.loading.storage_files import ShardFile, encode_shard, prepare_encoders, tar, tar_size
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers import flux
 from loader.servers import restore as api
@@ -162,28 +164,12 @@ class _Attempt:
     delay: float = 0.0
 
 
-@dataclass
-class _Body:
-    """The tar of a shard's files on its way, and what went."""
+@dataclass(frozen=True)
+class _Restored:
+    """What the server has taken and counted of a shard; ``size`` is bytes on the wire."""
 
-    files: Iterable[ShardFile]
-    flow: Flow
     points: int = 0
     size: int = 0
-    values: tuple[int, ...] = ()
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in tar(self._counted()):
-            if self.flow.aborted.is_set():
-                raise _Aborted
-            self.size += len(piece)
-            yield piece
-
-    def _counted(self) -> Iterator[ShardFile]:
-        for file in self.files:
-            self.points += file.points
-            self.values = tuple(map(sum, zip(self.values or (0,) * len(file.values), file.values, strict=True)))
-            yield file
 
 
 class _Aborted(Exception):
@@ -202,13 +188,17 @@ class _Restorer:
         self._tally = tally
         self._flow = flow
         self._ids = made.ids
+        self._counted = _cheapest(schema)
+        self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
+        for _ in range(settings.connections):
+            self._workspaces.put(Workspace())
         self._jitter = random.Random()
         self._error: Exception | None = None
 
     def run(self, shards: Iterable[Shard]) -> None:
         """Restore ``shards``; raises the first error that cannot be mended, once what is on its way has ended."""
         waiting = deque(_Attempt(shard) for shard in shards)
-        running: dict[Future[_Body | None], _Attempt] = {}
+        running: dict[Future[_Restored | None], _Attempt] = {}
         with ThreadPoolExecutor(self._settings.connections, thread_name_prefix="restore") as pool:
             try:
                 while waiting or running:
@@ -226,18 +216,18 @@ class _Restorer:
         if self._error:
             raise self._error
 
-    def _settle(self, attempt: _Attempt, future: Future[_Body | None]) -> list[_Attempt]:
+    def _settle(self, attempt: _Attempt, future: Future[_Restored | None]) -> list[_Attempt]:
         """Record how ``attempt`` ended; return what is to be tried again."""
         try:
-            body = future.result()
+            restored = future.result()
         except Retryable as error:
             return self._again(attempt, error)
         except Exception as error:
             self._error = self._error or error
         else:
-            if body:
-                self._ledger.acknowledge_shard(attempt.shard.start, body.points)
-                self._tally.advance(body.points, body.size, body.size)
+            if restored:
+                self._ledger.acknowledge_shard(attempt.shard.start, restored.points)
+                self._tally.advance(restored.points, restored.size, restored.size)
         return []
 
     def _again(self, attempt: _Attempt, error: Retryable) -> list[_Attempt]:
@@ -254,44 +244,65 @@ class _Restorer:
         self._tally.wait(Waited("retry", delay, error.message))
         return [_Attempt(attempt.shard, failures, first_failure, delay)]
 
-    def _restore(self, attempt: _Attempt, generation: int) -> _Body | None:
+    def _restore(self, attempt: _Attempt, generation: int) -> _Restored | None:
         """Send the files of a shard and let the server count them; return what went, None when the load stops."""
-        shard = attempt.shard
-        if self._flow.stop.wait(attempt.delay) and attempt.failures:
+        if attempt.failures and self._flow.stop.wait(attempt.delay):
             return None
-        body = _Body(encode_shard(self._settings.dataset, self._schema, shard, generation), self._flow)
-        with Connection(self._settings.target, self._settings.timeout_seconds) as link:
-            try:
-                reply = link.upload(api.build_shard(self._ids[shard.start]), body)
-            except _Aborted:
-                return None
+        workspace = self._workspaces.get()
+        try:
+            with Connection(self._settings.target, self._settings.timeout_seconds) as link:
+                return self._send(link, attempt.shard, generation, workspace)
+        except _Aborted:
+            return None
+        finally:
+            self._workspaces.put(workspace)
+
+    def _send(self, link: Connection, shard: Shard, generation: int, workspace: Workspace) -> _Restored:
+        points = values = size = 0
+        request = api.build_shard(self._ids[shard.start])
+        for file in encode_shard(self._settings.dataset, self._schema, shard, generation, workspace):
+            reply = link.upload(request, self._pieces(file), tar_size(file))
             if reply.status not in {200, 204}:
                 raise_for(reply, f"restore the shard of {instant(shard.start)}")
-            self._count(link, shard, body)
-        return body
-
-    def _count(self, link: Connection, shard: Shard, body: _Body) -> None:
-        """Raise Retryable unless the server has the values of ``body`` in the time of ``shard``."""
-        for field, expected in zip(self._schema.fields, body.values, strict=True):
-            request = flux.build_count(
-                self._settings.target, self._schema, field, max(shard.start, TIME_MIN), min(shard.stop, TIME_MAX)
+            points += file.points
+            values += file.values[self._counted]
+            size += tar_size(file)
+        query = flux.build_count(
+            self._settings.target,
+            self._schema,
+            self._schema.fields[self._counted],
+            max(shard.start, TIME_MIN),
+            min(shard.stop, TIME_MAX),
+        )
+        found = flux.parse_count(link.send(query))
+        if found != values:
+            raise Retryable(
+                f"the shard of {instant(shard.start)}: the server counts {found:,} of {values:,} points",
+                hint="look at the server's log for what it says of the shard's files",
             )
-            found = flux.parse_count(link.send(request))
-            if found != expected:
-                raise Retryable(
-                    f"the shard of {instant(shard.start)}: the server counts {found:,} values of {field.column!r},"
-                    f" {expected:,} were sent",
-                    hint="look at the server's log for what it says of the shard's files",
-                )
+        return _Restored(points, size)
+
+    def _pieces(self, file: ShardFile) -> Iterator[bytes | memoryview]:
+        for piece in tar(file):
+            if self._flow.aborted.is_set():
+                raise _Aborted
+            yield piece
+
+
+def _cheapest(schema: PointSchema) -> int:
+    """Return which field the server counts fastest; files are taken whole, so one field tells of all."""
+    costs = (FieldType.BOOLEAN, FieldType.INTEGER, FieldType.UNSIGNED, FieldType.FLOAT, FieldType.STRING)
+    return min(range(len(schema.fields)), key=lambda number: costs.index(schema.fields[number].type))
 
 
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> None:
     """Do all of a load but the sending."""
     settings = tally.settings
     prepare_encoders(tally.observe)
+    workspace = Workspace()
     tally.observe(Started("dry run", manifest.rows))
     for shard in plan_shards(manifest.partitions, settings.shard_duration or DEFAULT_DURATION):
-        for file in encode_shard(settings.dataset, manifest.schema, shard, 1):
+        for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace):
             tally.advance(file.points, file.content.size, file.content.size)
             if flow.stopping:
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from loader.encoding.columns import read_columns
 from loader.encoding.escaping import FIELD_KEY
 from loader.encoding.series import find_series
 from loader.encoding.tsm.bits import Integers
+from loader.encoding.tsm.buffer import Workspace
 from loader.encoding.tsm.file import FileEncoder, StorageFile
 from loader.encoding.tsm.layout import FIELD_SEPARATOR
 from loader.encoding.tsm.warm import compile_encoders
@@ -34,7 +35,6 @@ JOINED_ROWS = 1_000_000
 """Rows whose series are looked for at a time."""
 _FULLY_COMPACTED = 4
 """The sequence number of files that the server need not compact; of several, the first."""
-_TAR_BLOCK = 512
 _MOMENT = 1.0
 """Seconds."""
 
@@ -58,11 +58,14 @@ def prepare_encoders(observe: Observer) -> None:
         compiling.result()
 
 
-def encode_shard(root: Path, schema: PointSchema, shard: Shard, generation: int) -> Iterator[ShardFile]:
+def encode_shard(
+    root: Path, schema: PointSchema, shard: Shard, generation: int, workspace: Workspace
+) -> Iterator[ShardFile]:
     """Yield the storage files of ``shard``, none when it has no points; ``generation`` is a number for each attempt.
 
-    Memory is bounded by MOST_BYTES and one record batch, and the file made of them, about as large. Of several
-    files each holds the rows of some partitions, or parts of them. Raises StageError and EncodeError, also for
+    A file lasts until the next one is asked for, or ``workspace`` serves another shard. Memory is bounded by
+    MOST_BYTES and JOINED_ROWS rows, and the file made of them, about as large. Of several files each holds the
+    rows of some partitions, or parts of them. Raises StageError and EncodeError, also for
     two points of one identity.
     """
     collected = _Points(schema)
@@ -75,21 +78,24 @@ def encode_shard(root: Path, schema: PointSchema, shard: Shard, generation: int)
             collected.add(batch, address, None if shard.holds(partition) else shard)
             row = address.stop
             if collected.size >= MOST_BYTES:
-                yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
+                yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
                 collected, sequence = _Points(schema), sequence + 1
     if collected.size:
-        yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
+        yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
 
 
-def tar(files: Iterable[ShardFile]) -> Iterator[bytes]:
-    """Yield the pieces of a tar of ``files``; memory is bounded by one file."""
-    for file in files:
-        entry = tarfile.TarInfo(file.name)
-        entry.size = file.content.size
-        yield entry.tobuf(tarfile.GNU_FORMAT)
-        yield from file.content.pieces
-        yield bytes(-entry.size % _TAR_BLOCK)
-    yield bytes(2 * _TAR_BLOCK)
+def tar(file: ShardFile) -> Iterator[bytes | memoryview]:
+    """Yield the pieces of a tar of ``file``, ``tar_size`` bytes together."""
+    entry = tarfile.TarInfo(file.name)
+    entry.size = file.content.size
+    yield entry.tobuf(tarfile.GNU_FORMAT)
+    yield from file.content.pieces
+    yield bytes(-entry.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
+
+
+def tar_size(file: ShardFile) -> int:
+    """Return the size of a tar of ``file``."""
+    return file.content.size + -file.content.size % tarfile.BLOCKSIZE + 3 * tarfile.BLOCKSIZE
 
 
 class _Points:
@@ -129,9 +135,9 @@ class _Points:
             self._slices.setdefault(texts[code], []).append(rows.slice(start, stop))
         self.size += rows.size
 
-    def encode(self, name: str) -> ShardFile:
+    def encode(self, name: str, workspace: Workspace) -> ShardFile:
         """Return the points as a file."""
-        encoder = FileEncoder()
+        encoder = FileEncoder(workspace)
         points = 0
         values = dict.fromkeys(self._fields, 0)
         for series in sorted(self._slices, key=lambda series: series.encode() + FIELD_SEPARATOR):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import urlencode, urlsplit
@@ -115,10 +115,11 @@ class Connection:
         except urllib3.exceptions.HTTPError as error:
             raise self._failure(error) from error
 
-    def upload(self, request: Request, pieces: Iterable[bytes]) -> Reply:
-        """Send ``request`` with ``pieces`` as its body, one after the other; memory is bounded by one piece."""
+    def upload(self, request: Request, pieces: Iterable[bytes | memoryview], size: int) -> Reply:
+        """Send ``request`` with ``pieces``, ``size`` bytes together, as its body; they are not copied."""
+        sized = replace(request, headers={**request.headers, "Content-Length": str(size)})
         try:
-            response = self._request(request, whole=True, body=pieces)
+            response = self._request(sized, whole=True, body=pieces)
         except urllib3.exceptions.HTTPError as error:
             raise self._failure(error) from error
         return Reply(response.status, _lower(response.headers), response.data)
@@ -143,7 +144,7 @@ class Connection:
             raise self._failure(error) from error
 
     def _request(
-        self, request: Request, *, whole: bool, body: Iterable[bytes] | None = None
+        self, request: Request, *, whole: bool, body: Iterable[bytes | memoryview] | None = None
     ) -> urllib3.BaseHTTPResponse:
         api = self._client.api_client
         query = f"?{urlencode(request.params)}" if request.params else ""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from loader.dataset.schema import FieldType
 from loader.encoding.tsm.bits import Bytes, Integers, Words, put_bytes, put_uvarint
+from loader.encoding.tsm.buffer import Buffer
 from loader.encoding.tsm.compiled import compiled
 from loader.encoding.tsm.layout import BLOCK_POINTS, BLOCK_TYPES, CRC_BYTES
 from loader.encoding.tsm.numbers import (
@@ -20,7 +23,7 @@ from loader.encoding.tsm.numbers import (
     put_integers,
 )
 from loader.encoding.tsm.strings import encode_strings
-from loader.encoding.tsm.timestamps import encode_times
+from loader.encoding.tsm.timestamps import encode_times, most_time_bytes
 
 _FLOAT = BLOCK_TYPES[FieldType.FLOAT]
 _BOOLEAN = BLOCK_TYPES[FieldType.BOOLEAN]
@@ -37,9 +40,10 @@ class BlockTimes:
     ends: Integers
 
     @classmethod
-    def encode(cls, times: Integers) -> BlockTimes:
-        """Encode ``times``, nanoseconds that increase strictly."""
-        return cls(times, *encode_times(times))
+    def encode(cls, times: Integers, scratch: Buffer) -> BlockTimes:
+        """Encode ``times``, nanoseconds that increase strictly, into ``scratch``, which they then need."""
+        out = scratch.reserve(most_time_bytes(len(times)))
+        return cls(times, out, encode_times(times, out))
 
     @property
     def first(self) -> Integers:
@@ -52,54 +56,51 @@ class BlockTimes:
         return np.append(self.times[BLOCK_POINTS - 1 : -1 : BLOCK_POINTS], self.times[-1])
 
 
-def encode_blocks(times: BlockTimes, kind: FieldType, values: pa.Array) -> tuple[memoryview, Integers]:
-    """Return the blocks of ``values`` (none null, one for each time), CRCs included, and where each ends.
+def encode_blocks(times: BlockTimes, kind: FieldType, values: pa.Array, out: Buffer, position: int) -> Integers:
+    """Write the blocks of ``values`` (none null, one for each time), CRCs included; return where each ends.
 
-    Arrow types are float64, int64, uint64, bool or large_string, by ``kind``. Memory is bounded by about 20 bytes a
-    number, and for strings by their size twice.
+    Arrow types are float64, int64, uint64, bool or large_string, by ``kind``. They stand in ``out`` from ``position``.
     """
+    blocks = len(times.ends)
+    # The first block is at the position, and each other one where the one before it ends.
+    ends = np.empty(blocks + 1, np.int64)
+    ends[0] = position
+    heads = int(times.ends[-1]) + blocks * (CRC_BYTES + 1 + _UVARINT_BYTES)
     if kind is FieldType.STRING:
-        out, ends = _join_strings(times, values)
+        strings = [encode_strings(values.slice(row, BLOCK_POINTS)) for row in range(0, len(values), BLOCK_POINTS)]
+        target = out.reserve(position + heads + sum(map(len, strings)), kept=position)
+        _join_strings(strings, times, target, ends)
     else:
-        blocks = len(times.ends)
-        most = blocks * (CRC_BYTES + 1 + _UVARINT_BYTES + MOST_BYTES_A_BLOCK) + MOST_BYTES_A_VALUE * len(values)
-        out, ends = np.empty(len(times.encoded) + most, np.uint8), np.empty(blocks, np.int64)
-        _put_blocks(BLOCK_TYPES[kind], _words(kind, values), times.encoded, times.ends, out, ends)
-    view = out.data
-    start = 0
-    for end in ends.tolist():
+        most = heads + blocks * MOST_BYTES_A_BLOCK + MOST_BYTES_A_VALUE * len(values)
+        target = out.reserve(position + most, kept=position)
+        _put_blocks(BLOCK_TYPES[kind], _words(kind, values), times.encoded, times.ends, target, ends)
+    view = target.data
+    bounds = ends.tolist()
+    for start, end in pairwise(bounds):
         view[start : start + CRC_BYTES] = zlib.crc32(view[start + CRC_BYTES : end]).to_bytes(CRC_BYTES)
-        start = end
-    return view[:start], ends
+    return ends[1:]
 
 
 def _words(kind: FieldType, values: pa.Array) -> Words:
-    """Return what the kernels take: bits of floats, zigzag deltas of integers, 0 or 1 of booleans."""
+    """Return what the kernels take: bit patterns of numbers, 0 or 1 of booleans."""
     words: Words
     if kind is FieldType.BOOLEAN:
         words = values.to_numpy(zero_copy_only=False).astype(np.uint64)
-    elif kind is FieldType.FLOAT:
-        words = values.to_numpy().view(np.uint64)
+        words.setflags(write=False)  # as Arrow's numbers are: one type, compiled once
     else:
-        signed = values.to_numpy().view(np.int64)
-        deltas = np.empty_like(signed)
-        np.subtract(signed[1:], signed[:-1], out=deltas[1:])
-        deltas[::BLOCK_POINTS] = signed[::BLOCK_POINTS]
-        words = ((deltas << 1) ^ (deltas >> 63)).view(np.uint64)
-    words.setflags(write=False)  # as Arrow's are: one type, compiled once
+        words = values.to_numpy().view(np.uint64)
     return words
 
 
 @compiled
 def _put_blocks(kind: int, words: Words, times: Bytes, time_ends: Integers, out: Bytes, ends: Integers) -> None:
-    """Write all blocks, with room for their CRCs."""
-    position = 0
+    """Write all blocks, with room for their CRCs, from ``ends[0]`` on; set where each ends."""
+    deltas = np.empty(BLOCK_POINTS, np.uint64)
+    position = ends[0]
     time_start = 0
     for block in range(len(time_ends)):
-        time_end = time_ends[block]
-        out[position + CRC_BYTES] = np.uint8(kind)
-        position = put_uvarint(out, position + CRC_BYTES + 1, np.uint64(time_end - time_start))
-        position = put_bytes(out, position, times, time_start, time_end)
+        position = _put_head(kind, times, time_start, time_ends[block], out, position)
+        time_start = time_ends[block]
         start = block * BLOCK_POINTS
         stop = min(start + BLOCK_POINTS, len(words))
         if kind == _FLOAT:
@@ -107,22 +108,25 @@ def _put_blocks(kind: int, words: Words, times: Bytes, time_ends: Integers, out:
         elif kind == _BOOLEAN:
             position = put_booleans(words, start, stop, out, position)
         else:
-            position = put_integers(words, start, stop, out, position)
-        ends[block] = position
-        time_start = time_end
+            position = put_integers(words, start, stop, deltas, out, position)
+        ends[block + 1] = position
 
 
-def _join_strings(times: BlockTimes, values: pa.LargeStringArray) -> tuple[Bytes, Integers]:
-    """Return the blocks of strings, with room for their CRCs, and where each ends."""
-    out = bytearray()
-    ends = []
+@compiled
+def _put_head(kind: int, times: Bytes, start: int, stop: int, out: Bytes, position: int) -> int:
+    """Write what is before a block's values, with room for its CRC; return the position behind it."""
+    out[position + CRC_BYTES] = np.uint8(kind)
+    position = put_uvarint(out, position + CRC_BYTES + 1, np.uint64(stop - start))
+    return put_bytes(out, position, times, start, stop)
+
+
+def _join_strings(strings: Sequence[bytes], times: BlockTimes, out: Bytes, ends: Integers) -> None:
+    """Write blocks as ``_put_blocks`` does, with values that are encoded already."""
+    position = int(ends[0])
     time_start = 0
-    for block, time_end in enumerate(times.ends.tolist()):
-        head = np.empty(_UVARINT_BYTES, np.uint8)
-        size = put_uvarint(head, 0, np.uint64(time_end - time_start))
-        out += bytes(CRC_BYTES) + bytes([_STRING]) + head[:size].tobytes()
-        out += times.encoded[time_start:time_end].tobytes()
-        out += encode_strings(values.slice(block * BLOCK_POINTS, BLOCK_POINTS))
-        ends.append(len(out))
+    for block, (values, time_end) in enumerate(zip(strings, times.ends.tolist(), strict=True)):
+        position = _put_head(_STRING, times.encoded, time_start, time_end, out, position)
+        out[position : position + len(values)] = np.frombuffer(values, np.uint8)
+        position += len(values)
+        ends[block + 1] = position
         time_start = time_end
-    return np.frombuffer(out, np.uint8), np.array(ends, np.int64)

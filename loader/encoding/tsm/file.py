@@ -11,6 +11,7 @@ import pyarrow as pa
 from loader.dataset.schema import Field
 from loader.encoding.tsm.bits import Integers
 from loader.encoding.tsm.blocks import BlockTimes, encode_blocks
+from loader.encoding.tsm.buffer import Workspace
 from loader.encoding.tsm.layout import (
     BLOCK_TYPES,
     FOOTER,
@@ -21,26 +22,29 @@ from loader.encoding.tsm.layout import (
     make_key,
 )
 
+_PIECE = 1 << 18
+
 
 @dataclass(frozen=True)
 class StorageFile:
-    """A whole storage file, in ``pieces`` of ``size`` bytes together."""
+    """A whole storage file of ``size`` bytes, in ``pieces`` that last until its workspace is used again."""
 
-    pieces: tuple[bytes, ...]
+    pieces: tuple[memoryview, ...]
     size: int
 
 
 class FileEncoder:
     """Encodes one storage file, series by series; the order of their keys is the best for the server's readers.
 
-    Memory is that of the encoded file, and about 40 bytes a point of one series. At most 65,535,000 points of a
+    Memory is that of ``workspace``, which may have served other files before. At most 65,535,000 points of a
     series fit.
     """
 
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = [HEADER]
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._size = len(HEADER)
         self._index: list[tuple[bytes, bytes]] = []
+        workspace.content.reserve(self._size)[: self._size] = np.frombuffer(HEADER, np.uint8)
 
     def add(self, series: str, times: Integers, fields: Sequence[tuple[Field, pa.Array]]) -> None:
         """Add a series that was not added yet: nanoseconds that increase strictly, and a value or null of each field.
@@ -48,28 +52,35 @@ class FileEncoder:
         A field without any value is left out. Arrow types are those of ``encode_blocks``. Raises EncodeError for
         a key that storage files cannot hold.
         """
-        shared = BlockTimes.encode(times)
+        shared: BlockTimes | None = None
         for field, values in fields:
             key = make_key(series, field.column)
-            if values.null_count == 0:
-                self._add(key, field, shared, values)
-            elif values.null_count < len(values):
+            if values.null_count == len(values):
+                continue
+            if values.null_count:
                 present = values.is_valid().to_numpy(zero_copy_only=False)
-                self._add(key, field, BlockTimes.encode(times[present]), values.drop_null())
+                self._add(key, field, self._encode(times[present]), values.drop_null())
+                shared = None
+            else:
+                shared = shared or self._encode(times)
+                self._add(key, field, shared, values)
 
     def finish(self) -> StorageFile:
         """Return the file."""
-        index = [entry for _, entry in sorted(self._index)]
-        pieces = (*self._pieces, *index, FOOTER.pack(self._size))
-        return StorageFile(pieces, self._size + sum(map(len, index)) + FOOTER.size)
+        content = self._workspace.content.reserve(self._size, kept=self._size).data
+        index = b"".join(entry for _, entry in sorted(self._index)) + FOOTER.pack(self._size)
+        blocks = (content[start : min(start + _PIECE, self._size)] for start in range(0, self._size, _PIECE))
+        return StorageFile((*blocks, memoryview(index)), self._size + len(index))
+
+    def _encode(self, times: Integers) -> BlockTimes:
+        return BlockTimes.encode(times, self._workspace.times)
 
     def _add(self, key: bytes, field: Field, times: BlockTimes, values: pa.Array) -> None:
-        blocks, ends = encode_blocks(times, field.type, values)
+        ends = encode_blocks(times, field.type, values, self._workspace.content, self._size)
         entries = np.empty(len(ends), INDEX_BLOCK)
         entries["first"], entries["last"] = times.first, times.last
-        entries["size"] = np.diff(ends, prepend=0)
-        entries["offset"] = self._size + ends - entries["size"]
+        entries["offset"] = np.append(self._size, ends[:-1])
+        entries["size"] = ends - entries["offset"]
         head = KEY_LENGTH.pack(len(key)) + key + INDEX_KEY.pack(BLOCK_TYPES[field.type], len(entries))
         self._index.append((key, head + entries.tobytes()))
-        self._pieces.append(bytes(blocks))
-        self._size += len(blocks)
+        self._size = int(ends[-1])

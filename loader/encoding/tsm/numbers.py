@@ -28,27 +28,40 @@ _MOST_LEADING = 31
 
 
 @compiled
-def put_integers(words: Words, start: int, stop: int, out: Bytes, position: int) -> int:
-    """Write ``words[start:stop]``, the first value and then deltas, all zigzag; return the position behind them."""
+def put_integers(words: Words, start: int, stop: int, deltas: Words, out: Bytes, position: int) -> int:
+    """Write ``words[start:stop]``, bit patterns of integers, signed or not; return the position behind them.
+
+    ``deltas`` is scratch of BLOCK_POINTS words.
+    """
     largest = np.uint64(0)
-    equal = stop - start > 2
-    for index in range(start + 1, stop):
-        largest = max(largest, words[index])
-        equal = equal and words[index] == words[start + 1]
-    if equal:
+    equal = True
+    count = stop - start - 1
+    for index in range(count):
+        delta = _zigzag(words[start + 1 + index] - words[start + index])
+        deltas[index] = delta
+        largest = max(largest, delta)
+        equal = equal and delta == deltas[0]
+    first = _zigzag(words[start])
+    if equal and count > 1:
         out[position] = np.uint8(RUN << 4)
-        position = put_word(out, position + 1, words[start])
-        position = put_uvarint(out, position, words[start + 1])
-        return put_uvarint(out, position, np.uint64(stop - start - 1))
+        position = put_word(out, position + 1, first)
+        position = put_uvarint(out, position, deltas[0])
+        return put_uvarint(out, position, np.uint64(count))
     if largest >> np.uint64(PACKED_BITS):
         out[position] = np.uint8(RAW << 4)
-        position += 1
-        for index in range(start, stop):
-            position = put_word(out, position, words[index])
+        position = put_word(out, position + 1, first)
+        for index in range(count):
+            position = put_word(out, position, deltas[index])
         return position
     out[position] = np.uint8(PACKED << 4)
-    position = put_word(out, position + 1, words[start])
-    return pack(words, start + 1, stop, out, position)
+    position = put_word(out, position + 1, first)
+    return pack(deltas, 0, count, out, position)
+
+
+@compiled
+def _zigzag(word: np.uint64) -> np.uint64:
+    """Return the bit pattern of an integer with its sign at the low end, so that small numbers have few bits."""
+    return (word << np.uint64(1)) ^ (np.uint64(0) - (word >> np.uint64(63)))
 
 
 @compiled

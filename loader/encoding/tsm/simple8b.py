@@ -14,6 +14,8 @@ from loader.encoding.tsm.compiled import compiled
 PACKED_BITS = 60
 """Numbers of at most so many bits can be packed."""
 
+_PACKED_SHIFT = np.uint64(PACKED_BITS)
+_HALF_BITS = np.uint64(PACKED_BITS // 2)
 _COUNTS = (60, 30, 20, 15, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
 """How many numbers a word of selector 2, 3, … holds."""
 _SELECTORS = np.array([0] + [2 + _COUNTS.index(n) if n in _COUNTS else 0 for n in range(1, PACKED_BITS + 1)], np.uint64)
@@ -26,6 +28,11 @@ _FITTING = np.array([60] + [next(n for n in _COUNTS if PACKED_BITS // n >= width
 def pack(numbers: Words, start: int, stop: int, out: Bytes, position: int) -> int:
     """Write ``numbers[start:stop]``, each below 2**60, to ``out``; return the position behind them."""
     while start < stop:
+        if start + 1 == stop or (numbers[start] | numbers[start + 1]) >> _HALF_BITS:
+            # Most nanoseconds between points are as large: nothing to look for.
+            position = put_word(out, position, _SELECTORS[1] << _PACKED_SHIFT | numbers[start])
+            start += 1
+            continue
         most = min(PACKED_BITS, stop - start)
         seen = np.uint64(1)
         count = 1
@@ -36,7 +43,7 @@ def pack(numbers: Words, start: int, stop: int, out: Bytes, position: int) -> in
             if _SELECTORS[index + 1]:
                 count = index + 1
         width = PACKED_BITS // count
-        word = _SELECTORS[count] << np.uint64(PACKED_BITS)
+        word = _SELECTORS[count] << _PACKED_SHIFT
         for index in range(count):
             word |= numbers[start + index] << np.uint64(index * width)
         position = put_word(out, position, word)

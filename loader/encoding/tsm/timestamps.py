@@ -12,64 +12,64 @@ from loader.encoding.tsm.compiled import compiled
 from loader.encoding.tsm.layout import BLOCK_POINTS, PACKED, RAW, RUN
 from loader.encoding.tsm.simple8b import PACKED_BITS, pack
 
-MOST_BYTES = 9 + 8 * BLOCK_POINTS
-"""Most bytes of a block's timestamps."""
 _LARGEST_SCALE = 12
 
 
-def encode_times(times: Integers) -> tuple[Bytes, Integers]:
-    """Return the encoded timestamps of all blocks of a series, and where each block's end.
+def most_time_bytes(points: int) -> int:
+    """Return how many bytes the encoded timestamps of ``points`` points need at the most."""
+    return 8 * points + 9 * -(-points // BLOCK_POINTS)
 
-    ``times`` increase strictly. Memory is eight bytes a point, and as much again at the most.
+
+def encode_times(times: Integers, out: Bytes) -> Integers:
+    """Write the timestamps of all blocks of a series to ``out``; return where each block's end.
+
+    ``times`` increase strictly; ``out`` has room for ``most_time_bytes``.
     """
-    blocks = -(-len(times) // BLOCK_POINTS)
-    words = np.empty(len(times), np.uint64)
-    np.subtract(times[1:], times[:-1], out=words[1:].view(np.int64))
-    words[::BLOCK_POINTS] = times[::BLOCK_POINTS].view(np.uint64)
-    out = np.empty(8 * len(times) + 9 * blocks, np.uint8)
-    ends = np.empty(blocks, np.int64)
-    size = _encode_times(words, out, ends)
-    return out[:size], ends
+    ends = np.empty(-(-len(times) // BLOCK_POINTS), np.int64)
+    _put_times(times.view(np.uint64), out, ends)
+    return ends
 
 
 @compiled
-def _encode_times(words: Words, out: Bytes, ends: Integers) -> int:
-    """Encode blocks of ``words``: each block's first is its first timestamp, the others are deltas; scaled in place."""
+def _put_times(times: Words, out: Bytes, ends: Integers) -> None:
+    deltas = np.empty(BLOCK_POINTS, np.uint64)
     position = 0
     for block in range(len(ends)):
         start = block * BLOCK_POINTS
-        position = _encode_block(words, start, min(start + BLOCK_POINTS, len(words)), out, position)
+        position = _put_block(times, start, min(start + BLOCK_POINTS, len(times)), deltas, out, position)
         ends[block] = position
-    return position
 
 
 @compiled
-def _encode_block(words: Words, start: int, stop: int, out: Bytes, position: int) -> int:
+def _put_block(times: Words, start: int, stop: int, deltas: Words, out: Bytes, position: int) -> int:
+    """Write the timestamps of one block; ``deltas`` is scratch of BLOCK_POINTS words."""
     scale = _LARGEST_SCALE
     divisor = np.uint64(10**_LARGEST_SCALE)
     largest = np.uint64(0)
-    equal = stop - start > 1
-    for index in range(start + 1, stop):
-        delta = words[index]
+    equal = True
+    count = stop - start - 1
+    for index in range(count):
+        delta = times[start + 1 + index] - times[start + index]
+        deltas[index] = delta
         largest = max(largest, delta)
-        equal = equal and delta == words[start + 1]
+        equal = equal and delta == deltas[0]
         while scale > 0 and delta % divisor != np.uint64(0):
             divisor //= np.uint64(10)
             scale -= 1
-    if equal:
+    if equal and count > 0:
         out[position] = np.uint8(RUN << 4 | scale)
-        position = put_word(out, position + 1, words[start])
-        position = put_uvarint(out, position, words[start + 1] // divisor)
-        return put_uvarint(out, position, np.uint64(stop - start))
+        position = put_word(out, position + 1, times[start])
+        position = put_uvarint(out, position, deltas[0] // divisor)
+        return put_uvarint(out, position, np.uint64(count + 1))
     if largest >> np.uint64(PACKED_BITS):
         out[position] = np.uint8(RAW << 4)
-        position += 1
-        for index in range(start, stop):
-            position = put_word(out, position, words[index])
+        position = put_word(out, position + 1, times[start])
+        for index in range(count):
+            position = put_word(out, position, deltas[index])
         return position
     out[position] = np.uint8(PACKED << 4 | scale)
-    position = put_word(out, position + 1, words[start])
+    position = put_word(out, position + 1, times[start])
     if scale > 0:
-        for index in range(start + 1, stop):
-            words[index] //= divisor
-    return pack(words, start + 1, stop, out, position)
+        for index in range(count):
+            deltas[index] //= divisor
+    return pack(deltas, 0, count, out, position)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
+from loader.encoding.tsm.buffer import Workspace
 from loader.encoding.tsm.file import FileEncoder
 
 _COLUMNS = {
@@ -20,4 +21,4 @@ _COLUMNS = {
 def compile_encoders() -> None:
     """Encode a few points of every type: compiles what this machine has not compiled yet, some ten seconds once."""
     fields = tuple((Field(kind.value, kind), values) for kind, values in _COLUMNS.items())
-    FileEncoder().add("m", np.arange(3), fields)
+    FileEncoder(Workspace()).add("m", np.arange(3), fields)
