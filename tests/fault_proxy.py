@@ -74,7 +74,7 @@ def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
             """Say nothing."""
 
         def handle_any(self) -> None:
-            body = self.read_body()
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             fault = None
             if "/write" in self.path or "/restore/shards" in self.path:
                 with lock:
@@ -103,21 +103,10 @@ def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
 
-        def read_body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            body = b""
-            while size := int(self.rfile.readline(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return body
-
         def forward(self, body: bytes) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
             connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
-            headers = {
-                name: value for name, value in self.headers.items() if name.lower() not in {"host", "transfer-encoding"}
-            }
+            left_out = {"host", "content-length"}
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
             connection.request(self.command, self.path, body, headers)
             reply = connection.getresponse()
             content = reply.read()
