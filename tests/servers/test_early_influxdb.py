@@ -98,13 +98,13 @@ def test_rejected_lines_are_kept(influx_early: Any, tmp_path: Path) -> None:
 def test_a_user_and_password_are_a_token(start_influxd: Any, tmp_path: Path, kind: str, dialect: type) -> None:
     """Where users are asked for their password, USER:PASSWORD loads and verifies, and a wrong one stops at once."""
     server = start_influxd(kind, users=True)
-    statement = urlencode({"q": "CREATE USER loader WITH PASSWORD 'own secret' WITH ALL PRIVILEGES"}).encode()
+    statement = urlencode({"q": "CREATE USER loader WITH PASSWORD 'own-secret' WITH ALL PRIVILEGES"}).encode()
     server.call("/query", statement)
     small_dataset(tmp_path)
-    target = Target(server.url, "trades", token="loader:own secret")
+    target = Target(server.url, "trades", token="loader:own-secret")
     assert load(LoadSettings(tmp_path, target)).rows_acknowledged == 600
     assert verify(VerifySettings(tmp_path, target)).difference_count == 0
-    for token in ("", "loader:other secret"):
+    for token in ("", "loader:other-secret"):
         wrong = Target(server.url, "trades", token=token)
         with pytest.raises(Refused, match="401") as caught:
             load(LoadSettings(tmp_path, wrong))
