@@ -125,6 +125,23 @@ def test_series_with_another_tag(case: Case) -> None:
     assert _name(difference) == ("surplus", "2024-01-02", "symbol=AAPL,side=buy", "")
 
 
+@pytest.mark.parametrize("values", [False, True])
+def test_extra_field(case: Case, values: bool) -> None:
+    """Values of a field that the dataset does not have are found, on points that it has and on others."""
+    row = case.rows.row(25, named=True)
+    case.write(
+        f'trades,symbol=ZZZ,side=buy note="x" {FIRST_DAY + DAY}',
+        f'trades,symbol={row["symbol"]},side={row["side"]} note="y" {row["timestamp"]}',
+        f"trades,symbol=AAPL,side=buy late=true {FIRST_DAY + 3 * DAY}",
+    )
+    differences = case.verify(values=values).differences
+    assert [_name(difference) for difference in differences] == [
+        ("surplus", "2024-01-02", f"symbol={row['symbol']},side={row['side']}", "note"),
+        ("surplus", "2024-01-03", "symbol=ZZZ,side=buy", "note"),
+    ]
+    assert "found 1: the dataset has no such field" in differences[0].detail
+
+
 def test_missing_series(case: Case) -> None:
     """A series that the server lacks is named on each of its days."""
     case.delete("NVDA", FIRST_DAY, FIRST_DAY + 3 * DAY)
