@@ -36,6 +36,9 @@ def test_the_whole_way(influx: Any, tmp_path: Path) -> None:
     verified = run(influx, "verify", out)
     assert verified.exit_code == 0, verified.output
     assert "no differences" in verified.stdout
+    every = run(influx, "verify", out, "--values")
+    assert every.exit_code == 0, every.output
+    assert "all 6,000 values" in every.stdout
     line = f"trades,symbol=AAPL,side=buy price=1,amount=1i {JANUARY_2 + 1}".encode()
     influx.call(f"/api/v2/write?org={influx.org}&bucket={bucket}&precision=ns", line)
     different = run(influx, "verify", out)
