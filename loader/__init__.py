@@ -1,10 +1,14 @@
 """Bulk loader for InfluxDB: stages Parquet, loads it and proves that every point arrived."""
 
-from loader.errors import LoaderError
-from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, export, load
-from loader.servers.base import Target
-from loader.staging import StageReport, StageSettings, stage
-from loader.verification import VerifyReport, VerifySettings, verify
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loader.errors import LoaderError
+    from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, export, load
+    from loader.servers.base import Target
+    from loader.staging import StageReport, StageSettings, stage
+    from loader.verification import VerifyReport, VerifySettings, verify
 
 __all__ = [
     "ExportReport",
@@ -22,3 +26,13 @@ __all__ = [
     "stage",
     "verify",
 ]
+
+_HOMES = ("errors", "loading", "servers.base", "staging", "verification")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for (PEP 562): the libraries below take a second or two."""
+    if name not in __all__:
+        raise AttributeError(f"module 'loader' has no attribute {name!r}")
+    modules = (import_module(f"loader.{home}") for home in _HOMES)
+    return next(getattr(module, name) for module in modules if hasattr(module, name))

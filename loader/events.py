@@ -31,9 +31,12 @@ class Advanced(Event):
     size: int = 0
 
 
+SERVER_BUSY = "server busy"
+
+
 @dataclass(frozen=True)
 class Waited(Event):
-    """A worker waits ``seconds`` because of ``cause``: "retry", "rate" or "server busy"."""
+    """A worker waits ``seconds`` because of ``cause``: "retry", "rate", or SERVER_BUSY, said once at the end."""
 
     cause: str
     seconds: float

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -46,6 +47,24 @@ def test_public_names_are_there() -> None:
     """Everything that the package promises can be imported from it."""
     assert all(hasattr(loader, name) for name in loader.__all__)
     assert sorted(loader.__all__) == loader.__all__
+
+
+def test_other_names_are_not() -> None:
+    """What the package does not promise is an error, as for any module."""
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        loader.nothing  # noqa: B018
+
+
+def test_ctrl_c_while_it_imports_is_no_traceback(tmp_path: Path) -> None:
+    """The libraries take a second, in which a person may change their mind."""
+    command = [sys.executable, "-m", "loader", "stage", "--out", str(tmp_path / "data"), "--workers", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while "pyarrow" not in Path(f"/proc/{process.pid}/maps").read_text():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
 
 
 def test_help_names_every_command() -> None:
@@ -294,8 +313,6 @@ def slow_load(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_ctrl_c_twice_interrupts(slow_load: subprocess.Popen[str]) -> None:
     """The first is a wish, the second an order with exit code 130 and no traceback."""
-    import signal
-
     assert slow_load.stderr is not None
     slow_load.send_signal(signal.SIGINT)
     assert "Ctrl-C again" in slow_load.stderr.readline()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +44,13 @@ def test_the_default_server_sets_itself_up(compose: dict[str, Any]) -> None:
     for name in ("ADMIN_TOKEN", "PASSWORD"):
         assert ":-for-local-use-only}" in environment[f"DOCKER_INFLUXDB_INIT_{name}"]
     assert service["healthcheck"]["test"] == ["CMD", "influx", "ping"]
+
+
+def test_the_token_of_3_comes_from_the_environment(compose: dict[str, Any]) -> None:
+    """InfluxDB 3 starts with a token that the environment names; the default says what it is for."""
+    service = compose["services"]["influxdb-v3"]
+    assert service["environment"] == {"ADMIN_TOKEN": "${INFLUXDB_V3_TOKEN:-apiv3_for-local-use-only}"}
+    shell, flag, script = service["entrypoint"]
+    printed = script.replace("$$", "$").split("&& exec")[0].replace("/tmp/admin-token.json", "/dev/stdout")
+    done = subprocess.run([shell, flag, printed], env={"ADMIN_TOKEN": "apiv3_x"}, capture_output=True, check=True)
+    assert json.loads(done.stdout) == {"token": "apiv3_x", "name": "_admin"}

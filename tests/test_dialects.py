@@ -139,7 +139,9 @@ def test_each_dialect_asks_in_its_own_language(version: str, path: str) -> None:
     nothing = NOTHING if version == "1" else Reply(200, body=b"\r\n")
     assert dialect.build_aggregate(TARGET, aggregate).path == path
     assert dialect.build_points(TARGET, points).path == path
+    assert dialect.build_fields(TARGET, SCHEMA, JANUARY_2, JANUARY_2 + 1).path == path
     assert dialect.parse_aggregate(aggregate, nothing).is_empty()
+    assert dialect.parse_fields(nothing) == []
     assert dialect.parse_points(points, nothing).is_empty()
 
 
@@ -169,6 +171,7 @@ def test_before_1_8_a_user_and_password_are_sent_as_such() -> None:
         *send.requests,
         dialect.build_write(target, b"", gzipped=False),
         dialect.build_aggregate(target, aggregate),
+        dialect.build_fields(target, SCHEMA, JANUARY_2, JANUARY_2 + 1),
         dialect.build_points(target, PointsQuery(SCHEMA, ("AAPL", "buy"), JANUARY_2, JANUARY_2 + 1)),
     ]
     assert {request.headers["Authorization"] for request in requests} == {"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_a_bucket_that_is_made_anew_is_forgotten(root: Path) -> None:
 
 
 def test_the_last_load_is_read_where_nothing_can_be_written(root: Path) -> None:
-    """Where SQLite has no place for what its readers share, the ledger is read all the same; an empty file is none."""
+    """Where SQLite has no place for what its readers share, the ledger is read all the same."""
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
         ledger.acknowledge(chunk(0, 7), 0)
     in_the_way = root / STATE / "ledger.sqlite-wal"
@@ -74,7 +75,16 @@ def test_the_last_load_is_read_where_nothing_can_be_written(root: Path) -> None:
     assert last is not None
     assert last.rows == 7
     in_the_way.rmdir()
-    ledger_path(root).write_bytes(b"")
+
+
+def test_a_ledger_without_tables_is_none(root: Path) -> None:
+    """A load that was killed, or found the disk full, amid making its ledger has loaded nothing."""
+    path = ledger_path(root)
+    path.write_bytes(b"")
+    assert last_load(root) is None
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+    assert path.stat().st_size
     assert last_load(root) is None
 
 

@@ -105,6 +105,9 @@ def test_amounts_are_heavy_tailed_whole_shares_with_round_lots(trades):
     assert share[200] > 20 * share[150]
     assert share[500] > 20 * share[450]
     assert 0.3 < (amount < 100).mean() < 0.7
+    blocks = amount.filter((amount > 100) & (amount % 100 != 0))
+    assert 0.02 < (blocks > 1_000).mean() < 0.15  # a power law: ten times the size, a fixed part of the number
+    assert (amount > 10_000).sum() > 10
     largest = amount.sort(descending=True)[: len(amount) // 100]
     assert largest.sum() > 0.2 * amount.sum()
     assert amount.quantile(0.999) > 20 * amount.median()

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from loader.errors import ConfigError
+from loader.events import SERVER_BUSY, Advanced, Noted, Rejected, Started, Waited
 from loader.loading import LoadReport, LoadSettings
 from loader.loading.ledger import Ledger, last_load
+from loader.reporting.counts import Counts
 from loader.reporting.metrics import Meter, machine, newest_metrics, settings_json, versions, write_metrics
 from loader.reporting.status import read_status
 from loader.reporting.text import load_text, rate_text, size_text, stage_text, status_text, verify_text
@@ -64,10 +66,11 @@ def test_a_load_is_summarised() -> None:
         interrupted=True,
         lines_rejected=4,
         rejected_path="there.jsonl",
-        waits={"retry": 2.5},
+        waits={"retry": 2.5, SERVER_BUSY: 9.5},
     )
     for words in ("stopped", "500 of 1,000", "300 of them", "4 lines: there.jsonl", "waited 2.5 s: retry", "again"):
         assert words in load_text(bad)
+    assert "9.5" not in load_text(bad)
 
 
 def test_a_verification_lists_its_differences() -> None:
@@ -94,6 +97,30 @@ def test_settings_lose_their_token() -> None:
         "series": "",
         "field": "",
         "detail": "",
+    }
+
+
+def test_events_add_up() -> None:
+    """Rows of this run and of earlier ones are counted apart; each cause of waiting has its seconds."""
+    counts = Counts()
+    for event in (
+        Noted("said"),
+        Started("load", 1_000, 100),
+        Advanced(300, 4_096),
+        Waited("retry", 1.5, "busy"),
+        Waited("retry", 0.5),
+        Waited(SERVER_BUSY, 0.25),
+        Rejected(2),
+        Advanced(600, 4),
+    ):
+        counts.count(event)
+    assert counts.read() == {
+        "rows": 900,
+        "rows_resumed": 100,
+        "bytes": 4_100,
+        "retries": 2,
+        "rejected": 2,
+        "waits": {"retry": 2.0, SERVER_BUSY: 0.25},
     }
 
 

@@ -23,7 +23,7 @@ TokenOption = Annotated[
 TokenFileOption = Annotated[Path | None, typer.Option("--token-file", help="File whose first line is the token.")]
 OrgOption = Annotated[str, typer.Option("--org", help="Organization, for 2.x [INFLUX_ORG].")]
 BucketOption = Annotated[
-    str, typer.Option("--bucket", help="Bucket, or database for 1.8 [INFLUX_BUCKET_NAME, or trades].")
+    str, typer.Option("--bucket", help="Bucket, or database for 1.x [INFLUX_BUCKET_NAME, or trades].")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, to stdout.")]

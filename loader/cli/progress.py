@@ -9,40 +9,24 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from loader.events import Advanced, Event, Noted, Observer, Rejected, Started, Waited, ignore
+from loader.events import Event, Noted, Observer, Started, Waited, ignore
+from loader.reporting.counts import Counts
 from loader.reporting.text import size_text
 
 LINE_SECONDS = 5.0
 
 
-class _Counts:
-    """What has happened so far."""
+class _Shown(Counts):
+    """The counts, as people see them."""
 
     def __init__(self) -> None:
-        self.activity = ""
-        self.rows = 0
-        self.rows_done = 0
-        self.rows_resumed = 0
-        self.size = 0
-        self.retries = 0
-        self.rejected = 0
+        super().__init__()
         self._started = time.monotonic()
 
     def count(self, event: Event) -> None:
-        match event:
-            case Started(activity, rows, rows_done):
-                self.activity, self.rows = activity, rows
-                self.rows_done = self.rows_resumed = rows_done
-                self._started = time.monotonic()
-            case Advanced(rows, size):
-                self.rows_done += rows
-                self.size += size
-            case Waited("retry"):
-                self.retries += 1
-            case Rejected(lines):
-                self.rejected += lines
-            case _:
-                pass
+        super().count(event)
+        if isinstance(event, Started):
+            self._started = time.monotonic()
 
     @property
     def details(self) -> str:
@@ -74,7 +58,7 @@ def watching(console: Console, *, quiet: bool) -> Iterator[Observer]:
 
 @contextmanager
 def _bar(console: Console) -> Iterator[Observer]:
-    counts = _Counts()
+    counts = _Shown()
     columns = (
         TextColumn("{task.description:<8}"),
         BarColumn(bar_width=24),
@@ -104,7 +88,7 @@ def _bar(console: Console) -> Iterator[Observer]:
 
 
 def _lines(console: Console) -> Observer:
-    counts = _Counts()
+    counts = _Shown()
     due = time.monotonic() + LINE_SECONDS
 
     def observe(event: Event) -> None:

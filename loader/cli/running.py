@@ -17,7 +17,8 @@ from rich.console import Console
 
 from loader.cli.progress import watching
 from loader.errors import ConfigError, LoaderError
-from loader.events import Observer
+from loader.events import Event, Observer
+from loader.reporting.counts import Counts
 from loader.reporting.metrics import Meter, machine, settings_json, versions, write_metrics
 
 DONE, DIFFERENT, MISUSED, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -49,9 +50,14 @@ def run(
     judge: Callable[[Any], int],
 ) -> None:
     """Do ``work`` under observation, leave its metrics at ``root``, show its report, and exit."""
-    meter = Meter()
+    meter, counts = Meter(), Counts()
     console = Console(stderr=True)
-    with watching(console, quiet=output.quiet or output.json) as observe:
+    with watching(console, quiet=output.quiet or output.json) as show:
+
+        def observe(event: Event) -> None:
+            counts.count(event)
+            show(event)
+
         outcome = _attempt(lambda: work(observe), judge)
     metrics: dict[str, Any] = {
         "activity": activity,
@@ -59,6 +65,7 @@ def run(
         "error": outcome.error,
         "settings": settings_json(settings),
         "report": asdict(outcome.report) if outcome.report else None,
+        **counts.read(),
         **meter.read(),
         "machine": machine(),
         "versions": versions(),

@@ -69,7 +69,7 @@ def ledger_path(root: Path) -> Path:
 
 
 def last_load(root: Path) -> LastLoad | None:
-    """Return the load of the dataset at ``root`` that began last, None when there was none; writes nothing.
+    """Return the load of the dataset at ``root`` that began last, None when there was none.
 
     Raises LoadError when the ledger cannot be read.
     """
@@ -78,14 +78,16 @@ def last_load(root: Path) -> LastLoad | None:
         return None
     with _explained(path):
         try:
-            return _read_last_load(path, "mode=rw")
+            return _read_last_load(path, "mode=rw", _SCHEMA)
         except sqlite3.OperationalError:
             # Where nothing can be written there is no place for what readers share, and nobody to share it with.
-            return _read_last_load(path, "immutable=1")
+            return _read_last_load(path, "immutable=1", "")
 
 
-def _read_last_load(path: Path, mode: str) -> LastLoad | None:
+def _read_last_load(path: Path, mode: str, schema: str) -> LastLoad | None:
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)) as database:
+        # A load that was killed at its very start has left no tables.
+        database.executescript(schema)
         row = database.execute(
             "SELECT url, org, bucket, fingerprint, "
             "(SELECT coalesce(sum(stop - start), 0) FROM acknowledged WHERE load = id)"

@@ -60,7 +60,8 @@ class Senders:
     """``connections`` threads that send payloads.
 
     At most twice as many payloads as connections are alive: one on its way and one waiting, for each.
-    ``submit`` and ``drain`` yield waits, and one Result for each payload in the order of the replies.
+    ``submit`` and ``drain`` yield waits, and one Result for each payload in the order of the replies;
+    ``seconds_waited`` is how long they waited for those, because all connections were busy.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Senders:
         self._timeout_seconds = timeout_seconds
         self._capacity = 2 * connections
         self._in_flight = 0
+        self.seconds_waited = 0.0
         self._work: queue.Queue[Payload | None] = queue.Queue()
         self._results: queue.Queue[Waited | Result] = queue.Queue()
         # Daemons: a second Ctrl-C must not wait for a reply that may take a minute.
@@ -106,7 +108,9 @@ class Senders:
             thread.join()
 
     def _next(self) -> Waited | Result:
+        started = time.monotonic()
         result = self._results.get()
+        self.seconds_waited += time.monotonic() - started
         if not isinstance(result, Waited):
             self._in_flight -= 1
         return result

@@ -42,7 +42,7 @@ class LoadReport:
     """What a load did. ``rows_acknowledged`` is this run's; ``rows_resumed`` earlier runs'; sizes in bytes.
 
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
-    ``waits`` is seconds by cause, summed over connections.
+    ``waits`` is seconds by cause: "retry" summed over connections, "rate" and "server busy" of the one coordinator.
     """
 
     server: str

@@ -17,7 +17,7 @@ from pathlib import Path
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import STATE, Manifest
 from loader.errors import ConfigError, LoadError
-from loader.events import Noted, Observer, Rejected, Started, Waited
+from loader.events import SERVER_BUSY, Noted, Observer, Rejected, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.ledger import Ledger, forget
 from loader.loading.payloads import payloads
@@ -104,6 +104,7 @@ class _Coordinator:
             self._error = error
         # Also after an error of reading or encoding: what the server has, the ledger must know.
         self._record(senders.drain())
+        self._tally.wait(Waited(SERVER_BUSY, senders.seconds_waited))
         if self._error:
             raise self._error
 

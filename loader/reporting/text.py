@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loader.events import SERVER_BUSY
 from loader.loading.export import ExportReport
 from loader.loading.settings import LoadReport
 from loader.reporting.status import Status
@@ -49,7 +50,9 @@ def load_text(report: LoadReport) -> str:
         f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {_PAYLOADS[report.via]}), "
         f"{report.retries} retries",
     ]
-    lines += [f"         waited {seconds:.1f} s: {cause}" for cause, seconds in sorted(report.waits.items())]
+    # The server is what a load waits for in any case: that is for the metrics.
+    waits = sorted((cause, seconds) for cause, seconds in report.waits.items() if cause != SERVER_BUSY)
+    lines += [f"         waited {seconds:.1f} s: {cause}" for cause, seconds in waits]
     if report.lines_rejected:
         lines.append(f"rejected {report.lines_rejected:,} lines: {report.rejected_path}")
     if report.interrupted:

@@ -117,6 +117,14 @@ class Dialect(Protocol):
         """
         ...
 
+    def build_fields(self, target: Target, schema: PointSchema, start: int, stop: int) -> Request:
+        """Return the request for the field keys of the measurement between ``start`` and ``stop``."""
+        ...
+
+    def parse_fields(self, reply: Reply) -> list[str]:
+        """Read field keys, perhaps some of other times as well; raises ServerError."""
+        ...
+
     def build_points(self, target: Target, query: PointsQuery) -> Request:
         """Return the request for ``query``."""
         ...

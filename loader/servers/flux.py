@@ -68,6 +68,21 @@ def parse_count(reply: Reply) -> int:
     return sum(int(row["_value"]) for row in _rows(reply))
 
 
+def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> Request:
+    """Return the request for the field keys of the measurement, which the index answers."""
+    return _request(
+        target,
+        'import "influxdata/influxdb/schema" '
+        f"schema.measurementFieldKeys(bucket: {_string(target.bucket)}, measurement: {_string(schema.measurement)},"
+        f" start: {instant(start)}, stop: {instant(stop)})",
+    )
+
+
+def parse_fields(reply: Reply) -> list[str]:
+    """Read what ``Dialect.parse_fields`` promises; raises ServerError."""
+    return [row["_value"] for row in _rows(reply)]
+
+
 def build_points(target: Target, query: PointsQuery) -> Request:
     """Return the request for ``query``; fields stay in tables of their own, since their types differ."""
     fields = " or ".join(f"r._field == {_string(field.column)}" for field in query.schema.fields)

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import polars as pl
 
-from loader.dataset.schema import FieldType
+from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import ServerError
 from loader.servers.base import AggregateQuery, PointsQuery, Reply, Request, Target
 from loader.servers.frames import aggregate_frame, points_frame
@@ -40,6 +40,16 @@ def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
         for time, value in series["values"]
     )
     return aggregate_frame(query, rows)
+
+
+def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> Request:
+    """Return the request for the measurement's field keys; InfluxQL knows them without times only."""
+    return _request(target, f"SHOW FIELD KEYS FROM {_name(schema.measurement)}")
+
+
+def parse_fields(reply: Reply) -> list[str]:
+    """Read what ``Dialect.parse_fields`` promises; raises ServerError."""
+    return [name for series in _series(reply) for name, _ in series["values"]]
 
 
 def build_points(target: Target, query: PointsQuery) -> Request:

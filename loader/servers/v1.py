@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from loader.dataset.schema import PointSchema
 from loader.errors import PartialWrite, Refused
 from loader.servers import influxql
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Send, Target
@@ -65,6 +66,14 @@ class InfluxDB1:
         """Read the JSON of ``build_aggregate``."""
         return influxql.parse_aggregate(query, reply)
 
+    def build_fields(self, target: Target, schema: PointSchema, start: int, stop: int) -> Request:
+        """Return the InfluxQL request for field keys."""
+        return influxql.build_fields(target, schema, start, stop)
+
+    def parse_fields(self, reply: Reply) -> list[str]:
+        """Read the answer to ``build_fields``."""
+        return influxql.parse_fields(reply)
+
     def build_points(self, target: Target, query: PointsQuery) -> Request:
         """Return the InfluxQL request for ``query``."""
         return influxql.build_points(target, query)
@@ -95,6 +104,10 @@ class EarlyInfluxDB1(InfluxDB1):
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
         """Return the InfluxQL request for ``query``."""
         return _authorised(super().build_aggregate(target, query), target)
+
+    def build_fields(self, target: Target, schema: PointSchema, start: int, stop: int) -> Request:
+        """Return the InfluxQL request for field keys."""
+        return _authorised(super().build_fields(target, schema, start, stop), target)
 
     def build_points(self, target: Target, query: PointsQuery) -> Request:
         """Return the InfluxQL request for ``query``."""

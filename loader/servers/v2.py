@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError, PartialWrite
 from loader.servers import flux
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Send, Target
@@ -65,6 +66,14 @@ class InfluxDB2:
     def parse_aggregate(self, query: AggregateQuery, reply: Reply) -> pl.DataFrame:
         """Read the annotated CSV of ``build_aggregate``."""
         return flux.parse_aggregate(query, reply)
+
+    def build_fields(self, target: Target, schema: PointSchema, start: int, stop: int) -> Request:
+        """Return the Flux request for field keys."""
+        return flux.build_fields(target, schema, start, stop)
+
+    def parse_fields(self, reply: Reply) -> list[str]:
+        """Read the answer to ``build_fields``."""
+        return flux.parse_fields(reply)
 
     def build_points(self, target: Target, query: PointsQuery) -> Request:
         """Return the Flux request for ``query``."""

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import TypeVar
 
 import polars as pl
 
@@ -14,6 +15,8 @@ from loader.dataset.schema import Field, PointSchema
 from loader.servers.base import AggregateQuery, Dialect, PointsQuery, Target
 from loader.servers.transport import Connection
 from loader.verification.expected import column
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Asker:
             for field, function in wanted
         ]
 
+    def fields(self, schema: PointSchema, start: int, stop: int) -> Future[list[str]]:
+        """Ask for the field keys of the measurement."""
+        request = self.dialect.build_fields(self.target, schema, start, stop)
+        return self.pool.submit(self._with_connection, lambda link: self.dialect.parse_fields(link.send(request)))
+
     def points(self, query: PointsQuery) -> Future[pl.DataFrame]:
         """Ask for the points of one series."""
         return self.pool.submit(self._points, query)
@@ -47,7 +55,7 @@ class Asker:
         request = self.dialect.build_points(self.target, query)
         return self._with_connection(lambda link: self.dialect.parse_points(query, link.send(request)))
 
-    def _with_connection(self, ask: Callable[[Connection], pl.DataFrame]) -> pl.DataFrame:
+    def _with_connection(self, ask: Callable[[Connection], Answer]) -> Answer:
         connection = self.connections.get()
         try:
             return ask(connection)

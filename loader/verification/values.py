@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Lock
 
 import numpy as np
@@ -13,7 +13,8 @@ from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.columns import Column
 from loader.encoding.tsm.layout import BLOCK_POINTS
 from loader.encoding.tsm.stored_field import Reading, StoredField, gather_field
-from loader.events import Advanced, Event, Observer, Started
+from loader.encoding.tsm.warm import compile_decoders
+from loader.events import Advanced, Event, Noted, Observer, Started
 from loader.servers.backup import Shard
 from loader.servers.frames import instant
 from loader.servers.transport import Connection
@@ -27,6 +28,8 @@ from loader.verification.values_plan import WINDOW_ROWS, Span, halves, plan_span
 
 SHARDS_AT_A_TIME = 2
 """Shards that are compared at a time: one is decoded while the other arrives."""
+_MOMENT = 1.0
+"""Seconds."""
 
 
 def compare_values(
@@ -48,6 +51,10 @@ def compare_values(
 
     pool = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="values")
     try:
+        compiling = pool.submit(compile_decoders)
+        if wait([compiling], _MOMENT).not_done:
+            observe(Noted("compiling the decoders for this machine, once: some ten seconds"))
+        compiling.result()
         outcomes = list(pool.map(lambda span: _compare_span(settings, manifest.schema, span, tell), spans))
     finally:
         pool.shutdown(cancel_futures=True)

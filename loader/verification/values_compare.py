@@ -16,6 +16,7 @@ from loader.encoding.columns import DTYPES
 from loader.encoding.series_text import series_tags
 from loader.encoding.tsm.columns import Column, Values
 from loader.servers.base import PointsQuery
+from loader.servers.frames import instant
 from loader.verification.compare import compare_points
 from loader.verification.expected import column as label
 from loader.verification.found import joined
@@ -50,7 +51,8 @@ def columns_differences(
         wanted = [_cut(column, places.get(text)) for column, places in zip(expected, sides[0], strict=True)]
         there = [_cut(column, places.get(text)) for column, places in zip(found, sides[1], strict=True)]
         if not columns_equal(wanted, there):
-            yield from _series_differences(schema, text, _frame(schema, wanted), _frame(schema, there))
+            differences = list(_series_differences(schema, text, _frame(schema, wanted), _frame(schema, there)))
+            yield from differences or [_odd_text(schema, text, wanted)]
 
 
 def day_counts(schema: PointSchema, columns: Sequence[Column]) -> pl.DataFrame:
@@ -142,6 +144,13 @@ def _typed(field: Field, values: Values) -> pl.Series:
     views: Mapping[FieldType, npt.DTypeLike] = {FieldType.FLOAT: np.float64, FieldType.INTEGER: np.int64}
     viewed: npt.NDArray[Any] = values.view(views.get(field.type, values.dtype))
     return pl.Series(viewed).cast(DTYPES[field.type])
+
+
+def _odd_text(schema: PointSchema, text: bytes, expected: Sequence[Column]) -> Difference:
+    """Return the difference of a series whose strings differ in bytes that no text has."""
+    day = min(int(column.times[0]) for column in expected if len(column.times))
+    detail = "strings are stored as bytes that are not UTF-8"
+    return Difference("different", instant(day)[:10], series_name(schema, text)[1], "", detail)
 
 
 def _series_differences(

@@ -21,6 +21,7 @@ from loader.servers.transport import Connection
 from loader.verification.compare import Cell, cell_differences, cell_query, cell_sizes, compare_cells, compare_points
 from loader.verification.expected import aggregates, merge, points, series_rows, summarise
 from loader.verification.found import Asker, asking, joined
+from loader.verification.other_fields import find_other_fields
 from loader.verification.plan import DAY, Window, draw_samples, plan_windows
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
 from loader.verification.values_outcome import ValuesOutcome
@@ -44,6 +45,7 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     Counts of every field, sums, minima and maxima are computed by the server; at most ``settings.drills`` of the
     (series, day) that differ are fetched, to tell which points differ. A float sum that differs beyond the tolerance
     is no difference when its points turn out equal. Points outside of these days are not looked at.
+    Values of fields that the dataset does not have are counted by the server too.
 
     With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``.
 
@@ -68,6 +70,8 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
             outcome.windows, found = verify_values(settings, manifest, shards, asker, observe)
         else:
             found = outcome.compare_all()
+        if bucket:
+            found.add(find_other_fields(manifest.schema, plan_windows(outcome.partitions), asker))
     return VerifyReport(
         server=server.name,
         rows=manifest.rows,

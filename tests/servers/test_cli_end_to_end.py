@@ -36,6 +36,9 @@ def test_the_whole_way(influx: Any, tmp_path: Path) -> None:
     verified = run(influx, "verify", out)
     assert verified.exit_code == 0, verified.output
     assert "no differences" in verified.stdout
+    every = run(influx, "verify", out, "--values")
+    assert every.exit_code == 0, every.output
+    assert "all 6,000 values" in every.stdout
     line = f"trades,symbol=AAPL,side=buy price=1,amount=1i {JANUARY_2 + 1}".encode()
     influx.call(f"/api/v2/write?org={influx.org}&bucket={bucket}&precision=ns", line)
     different = run(influx, "verify", out)
@@ -56,6 +59,26 @@ def test_rejected_lines_are_exit_code_1(influx_v2: Any, tmp_path: Path) -> None:
         result = run(influx_v2, *arguments, "--host", proxy.url)
     assert result.exit_code == 1, result.output
     assert "rejected 1 lines" in result.stdout
+
+
+def test_a_load_that_fails_leaves_what_it_did(influx_v2: Any, tmp_path: Path) -> None:
+    """The metrics of a run that could not finish have its rows, bytes, retries and waits all the same."""
+    small_dataset(tmp_path / "data")
+    faults = {1: Answer(503), 4: Answer(401)}
+    arguments = ("load", tmp_path / "data", "--bucket", influx_v2.new_bucket(), "--batch-lines", "100")
+    with fault_proxy(influx_v2.url, lambda call: faults.get(call.number)) as proxy:
+        result = run(influx_v2, *arguments, "--connections", "1", "--host", proxy.url, "--quiet")
+    assert result.exit_code == 3, result.output
+    (path,) = (tmp_path / "data" / ".loader" / "metrics").iterdir()
+    metrics = json.loads(path.read_text())
+    assert (metrics["retries"], metrics["exit_code"]) == (1, 3)
+    assert (
+        0 < metrics["rows"] == json.loads(run(influx_v2, "status", tmp_path / "data", "--json").stdout)["load"]["rows"]
+    )
+    assert "401" in metrics["error"]
+    assert metrics["bytes"] > metrics["rows"] * 50
+    assert metrics["waits"].keys() == {"retry", "server busy"}
+    assert {"settings", "machine", "versions", "seconds", "cpu_seconds", "peak_memory"} <= metrics.keys()
 
 
 def test_ctrl_c_once_finishes_what_is_in_flight(influx_v2: Any, tmp_path: Path) -> None:

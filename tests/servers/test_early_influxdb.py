@@ -15,7 +15,7 @@ from loader.loading import LoadSettings, load
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Target
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
-from loader.servers.v1 import EarlyInfluxDB1
+from loader.servers.v1 import EarlyInfluxDB1, InfluxDB1
 from loader.verification import VerifySettings, verify
 from tests.datasets import DAY, JANUARY_2, small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, fault_proxy
@@ -94,20 +94,21 @@ def test_rejected_lines_are_kept(influx_early: Any, tmp_path: Path) -> None:
     assert "field type conflict" in rejected[0]["message"]
 
 
-def test_a_user_and_password_are_a_token(start_influxd: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "dialect"), [("v1", InfluxDB1), ("v1.6", EarlyInfluxDB1)])
+def test_a_user_and_password_are_a_token(start_influxd: Any, tmp_path: Path, kind: str, dialect: type) -> None:
     """Where users are asked for their password, USER:PASSWORD loads and verifies, and a wrong one stops at once."""
-    server = start_influxd("v1.6", users=True)
-    statement = urlencode({"q": "CREATE USER loader WITH PASSWORD 'own secret' WITH ALL PRIVILEGES"}).encode()
+    server = start_influxd(kind, users=True)
+    statement = urlencode({"q": "CREATE USER loader WITH PASSWORD 'own-secret' WITH ALL PRIVILEGES"}).encode()
     server.call("/query", statement)
     small_dataset(tmp_path)
-    target = Target(server.url, "trades", token="loader:own secret")
+    target = Target(server.url, "trades", token="loader:own-secret")
     assert load(LoadSettings(tmp_path, target)).rows_acknowledged == 600
     assert verify(VerifySettings(tmp_path, target)).difference_count == 0
-    for token in ("", "loader:other secret"):
+    for token in ("", "loader:other-secret"):
         wrong = Target(server.url, "trades", token=token)
         with pytest.raises(Refused, match="401") as caught:
             load(LoadSettings(tmp_path, wrong))
         assert "1.x: user:password" in caught.value.hint
         assert "secret" not in str(caught.value)
     with Connection(target, 30) as connection:
-        assert isinstance(probe(connection).dialect, EarlyInfluxDB1)
+        assert type(probe(connection).dialect) is dialect

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
-from urllib.request import Request, urlopen
 
 import polars as pl
 import pytest
@@ -17,49 +13,15 @@ from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.errors import ConfigError, ServerError
 from loader.events import Advanced, Event, Noted, Started
 from loader.servers.base import Target
-from loader.verification import Difference, VerifyReport, VerifySettings, verify
+from loader.verification import VerifySettings, verify
+from tests.cases import Case, agreeing, name_of, text_of
 from tests.points import DAY, FIRST_DAY, MINUTE, line, trades, write_dataset
-
-
-@dataclass
-class Case:
-    """A dataset of 3 days, 3 symbols and 2 sides, and a server that holds exactly its points."""
-
-    server: Any
-    root: Path
-    target: Target
-    rows: pl.DataFrame
-
-    def write(self, *lines: str) -> None:
-        """Write lines of line protocol."""
-        params = {"org": self.server.org, "bucket": self.target.bucket, "precision": "ns"}
-        _post(self.server, "/api/v2/write", params, "\n".join(lines).encode())
-
-    def delete(self, symbol: str, start: int, stop: int) -> None:
-        """Delete the points of ``symbol`` with ``start`` <= time < ``stop`` (nanoseconds, whole minutes)."""
-        if self.server.kind == "v1":
-            query = f"DELETE FROM trades WHERE symbol = '{symbol}' AND time >= {start} AND time < {stop}"
-            body = urlencode({"q": query}).encode()
-            _post(self.server, "/query", {"db": self.target.bucket}, body, "application/x-www-form-urlencoded")
-            return
-        body = {"start": _text(start), "stop": _text(stop), "predicate": f'symbol="{symbol}"'}
-        params = {"org": self.server.org, "bucket": self.target.bucket}
-        _post(self.server, "/api/v2/delete", params, json.dumps(body).encode(), "application/json")
-
-    def verify(self, observe: Callable[[Event], None] = lambda event: None, **settings: Any) -> VerifyReport:
-        """Verify the dataset against the server."""
-        return verify(VerifySettings(self.root, self.target, **settings), observe)
 
 
 @pytest.fixture
 def case(influx: Any, tmp_path: Path) -> Case:
     """Return a dataset and a server that agree."""
-    rows = trades()
-    write_dataset(tmp_path, trades_schema(), rows)
-    target = Target(url=influx.url, bucket=influx.new_bucket(), org=influx.org, token=influx.token)
-    case = Case(influx, tmp_path, target, rows)
-    case.write(*(line(row) for row in rows.iter_rows(named=True)))
-    return case
+    return agreeing(influx, tmp_path)
 
 
 def test_equal(case: Case) -> None:
@@ -77,7 +39,7 @@ def test_deleted_range(case: Case) -> None:
     """A deleted range is found: which day, which series, how many points, and one of them."""
     case.delete("MSFT", FIRST_DAY + DAY, FIRST_DAY + DAY + 3 * MINUTE)
     differences = case.verify().differences
-    assert [_name(difference) for difference in differences] == [
+    assert [name_of(difference) for difference in differences] == [
         ("missing", "2024-01-03", "symbol=MSFT,side=buy", ""),
         ("missing", "2024-01-03", "symbol=MSFT,side=sell", ""),
     ]
@@ -102,7 +64,7 @@ def test_extra_point(case: Case) -> None:
     time = FIRST_DAY + 5
     case.write(f"trades,symbol=AAPL,side=buy price=1.5,amount=7i {time}")
     (difference,) = case.verify().differences
-    assert _name(difference) == ("surplus", "2024-01-02", "symbol=AAPL,side=buy", "")
+    assert name_of(difference) == ("surplus", "2024-01-02", "symbol=AAPL,side=buy", "")
     assert f"price=1.5, amount=7 at 2024-01-02T00:00:00.000000005Z ({time})" in difference.detail
 
 
@@ -112,7 +74,7 @@ def test_extra_series(case: Case) -> None:
         f"trades,symbol=ZZZ,side=buy price=1,amount=7i {FIRST_DAY + DAY}",
         f"trades,symbol=AAPL price=2,amount=8i {FIRST_DAY + DAY}",
     )
-    assert [_name(difference) for difference in case.verify().differences] == [
+    assert [name_of(difference) for difference in case.verify().differences] == [
         ("surplus", "2024-01-03", "symbol=AAPL,side=", ""),
         ("surplus", "2024-01-03", "symbol=ZZZ,side=buy", ""),
     ]
@@ -122,14 +84,31 @@ def test_series_with_another_tag(case: Case) -> None:
     """Points of series that differ in a tag outside of the schema are surplus."""
     case.write(f"trades,symbol=AAPL,side=buy,venue=X price=2,amount=8i {FIRST_DAY + 5}")
     (difference,) = case.verify().differences
-    assert _name(difference) == ("surplus", "2024-01-02", "symbol=AAPL,side=buy", "")
+    assert name_of(difference) == ("surplus", "2024-01-02", "symbol=AAPL,side=buy", "")
+
+
+@pytest.mark.parametrize("values", [False, True])
+def test_extra_field(case: Case, values: bool) -> None:
+    """Values of a field that the dataset does not have are found, on points that it has and on others."""
+    row = case.rows.row(25, named=True)
+    case.write(
+        f'trades,symbol=ZZZ,side=buy note="x" {FIRST_DAY + DAY}',
+        f'trades,symbol={row["symbol"]},side={row["side"]} note="y" {row["timestamp"]}',
+        f"trades,symbol=AAPL,side=buy late=true {FIRST_DAY + 3 * DAY}",
+    )
+    differences = case.verify(values=values).differences
+    assert [_name(difference) for difference in differences] == [
+        ("surplus", "2024-01-02", f"symbol={row['symbol']},side={row['side']}", "note"),
+        ("surplus", "2024-01-03", "symbol=ZZZ,side=buy", "note"),
+    ]
+    assert "found 1: the dataset has no such field" in differences[0].detail
 
 
 def test_missing_series(case: Case) -> None:
     """A series that the server lacks is named on each of its days."""
     case.delete("NVDA", FIRST_DAY, FIRST_DAY + 3 * DAY)
     differences = case.verify().differences
-    assert {_name(difference) for difference in differences} == {
+    assert {name_of(difference) for difference in differences} == {
         ("missing", f"2024-01-0{day}", f"symbol=NVDA,side={side}", "") for day in (2, 3, 4) for side in ("buy", "sell")
     }
     assert "20 of 20 points missing" in differences[0].detail
@@ -143,7 +122,7 @@ def test_missing_field(case: Case) -> None:
         text = line(row)
         case.write(text.replace(f",amount={row['amount']}i", "") if row["side"] == "buy" else text)
     (difference,) = case.verify().differences
-    assert _name(difference) == ("missing", "2024-01-02", "symbol=AAPL,side=buy", "amount")
+    assert name_of(difference) == ("missing", "2024-01-02", "symbol=AAPL,side=buy", "amount")
     assert f"expected {first['amount']}, found nothing" in difference.detail
 
 
@@ -154,7 +133,7 @@ def test_days_without_partition(case: Case, tmp_path: Path) -> None:
     write_dataset(root, trades_schema(), rows)
     case.write(f"trades,symbol=AAPL,side=buy price=1,amount=7i {FIRST_DAY - 1}")
     differences = verify(VerifySettings(root, case.target)).differences
-    assert [_name(difference)[:2] for difference in differences] == [("surplus", "2024-01-03")] * 6
+    assert [name_of(difference)[:2] for difference in differences] == [("surplus", "2024-01-03")] * 6
 
 
 def test_missing_bucket(case: Case) -> None:
@@ -182,7 +161,7 @@ def test_many_differences(case: Case) -> None:
     case.write(line({**row, "price": 999.99}), f"trades,symbol=AAPL,side=buy price=1.5 {time}")
     case.write(f"trades,symbol=ZZZ,side=buy price=1,amount=1i {time}")
     case.delete("NVDA", FIRST_DAY, FIRST_DAY + 3 * MINUTE)
-    found = {_name(difference): difference.detail for difference in case.verify(drills=0).differences}
+    found = {name_of(difference): difference.detail for difference in case.verify(drills=0).differences}
     assert found["surplus", "2024-01-03", "symbol=ZZZ,side=buy", ""] == "expected no points, found 1"
     assert found["surplus", "2024-01-03", "symbol=AAPL,side=buy", "price"] == "expected 20 values, found 21"
     assert found["missing", "2024-01-02", "symbol=NVDA,side=buy", "price"] == "expected 20 values, found 17"
@@ -196,8 +175,8 @@ def test_change_within_the_tolerance(case: Case) -> None:
     row = case.rows.filter(symbol="AAPL", side="buy").sort("price").row(10, named=True)
     case.write(line({**row, "price": row["price"] + 0.01}))
     report = case.verify(samples=case.rows.height, tolerance=0.5)
-    assert [_name(difference) for difference in report.differences] == [
-        ("different", _text(row["timestamp"])[:10], "symbol=AAPL,side=buy", "price")
+    assert [name_of(difference) for difference in report.differences] == [
+        ("different", text_of(row["timestamp"])[:10], "symbol=AAPL,side=buy", "price")
     ]
     assert case.verify(samples=0, tolerance=0.5).differences == ()
 
@@ -278,19 +257,3 @@ def test_bits(influx: Any, tmp_path: Path) -> None:
     report = case.verify()
     assert report.differences == ()
     assert report.samples == rows.height
-
-
-def _name(difference: Difference) -> tuple[str, str, str, str]:
-    return difference.kind, difference.day, difference.series, difference.field
-
-
-def _text(time: int) -> str:
-    return str(pl.Series([time]).cast(pl.Datetime("ns")).dt.strftime("%Y-%m-%dT%H:%M:%SZ")[0])
-
-
-def _post(server: Any, path: str, params: dict[str, str], body: bytes, kind: str = "text/plain") -> None:
-    headers = {"Authorization": f"Token {server.token}", "Content-Type": kind}
-    request = Request(f"{server.url}{path}?{urlencode(params)}", body, headers)
-    with urlopen(request, timeout=30) as reply:
-        answer = reply.read()
-    assert b'"error"' not in answer

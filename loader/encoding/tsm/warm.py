@@ -7,7 +7,10 @@ import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
 from loader.encoding.tsm.buffer import Workspace
+from loader.encoding.tsm.columns import ascending
+from loader.encoding.tsm.decode_index import read_file
 from loader.encoding.tsm.file import FileEncoder
+from loader.encoding.tsm.stored_field import Reading, Source, gather_field
 
 _COLUMNS = {
     FieldType.FLOAT: pa.array([1.0, 2.0, None]),
@@ -22,3 +25,16 @@ def compile_encoders() -> None:
     """Encode a few points of every type: compiles what this machine has not compiled yet, some ten seconds once."""
     fields = tuple((Field(kind.value, kind), values) for kind, values in _COLUMNS.items())
     FileEncoder(Workspace()).add("m", np.arange(3), fields)
+
+
+def compile_decoders() -> None:
+    """Encode a few points of every type and decode them, likewise."""
+    fields = tuple((Field(kind.value, kind), values) for kind, values in _COLUMNS.items())
+    encoder = FileEncoder(Workspace())
+    encoder.add("m", np.arange(3), fields)
+    data = np.frombuffer(b"".join(encoder.finish().pieces), np.uint8)
+    former: Reading | None = None
+    for field, _ in fields:
+        former = gather_field([Source(read_file("", data))], "m", field).read(0, 3, former)
+    assert former is not None
+    ascending(former.column.times, former.column.bounds)

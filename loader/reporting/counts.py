@@ -1,0 +1,49 @@
+"""What a run has done so far, counted from its events: the same figures for people and for metrics files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loader.events import Advanced, Event, Rejected, Started, Waited
+
+
+class Counts:
+    """Counts events: rows (of all, done, done by earlier runs), bytes, retries, rejected lines, waits by cause."""
+
+    def __init__(self) -> None:
+        self.activity = ""
+        self.rows = 0
+        self.rows_done = 0
+        self.rows_resumed = 0
+        self.size = 0
+        self.retries = 0
+        self.rejected = 0
+        self.waits: dict[str, float] = {}
+
+    def count(self, event: Event) -> None:
+        """Take ``event`` into account."""
+        match event:
+            case Started(activity, rows, rows_done):
+                self.activity, self.rows = activity, rows
+                self.rows_done = self.rows_resumed = rows_done
+            case Advanced(rows, size):
+                self.rows_done += rows
+                self.size += size
+            case Waited(cause, seconds):
+                self.retries += cause == "retry"
+                self.waits[cause] = self.waits.get(cause, 0.0) + seconds
+            case Rejected(lines):
+                self.rejected += lines
+            case _:
+                pass
+
+    def read(self) -> dict[str, Any]:
+        """Return what this run did, for metrics; bytes were written to disk or sent, waits are seconds."""
+        return {
+            "rows": self.rows_done - self.rows_resumed,
+            "rows_resumed": self.rows_resumed,
+            "bytes": self.size,
+            "retries": self.retries,
+            "rejected": self.rejected,
+            "waits": {cause: round(seconds, 3) for cause, seconds in self.waits.items()},
+        }

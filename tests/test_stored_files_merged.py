@@ -1,0 +1,166 @@
+"""Several storage files of a shard, and deletions, as the server merges them."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loader.dataset.schema import Field, FieldType
+from loader.encoding.tsm.decode_index import read_file
+from loader.encoding.tsm.stored_field import Reading, Source, gather_field
+from loader.encoding.tsm.tombstones import Tombstone, read_tombstones
+from loader.errors import DecodeError
+from tests.reference_tsm import build_file, plain_block
+
+FIRST, LAST = -(2**63), 2**63 - 1
+FIELD = Field("v", FieldType.INTEGER)
+Points = dict[bytes, dict[int, int]]
+
+
+def source(points: Points, tombstones: list[Tombstone] | None = None, size: int = 2) -> Source:
+    """Return a file of ``points``, by series and time, in blocks of ``size``."""
+    keys: dict[bytes, Any] = {}
+    for series, values in points.items():
+        times = sorted(values)
+        parts = [times[at : at + size] for at in range(0, len(times), size)]
+        blocks = [plain_block("integer", part, [values[time] for time in part]) for part in parts]
+        keys[series + b"#!~#v"] = ("integer", blocks)
+    return Source(read_file("1.tsm", np.frombuffer(build_file(keys), np.uint8)), tombstones or [])
+
+
+def reading(sources: list[Source], start: int = FIRST, stop: int = LAST) -> Reading:
+    """Return what is read of the field."""
+    return gather_field(sources, "m", FIELD).read(start, stop)
+
+
+def points(sources: list[Source], start: int = FIRST, stop: int = LAST) -> Points:
+    """Return the points that are read, by series and time; that times ascend strictly is checked."""
+    column = reading(sources, start, stop).column
+    values = column.values.view(np.int64).tolist()
+    found = {}
+    for number, series in enumerate(column.series):
+        span = slice(column.bounds[number], column.bounds[number + 1])
+        times = column.times[span].tolist()
+        assert times == sorted(set(times))
+        if times:
+            found[series] = dict(zip(times, values[span], strict=True))
+    return found
+
+
+def test_files_of_different_times_are_not_sorted() -> None:
+    """Blocks that do not overlap are put in the order of time, whatever file they are in."""
+    sources = [source({b"m": {5: 50, 6: 60, 7: 70}}), source({b"m": {1: 10, 2: 20}, b"m,a=b": {9: 90}})]
+    assert points(sources) == {b"m": {1: 10, 2: 20, 5: 50, 6: 60, 7: 70}, b"m,a=b": {9: 90}}
+    assert reading(sources).plain
+    assert points(sources, 2, 6) == {b"m": {2: 20, 5: 50}}
+
+
+def test_the_later_file_wins() -> None:
+    """Of one identity in several files, the value of the last is read, and the others of its block stay."""
+    sources = [source({b"m": {1: 10, 2: 20, 3: 30}}), source({b"m": {2: 21}}), source({b"m": {2: 22, 4: 42}})]
+    assert points(sources) == {b"m": {1: 10, 2: 22, 3: 30, 4: 42}}
+    assert points(sources[::-1]) == {b"m": {1: 10, 2: 20, 3: 30, 4: 42}}
+    assert not reading(sources).plain
+
+
+def test_strings_are_merged_too() -> None:
+    """Strings are put in order, and left out, as numbers are."""
+    files = [
+        build_file({b"m#!~#v": ("string", [plain_block("string", times, texts)])})
+        for times, texts in (([1, 3, 5], [b"a", b"", b"ccc"]), ([2, 3], [b"x" * 70, b"y"]))
+    ]
+    sources = [Source(read_file("1.tsm", np.frombuffer(data, np.uint8))) for data in files]
+    column = gather_field(sources, "m", Field("v", FieldType.STRING)).read(2, 9).column
+    assert column.times.tolist() == [2, 3, 5]
+    assert column.values.to_pylist() == [b"x" * 70, b"y", b"ccc"]
+
+
+def test_tombstones_delete_from_their_own_file() -> None:
+    """A range that one file deletes is still there in others, before and after it."""
+    key = b"m#!~#v"
+    deleted = [Tombstone(key, 2, 3), Tombstone(b"m,a=b#!~#v", FIRST, LAST), Tombstone(b"other#!~#v", 0, 9)]
+    old, late = {b"m": {1: 10, 2: 20}}, {b"m": {3: 33}}
+    middle = source({b"m": {2: 21, 3: 31, 4: 41}, b"m,a=b": {1: 1}}, deleted)
+    assert points([middle]) == {b"m": {4: 41}}
+    assert points([source(old), middle]) == {b"m": {1: 10, 2: 20, 4: 41}}
+    assert points([middle, source(late)]) == {b"m": {3: 33, 4: 41}}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(
+                st.sampled_from([b"m", b"m,a=b", b"m,a=c"]),
+                st.dictionaries(st.integers(0, 30), st.integers(0, 9), min_size=1, max_size=12),
+            ),
+            st.lists(st.tuples(st.sampled_from([b"m", b"m,a=c"]), st.integers(0, 30), st.integers(0, 30)), max_size=2),
+        ),
+        max_size=4,
+    ),
+    st.tuples(st.integers(0, 15), st.integers(10, 31)),
+    st.integers(1, 5),
+)
+def test_any_files(files: list[Any], bounds: tuple[int, int], size: int) -> None:
+    """Any files and tombstones give what putting one file over the other gives."""
+    expected: Points = {}
+    for values, deleted in files:
+        for series, times in values.items():
+            for time, value in times.items():
+                gone = any(series == other and first <= time <= last for other, first, last in deleted)
+                if not gone and bounds[0] <= time < bounds[1]:
+                    expected.setdefault(series, {})[time] = value
+    sources = [
+        source(values, [Tombstone(series + b"#!~#v", first, last) for series, first, last in deleted], size)
+        for values, deleted in files
+    ]
+    assert points(sources, *bounds) == expected
+
+
+def entry(key: bytes, first: int, last: int) -> bytes:
+    """Return a deletion as it is written."""
+    return struct.pack(">I", len(key)) + key + struct.pack(">qq", first, last)
+
+
+ENTRIES = entry(b"k1", -5, 7), entry(b"k2", FIRST, LAST)
+EXPECTED = [Tombstone(b"k1", -5, 7), Tombstone(b"k2", FIRST, LAST)]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", []),
+        (struct.pack(">I", 0x1502) + b"".join(ENTRIES), EXPECTED),
+        (struct.pack(">I", 0x1503) + gzip.compress(b"".join(ENTRIES)), EXPECTED),
+        (struct.pack(">I", 0x1504) + b"".join(map(gzip.compress, ENTRIES)), EXPECTED),
+        (struct.pack(">I", 0x1504), []),
+    ],
+)
+def test_versions_of_tombstones(data: bytes, expected: list[Tombstone]) -> None:
+    """Every version that the server may have written is read, with several members of gzip."""
+    assert read_tombstones("1.tombstone", data) == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"m#!~#v\n",
+        b"\x00",
+        struct.pack(">I", 0x1502) + ENTRIES[0][:-1],
+        struct.pack(">I", 0x1502) + b"\x00",
+        struct.pack(">I", 0x1502) + b"\xff\xff\xff\xff",
+        struct.pack(">I", 0x1504) + b"x",
+        struct.pack(">I", 0x1504) + gzip.compress(ENTRIES[0])[:-9],
+        struct.pack(">I", 0x1504) + gzip.compress(ENTRIES[0])[:15] + b"\xff" * 20,
+    ],
+)
+def test_damaged_tombstones(data: bytes) -> None:
+    """Tombstones that cannot be read are an error that names their file, never nothing."""
+    with pytest.raises(DecodeError, match=r"1\.tombstone, offset"):
+        read_tombstones("1.tombstone", data)

@@ -1,0 +1,71 @@
+"""Columns of values against each other."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding.tsm.columns import Column
+from loader.verification.values_compare import columns_differences, columns_equal, day_counts
+
+DAY = 86_400_000_000_000
+SCHEMA = PointSchema("m", ("a",), (Field("f", FieldType.FLOAT), Field("text", FieldType.STRING)), "time")
+Points = dict[bytes, list[tuple[int, float, bytes]]]
+
+
+def columns(points: Points) -> list[Column]:
+    """Return the columns of SCHEMA for points (time, f, text) by series."""
+    bounds = np.cumsum([0, *(len(rows) for rows in points.values())])
+    rows = [row for rows in points.values() for row in rows]
+    times = np.array([row[0] for row in rows], np.int64)
+    floats = np.array([row[1] for row in rows], np.float64).view(np.uint64)
+    texts = pa.array([row[2] for row in rows], pa.large_binary())
+    return [Column(list(points), bounds, times, values) for values in (floats, texts)]
+
+
+GOOD: Points = {b"m": [(1, 0.0, b"x")], b"m,a=b": [(1, 1.5, b""), (2, 2.5, b"y"), (DAY, 0.1, b"z")]}
+
+
+def test_equal_columns() -> None:
+    """Equal columns are equal, also where one knows series without points."""
+    assert columns_equal(columns(GOOD), columns(GOOD))
+    assert columns_equal(columns({b"": [], **GOOD}), columns({**GOOD, b"n": []}))
+
+
+@pytest.mark.parametrize(
+    ("series", "row", "point", "difference"),
+    [
+        (b"m", 0, (1, -0.0, b"x"), ("different", "1970-01-01", "a=", "f")),
+        (b"m,a=b", 0, (1, struct.unpack("<d", struct.pack("<Q", 1))[0], b""), ("different", "1970-01-01", "a=b", "f")),
+        (b"m,a=b", 2, (DAY, 0.1, b"Z"), ("different", "1970-01-02", "a=b", "text")),
+        (b"m,a=b", 0, (1, 1.5, b"\xff"), ("different", "1970-01-01", "a=b", "text")),
+        (b"m,a=b", 1, (3, 2.5, b"y"), ("missing", "1970-01-01", "a=b", "")),
+    ],
+)
+def test_one_difference(series: bytes, row: int, point: Any, difference: tuple[str, ...]) -> None:
+    """Any other bit or time makes columns differ, and is named by day, series and field."""
+    changed = {**GOOD, series: [point if at == row else old for at, old in enumerate(GOOD[series])]}
+    assert not columns_equal(columns(GOOD), columns(changed))
+    found = next(columns_differences(SCHEMA, columns(GOOD), columns(changed)))
+    assert (found.kind, found.day, found.series, found.field) == difference
+
+
+def test_bytes_that_no_text_has() -> None:
+    """Bytes that would be shown like the text that is expected are a difference all the same."""
+    sides = [columns({b"m": [(DAY, 1.0, text)]}) for text in (b"\\xff", b"\xff")]
+    (difference,) = columns_differences(SCHEMA, *sides)
+    assert (difference.kind, difference.day, difference.series) == ("different", "1970-01-02", "a=")
+    assert "not UTF-8" in difference.detail
+
+
+def test_counts_by_day() -> None:
+    """Values are counted by series and day, field by field."""
+    first, second = columns(GOOD)
+    fewer = Column([b"m,a=b"], np.array([0, 1]), second.times[-1:], second.values[-1:])
+    counts = day_counts(SCHEMA, [first, fewer]).sort("a", "day")
+    assert counts.rows() == [("", 0, 1, None), ("b", 0, 2, None), ("b", DAY, 1, 1)]

@@ -1,0 +1,127 @@
+"""What is made of a shard's tar, byte by byte."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from loader.errors import ConfigError, DecodeError, Retryable, ServerError
+from loader.servers.backup import Shard
+from loader.verification import values_files
+from loader.verification.values_files import fetched
+from tests.reference_tsm import build_file, plain_block
+from tests.test_transport_streams import saying
+
+SHARD = Shard(3, 0, 1)
+
+
+def stored(value: int) -> bytes:
+    """Return a storage file with one value."""
+    return build_file({b"m#!~#v": ("integer", [plain_block("integer", [1], [value])])})
+
+
+def tar_of(files: dict[str, bytes], format: int = tarfile.USTAR_FORMAT) -> bytes:
+    """Return a tar with a folder and ``files``."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=format) as tar:
+        folder = tarfile.TarInfo("b/autogen/3/index")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"b/autogen/3/{name}")
+            member.size = len(content)
+            member.pax_headers = {"comment": "ü" * 40}
+            tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def reply(body: bytes, status: str = "200 OK") -> bytes:
+    """Return a reply of HTTP."""
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+GOOD = tar_of({"2-1.tsm": stored(2), "fields.idx": b"x" * 700, "1-1.tombstone": b"", "1-1.tsm": stored(1)})
+
+
+@pytest.mark.parametrize("held", [0, len(stored(1)), values_files.HELD_BYTES])
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT])
+def test_files_come_by_age(monkeypatch: pytest.MonkeyPatch, held: int, format: int) -> None:
+    """Storage files come in the order of their names, in memory or not, without anything else of the tar."""
+    monkeypatch.setattr(values_files, "HELD_BYTES", held)
+    body = tar_of({"2-1.tsm": stored(2), "fields.idx": b"x" * 700, "1-1.tsm": stored(1)}, format)
+    with saying(reply(body)) as connection, fetched(connection, SHARD) as files:
+        assert [source.file.name for source in files.sources] == ["shard 3, 1-1.tsm", "shard 3, 2-1.tsm"]
+        assert len(files.mapped) == {0: 2, len(stored(1)): 1}.get(held, 0)
+        for _ in range(2):
+            found = [source.file.data.tobytes() for source in files.sources]
+            assert found == [stored(1), stored(2)]
+            files.release()
+        assert not any(source.tombstones for source in files.sources)
+
+
+def test_tombstones_belong_to_their_file() -> None:
+    """Damaged tombstones are named by shard and file; empty ones delete nothing."""
+    with saying(reply(GOOD)) as connection, fetched(connection, SHARD) as files:
+        assert [source.tombstones for source in files.sources] == [[], []]
+    body = tar_of({"1-1.tsm": stored(1), "1-1.tombstone": b"garbage"})
+    with (
+        saying(reply(body)) as connection,
+        pytest.raises(DecodeError, match=r"shard 3, 1-1\.tombstone"),
+        fetched(connection, SHARD),
+    ):
+        pass
+
+
+def test_a_shard_that_is_gone() -> None:
+    """A shard that the server no longer has holds nothing."""
+    with saying(reply(b"{}", "404 Not Found")) as connection, fetched(connection, SHARD) as files:
+        assert files.sources == []
+
+
+def test_a_busy_server() -> None:
+    """What the server refuses is an error in its words."""
+    body = b'{"message":"busy"}'
+    with (
+        saying(reply(body, "503 Unavailable")) as connection,
+        pytest.raises(Retryable, match=r"read shard 3: .* busy"),
+        fetched(connection, SHARD),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (GOOD[:600], "stopped in the middle"),
+        (GOOD[:1_300], "stopped in the middle"),
+        (GOOD[: len(GOOD) // 512 * 512 - 9_000], "stopped in the middle"),
+        (b"", "stopped in the middle"),
+        (b'{"message":"no room"}' + bytes(600), "no room"),
+        (GOOD + b'{"message":"no room"}', "no room"),
+    ],
+)
+def test_a_server_that_gives_up(body: bytes, words: str) -> None:
+    """A tar that ends too early, or is followed by the server's words, is an error, never fewer files."""
+    with (
+        saying(reply(body)) as connection,
+        pytest.raises(ServerError, match=f"read shard 3: .*{words}"),
+        fetched(connection, SHARD),
+    ):
+        pass
+
+
+def test_no_room_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without room for temporary files the error names the folder and how to choose another."""
+    monkeypatch.setattr(values_files, "HELD_BYTES", 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with (
+        saying(reply(GOOD)) as connection,
+        pytest.raises(ConfigError, match="missing: no temporary file") as caught,
+        fetched(connection, SHARD),
+    ):
+        pass
+    assert "TMPDIR" in caught.value.hint
