@@ -10,12 +10,10 @@ Memory is bounded by ``connections`` storage files and the rows that they are ma
 from __future__ import annotations
 
 import random
-import sqlite3
 import threading
 import time
-import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -25,25 +23,20 @@ from loader.dataset.schema import FieldType, PointSchema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
 from loader.encoding.tsm.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable
-from loader.events import Noted, Observer, Started, Waited
+from loader.events import Observer, Started, Waited
 from loader.loading.flow import Flow, backoff
-from loader.loading.identities import require_distinct
-from loader.loading.ledger import Ledger, add_mark, marks, opened_ledger
+from loader.loading.ledger import Ledger, opened_ledger
+from loader.loading.restored_bucket import BucketMaker, RestoredBucket
 from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
 from loader.loading.storage_files import ShardFile, encode_shard, prepare_encoders, tar, tar_size
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers import flux
 from loader.servers import restore as api
-from loader.servers.backup import list_shards
-from loader.servers.base import Bucket
 from loader.servers.frames import instant
-from loader.servers.probe import Server, probe
+from loader.servers.probe import probe
 from loader.servers.replies import raise_for
 from loader.servers.transport import Connection
-from loader.servers.v2 import InfluxDB2
-
-_HOUR = 3_600_000_000_000
 
 
 def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
@@ -60,7 +53,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         return tally.report(DRY_RUN, manifest.rows, stopped=stop.is_set())
     with opened_ledger(settings.dataset) as database, Connection(settings.target, settings.timeout_seconds) as link:
         server = probe(link)
-        made = _Buckets(settings, manifest, database, link, server, observe).prepare()
+        made = BucketMaker(settings, manifest, database, link, server, observe).prepare()
         ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
         restored = ledger.restored
         resumed = sum(restored.values())
@@ -71,87 +64,6 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         if resumed + tally.rows == manifest.rows:
             ledger.finish()
     return tally.report(server.name, manifest.rows, resumed, stopped=stop.is_set())
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A bucket with a shard on the server, by its start, for each of ``shards``."""
-
-    bucket: Bucket
-    shards: tuple[Shard, ...]
-    ids: Mapping[int, int]
-
-
-@dataclass(frozen=True)
-class _Buckets:
-    """Makes the bucket of a load, or finds the one that an earlier run of it made."""
-
-    settings: LoadSettings
-    manifest: Manifest
-    database: sqlite3.Connection
-    link: Connection
-    server: Server
-    observe: Observer
-
-    def prepare(self) -> _Made:
-        """Return the bucket; raises ConfigError or Refused before anything is made when the load cannot be."""
-        target = self.settings.target
-        if not api.takes_files(self.server.dialect):
-            raise ConfigError(
-                f"{target.url}: {self.server.name} takes no storage files", hint="use the write path: --via write"
-            )
-        bucket = self.server.dialect.find_bucket(self.link.send, target)
-        if bucket and bucket.description not in marks(self.database, target, self.manifest.fingerprint):
-            raise ConfigError(
-                f"bucket {target.bucket!r} exists, and this dataset's restore did not make it",
-                hint="restore into a new bucket (--bucket), or load into this one by the write path: --via write",
-            )
-        api.require_operator(self.link.send)
-        if bucket and not self.settings.restart:
-            found = self._resume(bucket)
-            if found:
-                return found
-        require_distinct(self.settings.dataset, self.manifest)
-        if bucket:
-            api.delete_bucket(self.link.send, bucket)
-            self.observe(Noted(f"removed bucket {target.bucket!r}, which an earlier run of this load made"))
-        return self._make(self.server.dialect)
-
-    def _resume(self, bucket: Bucket) -> _Made | None:
-        """Return what an earlier run made, None when it was cut short before there were shards."""
-        ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
-        if not ids:
-            return None
-        duration = self.settings.shard_duration
-        if duration and duration != bucket.shard_duration:
-            raise ConfigError(
-                f"bucket {bucket.name!r} was begun with another shard duration, {bucket.shard_duration // _HOUR} hours",
-                hint="leave --shard-duration out, or begin again: --restart",
-            )
-        shards = plan_shards(self.manifest.partitions, bucket.shard_duration)
-        if missing := [shard for shard in shards if shard.start not in ids]:
-            raise LoadError(
-                f"bucket {bucket.name!r} has lost {len(missing)} of its shards since this load began",
-                hint="begin again, which removes the bucket first: --restart",
-            )
-        return _Made(bucket, shards, ids)
-
-    def _make(self, dialect: InfluxDB2) -> _Made:
-        settings = self.settings
-        shards = plan_shards(self.manifest.partitions, settings.shard_duration or DEFAULT_DURATION)
-        mark = f"restored by loader, {uuid.uuid4().hex}"
-        add_mark(self.database, settings.target, self.manifest.fingerprint, mark)
-        request = api.build_bucket(
-            settings.target,
-            dialect.find_organization(self.link.send, settings.target),
-            mark,
-            settings.shard_duration or DEFAULT_DURATION,
-            [api.ShardGroup(shard.start, shard.stop) for shard in shards],
-        )
-        bucket = Bucket(settings.target.bucket, api.parse_bucket(settings.target, self.link.send(request)))
-        self.observe(Noted(f"created bucket {bucket.name!r} with {len(shards)} shards and infinite retention"))
-        ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
-        return _Made(bucket, shards, ids)
 
 
 @dataclass(frozen=True)
@@ -180,7 +92,13 @@ class _Restorer:
     """Restores shards, some at a time, and writes down which are done."""
 
     def __init__(
-        self, settings: LoadSettings, schema: PointSchema, ledger: Ledger, tally: Tally, flow: Flow, made: _Made
+        self,
+        settings: LoadSettings,
+        schema: PointSchema,
+        ledger: Ledger,
+        tally: Tally,
+        flow: Flow,
+        made: RestoredBucket,
     ) -> None:
         self._settings = settings
         self._schema = schema

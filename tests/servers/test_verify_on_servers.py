@@ -97,7 +97,7 @@ def test_extra_field(case: Case, values: bool) -> None:
         f"trades,symbol=AAPL,side=buy late=true {FIRST_DAY + 3 * DAY}",
     )
     differences = case.verify(values=values).differences
-    assert [_name(difference) for difference in differences] == [
+    assert [name_of(difference) for difference in differences] == [
         ("surplus", "2024-01-02", f"symbol={row['symbol']},side={row['side']}", "note"),
         ("surplus", "2024-01-03", "symbol=ZZZ,side=buy", "note"),
     ]

@@ -1,0 +1,109 @@
+"""The bucket of a restore: made with all its shards, or found where an earlier run of the same load made it.
+
+A restore fills no bucket of anybody else, for the files of a shard could be overwritten. So the ledger notes a mark
+before a bucket is made, and the bucket's description bears it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from loader.dataset.manifest import Manifest
+from loader.errors import ConfigError, LoadError
+from loader.events import Noted, Observer
+from loader.loading.identities import require_distinct
+from loader.loading.ledger import add_mark, marks
+from loader.loading.settings import LoadSettings
+from loader.loading.shards import DEFAULT_DURATION, Shard, plan_shards
+from loader.servers import restore as api
+from loader.servers.backup import list_shards
+from loader.servers.base import Bucket
+from loader.servers.probe import Server
+from loader.servers.transport import Connection
+from loader.servers.v2 import InfluxDB2
+
+_HOUR = 3_600_000_000_000
+
+
+@dataclass(frozen=True)
+class RestoredBucket:
+    """A bucket with a shard on the server, by its start, for each of ``shards``."""
+
+    bucket: Bucket
+    shards: tuple[Shard, ...]
+    ids: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class BucketMaker:
+    """Makes the bucket of a load, or finds the one that an earlier run of it made."""
+
+    settings: LoadSettings
+    manifest: Manifest
+    database: sqlite3.Connection
+    link: Connection
+    server: Server
+    observe: Observer
+
+    def prepare(self) -> RestoredBucket:
+        """Return the bucket; raises ConfigError or Refused before anything is made when the load cannot be."""
+        target = self.settings.target
+        if not api.takes_files(self.server.dialect):
+            raise ConfigError(
+                f"{target.url}: {self.server.name} takes no storage files", hint="use the write path: --via write"
+            )
+        bucket = self.server.dialect.find_bucket(self.link.send, target)
+        if bucket and bucket.description not in marks(self.database, target, self.manifest.fingerprint):
+            raise ConfigError(
+                f"bucket {target.bucket!r} exists, and this dataset's restore did not make it",
+                hint="restore into a new bucket (--bucket), or load into this one by the write path: --via write",
+            )
+        api.require_operator(self.link.send)
+        if bucket and not self.settings.restart:
+            found = self._resume(bucket)
+            if found:
+                return found
+        require_distinct(self.settings.dataset, self.manifest)
+        if bucket:
+            api.delete_bucket(self.link.send, bucket)
+            self.observe(Noted(f"removed bucket {target.bucket!r}, which an earlier run of this load made"))
+        return self._make(self.server.dialect)
+
+    def _resume(self, bucket: Bucket) -> RestoredBucket | None:
+        """Return what an earlier run made, None when it was cut short before there were shards."""
+        ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
+        if not ids:
+            return None
+        duration = self.settings.shard_duration
+        if duration and duration != bucket.shard_duration:
+            raise ConfigError(
+                f"bucket {bucket.name!r} was begun with another shard duration, {bucket.shard_duration // _HOUR} hours",
+                hint="leave --shard-duration out, or begin again: --restart",
+            )
+        shards = plan_shards(self.manifest.partitions, bucket.shard_duration)
+        if missing := [shard for shard in shards if shard.start not in ids]:
+            raise LoadError(
+                f"bucket {bucket.name!r} has lost {len(missing)} of its shards since this load began",
+                hint="begin again, which removes the bucket first: --restart",
+            )
+        return RestoredBucket(bucket, shards, ids)
+
+    def _make(self, dialect: InfluxDB2) -> RestoredBucket:
+        settings = self.settings
+        shards = plan_shards(self.manifest.partitions, settings.shard_duration or DEFAULT_DURATION)
+        mark = f"restored by loader, {uuid.uuid4().hex}"
+        add_mark(self.database, settings.target, self.manifest.fingerprint, mark)
+        request = api.build_bucket(
+            settings.target,
+            dialect.find_organization(self.link.send, settings.target),
+            mark,
+            settings.shard_duration or DEFAULT_DURATION,
+            [api.ShardGroup(shard.start, shard.stop) for shard in shards],
+        )
+        bucket = Bucket(settings.target.bucket, api.parse_bucket(settings.target, self.link.send(request)))
+        self.observe(Noted(f"created bucket {bucket.name!r} with {len(shards)} shards and infinite retention"))
+        ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
+        return RestoredBucket(bucket, shards, ids)
