@@ -46,7 +46,7 @@ def run(trades: int = 3_000_000, rounds: int = 3) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         stage(StageSettings(out=root / "data", trades=trades, end=date(2024, 1, 5)))
-        bodies = list(_bodies(root / "data"))
+        bodies = list(ready_bodies(root / "data"))
         server = start(binary, root / "server")
         try:
             return _measure(server, root / "data", bodies, trades, rounds)
@@ -58,7 +58,7 @@ def _measure(server: RunningServer, data: Path, bodies: list[bytes], trades: int
     rates: dict[str, list[float]] = {"replay": [], "loader": [], "influxdb-client batching": []}
     verified: dict[str, list[float]] = {"verify": [], "verify --values": []}
     for _ in range(rounds):
-        seconds = _replay(_target(server), bodies)
+        seconds = replay(_target(server), bodies)
         rates["replay"].append(trades / seconds)
         target = _target(server)
         report = load(LoadSettings(data, target, connections=CONNECTIONS))
@@ -87,7 +87,8 @@ def _target(server: RunningServer) -> Target:
     return Target(server.url, server.new_bucket(), server.org, server.token)
 
 
-def _bodies(data: Path) -> Iterator[bytes]:
+def ready_bodies(data: Path) -> Iterator[bytes]:
+    """Yield the bodies that a load of the dataset would send."""
     manifest = open_dataset(data)
     for partition in manifest.partitions:
         chunk = Chunk(partition.path, 0, partition.rows)
@@ -95,7 +96,7 @@ def _bodies(data: Path) -> Iterator[bytes]:
             yield payload.body
 
 
-def _replay(target: Target, bodies: list[bytes]) -> float:
+def replay(target: Target, bodies: list[bytes]) -> float:
     """Send ready-made bodies over as many connections as the loader has; return the seconds."""
     work: Queue[bytes] = Queue()
     for body in bodies:

@@ -6,14 +6,14 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import encoding, loading, staging
+from benchmarks import encoding, kills, loading, restoring, staging
 from loader.reporting.metrics import machine, versions
 
 
 def main() -> None:
-    """Measure staging, encoding, loading and verification, one after the other."""
+    """Measure staging, encoding, both ways in, verification and resuming, one after the other."""
     results: dict[str, object] = {"machine": machine(), "versions": versions()}
-    for module in (staging, encoding, loading):
+    for module in (staging, encoding, loading, restoring, kills):
         name = module.__name__.rpartition(".")[2]
         results[name] = module.run()
         print(module.table(results[name]), end="\n\n")
