@@ -92,6 +92,19 @@ def test_tombstones_delete_from_their_own_file() -> None:
     assert points([middle, source(late)]) == {b"m": {3: 33, 4: 41}}
 
 
+@pytest.mark.parametrize("deleted", ["v", "w"])
+def test_a_field_that_alone_is_deleted(deleted: str) -> None:
+    """Fields with the same timestamps share them only as long as nothing is deleted of either."""
+    entry = plain_block("integer", [1, 2, 3], [10, 20, 30])
+    data = build_file({b"m#!~#v": ("integer", [entry]), b"m#!~#w": ("integer", [entry])})
+    file = read_file("1.tsm", np.frombuffer(data, np.uint8))
+    sources = [Source(file, [Tombstone(f"m#!~#{deleted}".encode(), 2, 2)])]
+    former = None
+    for name in ("v", "w"):
+        former = gather_field(sources, "m", Field(name, FieldType.INTEGER)).read(FIRST, LAST, former)
+        assert former.column.times.tolist() == ([1, 3] if name == deleted else [1, 2, 3])
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
