@@ -11,7 +11,7 @@ import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.columns import Column
-from loader.verification.values_compare import columns_differences, columns_equal, day_counts
+from loader.verification.values.compare import columns_differences, columns_equal, day_counts
 
 DAY = 86_400_000_000_000
 SCHEMA = PointSchema("m", ("a",), (Field("f", FieldType.FLOAT), Field("text", FieldType.STRING)), "time")

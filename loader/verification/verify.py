@@ -24,8 +24,8 @@ from loader.verification.found import Asker, asking, joined
 from loader.verification.other_fields import find_other_fields
 from loader.verification.plan import DAY, Window, draw_samples, plan_windows
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
-from loader.verification.values_outcome import ValuesOutcome
-from loader.verification.values_verify import duplicates_text, verify_values
+from loader.verification.values.outcome import Outcome
+from loader.verification.values.verify import duplicates_text, verify_values
 
 DRILL_POINTS = 500_000
 
@@ -106,10 +106,10 @@ class _Verification:
         self.windows = 0
         self.samples: list[Sample] = []
 
-    def compare_all(self) -> ValuesOutcome:
+    def compare_all(self) -> Outcome:
         """Return all differences."""
         cells = self.compare_windows()
-        found = ValuesOutcome(self.settings.max_listed)
+        found = Outcome(self.settings.max_listed)
         found.add(self.explain(cells))
         found.add(self.compare_samples(cells))
         return found

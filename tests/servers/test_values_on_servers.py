@@ -22,7 +22,8 @@ from loader.servers.backup import build_shard, list_shards
 from loader.servers.base import Target
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
-from loader.verification import VerifyReport, VerifySettings, values, values_files, values_plan, verify
+from loader.verification import VerifyReport, VerifySettings, verify
+from loader.verification.values import by_file, plan, shard_files
 from tests.cases import Case, agreeing, name_of
 from tests.points import DAY, FIRST_DAY, MINUTE, line, trades, write_dataset
 from tools.influxd import RunningServer
@@ -76,7 +77,7 @@ def test_equal(case: Case) -> None:
 
 def test_compiling_is_said(case_v2: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """When decoders take more than a moment to compile, it is said why nothing moves."""
-    monkeypatch.setattr(values, "_MOMENT", 0.0)
+    monkeypatch.setattr(by_file, "_MOMENT", 0.0)
     events: list[Event] = []
     assert case_v2.verify(events.append, values=True).differences == ()
     assert any(isinstance(event, Noted) and "compiling" in event.message for event in events)
@@ -296,14 +297,14 @@ def odd_rows(number: int) -> pl.DataFrame:
     return pl.DataFrame([*rows, *rows[5:9]], schema_overrides=types)
 
 
-@pytest.mark.parametrize(("window_rows", "held"), [(200, 0), (values_plan.WINDOW_ROWS, values_files.HELD_BYTES)])
+@pytest.mark.parametrize(("window_rows", "held"), [(200, 0), (plan.WINDOW_ROWS, shard_files.HELD_BYTES)])
 def test_every_type_in_no_order(
     influx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window_rows: int, held: int
 ) -> None:
     """What the write path stored is found again, whatever types, nulls, tags and order; partitions span shards."""
-    monkeypatch.setattr(values_plan, "WINDOW_ROWS", window_rows)
-    monkeypatch.setattr(values, "WINDOW_ROWS", window_rows)
-    monkeypatch.setattr(values_files, "HELD_BYTES", held)
+    monkeypatch.setattr(plan, "WINDOW_ROWS", window_rows)
+    monkeypatch.setattr(by_file, "WINDOW_ROWS", window_rows)
+    monkeypatch.setattr(shard_files, "HELD_BYTES", held)
     rows = odd_rows(800)
     if influx.kind == "v1":
         rows = rows.with_columns(u=pl.lit(None, pl.UInt64))
@@ -320,7 +321,7 @@ def test_every_type_in_no_order(
 
 def test_many_more_points_than_the_dataset_has(case_v2: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A window in which the server has far more than the dataset is compared day by day."""
-    monkeypatch.setattr(values, "WINDOW_ROWS", 100)
+    monkeypatch.setattr(by_file, "WINDOW_ROWS", 100)
     root = tmp_path / "few"
     first, last = case_v2.rows.row(0, named=True), case_v2.rows.row(-1, named=True)
     write_dataset(root, trades_schema(), pl.DataFrame([first, last]), partition_days=7)

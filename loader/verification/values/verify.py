@@ -15,14 +15,14 @@ from loader.verification.expected import counts
 from loader.verification.found import Asker, joined
 from loader.verification.plan import plan_windows
 from loader.verification.settings import VerifySettings
-from loader.verification.values import compare_values
-from loader.verification.values_by_query import query_values
-from loader.verification.values_outcome import ValuesOutcome
+from loader.verification.values.by_file import compare_values
+from loader.verification.values.by_query import query_values
+from loader.verification.values.outcome import Outcome
 
 
 def verify_values(
     settings: VerifySettings, manifest: Manifest, shards: Sequence[Shard] | None, asker: Asker, observe: Observer
-) -> tuple[int, ValuesOutcome]:
+) -> tuple[int, Outcome]:
     """Return how many (series, UTC day) there are, and what a comparison of all values found.
 
     Values come from the files of ``shards``, or by queries where the server gives no files. The server also counts

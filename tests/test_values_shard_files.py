@@ -11,8 +11,8 @@ import pytest
 
 from loader.errors import ConfigError, DecodeError, Retryable, ServerError
 from loader.servers.backup import Shard
-from loader.verification import values_files
-from loader.verification.values_files import fetched
+from loader.verification.values import shard_files
+from loader.verification.values.shard_files import fetched
 from tests.reference_tsm import build_file, plain_block
 from tests.test_transport_streams import saying
 
@@ -47,11 +47,11 @@ def reply(body: bytes, status: str = "200 OK") -> bytes:
 GOOD = tar_of({"2-1.tsm": stored(2), "fields.idx": b"x" * 700, "1-1.tombstone": b"", "1-1.tsm": stored(1)})
 
 
-@pytest.mark.parametrize("held", [0, len(stored(1)), values_files.HELD_BYTES])
+@pytest.mark.parametrize("held", [0, len(stored(1)), shard_files.HELD_BYTES])
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT])
 def test_files_come_by_age(monkeypatch: pytest.MonkeyPatch, held: int, format: int) -> None:
     """Storage files come in the order of their names, in memory or not, without anything else of the tar."""
-    monkeypatch.setattr(values_files, "HELD_BYTES", held)
+    monkeypatch.setattr(shard_files, "HELD_BYTES", held)
     body = tar_of({"2-1.tsm": stored(2), "fields.idx": b"x" * 700, "1-1.tsm": stored(1)}, format)
     with saying(reply(body)) as connection, fetched(connection, SHARD) as files:
         assert [source.file.name for source in files.sources] == ["shard 3, 1-1.tsm", "shard 3, 2-1.tsm"]
@@ -116,7 +116,7 @@ def test_a_server_that_gives_up(body: bytes, words: str) -> None:
 
 def test_no_room_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without room for temporary files the error names the folder and how to choose another."""
-    monkeypatch.setattr(values_files, "HELD_BYTES", 0)
+    monkeypatch.setattr(shard_files, "HELD_BYTES", 0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with (
         saying(reply(GOOD)) as connection,

@@ -18,16 +18,16 @@ from loader.verification.compare import compare_points
 from loader.verification.found import Asker
 from loader.verification.plan import DAY, plan_windows
 from loader.verification.settings import VerifySettings
-from loader.verification.values_compare import day_counts, series_frames
-from loader.verification.values_expected import expected_values
-from loader.verification.values_outcome import ValuesOutcome
-from loader.verification.values_plan import WINDOW_DAYS, WINDOW_ROWS
+from loader.verification.values.compare import day_counts, series_frames
+from loader.verification.values.expected import expected_values
+from loader.verification.values.outcome import Outcome
+from loader.verification.values.plan import WINDOW_DAYS, WINDOW_ROWS
 
 QUERY_POINTS = 100_000
 """Points of the dataset that one query covers."""
 
 
-def query_values(settings: VerifySettings, manifest: Manifest, asker: Asker, observe: Observer) -> ValuesOutcome:
+def query_values(settings: VerifySettings, manifest: Manifest, asker: Asker, observe: Observer) -> Outcome:
     """Compare every point of the dataset; of the server, every (series, day) that the dataset has points of.
 
     Memory is bounded by a window of WINDOW_ROWS rows and the answers to a few queries. Raises ServerError,
@@ -35,7 +35,7 @@ def query_values(settings: VerifySettings, manifest: Manifest, asker: Asker, obs
     """
     windows = plan_windows([part for part in manifest.partitions if part.rows], WINDOW_DAYS, WINDOW_ROWS)
     observe(Started("verify values", sum(window.rows for window in windows)))
-    outcome = ValuesOutcome(settings.max_listed)
+    outcome = Outcome(settings.max_listed)
     asked: deque[tuple[PointsQuery, pl.DataFrame, Future[pl.DataFrame]]] = deque()
 
     def settle(left: int) -> None:

@@ -11,7 +11,7 @@ from loader.verification.settings import Difference
 
 
 @dataclass
-class ValuesOutcome:
+class Outcome:
     """How many values of the dataset were compared, the first ``limit`` differences, and how many there are.
 
     ``places`` are the (day, series) of all differences; ``cells`` count the dataset's values by (series, day), a
@@ -35,10 +35,10 @@ class ValuesOutcome:
                 self.differences.append(difference)
 
 
-def merged(outcomes: Sequence[ValuesOutcome], limit: int) -> ValuesOutcome:
+def merged(outcomes: Sequence[Outcome], limit: int) -> Outcome:
     """Return all ``outcomes`` as one, in their order."""
     listed = [difference for outcome in outcomes for difference in outcome.differences]
-    return ValuesOutcome(
+    return Outcome(
         limit,
         sum(outcome.values for outcome in outcomes),
         listed[:limit],

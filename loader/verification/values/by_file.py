@@ -20,11 +20,11 @@ from loader.servers.frames import instant
 from loader.servers.transport import Connection
 from loader.verification.plan import Window
 from loader.verification.settings import Difference, VerifySettings
-from loader.verification.values_compare import columns_differences, columns_equal, day_counts, series_name
-from loader.verification.values_expected import expected_values
-from loader.verification.values_files import ShardFiles, fetched
-from loader.verification.values_outcome import ValuesOutcome, merged
-from loader.verification.values_plan import WINDOW_ROWS, Span, halves, plan_spans
+from loader.verification.values.compare import columns_differences, columns_equal, day_counts, series_name
+from loader.verification.values.expected import expected_values
+from loader.verification.values.outcome import Outcome, merged
+from loader.verification.values.plan import WINDOW_ROWS, Span, halves, plan_spans
+from loader.verification.values.shard_files import ShardFiles, fetched
 
 SHARDS_AT_A_TIME = 2
 """Shards that are compared at a time: one is decoded while the other arrives."""
@@ -32,9 +32,7 @@ _MOMENT = 1.0
 """Seconds."""
 
 
-def compare_values(
-    settings: VerifySettings, manifest: Manifest, shards: Sequence[Shard], observe: Observer
-) -> ValuesOutcome:
+def compare_values(settings: VerifySettings, manifest: Manifest, shards: Sequence[Shard], observe: Observer) -> Outcome:
     """Compare every timestamp and value of the dataset's fields with the files of ``shards``, bit for bit.
 
     Points of the dataset's measurement that the dataset does not have are found from its first day to its last.
@@ -61,7 +59,7 @@ def compare_values(
     return merged(outcomes, settings.max_listed)
 
 
-def _compare_span(settings: VerifySettings, schema: PointSchema, span: Span, observe: Observer) -> ValuesOutcome:
+def _compare_span(settings: VerifySettings, schema: PointSchema, span: Span, observe: Observer) -> Outcome:
     if span.shard is None:
         return _compare_files(settings, schema, span, ShardFiles((), ()), observe)
     with (
@@ -73,9 +71,9 @@ def _compare_span(settings: VerifySettings, schema: PointSchema, span: Span, obs
 
 def _compare_files(
     settings: VerifySettings, schema: PointSchema, span: Span, files: ShardFiles, observe: Observer
-) -> ValuesOutcome:
+) -> Outcome:
     stored = [gather_field(files.sources, schema.measurement, field) for field in schema.fields]
-    outcome = ValuesOutcome(settings.max_listed)
+    outcome = Outcome(settings.max_listed)
     for whole in span.windows:
         for window in _bounded(whole, stored):
             expected = expected_values(settings.dataset, schema, window)
