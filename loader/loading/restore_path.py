@@ -13,14 +13,12 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 from loader.dataset.manifest import Manifest
-from loader.dataset.schema import FieldType, PointSchema
-from loader.encoding.columns import TIME_MAX, TIME_MIN
+from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable
 from loader.events import Observer, Started, Waited
@@ -28,14 +26,12 @@ from loader.loading.flow import Flow, backoff
 from loader.loading.ledger import Ledger, opened_ledger
 from loader.loading.restored_bucket import BucketMaker, RestoredBucket
 from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading.shard_sender import Aborted, Restored, ShardSender
 from loader.loading.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
-from loader.loading.storage_files import ShardFile, encode_shard, prepare_encoders, tar, tar_size
+from loader.loading.storage_files import encode_shard, prepare_encoders
 from loader.loading.tally import DRY_RUN, Tally
-from loader.servers import flux
-from loader.servers import restore as api
 from loader.servers.frames import instant
 from loader.servers.probe import probe
-from loader.servers.replies import raise_for
 from loader.servers.transport import Connection
 
 
@@ -76,18 +72,6 @@ class _Attempt:
     delay: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Restored:
-    """What the server has taken and counted of a shard; ``size`` is bytes on the wire."""
-
-    points: int = 0
-    size: int = 0
-
-
-class _Aborted(Exception):
-    """The load stops now: what is on its way breaks off."""
-
-
 class _Restorer:
     """Restores shards, some at a time, and writes down which are done."""
 
@@ -101,22 +85,17 @@ class _Restorer:
         made: RestoredBucket,
     ) -> None:
         self._settings = settings
-        self._schema = schema
         self._ledger = ledger
         self._tally = tally
         self._flow = flow
-        self._ids = made.ids
-        self._counted = _cheapest(schema)
-        self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
-        for _ in range(settings.connections):
-            self._workspaces.put(Workspace())
+        self._sender = ShardSender(settings, schema, made.ids, flow)
         self._jitter = random.Random()
         self._error: Exception | None = None
 
     def run(self, shards: Iterable[Shard]) -> None:
         """Restore ``shards``; raises the first error that cannot be mended, once what is on its way has ended."""
         waiting = deque(_Attempt(shard) for shard in shards)
-        running: dict[Future[_Restored | None], _Attempt] = {}
+        running: dict[Future[Restored | None], _Attempt] = {}
         with ThreadPoolExecutor(self._settings.connections, thread_name_prefix="restore") as pool:
             try:
                 while waiting or running:
@@ -134,7 +113,7 @@ class _Restorer:
         if self._error:
             raise self._error
 
-    def _settle(self, attempt: _Attempt, future: Future[_Restored | None]) -> list[_Attempt]:
+    def _settle(self, attempt: _Attempt, future: Future[Restored | None]) -> list[_Attempt]:
         """Record how ``attempt`` ended; return what is to be tried again."""
         try:
             restored = future.result()
@@ -162,55 +141,14 @@ class _Restorer:
         self._tally.wait(Waited("retry", delay, error.message))
         return [_Attempt(attempt.shard, failures, first_failure, delay)]
 
-    def _restore(self, attempt: _Attempt, generation: int) -> _Restored | None:
-        """Send the files of a shard and let the server count them; return what went, None when the load stops."""
+    def _restore(self, attempt: _Attempt, generation: int) -> Restored | None:
+        """Restore a shard; return None when the load stops first."""
         if attempt.failures and self._flow.stop.wait(attempt.delay):
             return None
-        workspace = self._workspaces.get()
         try:
-            with Connection(self._settings.target, self._settings.timeout_seconds) as link:
-                return self._send(link, attempt.shard, generation, workspace)
-        except _Aborted:
+            return self._sender.restore(attempt.shard, generation)
+        except Aborted:
             return None
-        finally:
-            self._workspaces.put(workspace)
-
-    def _send(self, link: Connection, shard: Shard, generation: int, workspace: Workspace) -> _Restored:
-        points = values = size = 0
-        request = api.build_shard(self._ids[shard.start])
-        for file in encode_shard(self._settings.dataset, self._schema, shard, generation, workspace):
-            reply = link.upload(request, self._pieces(file), tar_size(file))
-            if reply.status not in {200, 204}:
-                raise_for(reply, f"restore the shard of {instant(shard.start)}")
-            points += file.points
-            values += file.values[self._counted]
-            size += tar_size(file)
-        query = flux.build_count(
-            self._settings.target,
-            self._schema,
-            self._schema.fields[self._counted],
-            max(shard.start, TIME_MIN),
-            min(shard.stop, TIME_MAX),
-        )
-        found = flux.parse_count(link.send(query))
-        if found != values:
-            raise Retryable(
-                f"the shard of {instant(shard.start)}: the server counts {found:,} of {values:,} points",
-                hint="look at the server's log for what it says of the shard's files",
-            )
-        return _Restored(points, size)
-
-    def _pieces(self, file: ShardFile) -> Iterator[bytes | memoryview]:
-        for piece in tar(file):
-            if self._flow.aborted.is_set():
-                raise _Aborted
-            yield piece
-
-
-def _cheapest(schema: PointSchema) -> int:
-    """Return which field the server counts fastest; files are taken whole, so one field tells of all."""
-    costs = (FieldType.BOOLEAN, FieldType.INTEGER, FieldType.UNSIGNED, FieldType.FLOAT, FieldType.STRING)
-    return min(range(len(schema.fields)), key=lambda number: costs.index(schema.fields[number].type))
 
 
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> None:

@@ -1,0 +1,104 @@
+"""Sends the files of a shard to its server, and has the server count what it took of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding.columns import TIME_MAX, TIME_MIN
+from loader.encoding.tsm.buffer import Workspace
+from loader.errors import Retryable
+from loader.loading.flow import Flow
+from loader.loading.settings import LoadSettings
+from loader.loading.shards import Shard
+from loader.loading.storage_files import ShardFile, encode_shard, tar, tar_size
+from loader.servers import flux
+from loader.servers import restore as api
+from loader.servers.frames import instant
+from loader.servers.replies import raise_for
+from loader.servers.transport import Connection
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What the server has taken and counted of a shard; ``size`` is bytes on the wire."""
+
+    points: int
+    size: int
+
+
+class Aborted(Exception):
+    """The load stops now: what is on its way breaks off."""
+
+
+class ShardSender:
+    """Restores shards, as many at a time as the settings have connections, each in a thread of its caller.
+
+    Memory is that of ``encode_shard`` for each of them; it is kept from one shard to the next.
+    """
+
+    def __init__(self, settings: LoadSettings, schema: PointSchema, ids: Mapping[int, int], flow: Flow) -> None:
+        self._settings = settings
+        self._schema = schema
+        self._ids = ids
+        self._flow = flow
+        self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
+        for _ in range(settings.connections):
+            self._workspaces.put(Workspace())
+
+    def restore(self, shard: Shard, generation: int) -> Restored:
+        """Send the files of ``shard`` and let the server count them.
+
+        Raises Retryable also when the count is another one, ServerError, StageError, EncodeError, Aborted.
+        """
+        workspace = self._workspaces.get()
+        try:
+            with Connection(self._settings.target, self._settings.timeout_seconds) as link:
+                return self._send(link, shard, generation, workspace)
+        finally:
+            self._workspaces.put(workspace)
+
+    def _send(self, link: Connection, shard: Shard, generation: int, workspace: Workspace) -> Restored:
+        request = api.build_shard(self._ids[shard.start])
+        points = size = 0
+        values = [0] * len(self._schema.fields)
+        for file in encode_shard(self._settings.dataset, self._schema, shard, generation, workspace):
+            reply = link.upload(request, self._pieces(file), tar_size(file))
+            if reply.status not in {200, 204}:
+                raise_for(reply, f"restore the shard of {instant(shard.start)}")
+            points += file.points
+            size += tar_size(file)
+            values = [sum(pair) for pair in zip(values, file.values, strict=True)]
+        for field, expected in _telling(self._schema.fields, values, points):
+            self._count(link, shard, field, expected)
+        return Restored(points, size)
+
+    def _pieces(self, file: ShardFile) -> Iterator[bytes | memoryview]:
+        for piece in tar(file):
+            if self._flow.aborted.is_set():
+                raise Aborted
+            yield piece
+
+    def _count(self, link: Connection, shard: Shard, field: Field, expected: int) -> None:
+        start, stop = max(shard.start, TIME_MIN), min(shard.stop, TIME_MAX)
+        found = flux.parse_count(link.send(flux.build_count(self._settings.target, self._schema, field, start, stop)))
+        if found != expected:
+            raise Retryable(
+                f"the shard of {instant(shard.start)}: the server counts {found:,} values of {field.column!r},"
+                f" and {expected:,} were sent",
+                hint="look at the server's log for what it says of the shard's files",
+            )
+
+
+def _telling(fields: Sequence[Field], values: Sequence[int], points: int) -> Sequence[tuple[Field, int]]:
+    """Return which fields tell, when counted, that all files are there, and how often each has a value.
+
+    A file is taken whole or not at all, so a field that every point has will do: the one that the server decodes
+    fastest. Where no field is like that, all of them are counted.
+    """
+    speed = (FieldType.BOOLEAN, FieldType.INTEGER, FieldType.UNSIGNED, FieldType.FLOAT, FieldType.STRING)
+    counted = list(zip(fields, values, strict=True))
+    full = [pair for pair in counted if pair[1] == points]
+    return sorted(full, key=lambda pair: speed.index(pair[0].type))[:1] or counted
