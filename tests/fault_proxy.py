@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+_WATCHED = ("/write", "/restore/shards", "/backup/shards")
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -42,7 +44,7 @@ class Hang:
 
 @dataclass(frozen=True)
 class Call:
-    """What the proxy was asked: the number of the write or restore (from 0), its path and body."""
+    """What the proxy was asked: its number among those that are watched (from 0), its path and body."""
 
     number: int
     path: str
@@ -55,7 +57,7 @@ Script = Callable[[Call], Fault | None]
 
 @dataclass
 class Proxy:
-    """A running proxy: its address, and the writes and restores that it saw."""
+    """A running proxy: its address, and the writes, restores and backups that it saw."""
 
     url: str
     writes: list[Call] = field(default_factory=list)
@@ -63,7 +65,7 @@ class Proxy:
 
 @contextmanager
 def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
-    """Forward everything to ``upstream`` but the writes and restores for which ``script`` returns a fault."""
+    """Forward everything to ``upstream`` but the writes, restores and backups for which ``script`` returns a fault."""
     address = urlsplit(upstream)
     closing, lock = threading.Event(), threading.Lock()
 
@@ -76,7 +78,7 @@ def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             fault = None
-            if "/write" in self.path or "/restore/shards" in self.path:
+            if any(part in self.path for part in _WATCHED):
                 with lock:
                     call = Call(len(proxy.writes), self.path, body)
                     proxy.writes.append(call)

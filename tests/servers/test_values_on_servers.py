@@ -8,6 +8,7 @@ import random
 import tarfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import polars as pl
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
-from loader.errors import Refused
-from loader.events import Advanced, Event, Noted, Started
+from loader.errors import Refused, Retryable
+from loader.events import Advanced, Event, Noted, Started, Waited
 from loader.loading import LoadSettings, load
 from loader.servers.backup import build_shard, list_shards
 from loader.servers.base import Target
@@ -25,6 +26,7 @@ from loader.servers.transport import Connection
 from loader.verification import VerifyReport, VerifySettings, verify
 from loader.verification.values import by_file, plan, shard_files
 from tests.cases import Case, agreeing, name_of
+from tests.fault_proxy import Answer, fault_proxy
 from tests.points import DAY, FIRST_DAY, MINUTE, line, trades, write_dataset
 from tools.influxd import RunningServer
 
@@ -57,6 +59,33 @@ def members(case: Case) -> dict[str, list[str]]:
     return found
 
 
+def test_a_server_that_is_busy_deleting_is_asked_again(case_v2: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shard that the server does not give at once is waited for, and said so; a server that never gives ends it."""
+    monkeypatch.setattr(by_file, "ATTEMPTS", 2)
+    events: list[Event] = []
+    with fault_proxy(case_v2.target.url, lambda call: Answer(500) if call.number == 0 else None) as proxy:
+        target = replace(case_v2.target, url=proxy.url)
+        report = verify(VerifySettings(case_v2.root, target, values=True), events.append)
+    assert report.difference_count == 0
+    assert [event.cause for event in events if isinstance(event, Waited)] == ["retry"]
+    assert sum(event.rows for event in events if isinstance(event, Advanced)) == report.rows
+    with (
+        fault_proxy(case_v2.target.url, lambda call: Answer(500)) as proxy,
+        pytest.raises(Retryable, match="read shard"),
+    ):
+        verify(VerifySettings(case_v2.root, replace(case_v2.target, url=proxy.url), values=True))
+
+
+def test_what_differs_is_looked_at_twice(case_v2: Case) -> None:
+    """A backup that leaves something out, as it does while the server writes to disk, is no difference."""
+    empty = Answer(200, body=bytes(1024))
+    with fault_proxy(case_v2.target.url, lambda call: empty if call.number == 0 else None) as proxy:
+        target = replace(case_v2.target, url=proxy.url)
+        report = verify(VerifySettings(case_v2.root, target, values=True))
+        assert len(proxy.writes) == 2
+    assert report.difference_count == 0
+
+
 def names(report: VerifyReport) -> list[tuple[str, str, str, str]]:
     """Return all of the differences but their details."""
     assert report.difference_count == len(report.differences)
@@ -77,7 +106,8 @@ def test_equal(case: Case) -> None:
 
 def test_compiling_is_said(case_v2: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """When decoders take more than a moment to compile, it is said why nothing moves."""
-    monkeypatch.setattr(by_file, "_MOMENT", 0.0)
+    monkeypatch.setattr(by_file, "_MOMENT", 0.05)
+    monkeypatch.setattr(by_file, "compile_decoders", lambda: time.sleep(0.2))
     events: list[Event] = []
     assert case_v2.verify(events.append, values=True).differences == ()
     assert any(isinstance(event, Noted) and "compiling" in event.message for event in events)
@@ -178,10 +208,10 @@ def test_a_deleted_range_before_and_after_compaction(
         ("missing", "2024-01-03", "symbol=MSFT,side=buy", ""),
         ("missing", "2024-01-03", "symbol=MSFT,side=sell", ""),
     ]
-    assert sorted(names(case.verify(values=True))) == expected
     (files,) = members(case).values()
     assert sum(name.endswith(".tombstone") for name in files) == 1
     assert sum(name.endswith(".tsm") for name in files) == 2
+    assert sorted(names(case.verify(values=True))) == expected
     server.stop()
     server.command.append("--storage-compact-full-write-cold-duration=1s")
     server.restart()

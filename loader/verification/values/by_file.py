@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Lock
@@ -14,7 +16,9 @@ from loader.encoding.tsm.columns import Column
 from loader.encoding.tsm.layout import BLOCK_POINTS
 from loader.encoding.tsm.stored_field import Reading, StoredField, gather_field
 from loader.encoding.tsm.warm import compile_decoders
-from loader.events import Advanced, Event, Noted, Observer, Started
+from loader.errors import Retryable
+from loader.events import Advanced, Event, Noted, Observer, Started, Waited, ignore
+from loader.loading.flow import backoff
 from loader.servers.backup import Shard
 from loader.servers.frames import instant
 from loader.servers.transport import Connection
@@ -28,6 +32,9 @@ from loader.verification.values.shard_files import ShardFiles, fetched
 
 SHARDS_AT_A_TIME = 2
 """Shards that are compared at a time: one is decoded while the other arrives."""
+ATTEMPTS = 5
+"""How often the files of a shard are asked for."""
+_SECOND_LOOK_SECONDS = 1.0
 _MOMENT = 1.0
 """Seconds."""
 
@@ -60,13 +67,38 @@ def compare_values(settings: VerifySettings, manifest: Manifest, shards: Sequenc
 
 
 def _compare_span(settings: VerifySettings, schema: PointSchema, span: Span, observe: Observer) -> Outcome:
+    """Compare a span; what differs is looked at twice.
+
+    For a backup passes over what the server has in memory while it happens to write something of it to disk.
+    """
     if span.shard is None:
         return _compare_files(settings, schema, span, ShardFiles((), ()), observe)
-    with (
-        Connection(settings.target, settings.timeout_seconds) as connection,
-        fetched(connection, span.shard) as files,
-    ):
-        return _compare_files(settings, schema, span, files, observe)
+    outcome = _fetch_and_compare(settings, schema, span, span.shard, observe)
+    if outcome.difference_count:
+        time.sleep(_SECOND_LOOK_SECONDS)
+        outcome = _fetch_and_compare(settings, schema, span, span.shard, ignore)
+    return outcome
+
+
+def _fetch_and_compare(
+    settings: VerifySettings, schema: PointSchema, span: Span, shard: Shard, observe: Observer
+) -> Outcome:
+    """Compare a span with the files of ``shard``, which the server refuses to give while it deletes in it."""
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            with (
+                Connection(settings.target, settings.timeout_seconds) as connection,
+                fetched(connection, shard) as files,
+            ):
+                return _compare_files(settings, schema, span, files, observe)
+        except Retryable as error:
+            if attempt == ATTEMPTS:
+                raise
+            delay = backoff(attempt, error.retry_after, random.Random())
+            observe(Waited("retry", delay, error.message))
+            time.sleep(delay)
 
 
 def _compare_files(
