@@ -37,7 +37,7 @@ def run(times: int = 10, trades: int = 12_000_000, seed: int = 1) -> dict[str, A
                 "trades": trades,
                 "seconds_of_a_whole_restore": whole,
                 "rounds": [
-                    _round(server, data, f"{name} {number}", kill, chance.uniform(0.3, 0.9) * whole)
+                    _round(server, data, f"{name} {number}", kill, chance.uniform(0.45, 0.85) * whole)
                     for name, kill in kills.items()
                     for number in range(times)
                 ],
