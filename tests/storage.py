@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
+from loader.encoding.tsm.buffer import Workspace
 from loader.encoding.tsm.decode_blocks import part_blocks
 from loader.encoding.tsm.decode_index import StoredFile, read_file
 from loader.encoding.tsm.file import FileEncoder
@@ -30,7 +31,7 @@ Fields = Mapping[str, tuple[FieldType, Sequence[Any]]]
 
 def encode(series: Mapping[str, tuple[Sequence[int], Fields]]) -> bytes:
     """Return a file of times and fields of each series."""
-    encoder = FileEncoder()
+    encoder = FileEncoder(Workspace())
     for text, (times, fields) in series.items():
         columns = [(Field(name, kind), pa.array(values, _ARROW[kind])) for name, (kind, values) in fields.items()]
         encoder.add(text, np.array(times, np.int64), columns)
