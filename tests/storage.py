@@ -33,12 +33,18 @@ def encode(series: Mapping[str, tuple[Sequence[int], Fields]]) -> bytes:
     """Return a file of times and fields of each series."""
     encoder = FileEncoder(Workspace())
     for text, (times, fields) in series.items():
-        columns = [(Field(name, kind), pa.array(values, _ARROW[kind])) for name, (kind, values) in fields.items()]
+        columns = [(Field(name, kind), _joined(kind, values)) for name, (kind, values) in fields.items()]
         encoder.add(text, np.array(times, np.int64), columns)
     file = encoder.finish()
     content = b"".join(file.pieces)
     assert file.size == len(content)
     return content
+
+
+def _joined(kind: FieldType, values: Sequence[Any]) -> pa.Array:
+    """Return values as loads have them, joined of several arrays."""
+    array = pa.array(values, _ARROW[kind])
+    return pa.concat_arrays([array[:1], array[1:]])
 
 
 def index(content: bytes) -> StoredFile:
