@@ -79,6 +79,13 @@ def test_distinct_rows(tmp_path: Path, parts: list[list[Row]]) -> None:
     [
         ([[("a", 1), ("a", 1)]], "0.parquet, row 0", "0.parquet, row 1", "m,tag=a"),
         ([[("a", 1), ("b", 1), ("b", 2), ("c", 1), ("b", 1)]], "0.parquet, row 1", "0.parquet, row 4", "m,tag=b"),
+        # a series that comes back two row groups later
+        (
+            [[("a", 1), ("b", 1), ("b", 2), ("b", 3), ("c", 1), ("c", 2), ("a", 1)]],
+            "0.parquet, row 0",
+            "0.parquet, row 6",
+            "m,tag=a",
+        ),
         ([[("a", 1), ("a", 2), ("a", 3), ("a", 4), ("a", 1)]], "0.parquet, row 0", "0.parquet, row 4", "m,tag=a"),
         ([[("a", 1), ("b", 3)], [("b", 3), ("c", 4)]], "0.parquet, row 1", "1.parquet, row 0", "m,tag=b"),
         ([[("a", 1), ("a", 9)], [("b", 2)], [("b", 2)]], "1.parquet, row 0", "2.parquet, row 0", "m,tag=b"),
