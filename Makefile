@@ -14,7 +14,9 @@ test: check  ## lint, types and all tests, against the servers that are here or 
 	else tools/build-influxd 1.8.10 >/dev/null || echo "InfluxDB 1.8.10 could not be built; the reason is above"; fi
 	@if command -v apt-get >/dev/null; then tools/build-influxd 1.6.7 >/dev/null 2>&1 || true; fi
 	@if [ "$$LOADER_REQUIRE_SERVERS" = 1 ]; then tools/build-influxd 2.9.1 >/dev/null; fi
-	@$(BIN)/python -m pytest --cov=loader --cov-branch --cov-report=term --durations=5
+	@# Kernels are tested compiled, as they run, and then interpreted with all the rest: only so is their coverage seen.
+	@$(BIN)/python -m pytest -q tests/test_tsm_numbers.py tests/test_tsm_files.py tests/test_stored_files*.py
+	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest --cov=loader --cov-branch --cov-report=term --durations=5
 
 check: $(READY)  ## ruff and mypy --strict
 	@$(BIN)/ruff check .

@@ -19,7 +19,7 @@ all but that                               newline, final backslash, and for nam
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -55,6 +55,14 @@ class _Part:
 MEASUREMENT = _Part("measurement", _IN_MEASUREMENT, r'^$|\n|\\$|^[#\t\0]|\\[, ="]')
 TAG_KEY = _Part("tag key", _IN_KEY, r"^$|\n|\\$|^(time|_measurement|_field|\0)$")
 FIELD_KEY = _Part("field key", _IN_KEY, r'^$|\n|\\$|^time$|^[\t\0]|\\[, ="]')
+
+
+def sort_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tag keys in the order that they have in the key of a series; raises EncodeError like ``escape``.
+
+    The server compares them with their escapes: a space, for example, counts as a backslash.
+    """
+    return tuple(sorted(tags, key=lambda tag: TAG_KEY.escape(tag).encode()))
 
 
 def formless(address: Chunk, row: int, column: str, value: object, hint: str) -> EncodeError:

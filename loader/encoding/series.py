@@ -41,7 +41,7 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> S
     eight bytes a row and tag. Raises EncodeError for a name or tag value that has no form.
     """
     columns = [_as_dictionary(batch.column(tag)) for tag in schema.tags]
-    indices = [pc.fill_null(column.indices.cast(pa.int64()), len(column.dictionary)).to_numpy() for column in columns]
+    indices = [_indices(column) for column in columns]
     begins = np.zeros(len(batch), np.bool_)
     begins[:1] = True
     for index in indices:
@@ -52,8 +52,8 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> S
     for tag, column, index in zip(schema.tags, columns, indices, strict=True):
         absent = len(column.dictionary)
         # A code for each combination that occurs, so that codes stay below rows times dictionary size.
-        combined = pc.dictionary_encode(pa.array(codes * (absent + 1) + index[rows]))
-        codes = combined.indices.to_numpy()
+        combined = pc.dictionary_encode(pa.array(codes * (absent + 1) + index[rows].astype(np.int64)))
+        codes = combined.indices.to_numpy().astype(np.int64)
         former, picked = np.divmod(combined.dictionary.to_numpy(), absent + 1)
         values = pl.Series(column.dictionary.take(pa.array(picked, mask=picked == absent)), dtype=pl.String)
         value = pl.col("value")

@@ -63,15 +63,19 @@ def export(settings: ExportSettings, observe: Observer = ignore, stop: threading
         prepare_encoders(observe)
         workspace = Workspace()
         observe(Started("export", manifest.rows))
-        for number, shard in enumerate(shards, 1):
-            for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace):
-                if stop and stop.is_set():
-                    break
-                with whole_file(root / str(number) / file.name) as temporary, temporary.open("wb") as content:
-                    content.writelines(file.content.pieces)
-                sizes.append(file.content.size)
-                rows += file.points
-                observe(Advanced(file.points, file.content.size))
+        files = (
+            (number, file)
+            for number, shard in enumerate(shards, 1)
+            for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace)
+        )
+        for number, file in files:
+            with whole_file(root / str(number) / file.name) as temporary, temporary.open("wb") as content:
+                content.writelines(file.content.pieces)
+            sizes.append(file.content.size)
+            rows += file.points
+            observe(Advanced(file.points, file.content.size))
+            if stop and stop.is_set():
+                break
     except OSError as error:
         raise LoadError(
             f"{error.filename or settings.out}: cannot be written: {error.strerror}",

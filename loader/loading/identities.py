@@ -46,7 +46,7 @@ def require_distinct(root: Path, manifest: Manifest) -> None:
     if manifest.distinct:
         return
     known: dict[str, int] = {}
-    for group in _overlapping(manifest.partitions):
+    for group in _overlapping([partition for partition in manifest.partitions if partition.rows]):
         if len(group) > 1 or not _ascends(_identities(root, manifest.schema, group[0], known)):
             _sort(root, manifest.schema, group, known)
 
@@ -99,8 +99,8 @@ def _sort(root: Path, schema: PointSchema, group: Sequence[Partition], known: di
     first = min(partition.time_min for partition in group)
     last = max(partition.time_max for partition in group)
     slices = -(-sum(partition.rows for partition in group) // MOST_ROWS)
-    bounds = [first + (last - first) * number // slices for number in range(slices)] + [last + 1]
-    for start, stop in pairwise(bounds):
+    bounds = {first + (last - first) * number // slices for number in range(slices)} | {last + 1}
+    for start, stop in pairwise(sorted(bounds)):
         parts = []
         for number, partition in enumerate(group):
             if partition.time_min < stop and partition.time_max >= start:

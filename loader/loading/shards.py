@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loader.dataset.manifest import Partition
+from loader.encoding.columns import TIME_MAX, TIME_MIN
 from loader.errors import ConfigError
 
 DEFAULT_DURATION = 7 * 86_400_000_000_000
@@ -45,6 +46,7 @@ def plan_shards(partitions: Sequence[Partition], duration: int) -> tuple[Shard, 
     """Return the shards in which ``partitions`` may have rows, in time order.
 
     As on the server, shard groups start at multiples of their duration since year 1: those of 7 days on Mondays.
+    The first and the last one end where the times end that the server can store.
     """
     found: dict[int, list[Partition]] = {}
     for partition in partitions:
@@ -52,7 +54,8 @@ def plan_shards(partitions: Sequence[Partition], duration: int) -> tuple[Shard, 
             first, last = ((time - _YEAR_1) // duration for time in (partition.time_min, partition.time_max))
             for number in range(first, last + 1):
                 found.setdefault(number, []).append(partition)
+    starts = {number: _YEAR_1 + number * duration for number in sorted(found)}
     return tuple(
-        Shard(_YEAR_1 + number * duration, _YEAR_1 + (number + 1) * duration, tuple(found[number]))
-        for number in sorted(found)
+        Shard(max(start, TIME_MIN), min(start + duration, TIME_MAX + 1), tuple(found[number]))
+        for number, start in starts.items()
     )

@@ -16,7 +16,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.reader import join_batches, read_batches
 from loader.dataset.schema import PointSchema
 from loader.encoding.columns import read_columns
-from loader.encoding.escaping import FIELD_KEY
+from loader.encoding.escaping import FIELD_KEY, sort_tags
 from loader.encoding.series import find_series
 from loader.encoding.tsm.bits import Integers
 from loader.encoding.tsm.buffer import Workspace
@@ -65,8 +65,8 @@ def encode_shard(
 
     A file lasts until the next one is asked for, or ``workspace`` serves another shard. Memory is bounded by
     MOST_BYTES and JOINED_ROWS rows, and the file made of them, about as large. Of several files each holds the
-    rows of some partitions, or parts of them. Raises StageError and EncodeError, also for
-    two points of one identity.
+    rows of some partitions, or parts of them. Raises StageError and EncodeError, also for two points of one
+    identity in one file.
     """
     collected = _Points(schema)
     sequence = _FULLY_COMPACTED
@@ -107,7 +107,7 @@ class _Points:
         # A storage key has its tags in order; so has a series its fields.
         self._schema = replace(
             schema,
-            tags=tuple(sorted(schema.tags, key=str.encode)),
+            tags=sort_tags(schema.tags),
             fields=tuple(sorted(schema.fields, key=lambda field: field.column.encode())),
         )
         self._fields = schema.fields

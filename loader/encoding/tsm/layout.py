@@ -26,8 +26,6 @@ from loader.errors import EncodeError
 HEADER = b"\x16\xd1\x16\xd1\x01"
 BLOCK_POINTS = 1_000
 """Most points of a block; the server's own full blocks have as many."""
-KEY_BLOCKS = 65_535
-"""Most blocks of a key in one file."""
 KEY_BYTES = 65_535
 """Longest key."""
 CRC_BYTES = 4
@@ -58,17 +56,19 @@ RAW, PACKED, RUN = 0, 1, 2
 def make_key(series: str, field: str) -> bytes:
     """Return the key of ``field`` in ``series``, which is measurement and tags as in line protocol, tags by key.
 
-    Raises EncodeError for a key that is too long, or would be taken apart elsewhere than between series and field.
+    Raises EncodeError for a key that is too long, or that the server, which parts it at the first separator, would
+    take apart elsewhere than between series and field.
     """
-    key = series.encode() + FIELD_SEPARATOR + field.encode()
+    text = series.encode()
+    key = text + FIELD_SEPARATOR + field.encode()
     if len(key) > KEY_BYTES:
         raise EncodeError(
             f"the key of {series[:100]}… and {field!r} has {len(key):,} bytes; storage files hold {KEY_BYTES:,}",
             hint="shorten tag values, or use the write path",
         )
-    if key.count(FIELD_SEPARATOR) > 1:
+    if key.find(FIELD_SEPARATOR) < len(text):
         raise EncodeError(
-            f"the series {series!r} or its field {field!r} holds {FIELD_SEPARATOR.decode()!r}",
+            f"the series {series!r} holds {FIELD_SEPARATOR.decode()!r}, or ends with the beginning of it",
             hint="storage files use it to part series and field: take it out of names and tag values",
         )
     return key

@@ -20,6 +20,8 @@ def encode_strings(values: pa.LargeStringArray) -> bytes:
     _, offset_buffer, data_buffer = values.buffers()
     offsets = np.frombuffer(offset_buffer, np.int64)[values.offset : values.offset + len(values) + 1]
     data = np.frombuffer(data_buffer or b"", np.uint8)
+    # Some of Arrow's buffers may be written to: for these the kernel would be compiled anew, amid a load.
+    offsets.flags.writeable = data.flags.writeable = False
     out = np.empty(int(offsets[-1] - offsets[0]) + _LENGTH_BYTES * len(values), np.uint8)
     size = _put_strings(offsets, data, out)
     return _SNAPPY + bytes(pa.compress(out[:size], codec="snappy"))

@@ -16,6 +16,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.reader import read_batches
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.columns import read_columns
+from loader.encoding.escaping import sort_tags
 from loader.encoding.series import SeriesRuns, find_series
 from loader.encoding.tsm.bits import Integers
 from loader.encoding.tsm.columns import Column, ascending, bounds_within, pick
@@ -65,7 +66,7 @@ def expected_values(root: Path, schema: PointSchema, window: Window) -> Expected
     of the partitions. Raises StageError; EncodeError for what no server can hold.
     """
     # Tags are in the order of storage keys.
-    keyed = replace(schema, tags=tuple(sorted(schema.tags, key=str.encode)))
+    keyed = replace(schema, tags=sort_tags(schema.tags))
     rows = _Rows(fields=[[] for _ in schema.fields])
     for partition in window.partitions:
         address = Chunk(partition.path, 0, 0)

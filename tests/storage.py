@@ -1,0 +1,93 @@
+"""Storage files of a few points: encoded, taken apart, and decoded again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from loader.dataset.schema import Field, FieldType
+from loader.encoding.tsm.buffer import Workspace
+from loader.encoding.tsm.decode_blocks import part_blocks
+from loader.encoding.tsm.decode_index import StoredFile, read_file
+from loader.encoding.tsm.file import FileEncoder
+from loader.encoding.tsm.stored_field import Source, gather_field
+
+SIZES = (1, 2, 999, 1_000, 1_001, 2_001)
+"""Numbers of points around those of whole blocks."""
+EVERY_TIME = -(2**63), 2**63 - 1
+_ARROW = {
+    FieldType.FLOAT: pa.float64(),
+    FieldType.INTEGER: pa.int64(),
+    FieldType.UNSIGNED: pa.uint64(),
+    FieldType.BOOLEAN: pa.bool_(),
+    FieldType.STRING: pa.large_string(),
+}
+Fields = Mapping[str, tuple[FieldType, Sequence[Any]]]
+"""Type and values, some of them None, of each field."""
+
+
+def encode(series: Mapping[str, tuple[Sequence[int], Fields]]) -> bytes:
+    """Return a file of times and fields of each series."""
+    encoder = FileEncoder(Workspace())
+    for text, (times, fields) in series.items():
+        columns = [(Field(name, kind), _joined(kind, values)) for name, (kind, values) in fields.items()]
+        encoder.add(text, np.array(times, np.int64), columns)
+    file = encoder.finish()
+    content = b"".join(file.pieces)
+    assert file.size == len(content)
+    return content
+
+
+def _joined(kind: FieldType, values: Sequence[Any]) -> pa.Array:
+    """Return values as loads have them, joined of several arrays."""
+    array = pa.array(values, _ARROW[kind])
+    return pa.concat_arrays([array[:1], array[1:]])
+
+
+def index(content: bytes) -> StoredFile:
+    """Return the index of a file."""
+    return read_file("1.tsm", np.frombuffer(content, np.uint8))
+
+
+def decode(content: bytes, name: str, kind: FieldType) -> dict[str, tuple[list[int], list[Any]]]:
+    """Return times and values of a field in each series of measurement m: numbers as bits, strings as bytes."""
+    column = gather_field([Source(index(content))], "m", Field(name, kind)).read(*EVERY_TIME).column
+    values = column.values.tolist() if isinstance(column.values, np.ndarray) else column.values.to_pylist()
+    bounds = column.bounds.tolist()
+    return {
+        text.decode(): (column.times[start:stop].tolist(), values[start:stop])
+        for text, start, stop in zip(column.series, bounds, bounds[1:], strict=False)
+    }
+
+
+def bits(kind: FieldType, values: Sequence[Any]) -> list[Any]:
+    """Return ``values`` as ``decode`` does."""
+    if kind is FieldType.STRING:
+        return [value.encode() for value in values]
+    array = np.array(values, _ARROW[kind].to_pandas_dtype())
+    return array.view(np.uint8 if kind is FieldType.BOOLEAN else np.uint64).tolist()
+
+
+def encode_one(kind: FieldType, values: Sequence[Any], times: Sequence[int] | None = None) -> bytes:
+    """Return a file of one field; timestamps are 0, 1, 2, … unless given."""
+    return encode({"m": (range(len(values)) if times is None else times, {"v": (kind, values)})})
+
+
+def assert_comes_back(kind: FieldType, values: Sequence[Any], times: Sequence[int] | None = None) -> None:
+    """Have ``values`` encoded and decoded, bit for bit."""
+    found = decode(encode_one(kind, values, times), "v", kind)
+    assert found == {"m": (list(range(len(values)) if times is None else times), bits(kind, values))}
+
+
+def parts(content: bytes, kind: FieldType) -> list[tuple[str, str]]:
+    """Return timestamps and values of each block of a file of one field, encoded, in hexadecimal."""
+    file = index(content)
+    found = part_blocks(file, np.arange(len(file.offsets)), kind)
+    spans = zip(found.times_at, found.times_sizes, found.values_at, found.values_sizes, strict=True)
+    return [
+        (content[time : time + time_size].hex(" "), content[value : value + value_size].hex(" "))
+        for time, time_size, value, value_size in spans
+    ]

@@ -1,0 +1,72 @@
+"""Which series rows belong to, whatever form their tags have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.schema import PointSchema
+from loader.encoding.escaping import sort_tags
+from loader.encoding.series import find_series
+from loader.errors import EncodeError
+
+SCHEMA = PointSchema("m", ("a", "b"), (), "t")
+ADDRESS = Chunk("part.parquet", 100, 104)
+
+
+def series_of(**columns: Any) -> list[str]:
+    """Return the series of each row."""
+    runs = find_series(pa.record_batch(columns), SCHEMA, ADDRESS)
+    assert runs.lengths.sum() == len(columns["a"])
+    texts = runs.texts.to_list()
+    return [texts[code] for code in np.repeat(runs.codes, runs.lengths).tolist()]
+
+
+@pytest.mark.parametrize("nulls", [False, True])
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint8(), pa.int32(), pa.uint32(), pa.uint64()])
+def test_dictionaries_with_indices_of_every_type(kind: pa.DataType, nulls: bool) -> None:
+    """Rows have the series of their tags; a null is no tag, wherever it comes from."""
+    indices = pa.array([0, 0, None if nulls else 1, 1, 2], kind)
+    tags = pa.DictionaryArray.from_arrays(indices, pa.array(["x", "y z", None]))
+    found = series_of(a=tags, b=["p", "q", "q", "", None])
+    assert found == ["m,a=x,b=p", "m,a=x,b=q", "m,b=q" if nulls else "m,a=y\\ z,b=q", "m,a=y\\ z", "m"]
+
+
+def test_rows_of_one_series_are_a_run() -> None:
+    """Only a change of tags begins a run."""
+    runs = find_series(pa.record_batch({"a": ["x"] * 3 + ["y"], "b": ["p"] * 4}), SCHEMA, ADDRESS)
+    assert (runs.starts.tolist(), runs.lengths.tolist(), runs.texts.to_list()) == (
+        [0, 3, 4],
+        [3, 1],
+        ["m,a=x,b=p", "m,a=y,b=p"],
+    )
+
+
+def test_no_rows() -> None:
+    """No rows have no series."""
+    empty = pa.array([], pa.string())
+    assert series_of(a=empty, b=empty) == []
+
+
+def test_a_tag_without_a_form_is_named_with_its_row() -> None:
+    """The error names file, row and column."""
+    with pytest.raises(EncodeError, match=r"part\.parquet, row 102, column 'b': 'q\\n'"):
+        series_of(a=["x"] * 4, b=["p", "p", "q\n", "p"])
+
+
+def test_tags_are_in_the_order_of_the_server() -> None:
+    """Keys are compared by their bytes, with their escapes."""
+    assert sort_tags(["zone", "a b", "aB", "ab", "é", "a"]) == ("a", "aB", "a b", "ab", "zone", "é")
+    with pytest.raises(EncodeError, match="tag key 'time'"):
+        sort_tags(["time"])
+
+
+def test_many_values_of_two_tags() -> None:
+    """Tens of thousands of values in each of two tags make billions of combinations; each row keeps its own."""
+    rows = 70_000
+    names = [f"v{number}" for number in range(rows)]
+    assert series_of(a=names, b=names) == [f"m,a={name},b={name}" for name in names]

@@ -1,0 +1,203 @@
+"""From rows to the storage files of a shard, and to the tar that the server takes."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding.tsm.buffer import Workspace
+from loader.errors import EncodeError
+from loader.events import Event, Noted
+from loader.loading import storage_files
+from loader.loading.shards import Shard, plan_shards
+from loader.loading.storage_files import ShardFile, encode_shard, prepare_encoders, tar, tar_size
+from tests.points import DAY, FIRST_DAY, write_dataset
+from tests.storage import decode, index
+
+WEEK = 7 * DAY
+SCHEMA = PointSchema("m", ("b", "a"), (Field("v", FieldType.INTEGER), Field("u", FieldType.FLOAT)), "t")
+Row = tuple[str | None, str | None, int | None, float | None, int]
+
+
+def frame(rows: Sequence[Row]) -> pl.DataFrame:
+    """Return rows of SCHEMA."""
+    types: dict[str, Any] = {"b": pl.String, "a": pl.String, "v": pl.Int64, "u": pl.Float64, "t": pl.Int64}
+    return pl.DataFrame(rows, schema=types, orient="row")
+
+
+def files_of(root: Path, rows: Sequence[Row], duration: int = WEEK) -> list[ShardFile]:
+    """Write a dataset of a partition a day; return the files of all its shards."""
+    manifest = write_dataset(root, SCHEMA, frame(rows))
+    workspace = Workspace()
+    return [
+        file
+        for shard in plan_shards(manifest.partitions, duration)
+        for file in map(kept, encode_shard(root, SCHEMA, shard, 3, workspace))
+    ]
+
+
+def kept(file: ShardFile) -> ShardFile:
+    """Return a file whose content lasts."""
+    pieces = tuple(memoryview(bytes(piece)) for piece in file.content.pieces)
+    return replace(file, content=replace(file.content, pieces=pieces))
+
+
+def content(file: ShardFile) -> bytes:
+    """Return the bytes of a file."""
+    return b"".join(file.content.pieces)
+
+
+def stored(files: Sequence[ShardFile]) -> dict[str, dict[int, int]]:
+    """Return time and value of field v in each series, of all files; no point may be there twice."""
+    found: dict[str, dict[int, int]] = defaultdict(dict)
+    for file in files:
+        for series, (times, values) in decode(content(file), "v", FieldType.INTEGER).items():
+            assert found[series].keys().isdisjoint(times)
+            found[series].update(zip(times, values, strict=True))
+    return {series: dict(sorted(points.items())) for series, points in found.items()}
+
+
+def rows_of(series: Sequence[tuple[str | None, str | None]], days: int, points: int) -> list[Row]:
+    """Return rows in series order within each day; values tell them apart."""
+    return [
+        (b, a, 1_000_000 * day + 1_000 * number + point, 0.5, FIRST_DAY + day * DAY + point)
+        for day in range(days)
+        for number, (b, a) in enumerate(series)
+        for point in range(points)
+    ]
+
+
+def expected(rows: Sequence[Row]) -> dict[str, dict[int, int]]:
+    """Return what ``stored`` should find; tags in the order of keys."""
+    found: dict[str, dict[int, int]] = defaultdict(dict)
+    for b, a, value, _, time in rows:
+        if value is not None:
+            found["m" + (f",a={a}" if a else "") + (f",b={b}" if b else "")][time] = value
+    return {series: dict(sorted(points.items())) for series, points in found.items()}
+
+
+SERIES = [("x", "y"), ("x", None), ("", "y"), (None, None)]
+
+
+@pytest.mark.parametrize("order", ["series", "reversed", "mixed"])
+def test_rows_in_any_order(tmp_path: Path, order: str) -> None:
+    """All rows get into the file of their shard, in whichever order they are staged."""
+    rows = rows_of(SERIES, days=9, points=10)
+    staged = {"series": rows, "reversed": rows[::-1], "mixed": [row for at in range(7) for row in rows[at::7]]}[order]
+    files = files_of(tmp_path, staged)
+    assert [file.name for file in files] == ["000000003-000000004.tsm"] * 2
+    assert [file.points for file in files] == [6 * 40, 3 * 40]
+    assert stored(files) == expected(rows)
+    # A file begins with the first of its series.
+    assert [index(content(file)).offsets[0] for file in files] == [5, 5]
+
+
+def test_a_partition_across_shards(tmp_path: Path) -> None:
+    """Each shard takes its own rows of a partition, and none when it has none between others."""
+    rows = [*rows_of(SERIES, days=1, points=3), ("x", "y", 9, None, FIRST_DAY + 20 * 3600000000000)]
+    files = files_of(tmp_path, rows, 3_600_000_000_000)
+    assert [file.points for file in files] == [12, 1]
+    assert stored(files) == expected(rows)
+
+
+def test_null_and_empty_tags_are_one_series(tmp_path: Path) -> None:
+    """A null tag is like an empty one, row by row."""
+    rows: list[Row] = [("" if time % 2 else None, "y", time, None, FIRST_DAY + time) for time in range(10)]
+    assert stored(files_of(tmp_path, rows)) == expected(rows)
+
+
+def test_values_are_counted_by_field(tmp_path: Path) -> None:
+    """A file says how many points have each field, in the order of the schema."""
+    rows: list[Row] = [
+        ("x", "y", 1, None, FIRST_DAY),
+        ("x", "y", 2, 0.5, FIRST_DAY + 1),
+        ("x", "z", 3, None, FIRST_DAY),
+    ]
+    (file,) = files_of(tmp_path, rows)
+    assert (file.points, file.values) == (3, (3, 1))
+
+
+def test_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shard of much data becomes several files, whose sequence numbers go up; together they have every row."""
+    monkeypatch.setattr(storage_files, "MOST_BYTES", 300)
+    rows = rows_of(SERIES, days=4, points=5)
+    files = files_of(tmp_path, rows)
+    assert [file.name for file in files] == [f"000000003-{number:09}.tsm" for number in (4, 5, 6, 7)]
+    assert stored(files) == expected(rows)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_two_rows_of_one_identity(tmp_path: Path, apart: bool) -> None:
+    """Two rows with one series and time are refused, next to each other or not; the error names both parts."""
+    between: list[Row] = [("x", "y", 2, None, FIRST_DAY + 1)] if apart else []
+    rows: list[Row] = [("x", "y", 1, None, FIRST_DAY), *between, ("x", "y", 3, None, FIRST_DAY)]
+    with pytest.raises(EncodeError, match=r"series m,a=y,b=x have the time 2024-01-02T00:00:00") as caught:
+        files_of(tmp_path, rows)
+    assert str(FIRST_DAY) in caught.value.message
+    assert "write path" in caught.value.hint
+
+
+def test_a_field_that_no_path_can_store(tmp_path: Path) -> None:
+    """A field name without a form is refused before anything is read."""
+    schema = PointSchema("m", (), (Field("time", FieldType.INTEGER),), "t")
+    with pytest.raises(EncodeError, match="field key 'time'"):
+        next(encode_shard(tmp_path, schema, Shard(0, 1, ()), 1, Workspace()))
+
+
+def test_nothing_to_do(tmp_path: Path) -> None:
+    """A shard without partitions has no file."""
+    assert list(encode_shard(tmp_path, SCHEMA, Shard(0, 1, ()), 1, Workspace())) == []
+
+
+@pytest.mark.parametrize("points", [1, 2, 300])
+def test_a_tar(tmp_path: Path, points: int) -> None:
+    """A tar of a file is one for everybody, with its name and bytes, and of the size that was announced."""
+    (file,) = files_of(tmp_path, rows_of(SERIES, days=1, points=points))
+    stream = io.BytesIO(b"".join(tar(file)))
+    assert len(stream.getvalue()) == tar_size(file)
+    with tarfile.open(fileobj=stream) as members:
+        (member,) = members.getmembers()
+        opened = members.extractfile(member)
+        assert opened is not None
+        assert (member.name, opened.read()) == (file.name, content(file))
+
+
+def test_slow_compilation_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes longer than a moment is announced, while it runs."""
+    announced = threading.Event()
+    events: list[Event] = []
+
+    def observe(event: Event) -> None:
+        events.append(event)
+        announced.set()
+
+    monkeypatch.setattr(storage_files, "_MOMENT", 0.01)
+    monkeypatch.setattr(storage_files, "compile_encoders", lambda: announced.wait(20))
+    prepare_encoders(observe)
+    assert events == [Noted("compiling the encoders for this machine, once: some ten seconds")]
+
+
+def test_what_is_compiled_already_is_not_worth_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done in a moment is not announced; an error in it is not lost."""
+    events: list[Event] = []
+    monkeypatch.setattr(storage_files, "_MOMENT", 20)
+    monkeypatch.setattr(storage_files, "compile_encoders", lambda: None)
+    prepare_encoders(events.append)
+    assert events == []
+
+    def fail() -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(storage_files, "compile_encoders", fail)
+    with pytest.raises(RuntimeError, match="no compiler"):
+        prepare_encoders(events.append)

@@ -1,0 +1,45 @@
+"""Kernels do the same compiled to machine code and interpreted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from loader.encoding.tsm.bits import leading_zeros, trailing_zeros
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(cache: Path, *, interpreted: bool, arguments: Sequence[str]) -> bytes:
+    """Return what Python writes to stdout with ``arguments``; what is compiled is kept in ``cache``."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "NUMBA_DISABLE_JIT": str(int(interpreted))}
+    command = [sys.executable, "-W", "error", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def test_the_same_bytes_compiled_and_interpreted(tmp_path: Path) -> None:
+    """A file with every encoding has the same bytes in both ways, and nothing is compiled but what was ahead."""
+    ahead = "from loader.encoding.tsm.warm import compile_encoders; compile_encoders()"
+    run(tmp_path, interpreted=False, arguments=["-c", ahead])
+    kept = sorted(tmp_path.rglob("*.nbc"))
+    assert kept
+    compiled = run(tmp_path, interpreted=False, arguments=["-m", "tests.encode_sample"])
+    assert sorted(tmp_path.rglob("*.nbc")) == kept
+    assert compiled == run(tmp_path / "none", interpreted=True, arguments=["-m", "tests.encode_sample"])
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 2**31, 2**63, 2**64 - 1])
+def test_zeros_are_counted(number: int) -> None:
+    """Zeros before the highest and behind the lowest one of a word."""
+    digits = f"{number:064b}"
+    assert leading_zeros(number) == digits.index("1")
+    assert trailing_zeros(number) == 63 - digits.rindex("1")
+    assert leading_zeros(0) == 64
