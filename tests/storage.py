@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
-from loader.encoding.tsm.buffer import Workspace
-from loader.encoding.tsm.decode_blocks import part_blocks
-from loader.encoding.tsm.decode_index import StoredFile, read_file
-from loader.encoding.tsm.file import FileEncoder
-from loader.encoding.tsm.stored_field import Source, gather_field
+from loader.encoding.tsm.decode.blocks import part_blocks
+from loader.encoding.tsm.decode.fields import Source, gather_field
+from loader.encoding.tsm.decode.index import StoredFile, read_file
+from loader.encoding.tsm.encode.buffer import Workspace
+from loader.encoding.tsm.encode.file import FileEncoder
 
 SIZES = (1, 2, 999, 1_000, 1_001, 2_001)
 """Numbers of points around those of whole blocks."""

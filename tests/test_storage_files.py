@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.tsm.buffer import Workspace
+from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import EncodeError
 from loader.events import Event, Noted
 from loader.loading import storage_files

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.dataset.schema import Field, FieldType
-from loader.encoding.tsm.columns import Column
-from loader.encoding.tsm.decode_index import read_file
-from loader.encoding.tsm.stored_field import Reading, Source, gather_field
+from loader.encoding.tsm.decode.columns import Column
+from loader.encoding.tsm.decode.fields import Reading, Source, gather_field
+from loader.encoding.tsm.decode.index import read_file
 from tests import reference_tsm as reference
 from tests.reference_tsm import Block, block, build_file
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.dataset.schema import Field, FieldType
-from loader.encoding.tsm.decode_index import read_file
-from loader.encoding.tsm.stored_field import Source, gather_field
+from loader.encoding.tsm.decode.fields import Source, gather_field
+from loader.encoding.tsm.decode.index import read_file
 from loader.errors import DecodeError
 from tests import reference_tsm as reference
 from tests.reference_tsm import Block, block, build_file

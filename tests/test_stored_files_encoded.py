@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.dataset.schema import Field, FieldType
-from loader.encoding.tsm.buffer import Workspace
-from loader.encoding.tsm.decode_index import read_file
-from loader.encoding.tsm.file import FileEncoder
-from loader.encoding.tsm.stored_field import Source, gather_field
+from loader.encoding.tsm.decode.fields import Source, gather_field
+from loader.encoding.tsm.decode.index import read_file
+from loader.encoding.tsm.encode.buffer import Workspace
+from loader.encoding.tsm.encode.file import FileEncoder
 from tests import reference_tsm as reference
 
 VALUES: dict[FieldType, tuple[pa.DataType, Any]] = {

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.dataset.schema import Field, FieldType
-from loader.encoding.tsm.decode_index import read_file
-from loader.encoding.tsm.stored_field import Reading, Source, gather_field
-from loader.encoding.tsm.tombstones import Tombstone, read_tombstones
+from loader.encoding.tsm.decode.fields import Reading, Source, gather_field
+from loader.encoding.tsm.decode.index import read_file
+from loader.encoding.tsm.decode.tombstones import Tombstone, read_tombstones
 from loader.errors import DecodeError
 from tests.reference_tsm import build_file, plain_block
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loader.encoding.tsm.bits import leading_zeros, trailing_zeros
+from loader.encoding.tsm.encode.bits import leading_zeros, trailing_zeros
 
 ROOT = Path(__file__).parents[1]
 

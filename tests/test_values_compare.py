@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.tsm.columns import Column
+from loader.encoding.tsm.decode.columns import Column
 from loader.verification.values.compare import columns_differences, columns_equal, day_counts
 
 DAY = 86_400_000_000_000

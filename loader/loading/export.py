@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loader.dataset.atomic import whole_file
 from loader.dataset.reader import open_dataset
-from loader.encoding.tsm.buffer import Workspace
+from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError
 from loader.events import Advanced, Observer, Started, ignore
 from loader.loading.shards import DEFAULT_DURATION, check_duration, plan_shards

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
-from loader.encoding.tsm.buffer import Workspace
+from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable
 from loader.events import Observer, Started, Waited
 from loader.loading.flow import Flow, backoff

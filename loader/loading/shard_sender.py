@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
-from loader.encoding.tsm.buffer import Workspace
+from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import Retryable
 from loader.loading.flow import Flow
 from loader.loading.settings import LoadSettings

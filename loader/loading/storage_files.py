@@ -18,9 +18,9 @@ from loader.dataset.schema import PointSchema
 from loader.encoding.columns import read_columns
 from loader.encoding.escaping import FIELD_KEY, sort_tags
 from loader.encoding.series import find_series
-from loader.encoding.tsm.bits import Integers
-from loader.encoding.tsm.buffer import Workspace
-from loader.encoding.tsm.file import FileEncoder, StorageFile
+from loader.encoding.tsm.arrays import Integers
+from loader.encoding.tsm.encode.buffer import Workspace
+from loader.encoding.tsm.encode.file import FileEncoder, StorageFile
 from loader.encoding.tsm.layout import FIELD_SEPARATOR
 from loader.encoding.tsm.warm import compile_encoders
 from loader.errors import EncodeError

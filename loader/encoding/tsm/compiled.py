@@ -16,6 +16,7 @@ def compiled(function: F) -> F:
 
     The code checks no array bounds: a kernel looks at lengths itself. Unsigned 64-bit sums wrap, as they do in Go;
     also where compilation is turned off (NUMBA_DISABLE_JIT=1, to measure coverage) and NumPy would warn of it.
+    What is kept on disk does not notice a change of a kernel in another module that it calls: remove it then.
     """
     if numba.config.DISABLE_JIT:
         return np.errstate(over="ignore")(function)

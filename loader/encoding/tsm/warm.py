@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
-from loader.encoding.tsm.buffer import Workspace
-from loader.encoding.tsm.columns import ascending
-from loader.encoding.tsm.decode_index import read_file
-from loader.encoding.tsm.file import FileEncoder
-from loader.encoding.tsm.stored_field import Reading, Source, gather_field
+from loader.encoding.tsm.decode.columns import ascending
+from loader.encoding.tsm.decode.fields import Reading, Source, gather_field
+from loader.encoding.tsm.decode.index import read_file
+from loader.encoding.tsm.encode.buffer import Workspace
+from loader.encoding.tsm.encode.file import FileEncoder
 
 _COLUMNS = {
     FieldType.FLOAT: pa.array([1.0, 2.0, None]),

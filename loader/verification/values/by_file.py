@@ -12,9 +12,9 @@ import numpy as np
 
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
-from loader.encoding.tsm.columns import Column
+from loader.encoding.tsm.decode.columns import Column
+from loader.encoding.tsm.decode.fields import Reading, StoredField, gather_field
 from loader.encoding.tsm.layout import BLOCK_POINTS
-from loader.encoding.tsm.stored_field import Reading, StoredField, gather_field
 from loader.encoding.tsm.warm import compile_decoders
 from loader.errors import Retryable
 from loader.events import Advanced, Event, Noted, Observer, Started, Waited, ignore

@@ -11,7 +11,7 @@ import polars as pl
 
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
-from loader.encoding.tsm.columns import Column
+from loader.encoding.tsm.decode.columns import Column
 from loader.events import Advanced, Observer, Started
 from loader.servers.base import PointsQuery
 from loader.verification.compare import compare_points

@@ -14,7 +14,7 @@ import polars as pl
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.columns import DTYPES
 from loader.encoding.series_text import series_tags
-from loader.encoding.tsm.columns import Column, Values
+from loader.encoding.tsm.decode.columns import Column, Values
 from loader.servers.base import PointsQuery
 from loader.servers.frames import instant
 from loader.verification.compare import compare_points

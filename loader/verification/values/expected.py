@@ -18,9 +18,9 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.columns import read_columns
 from loader.encoding.escaping import sort_tags
 from loader.encoding.series import SeriesRuns, find_series
-from loader.encoding.tsm.bits import Integers
-from loader.encoding.tsm.columns import Column, ascending, bounds_within, pick
+from loader.encoding.tsm.arrays import Integers
 from loader.encoding.tsm.compiled import compiled
+from loader.encoding.tsm.decode.columns import Column, ascending, bounds_within, pick
 from loader.verification.plan import Window
 
 BATCH_ROWS = 1_000_000

@@ -12,10 +12,10 @@ from itertools import chain
 
 import numpy as np
 
-from loader.encoding.tsm.bits import Bytes
-from loader.encoding.tsm.decode_index import read_file
-from loader.encoding.tsm.stored_field import Source
-from loader.encoding.tsm.tombstones import read_tombstones
+from loader.encoding.tsm.arrays import Bytes
+from loader.encoding.tsm.decode.fields import Source
+from loader.encoding.tsm.decode.index import read_file
+from loader.encoding.tsm.decode.tombstones import read_tombstones
 from loader.errors import ConfigError, ServerError
 from loader.servers.backup import Shard, build_shard, raise_for_backup
 from loader.servers.base import Reply

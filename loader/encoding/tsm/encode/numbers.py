@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from loader.encoding.tsm.bits import Bytes, Words, leading_zeros, put_uvarint, put_word, trailing_zeros
+from loader.encoding.tsm.arrays import Bytes, Words
 from loader.encoding.tsm.compiled import compiled
+from loader.encoding.tsm.encode.bits import leading_zeros, put_uvarint, put_word, trailing_zeros
+from loader.encoding.tsm.encode.simple8b import PACKED_BITS, pack
 from loader.encoding.tsm.layout import PACKED, RAW, RUN
-from loader.encoding.tsm.simple8b import PACKED_BITS, pack
 
 MOST_BYTES_A_VALUE = 10
 """A float needs 77 bits at the most, everything else less."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from loader.encoding.tsm.bits import Bytes, Integers, Words, put_uvarint, put_word
+from loader.encoding.tsm.arrays import Bytes, Integers, Words
 from loader.encoding.tsm.compiled import compiled
+from loader.encoding.tsm.encode.bits import put_uvarint, put_word
+from loader.encoding.tsm.encode.simple8b import PACKED_BITS, pack
 from loader.encoding.tsm.layout import BLOCK_POINTS, PACKED, RAW, RUN
-from loader.encoding.tsm.simple8b import PACKED_BITS, pack
 
 _LARGEST_SCALE = 12
 

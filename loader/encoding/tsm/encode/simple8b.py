@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from loader.encoding.tsm.bits import Bytes, Words, leading_zeros, put_word
+from loader.encoding.tsm.arrays import Bytes, Words
 from loader.encoding.tsm.compiled import compiled
+from loader.encoding.tsm.encode.bits import leading_zeros, put_word
 
 PACKED_BITS = 60
 """Numbers of at most so many bits can be packed."""

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from loader.encoding.tsm.bits import Bytes, Integers, Words
+from loader.encoding.tsm.arrays import Bytes, Integers, Words
 from loader.encoding.tsm.compiled import compiled
+from loader.encoding.tsm.decode.words import half_word, word
 from loader.encoding.tsm.layout import CRC_BYTES, FOOTER, HEADER, INDEX_BLOCK, INDEX_KEY
-from loader.encoding.tsm.words import half_word, word
 from loader.errors import DecodeError
 
 LEAST_BLOCK = CRC_BYTES + 2

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from loader.encoding.tsm.bits import Bytes, Integers, Words
+from loader.encoding.tsm.arrays import Bytes, Integers, Words
 from loader.encoding.tsm.compiled import compiled
-from loader.encoding.tsm.words import U0, U1, U7, U8, word
+from loader.encoding.tsm.decode.words import U0, U1, U7, U8, word
 
 _END = np.uint64(0x7FF8000000000001)
 _GORILLA = 1
@@ -26,7 +26,7 @@ _LEAD, _LENGTH = np.uint64(0x1F), np.uint64(0x3F)
 
 @compiled
 def decode_floats(data: Bytes, starts: Integers, sizes: Integers, counts: Integers, to: Integers, out: Words) -> int:
-    """Decode like the kernels of :mod:`loader.encoding.tsm.decode_numbers`; eight bytes follow each block."""
+    """Decode like the kernels of :mod:`loader.encoding.tsm.decode.numbers`; eight bytes follow each block."""
     for block in range(len(starts)):
         at, begin, count = starts[block], to[block], counts[block]
         end = (at + sizes[block]) * 8

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from loader.encoding.tsm.bits import Bytes, Integers, Words
+from loader.encoding.tsm.arrays import Bytes, Integers, Words
 from loader.encoding.tsm.compiled import compiled
+from loader.encoding.tsm.decode.words import U0, U1, uvarint, word
 from loader.encoding.tsm.layout import PACKED, RAW, RUN
-from loader.encoding.tsm.words import U0, U1, uvarint, word
 
 MOST_POINTS = 1_000_000
 """More points than any block has: the server's largest have 10,000."""

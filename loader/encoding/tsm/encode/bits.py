@@ -6,15 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba.cpython.unsafe import numbers
 from numba.extending import overload
 
+from loader.encoding.tsm.arrays import Bytes
 from loader.encoding.tsm.compiled import compiled
-
-Bytes = npt.NDArray[np.uint8]
-Integers = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint64]
 
 
 def leading_zeros(word: np.uint64) -> int:

@@ -11,19 +11,20 @@ import numpy as np
 import pyarrow as pa
 
 from loader.dataset.schema import FieldType
-from loader.encoding.tsm.bits import Bytes, Integers, Words, put_bytes, put_uvarint
-from loader.encoding.tsm.buffer import Buffer
+from loader.encoding.tsm.arrays import Bytes, Integers, Words
 from loader.encoding.tsm.compiled import compiled
-from loader.encoding.tsm.layout import BLOCK_POINTS, BLOCK_TYPES, CRC_BYTES
-from loader.encoding.tsm.numbers import (
+from loader.encoding.tsm.encode.bits import put_bytes, put_uvarint
+from loader.encoding.tsm.encode.buffer import Buffer
+from loader.encoding.tsm.encode.numbers import (
     MOST_BYTES_A_BLOCK,
     MOST_BYTES_A_VALUE,
     put_booleans,
     put_floats,
     put_integers,
 )
-from loader.encoding.tsm.strings import encode_strings
-from loader.encoding.tsm.timestamps import encode_times, most_time_bytes
+from loader.encoding.tsm.encode.strings import encode_strings
+from loader.encoding.tsm.encode.timestamps import encode_times, most_time_bytes
+from loader.encoding.tsm.layout import BLOCK_POINTS, BLOCK_TYPES, CRC_BYTES
 
 _FLOAT = BLOCK_TYPES[FieldType.FLOAT]
 _BOOLEAN = BLOCK_TYPES[FieldType.BOOLEAN]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from loader.encoding.tsm.bits import Bytes
+from loader.encoding.tsm.arrays import Bytes
 from loader.encoding.tsm.compiled import compiled
 
 U0, U1, U7, U8 = np.uint64(0), np.uint64(1), np.uint64(7), np.uint64(8)

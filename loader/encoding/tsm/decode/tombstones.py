@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from loader.encoding.tsm.decode_index import damaged
+from loader.encoding.tsm.decode.index import damaged
 
 _HEADER = struct.Struct(">I")
 _GZIPPED = {0x1502: False, 0x1503: True, 0x1504: True}

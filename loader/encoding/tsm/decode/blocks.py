@@ -11,20 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from loader.dataset.schema import FieldType
-from loader.encoding.tsm.bits import Bytes, Integers, Words
+from loader.encoding.tsm.arrays import Bytes, Integers, Words
 from loader.encoding.tsm.compiled import compiled
-from loader.encoding.tsm.decode_floats import decode_floats
-from loader.encoding.tsm.decode_index import StoredFile
-from loader.encoding.tsm.decode_numbers import (
+from loader.encoding.tsm.decode.floats import decode_floats
+from loader.encoding.tsm.decode.index import StoredFile
+from loader.encoding.tsm.decode.numbers import (
     MOST_POINTS,
     count_numbers,
     decode_booleans,
     decode_integers,
     decode_times,
 )
-from loader.encoding.tsm.decode_strings import decode_strings
+from loader.encoding.tsm.decode.strings import decode_strings
+from loader.encoding.tsm.decode.words import uvarint
 from loader.encoding.tsm.layout import BLOCK_TYPES, CRC_BYTES
-from loader.encoding.tsm.words import uvarint
 
 _KERNELS: Mapping[FieldType, Callable[..., int]] = {
     FieldType.FLOAT: decode_floats,

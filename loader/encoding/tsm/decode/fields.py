@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
 from loader.encoding.escaping import MEASUREMENT
-from loader.encoding.tsm.bits import Integers
-from loader.encoding.tsm.columns import Column, Mask, Values, ascending, bounds_within, pick
-from loader.encoding.tsm.decode_blocks import Parts, part_blocks, read_numbers, read_strings, read_times
-from loader.encoding.tsm.decode_index import StoredFile
+from loader.encoding.tsm.arrays import Integers, Mask
+from loader.encoding.tsm.decode.blocks import Parts, part_blocks, read_numbers, read_strings, read_times
+from loader.encoding.tsm.decode.columns import Column, Values, ascending, bounds_within, pick
+from loader.encoding.tsm.decode.index import StoredFile
+from loader.encoding.tsm.decode.tombstones import Tombstone
 from loader.encoding.tsm.layout import BLOCK_TYPES, FIELD_SEPARATOR
-from loader.encoding.tsm.tombstones import Tombstone
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""From storage files to points."""
