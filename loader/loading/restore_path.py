@@ -26,7 +26,7 @@ from loader.loading.flow import Flow, backoff
 from loader.loading.ledger import Ledger, opened_ledger
 from loader.loading.restored_bucket import BucketMaker, RestoredBucket
 from loader.loading.settings import LoadReport, LoadSettings
-from loader.loading.shard_sender import Aborted, Restored, ShardSender
+from loader.loading.shard_sender import Restored, ShardSender
 from loader.loading.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
 from loader.loading.storage_files import encode_shard, prepare_encoders
 from loader.loading.tally import DRY_RUN, Tally
@@ -145,10 +145,7 @@ class _Restorer:
         """Restore a shard; return None when the load stops first."""
         if attempt.failures and self._flow.stop.wait(attempt.delay):
             return None
-        try:
-            return self._sender.restore(attempt.shard, generation)
-        except Aborted:
-            return None
+        return self._sender.restore(attempt.shard, generation)
 
 
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.columns import TIME_MAX, TIME_MIN
+from loader.encoding.columns import TIME_MAX
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import Retryable
 from loader.loading.flow import Flow
@@ -82,7 +82,7 @@ class ShardSender:
             yield piece
 
     def _count(self, link: Connection, shard: Shard, field: Field, expected: int) -> None:
-        start, stop = max(shard.start, TIME_MIN), min(shard.stop, TIME_MAX)
+        start, stop = shard.start, min(shard.stop, TIME_MAX)
         found = flux.parse_count(link.send(flux.build_count(self._settings.target, self._schema, field, start, stop)))
         if found != expected:
             raise Retryable(

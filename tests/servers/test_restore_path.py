@@ -20,7 +20,10 @@ from loader.dataset.manifest import read_manifest
 from loader.errors import ConfigError, LoadError, Refused
 from loader.events import Advanced, Event, Noted, Started, Waited
 from loader.loading import LoadSettings, load, storage_files
+from loader.loading.flow import Flow
 from loader.loading.ledger import add_mark, last_load, opened_ledger
+from loader.loading.shard_sender import Aborted, ShardSender
+from loader.loading.shards import plan_shards
 from loader.servers import restore as api
 from loader.servers.base import Target
 from loader.servers.transport import Connection
@@ -252,12 +255,30 @@ def test_a_stop_does_not_wait_for_retries(influx_v2: Any, root: Path) -> None:
     """A shard that waits for its next attempt is left for the next run."""
     settings = settings_for(influx_v2, root, "impatient")
     stop = threading.Event()
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Waited):
+            threading.Timer(0.5, stop.set).start()
+
     with fault_proxy(influx_v2.url, lambda call: Answer(503, headers=(("Retry-After", "15"),))) as proxy:
         before = time.monotonic()
-        observe = lambda event: stop.set() if isinstance(event, Waited) else None  # noqa: E731
         report = load(through(settings, proxy.url), observe, stop)
     assert (report.interrupted, report.rows_acknowledged) == (True, 0)
     assert time.monotonic() - before < 10
+
+
+def test_an_order_to_stop_breaks_off_what_is_on_its_way(influx_v2: Any, root: Path) -> None:
+    """No more of a file is sent than was when the order came; the server has none of it."""
+    settings = settings_for(influx_v2, root, "broken off")
+    flow = Flow(0, threading.Event())
+    with fault_proxy(influx_v2.url, lambda call: None) as proxy:
+        manifest = read_manifest(root)
+        (shard, *_) = plan_shards(manifest.partitions, DAY)
+        sender = ShardSender(through(settings, proxy.url), manifest.schema, {shard.start: 1}, flow)
+        flow.aborted.set()
+        with pytest.raises(Aborted):
+            sender.restore(shard, 1)
+        assert [call for call in proxy.writes if call.body] == []
 
 
 def test_an_interrupt_stops_now(influx_v2: Any, root: Path) -> None:
