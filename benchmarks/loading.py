@@ -7,7 +7,6 @@ machine meets all of them; medians and ratios are what to quote.
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.reader import open_dataset
 from loader.loading import LoadSettings, load
 from loader.loading.payloads import payloads
+from loader.memory import measure_peak_memory
 from loader.servers.base import Target
 from loader.servers.transport import Connection
 from loader.staging import StageSettings, stage
@@ -79,7 +79,7 @@ def _measure(server: RunningServer, data: Path, bodies: list[bytes], trades: int
         "ratios_to_replay": ratios,
         "ratio_to_replay": statistics.median(ratios),
         "verify_rows_a_second": {name: statistics.median(values) for name, values in verified.items()},
-        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory": measure_peak_memory(),
     }
 
 

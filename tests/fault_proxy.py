@@ -6,14 +6,14 @@ import http.client
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-_WATCHED = ("/write", "/restore/shards", "/backup/shards")
+WATCHED = ("/write", "/restore/shards", "/backup/shards")
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Proxy:
 
 
 @contextmanager
-def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
-    """Forward everything to ``upstream`` but the writes, restores and backups for which ``script`` returns a fault."""
+def fault_proxy(upstream: str, script: Script, watched: Sequence[str] = WATCHED) -> Iterator[Proxy]:
+    """Forward everything to ``upstream`` but what of ``watched`` paths ``script`` returns a fault for."""
     address = urlsplit(upstream)
     closing, lock = threading.Event(), threading.Lock()
 
@@ -78,7 +78,7 @@ def fault_proxy(upstream: str, script: Script) -> Iterator[Proxy]:
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             fault = None
-            if any(part in self.path for part in _WATCHED):
+            if any(part in self.path for part in watched):
                 with lock:
                     call = Call(len(proxy.writes), self.path, body)
                     proxy.writes.append(call)

@@ -16,6 +16,8 @@ from loader.errors import StageError
 
 READ_BUFFER = 1 << 20
 """Bytes that are read of a column at a time."""
+JOINED_BYTES = 64 << 20
+"""Most bytes of joined batches, up to the last of them."""
 
 
 def open_dataset(root: Path) -> Manifest:
@@ -57,22 +59,18 @@ def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int)
 
 
 def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield ``batches`` joined to at least ``rows`` rows each, but for the last; memory is bounded by those.
+    """Yield ``batches`` joined to ``rows`` rows or JOINED_BYTES bytes each, but for the last; memory is twice those.
 
     Row groups are small so that little is held at a time; what costs the same for every batch wants large ones.
     """
     held: list[pa.RecordBatch] = []
     for batch in batches:
         held.append(batch)
-        if sum(map(len, held)) >= rows:
-            yield _joined(held)
+        if sum(map(len, held)) >= rows or sum(part.nbytes for part in held) >= JOINED_BYTES:
+            yield from pa.Table.from_batches(held).combine_chunks().to_batches()
             held = []
     if held:
-        yield _joined(held)
-
-
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+        yield from pa.Table.from_batches(held).combine_chunks().to_batches()
 
 
 def _clipped(batches: Iterator[pa.RecordBatch], row: int, chunk: Chunk) -> Iterator[pa.RecordBatch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -35,18 +36,20 @@ class _Identities:
     times: npt.NDArray[np.int64]
 
 
-def require_distinct(root: Path, manifest: Manifest) -> None:
+def require_distinct(root: Path, manifest: Manifest, stop: threading.Event | None = None) -> None:
     """Raise ConfigError when two rows of the dataset at ``root`` have the same identity; it names both.
 
     A dataset whose manifest says so already is not read. Rows in series order, each series' times ascending, and
     partitions one after the other in time are checked as they stream by; others are sorted, some MOST_ROWS rows
     at a time. Memory is bounded by about 40 bytes for each of those, as long as times are spread evenly, and
-    the names of the series. Raises StageError and EncodeError as reading does.
+    the names of the series. Setting ``stop`` ends it early. Raises StageError and EncodeError as reading does.
     """
     if manifest.distinct:
         return
     known: dict[str, int] = {}
     for group in _overlapping([partition for partition in manifest.partitions if partition.rows]):
+        if stop and stop.is_set():
+            return
         if len(group) > 1 or not _ascends(_identities(root, manifest.schema, group[0], known)):
             _sort(root, manifest.schema, group, known)
 

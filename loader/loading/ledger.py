@@ -90,8 +90,8 @@ def _read_last_load(path: Path, mode: str, schema: str) -> LastLoad | None:
         database.executescript(schema)
         row = database.execute(
             "SELECT url, org, bucket, fingerprint, "
-            "(SELECT coalesce(sum(stop - start), 0) FROM acknowledged WHERE load = id)"
-            " + (SELECT coalesce(sum(rows), 0) FROM restored WHERE load = id), rejected, started, finished "
+            "max((SELECT coalesce(sum(stop - start), 0) FROM acknowledged WHERE load = id),"
+            " (SELECT coalesce(sum(rows), 0) FROM restored WHERE load = id)), rejected, started, finished "
             "FROM loads ORDER BY started DESC, id DESC LIMIT 1"
         ).fetchone()
     return LastLoad(*row) if row else None
@@ -141,7 +141,8 @@ class Ledger:
             ).fetchone()[0]
             if restart:
                 database.execute("DELETE FROM acknowledged WHERE load = ?", (load,))
-                database.execute("DELETE FROM restored WHERE load = ?", (load,))
+                # The numbers of attempts stay: their files may still be there.
+                database.execute("UPDATE restored SET rows = NULL WHERE load = ?", (load,))
                 database.execute("UPDATE loads SET rejected = 0, finished = '' WHERE id = ?", (load,))
         return cls(database, load)
 

@@ -23,7 +23,19 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     """
     if settings.via not in WAYS:
         raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(WAYS)}")
-    if settings.connections < 1:
-        raise ConfigError(f"connections of {settings.connections}", hint="use 1 or more")
+    _check(settings)
     way = restore if settings.via == "restore" else write
     return way(settings, open_dataset(settings.dataset), observe, stop or threading.Event())
+
+
+def _check(settings: LoadSettings) -> None:
+    for name, value, least in (
+        ("batch lines", settings.batch_lines, 1),
+        ("batch bytes", settings.batch_bytes, 1),
+        ("connections", settings.connections, 1),
+        ("rate", settings.rate, 0),
+        ("max rejected", settings.max_rejected, 0),
+        ("retry seconds", settings.retry_seconds, 0),
+    ):
+        if not value >= least:  # also for what is not a number
+            raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")

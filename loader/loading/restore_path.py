@@ -14,13 +14,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.encode.buffer import Workspace
-from loader.errors import ConfigError, LoadError, Retryable
+from loader.errors import ConfigError, LoadError, Retryable, StageError
 from loader.events import Observer, Started, Waited
 from loader.loading.flow import Flow, backoff
 from loader.loading.ledger import Ledger, opened_ledger
@@ -48,8 +48,12 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         _encode_all(manifest, tally, flow)
         return tally.report(DRY_RUN, manifest.rows, stopped=stop.is_set())
     with opened_ledger(settings.dataset) as database, Connection(settings.target, settings.timeout_seconds) as link:
+        # Marks and attempts must be on disk before what they announce is done.
+        database.execute("PRAGMA synchronous = FULL")
         server = probe(link)
-        made = BucketMaker(settings, manifest, database, link, server, observe).prepare()
+        made = BucketMaker(settings, manifest, database, link, server, observe, stop).prepare()
+        if made is None:
+            return tally.report(server.name, manifest.rows, stopped=True)
         ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
         restored = ledger.restored
         resumed = sum(restored.values())
@@ -57,8 +61,15 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         observe(Started("load", manifest.rows, resumed))
         pending = [shard for shard in made.shards if shard.start not in restored]
         _Restorer(settings, manifest.schema, ledger, tally, flow, made).run(pending)
-        if resumed + tally.rows == manifest.rows:
+        done = resumed + tally.rows
+        if done == manifest.rows:
             ledger.finish()
+        elif not stop.is_set():
+            raise StageError(
+                f"{settings.dataset}: {manifest.rows - done:,} rows are in no shard: their times are not those that the"
+                " manifest says of their partition",
+                hint="stage the dataset again",
+            )
     return tally.report(server.name, manifest.rows, resumed, stopped=stop.is_set())
 
 
@@ -90,41 +101,54 @@ class _Restorer:
         self._flow = flow
         self._sender = ShardSender(settings, schema, made.ids, flow)
         self._jitter = random.Random()
-        self._error: Exception | None = None
+        self._orders: SimpleQueue[tuple[_Attempt, int] | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[tuple[_Attempt, Restored | BaseException | None]] = SimpleQueue()
+        self._error: BaseException | None = None
 
     def run(self, shards: Iterable[Shard]) -> None:
         """Restore ``shards``; raises the first error that cannot be mended, once what is on its way has ended."""
         waiting = deque(_Attempt(shard) for shard in shards)
-        running: dict[Future[Restored | None], _Attempt] = {}
-        with ThreadPoolExecutor(self._settings.connections, thread_name_prefix="restore") as pool:
-            try:
-                while waiting or running:
-                    while waiting and len(running) < self._settings.connections:
-                        attempt = waiting.popleft()
-                        generation = self._ledger.begin_shard(attempt.shard.start)
-                        running[pool.submit(self._restore, attempt, generation)] = attempt
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        waiting.extendleft(self._settle(running.pop(future), future))
-                    if self._flow.stopping or self._error:
-                        waiting.clear()
-            except KeyboardInterrupt:
-                self._flow.aborted.set()
-                raise
+        # Daemons: a second Ctrl-C must not wait for a reply that may take a minute.
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._settings.connections)]
+        for thread in threads:
+            thread.start()
+        running = 0
+        try:
+            while running or (waiting and not self._flow.stopping and not self._error):
+                while waiting and running < len(threads) and not self._flow.stopping and not self._error:
+                    attempt = waiting.popleft()
+                    self._orders.put((attempt, self._ledger.begin_shard(attempt.shard.start)))
+                    running += 1
+                attempt, outcome = self._outcomes.get()
+                running -= 1
+                waiting.extendleft(self._settle(attempt, outcome))
+        except KeyboardInterrupt:
+            self._flow.aborted.set()
+            raise
+        finally:
+            for _ in threads:
+                self._orders.put(None)
         if self._error:
             raise self._error
 
-    def _settle(self, attempt: _Attempt, future: Future[Restored | None]) -> list[_Attempt]:
+    def _work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            attempt, generation = order
+            try:
+                self._outcomes.put((attempt, self._restore(attempt, generation)))
+            except BaseException as error:
+                self._outcomes.put((attempt, error))
+
+    def _settle(self, attempt: _Attempt, outcome: Restored | BaseException | None) -> list[_Attempt]:
         """Record how ``attempt`` ended; return what is to be tried again."""
-        try:
-            restored = future.result()
-        except Retryable as error:
-            return self._again(attempt, error)
-        except Exception as error:
-            self._error = self._error or error
-        else:
-            if restored:
-                self._ledger.acknowledge_shard(attempt.shard.start, restored.points)
-                self._tally.advance(restored.points, restored.size, restored.size)
+        match outcome:
+            case Restored(points, size):
+                self._ledger.acknowledge_shard(attempt.shard.start, points)
+                self._tally.advance(points, size, size)
+            case Retryable():
+                return self._again(attempt, outcome)
+            case BaseException():
+                self._error = self._error or outcome
         return []
 
     def _again(self, attempt: _Attempt, error: Retryable) -> list[_Attempt]:
@@ -135,7 +159,7 @@ class _Restorer:
             self._error = self._error or LoadError(
                 f"the shard of {instant(attempt.shard.start)}: gave up after {failures} attempts in "
                 f"{self._settings.retry_seconds:g} s: {error.message}",
-                hint="run the same command again when the server is well: it resumes where it stopped",
+                hint=error.hint or "run the same command again when the server is well: it resumes where it stopped",
             )
             return []
         self._tally.wait(Waited("retry", delay, error.message))

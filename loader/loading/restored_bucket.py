@@ -7,6 +7,7 @@ before a bucket is made, and the bucket's description bears it.
 from __future__ import annotations
 
 import sqlite3
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,9 +48,13 @@ class BucketMaker:
     link: Connection
     server: Server
     observe: Observer
+    stop: threading.Event
 
-    def prepare(self) -> RestoredBucket:
-        """Return the bucket; raises ConfigError or Refused before anything is made when the load cannot be."""
+    def prepare(self) -> RestoredBucket | None:
+        """Return the bucket, None when ``stop`` is set before it is made.
+
+        Raises ConfigError or Refused before anything is made when the load cannot be.
+        """
         target = self.settings.target
         if not api.takes_files(self.server.dialect):
             raise ConfigError(
@@ -66,7 +71,9 @@ class BucketMaker:
             found = self._resume(bucket)
             if found:
                 return found
-        require_distinct(self.settings.dataset, self.manifest)
+        require_distinct(self.settings.dataset, self.manifest, self.stop)
+        if self.stop.is_set():
+            return None
         if bucket:
             api.delete_bucket(self.link.send, bucket)
             self.observe(Noted(f"removed bucket {target.bucket!r}, which an earlier run of this load made"))
@@ -74,7 +81,7 @@ class BucketMaker:
 
     def _resume(self, bucket: Bucket) -> RestoredBucket | None:
         """Return what an earlier run made, None when it was cut short before there were shards."""
-        ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
+        ids = self._ids(bucket)
         if not ids:
             return None
         duration = self.settings.shard_duration
@@ -83,10 +90,15 @@ class BucketMaker:
                 f"bucket {bucket.name!r} was begun with another shard duration, {bucket.shard_duration // _HOUR} hours",
                 hint="leave --shard-duration out, or begin again: --restart",
             )
-        shards = plan_shards(self.manifest.partitions, bucket.shard_duration)
+        return self._with_shards(bucket, plan_shards(self.manifest.partitions, bucket.shard_duration), ids)
+
+    def _ids(self, bucket: Bucket) -> Mapping[int, int]:
+        return {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
+
+    def _with_shards(self, bucket: Bucket, shards: tuple[Shard, ...], ids: Mapping[int, int]) -> RestoredBucket:
         if missing := [shard for shard in shards if shard.start not in ids]:
             raise LoadError(
-                f"bucket {bucket.name!r} has lost {len(missing)} of its shards since this load began",
+                f"bucket {bucket.name!r} lacks {len(missing)} of the {len(shards)} shards that this load needs",
                 hint="begin again, which removes the bucket first: --restart",
             )
         return RestoredBucket(bucket, shards, ids)
@@ -105,5 +117,4 @@ class BucketMaker:
         )
         bucket = Bucket(settings.target.bucket, api.parse_bucket(settings.target, self.link.send(request)))
         self.observe(Noted(f"created bucket {bucket.name!r} with {len(shards)} shards and infinite retention"))
-        ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
-        return RestoredBucket(bucket, shards, ids)
+        return self._with_shards(bucket, shards, self._ids(bucket))

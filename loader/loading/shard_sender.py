@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.columns import TIME_MAX
 from loader.encoding.tsm.encode.buffer import Workspace
-from loader.errors import Retryable
+from loader.errors import LoadError, Retryable
 from loader.loading.flow import Flow
 from loader.loading.settings import LoadSettings
 from loader.loading.shards import Shard
@@ -51,7 +51,8 @@ class ShardSender:
     def restore(self, shard: Shard, generation: int) -> Restored:
         """Send the files of ``shard`` and let the server count them.
 
-        Raises Retryable also when the count is another one, ServerError, StageError, EncodeError, Aborted.
+        Raises Retryable also when the count is smaller, and LoadError when it is larger; ServerError, StageError,
+        EncodeError, Aborted.
         """
         workspace = self._workspaces.get()
         try:
@@ -71,6 +72,7 @@ class ShardSender:
             points += file.points
             size += tar_size(file)
             values = [sum(pair) for pair in zip(values, file.values, strict=True)]
+            del file  # or it would keep the memory that the next one may have to replace
         for field, expected in _telling(self._schema.fields, values, points):
             self._count(link, shard, field, expected)
         return Restored(points, size)
@@ -84,7 +86,13 @@ class ShardSender:
     def _count(self, link: Connection, shard: Shard, field: Field, expected: int) -> None:
         start, stop = shard.start, min(shard.stop, TIME_MAX)
         found = flux.parse_count(link.send(flux.build_count(self._settings.target, self._schema, field, start, stop)))
-        if found != expected:
+        if found > expected:
+            raise LoadError(
+                f"the shard of {instant(shard.start)}: the server counts {found:,} values of {field.column!r},"
+                f" and {expected:,} were sent: somebody else writes into this bucket",
+                hint="begin again (--restart) with nobody else at it, or go on by the write path (--via write)",
+            )
+        if found < expected:
             raise Retryable(
                 f"the shard of {instant(shard.start)}: the server counts {found:,} values of {field.column!r},"
                 f" and {expected:,} were sent",

@@ -33,6 +33,8 @@ MOST_BYTES = 192 << 20
 BATCH_ROWS = 131_072
 JOINED_ROWS = 1_000_000
 """Rows whose series are looked for at a time."""
+_SLICE_BYTES = 1_000
+"""What a slice, however few its rows, takes beside them until it is in the file's index."""
 _FULLY_COMPACTED = 4
 """The sequence number of files that the server need not compact; of several, the first."""
 _MOMENT = 1.0
@@ -133,6 +135,7 @@ class _Points:
         texts = runs.texts.to_list()
         for code, start, stop in zip(codes.tolist(), starts.tolist(), starts[1:].tolist(), strict=False):
             self._slices.setdefault(texts[code], []).append(rows.slice(start, stop))
+            self.size += _SLICE_BYTES
         self.size += rows.size
 
     def encode(self, name: str, workspace: Workspace) -> ShardFile:

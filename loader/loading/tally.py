@@ -14,10 +14,7 @@ DRY_RUN = "none: dry run"
 
 @dataclass
 class Tally:
-    """Counts one run of a load of ``rows`` rows, of which earlier runs did ``rows_resumed``.
-
-    Only the coordinator of the load changes it.
-    """
+    """Counts what one run of a load does; only the coordinator of the load changes it."""
 
     settings: LoadSettings
     observe: Observer

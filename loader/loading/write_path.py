@@ -12,11 +12,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import STATE, Manifest
-from loader.errors import ConfigError, LoadError
+from loader.errors import ConfigError, LoadError, ServerError
 from loader.events import SERVER_BUSY, Noted, Observer, Rejected, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.ledger import Ledger, forget
@@ -35,7 +36,6 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     """Load the dataset of ``manifest`` as :func:`loader.loading.load` promises."""
     tally = Tally(settings, observe)
     flow = Flow(settings.batch_bytes, stop)
-    _check(settings)
     level = gzip_level(settings.compress, settings.target.url)
     if settings.dry_run:
         _encode_all(manifest, tally, flow, level)
@@ -157,27 +157,16 @@ class _Coordinator:
             )
 
 
-def _check(settings: LoadSettings) -> None:
-    for name, value, least in (
-        ("batch lines", settings.batch_lines, 1),
-        ("batch bytes", settings.batch_bytes, 1),
-        ("connections", settings.connections, 1),
-        ("rate", settings.rate, 0),
-        ("max rejected", settings.max_rejected, 0),
-        ("retry seconds", settings.retry_seconds, 0),
-    ):
-        if not value >= least:  # also for what is not a number
-            raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
-
-
 def _prepare_bucket(connection: Connection, server: Server, settings: LoadSettings, observe: Observer) -> Bucket:
     """Return the bucket, made when it is missing, and only when a ledger can be kept."""
     bucket = server.dialect.find_bucket(connection.send, settings.target)
     if bucket:
         return bucket
     forget(settings.dataset, settings.target)
-    if takes_files(server.dialect) and is_operator(connection.send):
-        observe(Noted("this bucket is new: --via restore would fill it more than ten times as fast"))
+    # A server that does not tell whose token it is may still be written to.
+    with suppress(ServerError):
+        if takes_files(server.dialect) and is_operator(connection.send):
+            observe(Noted("this bucket is new: --via restore would fill it more than ten times as fast"))
     made = server.dialect.create_bucket(connection.send, settings.target, settings.shard_duration)
     observe(Noted(f"created bucket {settings.target.bucket!r} with infinite retention"))
     return made

@@ -17,6 +17,7 @@ from typing import Any
 
 from loader.dataset.atomic import write_whole
 from loader.dataset.manifest import STATE
+from loader.memory import measure_peak_memory
 
 FOLDER = f"{STATE}/metrics"
 
@@ -31,12 +32,12 @@ class Meter:
 
     def read(self) -> dict[str, Any]:
         """Return start (ISO 8601, UTC), seconds, CPU seconds and peak memory in bytes (the largest process)."""
-        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         return {
             "started": self._started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self._clock, 3),
             "cpu_seconds": round(_cpu_seconds() - self._cpu, 3),
-            "peak_memory": peak * 1024,
+            "peak_memory": max(measure_peak_memory(), children),
         }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from loader.errors import Refused
+from loader.errors import ConfigError, Refused, Retryable, ServerError
 from loader.servers.base import Bucket, Dialect, Reply, Request, Send, Target
 from loader.servers.frames import instant
 from loader.servers.replies import json_of, raise_for
@@ -47,8 +47,17 @@ def is_operator(send: Send) -> bool:
 
 
 def require_operator(send: Send) -> None:
-    """Raise Refused unless the token is an operator's; raises ServerError."""
-    if not is_operator(send):
+    """Raise Refused unless the token is an operator's, ConfigError where nothing tells; raises ServerError."""
+    try:
+        operator = is_operator(send)
+    except Retryable:
+        raise
+    except ServerError as error:
+        raise ConfigError(
+            f"whether the token may restore cannot be found out: {error.message}",
+            hint="the restore path needs InfluxDB 2.2 or later, reached without a proxy that hides its API",
+        ) from error
+    if not operator:
         raise Refused(
             "the restore path needs an operator token, and this token is another one",
             status=401,

@@ -77,7 +77,8 @@ class Connection:
             timeout=int(timeout_seconds * 1_000),
             enable_gzip=False,
         )
-        self._timeout = urllib3.Timeout(total=timeout_seconds)
+        # For each wait on the socket: a large body takes as long as it takes.
+        self._timeout = urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds)
         self._write_service = WriteService(self._client.api_client)
 
     def __enter__(self) -> Self:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from loader.dataset.manifest import Partition
 from loader.errors import ConfigError, StageError
 from loader.market.prices import SessionPlan
 from loader.market.trades import make_trades
+from loader.memory import measure_peak_memory
 
 ROW_GROUP = 131_072
 FILE = "trades.parquet"
@@ -66,11 +66,6 @@ class Outcome:
 def name_partition(plan: SessionPlan) -> str:
     """Return the path of the plan's partition in its dataset."""
     return f"date={plan.session.day.isoformat()}/{FILE}"
-
-
-def measure_peak_memory() -> int:
-    """Return the most memory that this process had resident, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def make_partition(task: Task) -> Outcome:

@@ -25,8 +25,9 @@ from loader.events import Advanced, Observer, Started, ignore
 from loader.market.calendar import list_sessions
 from loader.market.prices import SessionPlan, plan_sessions
 from loader.market.symbols import COLUMNS, SYMBOLS, Symbol, parse_symbols, pick_symbols
+from loader.memory import measure_peak_memory
 from loader.staging.folder import check_space, clean, keep_partitions, locked
-from loader.staging.partition import Compression, Outcome, Task, make_partition, measure_peak_memory, name_partition
+from loader.staging.partition import Compression, Outcome, Task, make_partition, name_partition
 from loader.staging.settings import StageReport, StageSettings
 
 # A session is made in memory as a whole; busy ones have half as many trades again as the mean.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from loader.dataset.manifest import read_manifest
-from loader.errors import ConfigError, LoadError, Refused
+from loader.dataset.manifest import read_manifest, write_manifest
+from loader.errors import ConfigError, LoadError, Refused, Retryable, StageError
 from loader.events import Advanced, Event, Noted, Started, Waited
-from loader.loading import LoadSettings, load, storage_files
+from loader.loading import LoadSettings, load, shard_sender, storage_files
 from loader.loading.flow import Flow
 from loader.loading.ledger import add_mark, last_load, opened_ledger
 from loader.loading.shard_sender import Aborted, ShardSender
@@ -30,7 +31,7 @@ from loader.servers.transport import Connection
 from loader.servers.v2 import InfluxDB2
 from loader.verification import VerifySettings, verify
 from tests.datasets import small_dataset, trades, write_dataset
-from tests.fault_proxy import Answer, Call, CutShort, Fault, Reset, fault_proxy
+from tests.fault_proxy import Answer, Call, CutShort, Fault, Hang, Reset, fault_proxy
 from tests.stored import delete_bucket, expected, stored
 
 DAY = 86_400_000_000_000
@@ -267,7 +268,16 @@ def test_a_stop_does_not_wait_for_retries(influx_v2: Any, root: Path) -> None:
     assert time.monotonic() - before < 10
 
 
-def test_an_order_to_stop_breaks_off_what_is_on_its_way(influx_v2: Any, root: Path) -> None:
+def ordered(flow: Flow, pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Give the order to stop once the first piece is on its way."""
+    for piece in pieces:
+        yield piece
+        flow.aborted.set()
+
+
+def test_an_order_to_stop_breaks_off_what_is_on_its_way(
+    influx_v2: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No more of a file is sent than was when the order came; the server has none of it."""
     settings = settings_for(influx_v2, root, "broken off")
     flow = Flow(0, threading.Event())
@@ -275,25 +285,95 @@ def test_an_order_to_stop_breaks_off_what_is_on_its_way(influx_v2: Any, root: Pa
         manifest = read_manifest(root)
         (shard, *_) = plan_shards(manifest.partitions, DAY)
         sender = ShardSender(through(settings, proxy.url), manifest.schema, {shard.start: 1}, flow)
-        flow.aborted.set()
+        monkeypatch.setattr(shard_sender, "tar", lambda file: ordered(flow, storage_files.tar(file)))
         with pytest.raises(Aborted):
             sender.restore(shard, 1)
-        assert [call for call in proxy.writes if call.body] == []
+    assert all(len(call.body) <= 512 for call in proxy.writes)
 
 
 def test_an_interrupt_stops_now(influx_v2: Any, root: Path) -> None:
-    """A KeyboardInterrupt breaks off what is on its way and keeps what was counted."""
+    """A KeyboardInterrupt waits for no reply, and keeps what was counted."""
     settings = settings_for(influx_v2, root, "interrupted")
 
     def observe(event: Event) -> None:
         if isinstance(event, Advanced):
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        load(settings, observe)
-    report = load(settings)
-    assert 0 < report.rows_resumed < ROWS
+    with fault_proxy(influx_v2.url, lambda call: Hang() if call.number == 1 else None) as proxy:
+        settings = through(settings, proxy.url)
+        before = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            load(settings, observe)
+        assert time.monotonic() - before < 10
+    last = last_load(root)
+    assert last is not None
+    assert last.rows == ROWS // DAYS
+
+
+def test_a_stop_before_anything_is_made(influx_v2: Any, root: Path) -> None:
+    """Whoever stops a load while it is prepared gets no bucket, and a restart removes none."""
+    settings = settings_for(influx_v2, root, "never")
+    stop = threading.Event()
+    stop.set()
+    report = load(settings, stop=stop)
+    assert (report.interrupted, report.rows_acknowledged) == (True, 0)
+    assert not exists(influx_v2, "never")
+    load(settings)
+    assert load(replace(settings, restart=True), stop=stop).interrupted
     assert_equal(influx_v2, settings)
+
+
+def test_points_of_somebody_else_are_named(influx_v2: Any, root: Path) -> None:
+    """More points than were sent are no reason to send again: the error says what to do."""
+    settings = settings_for(influx_v2, root, "shared")
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Started):
+            line = f"trades,symbol=OTHER price=1,amount=1i {expected(root)[0][0]}"
+            influx_v2.call(f"/api/v2/write?org={influx_v2.org}&bucket=shared", line.encode())
+
+    with pytest.raises(LoadError, match="somebody else writes into this bucket"):
+        load(settings, observe)
+
+
+def test_rows_outside_of_their_partitions_times_are_noticed(influx_v2: Any, tmp_path: Path) -> None:
+    """Rows that are in no shard, because the manifest does not know their times, are no success."""
+    root = tmp_path / "wide"
+    manifest = write_dataset(root, [pa.concat_tables([trades(day, ["AAPL"], 5) for day in (0, 1, 2)])])
+    (wide,) = manifest.partitions
+    write_manifest(root, replace(manifest, partitions=(replace(wide, time_max=wide.time_min + DAY),)))
+    with pytest.raises(StageError, match="10 rows are in no shard"):
+        load(settings_for(influx_v2, root, "narrow"))
+
+
+@pytest.mark.parametrize("reply", [Answer(404), Answer(200, body=b"<html>")])
+def test_a_server_that_does_not_tell_of_operators(influx_v2: Any, root: Path, reply: Answer) -> None:
+    """Where nobody says whose token it is, the write path goes on without a hint, and a restore says what it needs."""
+    settings = settings_for(influx_v2, root, f"untold {reply.status}", via="write")
+    with fault_proxy(influx_v2.url, lambda call: reply, ("/api/v2/config",)) as proxy:
+        settings = through(settings, proxy.url)
+        with pytest.raises(ConfigError, match="cannot be found out"):
+            load(replace(settings, via="restore"))
+        assert load(settings).rows_acknowledged == ROWS
+
+
+def test_a_server_that_is_busy_when_asked_of_operators(influx_v2: Any, root: Path) -> None:
+    """A server that may tell later is not one that never tells."""
+    with fault_proxy(influx_v2.url, lambda call: Answer(503), ("/api/v2/config",)) as proxy, pytest.raises(Retryable):
+        load(through(settings_for(influx_v2, root, "asked"), proxy.url))
+
+
+def test_a_large_body_may_take_longer_than_a_reply(influx_v2: Any) -> None:
+    """The timeout is for each wait, not for all of an upload."""
+    target = Target(influx_v2.url, "any", influx_v2.org, influx_v2.token)
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(4):
+            time.sleep(0.4)
+            yield bytes(512)
+
+    with Connection(target, 1.0) as link:
+        assert link.upload(api.build_shard(999_999), pieces(), 2_048).status
 
 
 def test_a_bucket_without_shards_is_made_again(influx_v2: Any, root: Path) -> None:
@@ -317,7 +397,7 @@ def test_a_bucket_that_lost_shards_is_named(influx_v2: Any, root: Path) -> None:
         org = InfluxDB2().find_organization(link.send, settings.target)
         group = api.ShardGroup(0, DAY)
         api.parse_bucket(settings.target, link.send(api.build_bucket(settings.target, org, "lossy", DAY, [group])))
-    with pytest.raises(LoadError, match="lost 5 of its shards"):
+    with pytest.raises(LoadError, match="lacks 5 of the 5 shards"):
         load(settings)
     assert load(replace(settings, restart=True)).rows_acknowledged == ROWS
 
@@ -395,7 +475,7 @@ def test_the_server_dies_and_comes_back(start_influxd: Any, root: Path, monkeypa
     """A server that is killed in the middle and restarted later gets everything, from the same run."""
     monkeypatch.setattr(storage_files, "MOST_BYTES", 1)
     server = start_influxd("v2")
-    settings = settings_for(server, root, "revived", connections=1, retry_seconds=60.0)
+    settings = settings_for(server, root, "revived", connections=1, retry_seconds=60.0, shard_duration=2 * DAY)
     threads: list[threading.Thread] = []
 
     def observe(event: Event) -> None:

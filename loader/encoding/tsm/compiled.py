@@ -20,4 +20,7 @@ def compiled(function: F) -> F:
     """
     if numba.config.DISABLE_JIT:
         return np.errstate(over="ignore")(function)
-    return cast(F, numba.njit(cache=True, nogil=True)(function))
+    try:
+        return cast(F, numba.njit(cache=True, nogil=True)(function))
+    except RuntimeError:  # nowhere to keep it: neither beside the module nor in the user's cache can be written
+        return cast(F, numba.njit(nogil=True)(function))
