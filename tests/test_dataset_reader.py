@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.dataset import Chunk, open_dataset, read_batches, read_manifest, trades_schema, write_manifest
+from loader.dataset import Chunk, open_dataset, read_batches, read_manifest, reader, trades_schema, write_manifest
+from loader.dataset.reader import join_batches
 from loader.errors import ConfigError, StageError
 from tests.datasets import small_dataset, trades
 
@@ -185,3 +186,15 @@ def test_a_file_that_vanished_or_shrank_since_is_named(grouped: tuple[Path, pa.T
         next(read_batches(grouped[0], trades_schema(), Chunk("one.parquet", 50, 101), 10))
     with pytest.raises(StageError, match=r"two\.parquet: is missing"):
         next(read_batches(grouped[0], trades_schema(), Chunk("two.parquet", 0, 1), 10))
+
+
+def test_batches_are_joined_by_rows_and_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joined batches have all rows in order, and do not grow beyond either bound by more than a batch."""
+    batches = [pa.record_batch({"number": pa.array(range(start, start + 10))}) for start in range(0, 100, 10)]
+    by_rows = list(join_batches(batches, 25))
+    assert [len(batch) for batch in by_rows] == [30, 30, 30, 10]
+    monkeypatch.setattr(reader, "JOINED_BYTES", 100)
+    by_bytes = list(join_batches(batches, 1_000))
+    assert [len(batch) for batch in by_bytes] == [20] * 5
+    for joined in (by_rows, by_bytes):
+        assert pa.Table.from_batches(joined)["number"].to_pylist() == list(range(100))

@@ -49,6 +49,17 @@ def test_acknowledged_rows_survive_and_gaps_remain(root: Path) -> None:
         assert ledger.rejected == 2
 
 
+def test_attempts_are_never_counted_from_the_start(root: Path) -> None:
+    """A load that begins again knows no restored shard, but numbers its attempts on: old files may still be there."""
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+        assert [ledger.begin_shard(7), ledger.begin_shard(7)] == [1, 2]
+        ledger.acknowledge_shard(7, 100)
+        assert ledger.restored == {7: 100}
+    with Ledger.opened(root, TARGET, "id", "print", restart=True) as ledger:
+        assert ledger.restored == {}
+        assert ledger.begin_shard(7) == 3
+
+
 def test_a_bucket_that_is_made_anew_is_forgotten(root: Path) -> None:
     """Every load into it is gone, of whatever dataset and bucket id; loads into other places stay."""
     other = Target(TARGET.url, "other", TARGET.org)
