@@ -38,7 +38,7 @@ from tools.influxd import RunningServer, find_binary, start
 CONNECTIONS = 3
 
 
-def run(trades: int = 3_000_000, rounds: int = 3) -> dict[str, Any]:
+def run(trades: int = 3_000_000, rounds: int = 6) -> dict[str, Any]:
     """Load ``trades`` trades of two sessions ``rounds`` times by each way."""
     binary = find_binary("v2")
     if binary is None:
@@ -57,12 +57,15 @@ def run(trades: int = 3_000_000, rounds: int = 3) -> dict[str, Any]:
 def _measure(server: RunningServer, data: Path, bodies: list[bytes], trades: int, rounds: int) -> dict[str, Any]:
     rates: dict[str, list[float]] = {"replay": [], "loader": [], "influxdb-client batching": []}
     verified: dict[str, list[float]] = {"verify": [], "verify --values": []}
-    for _ in range(rounds):
-        seconds = replay(_target(server), bodies)
-        rates["replay"].append(trades / seconds)
+    for number in range(rounds):
         target = _target(server)
-        report = load(LoadSettings(data, target, connections=CONNECTIONS))
-        rates["loader"].append(trades / report.seconds)
+        # In turn the one first and the other: the first of a round meets a server that has just done something else.
+        for name in ("replay", "loader") if number % 2 else ("loader", "replay"):
+            if name == "replay":
+                seconds = replay(_target(server), bodies)
+            else:
+                seconds = load(LoadSettings(data, target, connections=CONNECTIONS)).seconds
+            rates[name].append(trades / seconds)
         for name, measured in verified.items():
             outcome = verify(VerifySettings(data, target, values=name.endswith("--values")))
             assert outcome.difference_count == 0

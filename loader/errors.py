@@ -5,7 +5,7 @@
     LoaderError
     ├── ConfigError       bad flag or mapping, unknown name, not enough disk: nothing was started
     ├── StageError        a partition is missing, or files and manifest disagree
-    ├── EncodeError       a value that has no line-protocol form
+    ├── EncodeError       a value or name that InfluxDB cannot hold
     ├── DecodeError       a storage file of a server is damaged
     ├── ServerError       what the server said, with its status
     │   ├── Retryable     429, 5xx, timeout, refused, reset
@@ -42,7 +42,7 @@ class StageError(LoaderError):
 
 
 class EncodeError(LoaderError):
-    """A value has no line-protocol form; the message names file, row, column and value."""
+    """A value or name that InfluxDB cannot hold; the message says which, and where it is."""
 
 
 class DecodeError(LoaderError):
