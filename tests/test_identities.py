@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loader.dataset import reader
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, StageError
@@ -43,7 +44,7 @@ def dataset(root: Path, *parts: Sequence[Row]) -> Manifest:
 def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at all rows at a time, at a row group, or sort in slices of about two rows."""
     joined, most = request.param
-    monkeypatch.setattr(identities, "JOINED_ROWS", joined)
+    monkeypatch.setattr(reader, "JOINED_ROWS", joined)
     monkeypatch.setattr(identities, "MOST_ROWS", most)
 
 

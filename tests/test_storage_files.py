@@ -18,7 +18,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import EncodeError
 from loader.events import Event, Noted
-from loader.loading import storage_files
+from loader.loading import compiling, storage_files
 from loader.loading.shards import Shard, plan_shards
 from loader.loading.storage_files import ShardFile, encode_shard, prepare_encoders, tar, tar_size
 from tests.points import DAY, FIRST_DAY, write_dataset
@@ -181,7 +181,7 @@ def test_slow_compilation_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         events.append(event)
         announced.set()
 
-    monkeypatch.setattr(storage_files, "_MOMENT", 0.01)
+    monkeypatch.setattr(compiling, "_MOMENT", 0.01)
     monkeypatch.setattr(storage_files, "compile_encoders", lambda: announced.wait(20))
     prepare_encoders(observe)
     assert events == [Noted("compiling the encoders for this machine, once: some ten seconds")]
@@ -190,7 +190,7 @@ def test_slow_compilation_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_compiled_already_is_not_worth_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done in a moment is not announced; an error in it is not lost."""
     events: list[Event] = []
-    monkeypatch.setattr(storage_files, "_MOMENT", 20)
+    monkeypatch.setattr(compiling, "_MOMENT", 20)
     monkeypatch.setattr(storage_files, "compile_encoders", lambda: None)
     prepare_encoders(events.append)
     assert events == []

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from loader import loading
-from loader.cli.load import stopping
 from loader.cli.options import DatasetArgument, JsonOption, QuietOption, read_duration
-from loader.cli.running import DONE, INTERRUPTED, Output, guarded, run
+from loader.cli.running import DONE, INTERRUPTED, Output, guarded, run, stopping
 from loader.loading import ExportSettings
 from loader.reporting.text import export_text
 

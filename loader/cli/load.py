@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -27,16 +20,10 @@ from loader.cli.options import (
     read_duration,
     read_target,
 )
-from loader.cli.running import DIFFERENT, DONE, INTERRUPTED, Output, guarded, run
+from loader.cli.running import DIFFERENT, DONE, INTERRUPTED, Output, guarded, run, stopping
 from loader.loading import LoadReport, LoadSettings
+from loader.loading.settings import Way
 from loader.reporting.text import load_text
-
-
-class Way(StrEnum):
-    """The ways in."""
-
-    WRITE = "write"
-    RESTORE = "restore"
 
 
 def load(
@@ -100,20 +87,3 @@ def _judge(report: LoadReport) -> int:
     if report.interrupted:
         return INTERRUPTED
     return DIFFERENT if report.lines_rejected else DONE
-
-
-@contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C sets; the second one interrupts."""
-    stop = threading.Event()
-
-    def first(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        typer.echo("\n" * sys.stderr.isatty() + "stopping after what is in flight; Ctrl-C again to stop now", err=True)
-
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -7,9 +7,14 @@ Exit codes: 0 done; 1 differences or rejected lines; 2 usage or configuration; 3
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import typer
@@ -118,3 +123,20 @@ def _attempt(work: Callable[[], Any], judge: Callable[[Any], int]) -> _Outcome:
 
 def _complain(text: str) -> None:
     typer.echo(text, err=True)
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Yield an event that the first Ctrl-C sets; the second one interrupts."""
+    stop = threading.Event()
+
+    def first(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        typer.echo("\n" * sys.stderr.isatty() + "stopping after what is in flight; Ctrl-C again to stop now", err=True)
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

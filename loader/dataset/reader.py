@@ -16,6 +16,9 @@ from loader.errors import StageError
 
 READ_BUFFER = 1 << 20
 """Bytes that are read of a column at a time."""
+JOINED_ROWS = 1_000_000
+"""Rows of a joined batch, but for the last."""
+_GROUP_ROWS = 131_072
 JOINED_BYTES = 64 << 20
 """Most bytes of joined batches, up to the last of them."""
 
@@ -56,6 +59,18 @@ def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int)
                 batches = file.iter_batches(batch_rows, row_groups=[group], columns=schema.columns, use_threads=False)
                 yield from _clipped(batches, row, chunk)
             row = stop
+
+
+def read_joined(root: Path, schema: PointSchema, partition: Partition) -> Iterator[tuple[Chunk, pa.RecordBatch]]:
+    """Yield all rows of ``partition`` in batches of about JOINED_ROWS, each with its address.
+
+    Memory is bounded by two such batches; see ``join_batches``. Raises StageError as ``read_batches`` does.
+    """
+    row = 0
+    whole = Chunk(partition.path, 0, partition.rows)
+    for batch in join_batches(read_batches(root, schema, whole, _GROUP_ROWS), JOINED_ROWS):
+        yield Chunk(partition.path, row, row + batch.num_rows), batch
+        row += batch.num_rows
 
 
 def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:

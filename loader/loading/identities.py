@@ -14,15 +14,13 @@ import polars as pl
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Manifest, Partition
-from loader.dataset.reader import join_batches, read_batches
+from loader.dataset.reader import read_joined
 from loader.dataset.schema import PointSchema
 from loader.encoding.columns import read_times
 from loader.encoding.series import find_series
 from loader.errors import ConfigError
 from loader.servers.frames import instant
 
-BATCH_ROWS = 131_072
-JOINED_ROWS = 1_000_000
 MOST_ROWS = 8_000_000
 """Rows that are sorted at a time, where they are not in order already."""
 
@@ -69,15 +67,11 @@ def _overlapping(partitions: Sequence[Partition]) -> Iterator[list[Partition]]:
 def _identities(root: Path, schema: PointSchema, partition: Partition, known: dict[str, int]) -> Iterator[_Identities]:
     """Yield the identities of a partition in the order of its rows; ``known`` numbers the series."""
     columns = replace(schema, fields=())
-    row = 0
-    whole = Chunk(partition.path, 0, partition.rows)
-    for batch in join_batches(read_batches(root, columns, whole, BATCH_ROWS), JOINED_ROWS):
-        address = Chunk(partition.path, row, row + batch.num_rows)
+    for address, batch in read_joined(root, columns, partition):
         runs = find_series(batch, columns, address)
         numbers = np.array([known.setdefault(text, len(known)) for text in runs.texts], np.int64)
         times = read_times(batch, schema, address).to_numpy()
         yield _Identities(address, np.repeat(numbers[runs.codes], runs.lengths), times)
-        row = address.stop
 
 
 def _ascends(parts: Iterator[_Identities]) -> bool:

@@ -8,10 +8,8 @@ from loader.dataset.reader import open_dataset
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.restore_path import restore
-from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading.settings import LoadReport, LoadSettings, Way
 from loader.loading.write_path import write
-
-WAYS = ("write", "restore")
 
 
 def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Event | None = None) -> LoadReport:
@@ -21,10 +19,10 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     Raises ConfigError and StageError before anything is sent; Refused, LoadError and EncodeError when the
     load cannot go on: what was acknowledged until then is in the ledger.
     """
-    if settings.via not in WAYS:
-        raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(WAYS)}")
+    if settings.via not in list(Way):
+        raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(Way)}")
     _check(settings)
-    way = restore if settings.via == "restore" else write
+    way = restore if settings.via == Way.RESTORE else write
     return way(settings, open_dataset(settings.dataset), observe, stop or threading.Event())
 
 

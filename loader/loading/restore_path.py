@@ -132,10 +132,11 @@ class _Restorer:
             raise self._error
 
     def _work(self) -> None:
+        workspace = Workspace()  # kept from one shard to the next
         while (order := self._orders.get()) is not None:
             attempt, generation = order
             try:
-                self._outcomes.put((attempt, self._restore(attempt, generation)))
+                self._outcomes.put((attempt, self._restore(attempt, generation, workspace)))
             except BaseException as error:
                 self._outcomes.put((attempt, error))
 
@@ -165,11 +166,11 @@ class _Restorer:
         self._tally.wait(Waited("retry", delay, error.message))
         return [_Attempt(attempt.shard, failures, first_failure, delay)]
 
-    def _restore(self, attempt: _Attempt, generation: int) -> Restored | None:
+    def _restore(self, attempt: _Attempt, generation: int, workspace: Workspace) -> Restored | None:
         """Restore a shard; return None when the load stops first."""
         if attempt.failures and self._flow.stop.wait(attempt.delay):
             return None
-        return self._sender.restore(attempt.shard, generation)
+        return self._sender.restore(attempt.shard, generation, workspace)
 
 
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> None:

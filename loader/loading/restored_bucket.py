@@ -18,15 +18,13 @@ from loader.events import Noted, Observer
 from loader.loading.identities import require_distinct
 from loader.loading.ledger import add_mark, marks
 from loader.loading.settings import LoadSettings
-from loader.loading.shards import DEFAULT_DURATION, Shard, plan_shards
+from loader.loading.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
 from loader.servers import restore as api
 from loader.servers.backup import list_shards
 from loader.servers.base import Bucket
 from loader.servers.probe import Server
 from loader.servers.transport import Connection
 from loader.servers.v2 import InfluxDB2
-
-_HOUR = 3_600_000_000_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class BucketMaker:
         duration = self.settings.shard_duration
         if duration and duration != bucket.shard_duration:
             raise ConfigError(
-                f"bucket {bucket.name!r} was begun with another shard duration, {bucket.shard_duration // _HOUR} hours",
+                f"bucket {bucket.name!r} was begun with another shard duration, {bucket.shard_duration // HOUR} hours",
                 hint="leave --shard-duration out, or begin again: --restart",
             )
         return self._with_shards(bucket, plan_shards(self.manifest.partitions, bucket.shard_duration), ids)

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from loader.servers.base import Target
+
+
+class Way(StrEnum):
+    """The ways in: line protocol into any bucket, or storage files into a new one."""
+
+    WRITE = "write"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class LoadSettings:
 
     dataset: Path
     target: Target
-    via: str = "write"
+    via: str = Way.WRITE
     batch_lines: int = 20_000
     batch_bytes: int = 4_000_000
     connections: int = 3

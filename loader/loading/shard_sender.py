@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.columns import TIME_MAX
@@ -34,32 +33,22 @@ class Aborted(Exception):
 
 
 class ShardSender:
-    """Restores shards, as many at a time as the settings have connections, each in a thread of its caller.
-
-    Memory is that of ``encode_shard`` for each of them; it is kept from one shard to the next.
-    """
+    """Restores shards, each in the thread of its caller; memory is that of ``encode_shard`` for each of them."""
 
     def __init__(self, settings: LoadSettings, schema: PointSchema, ids: Mapping[int, int], flow: Flow) -> None:
         self._settings = settings
         self._schema = schema
         self._ids = ids
         self._flow = flow
-        self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
-        for _ in range(settings.connections):
-            self._workspaces.put(Workspace())
 
-    def restore(self, shard: Shard, generation: int) -> Restored:
-        """Send the files of ``shard`` and let the server count them.
+    def restore(self, shard: Shard, generation: int, workspace: Workspace) -> Restored:
+        """Send the files of ``shard``, made in ``workspace``, and let the server count them.
 
         Raises Retryable also when the count is smaller, and LoadError when it is larger; ServerError, StageError,
         EncodeError, Aborted.
         """
-        workspace = self._workspaces.get()
-        try:
-            with Connection(self._settings.target, self._settings.timeout_seconds) as link:
-                return self._send(link, shard, generation, workspace)
-        finally:
-            self._workspaces.put(workspace)
+        with Connection(self._settings.target, self._settings.timeout_seconds) as link:
+            return self._send(link, shard, generation, workspace)
 
     def _send(self, link: Connection, shard: Shard, generation: int, workspace: Workspace) -> Restored:
         request = api.build_shard(self._ids[shard.start])

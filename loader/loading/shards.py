@@ -14,7 +14,7 @@ from loader.errors import ConfigError
 
 DEFAULT_DURATION = 7 * 86_400_000_000_000
 """What the server takes for infinite retention, nanoseconds."""
-_HOUR = 3_600_000_000_000
+HOUR = 3_600_000_000_000
 _YEAR_1 = -62_135_596_800_000_000_000
 
 
@@ -38,7 +38,7 @@ class Shard:
 
 def check_duration(duration: int) -> None:
     """Raise ConfigError for a shard duration (nanoseconds, 0 for the default) that servers do not take."""
-    if duration and duration < _HOUR:
+    if duration and duration < HOUR:
         raise ConfigError("a shard duration below an hour", hint="use days or weeks, such as 7d")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
-from loader.dataset.reader import join_batches, read_batches
+from loader.dataset.reader import read_joined
 from loader.dataset.schema import PointSchema
 from loader.encoding.columns import read_columns
 from loader.encoding.escaping import FIELD_KEY, sort_tags
@@ -24,21 +23,17 @@ from loader.encoding.tsm.encode.file import FileEncoder, StorageFile
 from loader.encoding.tsm.layout import FIELD_SEPARATOR
 from loader.encoding.tsm.warm import compile_encoders
 from loader.errors import EncodeError
-from loader.events import Noted, Observer
+from loader.events import Observer
+from loader.loading.compiling import compile_ahead
 from loader.loading.shards import Shard
 from loader.servers.frames import instant
 
 MOST_BYTES = 192 << 20
-"""Bytes of times and values that a storage file is made of, at the most; JOINED_ROWS rows may come on top."""
-BATCH_ROWS = 131_072
-JOINED_ROWS = 1_000_000
-"""Rows whose series are looked for at a time."""
+"""Bytes of times and values that a storage file is made of, at the most; one joined batch may come on top."""
 _SLICE_BYTES = 1_000
 """What a slice, however few its rows, takes beside them until it is in the file's index."""
 _FULLY_COMPACTED = 4
 """The sequence number of files that the server need not compact; of several, the first."""
-_MOMENT = 1.0
-"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +47,8 @@ class ShardFile:
 
 
 def prepare_encoders(observe: Observer) -> None:
-    """Have the encoders compiled; says so when it is not a matter of a moment, which it is once on a machine."""
-    with ThreadPoolExecutor(1) as pool:
-        compiling = pool.submit(compile_encoders)
-        if wait([compiling], _MOMENT).not_done:
-            observe(Noted("compiling the encoders for this machine, once: some ten seconds"))
-        compiling.result()
+    """Have the encoders compiled, and say so when it takes longer than a moment."""
+    compile_ahead(compile_encoders, "encoders", observe)
 
 
 def encode_shard(
@@ -66,19 +57,15 @@ def encode_shard(
     """Yield the storage files of ``shard``, none when it has no points; ``generation`` is a number for each attempt.
 
     A file lasts until the next one is asked for, or ``workspace`` serves another shard. Memory is bounded by
-    MOST_BYTES and JOINED_ROWS rows, and the file made of them, about as large. Of several files each holds the
+    MOST_BYTES and one joined batch, and the file made of them, about as large. Of several files each holds the
     rows of some partitions, or parts of them. Raises StageError and EncodeError, also for two points of one
     identity in one file.
     """
     collected = _Points(schema)
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
-        row = 0
-        whole = Chunk(partition.path, 0, partition.rows)
-        for batch in join_batches(read_batches(root, schema, whole, BATCH_ROWS), JOINED_ROWS):
-            address = Chunk(partition.path, row, row + batch.num_rows)
+        for address, batch in read_joined(root, schema, partition):
             collected.add(batch, address, None if shard.holds(partition) else shard)
-            row = address.stop
             if collected.size >= MOST_BYTES:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
                 collected, sequence = _Points(schema), sequence + 1
@@ -183,13 +170,10 @@ def _join(series: str, slices: Sequence[_Slice]) -> _Slice:
         joined = joined.take(np.argsort(joined.times, kind="stable"))
         same = np.flatnonzero(joined.times[1:] == joined.times[:-1])
         if len(same):
-            raise duplicate_error(series, int(joined.times[same[0]]))
+            time = int(joined.times[same[0]])
+            raise EncodeError(
+                f"two rows of the series {series} have the time {instant(time)} ({time}): InfluxDB keeps one point of"
+                " both",
+                hint="make their times or tags differ; the write path would keep the last one",
+            )
     return joined
-
-
-def duplicate_error(series: str, time: int) -> EncodeError:
-    """Return the error for two rows of one identity."""
-    return EncodeError(
-        f"two rows of the series {series} have the time {instant(time)} ({time}): InfluxDB keeps one point of both",
-        hint="make their times or tags differ; the write path would keep the last one",
-    )

@@ -33,7 +33,7 @@ class ShardGroup:
 
 
 def takes_files(dialect: Dialect) -> TypeGuard[InfluxDB2]:
-    """Tell whether servers of ``dialect`` have a restore API."""
+    """Tell whether servers of ``dialect`` take and give storage files."""
     return isinstance(dialect, InfluxDB2)
 
 

@@ -17,6 +17,7 @@ from loader.events import Advanced, Noted, Observer, Started, ignore
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
 from loader.servers.probe import probe
+from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
 from loader.verification.compare import Cell, cell_differences, cell_query, cell_sizes, compare_cells, compare_points
 from loader.verification.expected import aggregates, merge, points, series_rows, summarise
@@ -59,7 +60,7 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = probe(connection)
         bucket = server.dialect.find_bucket(connection.send, settings.target)
-        gives_files = settings.values and server.dialect.name == "v2"
+        gives_files = settings.values and takes_files(server.dialect)
         shards = list_shards(connection.send, bucket) if gives_files and bucket else None
     observe(Started("verify", manifest.rows))
     with asking(settings.target, server.dialect, settings.connections, settings.timeout_seconds) as asker:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from loader.dataset.manifest import read_manifest, write_manifest
+from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Refused, Retryable, StageError
 from loader.events import Advanced, Event, Noted, Started, Waited
 from loader.loading import LoadSettings, load, shard_sender, storage_files
@@ -32,6 +30,7 @@ from loader.servers.v2 import InfluxDB2
 from loader.verification import VerifySettings, verify
 from tests.datasets import small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, Call, CutShort, Fault, Hang, Reset, fault_proxy
+from tests.killing import ServerKiller, kill_at_first_progress
 from tests.stored import delete_bucket, expected, stored
 
 DAY = 86_400_000_000_000
@@ -287,7 +286,7 @@ def test_an_order_to_stop_breaks_off_what_is_on_its_way(
         sender = ShardSender(through(settings, proxy.url), manifest.schema, {shard.start: 1}, flow)
         monkeypatch.setattr(shard_sender, "tar", lambda file: ordered(flow, storage_files.tar(file)))
         with pytest.raises(Aborted):
-            sender.restore(shard, 1)
+            sender.restore(shard, 1, Workspace())
     assert all(len(call.body) <= 512 for call in proxy.writes)
 
 
@@ -456,16 +455,7 @@ def test_a_killed_restore_resumes(influx_v2: Any, root: Path) -> None:
     """After kill -9 in the middle, a rerun brings exactly what is missing."""
     settings = settings_for(influx_v2, root, "killed")
     arguments = [influx_v2.url, "killed", influx_v2.org, str(root)]
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(influx_v2.token + "\n")
-        process.stdin.flush()
-        while "Advanced" not in process.stdout.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
+    kill_at_first_progress(PROGRAM, arguments, influx_v2.token)
     report = load(settings)
     assert report.rows_resumed >= ROWS // DAYS
     assert_equal(influx_v2, settings)
@@ -476,16 +466,9 @@ def test_the_server_dies_and_comes_back(start_influxd: Any, root: Path, monkeypa
     monkeypatch.setattr(storage_files, "MOST_BYTES", 1)
     server = start_influxd("v2")
     settings = settings_for(server, root, "revived", connections=1, retry_seconds=60.0, shard_duration=2 * DAY)
-    threads: list[threading.Thread] = []
-
-    def observe(event: Event) -> None:
-        if isinstance(event, Advanced) and not threads:
-            server.kill()
-            threads.append(threading.Thread(target=server.restart))
-            threads[0].start()
-
-    report = load(settings, observe)
-    threads[0].join()
+    killer = ServerKiller(server)
+    report = load(settings, killer)
+    killer.wait()
     assert report.retries > 0
     assert_equal(server, settings)
 

@@ -18,7 +18,7 @@ import pytest
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.errors import Refused, Retryable
 from loader.events import Advanced, Event, Noted, Started, Waited
-from loader.loading import LoadSettings, load
+from loader.loading import LoadSettings, compiling, load
 from loader.servers.backup import build_shard, list_shards
 from loader.servers.base import Target
 from loader.servers.probe import probe
@@ -106,7 +106,7 @@ def test_equal(case: Case) -> None:
 
 def test_compiling_is_said(case_v2: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """When decoders take more than a moment to compile, it is said why nothing moves."""
-    monkeypatch.setattr(by_file, "_MOMENT", 0.05)
+    monkeypatch.setattr(compiling, "_MOMENT", 0.05)
     monkeypatch.setattr(by_file, "compile_decoders", lambda: time.sleep(0.2))
     events: list[Event] = []
     assert case_v2.verify(events.append, values=True).differences == ()

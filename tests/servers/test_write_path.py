@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 import threading
 import time
 import urllib.parse
@@ -24,6 +21,7 @@ from loader.servers.base import Target
 from loader.servers.transport import Connection
 from tests.datasets import small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, Call, Fault, Hang, Reset, fault_proxy
+from tests.killing import ServerKiller, kill_at_first_progress
 from tests.stored import delete_bucket, expected, stored
 
 ROWS = 600
@@ -332,16 +330,7 @@ def test_a_killed_load_resumes(influx: Any, root: Path) -> None:
         "load(LoadSettings(Path(sys.argv[1]), target, batch_lines=37, rate=300.0), lambda e: print(e, flush=True))\n"
     )
     arguments = [str(root), influx.url, settings.target.bucket, influx.org]
-    with subprocess.Popen(
-        [sys.executable, "-c", program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(influx.token + "\n")
-        process.stdin.flush()
-        while "Advanced" not in process.stdout.readline():
-            pass
-        process.send_signal(signal.SIGKILL)
+    kill_at_first_progress(program, arguments, influx.token)
     report = load(settings)
     assert 0 < report.rows_resumed < ROWS
     assert stored(influx, settings.target.bucket) == expected(root)
@@ -351,16 +340,9 @@ def test_the_server_dies_and_comes_back(start_influxd: Any, root: Path) -> None:
     """A server that is killed in the middle and restarted later gets everything, from the same run."""
     server = start_influxd("v1")
     settings = settings_for(server, root, rate=300.0, retry_seconds=60.0)
-    threads: list[threading.Thread] = []
-
-    def observe(event: Event) -> None:
-        if isinstance(event, Advanced) and not threads:
-            server.kill()
-            threads.append(threading.Thread(target=server.restart))
-            threads[0].start()
-
-    report = load(settings, observe)
-    threads[0].join()
+    killer = ServerKiller(server)
+    report = load(settings, killer)
+    killer.wait()
     assert report.retries > 0
     assert stored(server, settings.target.bucket) == expected(root)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 import numpy as np
@@ -17,7 +17,8 @@ from loader.encoding.tsm.decode.fields import Reading, StoredField, gather_field
 from loader.encoding.tsm.layout import BLOCK_POINTS
 from loader.encoding.tsm.warm import compile_decoders
 from loader.errors import Retryable
-from loader.events import Advanced, Event, Noted, Observer, Started, Waited, ignore
+from loader.events import Advanced, Event, Observer, Started, Waited, ignore
+from loader.loading.compiling import compile_ahead
 from loader.loading.flow import backoff
 from loader.servers.backup import Shard
 from loader.servers.frames import instant
@@ -35,8 +36,6 @@ SHARDS_AT_A_TIME = 2
 ATTEMPTS = 5
 """How often the files of a shard are asked for."""
 _SECOND_LOOK_SECONDS = 1.0
-_MOMENT = 1.0
-"""Seconds."""
 
 
 def compare_values(settings: VerifySettings, manifest: Manifest, shards: Sequence[Shard], observe: Observer) -> Outcome:
@@ -54,12 +53,9 @@ def compare_values(settings: VerifySettings, manifest: Manifest, shards: Sequenc
         with lock:
             observe(event)
 
+    compile_ahead(compile_decoders, "decoders", observe)
     pool = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="values")
     try:
-        compiling = pool.submit(compile_decoders)
-        if wait([compiling], _MOMENT).not_done:
-            observe(Noted("compiling the decoders for this machine, once: some ten seconds"))
-        compiling.result()
         outcomes = list(pool.map(lambda span: _compare_span(settings, manifest.schema, span, tell), spans))
     finally:
         pool.shutdown(cancel_futures=True)
