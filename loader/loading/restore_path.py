@@ -122,7 +122,8 @@ class _Restorer:
                 attempt, outcome = self._outcomes.get()
                 running -= 1
                 waiting.extendleft(self._settle(attempt, outcome))
-        except KeyboardInterrupt:
+        except BaseException:
+            # Nothing may go on once the ledger, and with it the sole right to load, is let go.
             self._flow.aborted.set()
             raise
         finally:
