@@ -1,18 +1,23 @@
-"""Writes a storage file with every encoding of every type to stdout, to compare two ways of running kernels."""
+"""Writes a storage file with every encoding of every type, and lines, to stdout: to compare ways of running kernels."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from itertools import accumulate
 
-from loader.dataset.schema import FieldType
-from tests.storage import encode
+import pyarrow as pa
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.schema import Field, FieldType, PointSchema
+from tests.lines import pieces
+from tests.storage import ARROW, Fields, encode
 
 POINTS = 1_003
 
 
 def sample() -> bytes:
-    """Return the file."""
+    """Return a storage file and lines."""
     squares = [number * number % 977 for number in range(POINTS)]
     times = {
         "packed": list(accumulate((1 + square for square in squares[1:]), initial=-5)),
@@ -32,7 +37,18 @@ def sample() -> bytes:
         "s": (FieldType.STRING, ["é" * square for square in squares]),
         "null": (FieldType.INTEGER, [square if square % 3 else None for square in squares]),
     }
-    return encode({f"m,t={name}": (series, every_type) for name, series in times.items()})
+    file = encode({f"m,t={name}": (series, every_type) for name, series in times.items()})
+    numbers = {name: every_type[name] for name in ("f packed", "i run")}
+    return file + lines_of(times["raw"], every_type) + lines_of(times["run"], numbers)
+
+
+def lines_of(times: Sequence[int], fields: Fields) -> bytes:
+    """Return ``fields`` as line protocol, of four series."""
+    series = pa.array([f"{number % 4}" for number in range(POINTS)])
+    columns = {name: pa.array(values, ARROW[kind]) for name, (kind, values) in fields.items()}
+    schema = PointSchema("m", ("t",), tuple(Field(name, kind) for name, (kind, _) in fields.items()), "time")
+    batch = pa.record_batch({"t": series, **columns, "time": pa.array(times)})
+    return b"".join(piece.data for piece in pieces(batch, schema, Chunk("", 0, POINTS), 700, 10**5))
 
 
 if __name__ == "__main__":

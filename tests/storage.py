@@ -18,7 +18,7 @@ from loader.encoding.tsm.encode.file import FileEncoder
 SIZES = (1, 2, 999, 1_000, 1_001, 2_001)
 """Numbers of points around those of whole blocks."""
 EVERY_TIME = -(2**63), 2**63 - 1
-_ARROW = {
+ARROW = {
     FieldType.FLOAT: pa.float64(),
     FieldType.INTEGER: pa.int64(),
     FieldType.UNSIGNED: pa.uint64(),
@@ -43,7 +43,7 @@ def encode(series: Mapping[str, tuple[Sequence[int], Fields]]) -> bytes:
 
 def _joined(kind: FieldType, values: Sequence[Any]) -> pa.Array:
     """Return values as loads have them, joined of several arrays."""
-    array = pa.array(values, _ARROW[kind])
+    array = pa.array(values, ARROW[kind])
     return pa.concat_arrays([array[:1], array[1:]])
 
 
@@ -67,7 +67,7 @@ def bits(kind: FieldType, values: Sequence[Any]) -> list[Any]:
     """Return ``values`` as ``decode`` does."""
     if kind is FieldType.STRING:
         return [value.encode() for value in values]
-    array = np.array(values, _ARROW[kind].to_pandas_dtype())
+    array = np.array(values, ARROW[kind].to_pandas_dtype())
     return array.view(np.uint8 if kind is FieldType.BOOLEAN else np.uint64).tolist()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.compiled import compiled
 
 
 @pytest.mark.parametrize("uncompiled", [False, True])

@@ -22,7 +22,7 @@ def series_of(**columns: Any) -> list[str]:
     """Return the series of each row."""
     runs = find_series(pa.record_batch(columns), SCHEMA, ADDRESS)
     assert runs.lengths.sum() == len(columns["a"])
-    texts = runs.texts.to_list()
+    texts = runs.texts.to_pylist()
     return [texts[code] for code in np.repeat(runs.codes, runs.lengths).tolist()]
 
 
@@ -39,7 +39,7 @@ def test_dictionaries_with_indices_of_every_type(kind: pa.DataType, nulls: bool)
 def test_rows_of_one_series_are_a_run() -> None:
     """Only a change of tags begins a run."""
     runs = find_series(pa.record_batch({"a": ["x"] * 3 + ["y"], "b": ["p"] * 4}), SCHEMA, ADDRESS)
-    assert (runs.starts.tolist(), runs.lengths.tolist(), runs.texts.to_list()) == (
+    assert (runs.starts.tolist(), runs.lengths.tolist(), runs.texts.to_pylist()) == (
         [0, 3, 4],
         [3, 1],
         ["m,a=x,b=p", "m,a=y,b=p"],

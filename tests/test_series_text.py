@@ -23,7 +23,7 @@ def test_what_was_escaped_comes_back(measurement: str, tags: dict[str, str]) -> 
     frame = pl.DataFrame({tag: [value] for tag, value in tags.items()} | {"f": [1.0]})
     try:
         batch = frame.to_arrow().to_batches()[0]
-        (text,) = find_series(batch, schema, Chunk("p", 0, 1)).texts
+        (text,) = find_series(batch, schema, Chunk("p", 0, 1)).texts.to_pylist()
     except EncodeError:
         return
     assert series_tags(text) == {tag: value for tag, value in tags.items() if value}

@@ -184,7 +184,7 @@ def test_slow_compilation_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "_MOMENT", 0.01)
     monkeypatch.setattr(storage_files, "compile_encoders", lambda: announced.wait(20))
     prepare_encoders(observe)
-    assert events == [Noted("compiling the encoders for this machine, once: some ten seconds")]
+    assert events == [Noted("compiling the encoders for this machine, once: some seconds")]
 
 
 def test_what_is_compiled_already_is_not_worth_a_word(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,8 @@ def run(cache: Path, *, interpreted: bool, arguments: Sequence[str]) -> bytes:
 
 
 def test_the_same_bytes_compiled_and_interpreted(tmp_path: Path) -> None:
-    """A file with every encoding has the same bytes in both ways, and nothing is compiled but what was ahead."""
-    ahead = "from loader.encoding.tsm.warm import compile_encoders; compile_encoders()"
+    """Files and lines have the same bytes in both ways, and nothing is compiled but what was ahead."""
+    ahead = "from loader.encoding import warm; warm.compile_encoders(); warm.compile_line_encoder()"
     run(tmp_path, interpreted=False, arguments=["-c", ahead])
     kept = sorted(tmp_path.rglob("*.nbc"))
     assert kept

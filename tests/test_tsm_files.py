@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from loader.dataset.schema import FieldType
 from loader.encoding.tsm.layout import make_key
-from loader.encoding.tsm.warm import compile_encoders
+from loader.encoding.warm import compile_encoders
 from loader.errors import EncodeError
 from tests.storage import bits, decode, encode, index
 

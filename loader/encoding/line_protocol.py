@@ -1,113 +1,175 @@
-"""Record batches to line protocol, vectorised; pure, with no input or output.
+"""Record batches to line protocol; pure, with no input or output.
 
-A tag that is null or empty, and a field that is null, are left out: InfluxDB knows no empty value of either.
-What has no form, :mod:`loader.encoding.escaping` lists.
+Tags become text once for each combination; a compiled kernel puts the lines together and writes integers and
+decimals, such as prices, itself. Polars writes all other floats. A tag that is null or empty, and a field that
+is null, are left out: InfluxDB knows no empty value of either. What has no form, :mod:`loader.encoding.escaping`
+lists.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from loader.dataset.chunk import Chunk
-from loader.dataset.schema import FieldType, PointSchema
+from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding.arrays import Integers, Words
 from loader.encoding.columns import read_columns
 from loader.encoding.escaping import FIELD_KEY, STRING_ESCAPES
+from loader.encoding.lines import (
+    DECIMAL,
+    DECIMALS,
+    MOST_DIGITS,
+    SIGNED,
+    STRING,
+    TEXT,
+    UNSIGNED,
+    WORD_SIZE,
+    ByteWords,
+    Fields,
+    Rows,
+    byte_words,
+    join_texts,
+    put_lines,
+)
 from loader.encoding.series import find_series
 
 _PROBED_ROWS = 4_096
-"""How many rows are looked at to tell whether a column's numbers repeat."""
-
-_SUFFIXES = {FieldType.INTEGER: "i", FieldType.UNSIGNED: "u"}
+"""How many rows are looked at before a column is taken for decimals."""
+_SCALE = float(10**DECIMALS)
+_MOST_SCALED = 1e15
+_NO_TEXTS = pa.array([], pa.large_string())
 
 
 @dataclass(frozen=True)
 class EncodedLines:
-    """Line protocol in one buffer: row ``i`` is ``data[offsets[i]:offsets[i + 1]]``, newline included."""
+    """Line protocol: line ``i`` is ``data[offsets[i]:offsets[i + 1]]``, newline included."""
 
-    data: memoryview
-    offsets: npt.NDArray[np.int64]
+    data: bytes
+    offsets: Integers
 
     @property
     def rows(self) -> int:
         """Number of lines."""
         return len(self.offsets) - 1
 
-    @property
-    def size(self) -> int:
-        """Number of bytes."""
-        return int(self.offsets[-1])
-
     def slice(self, start: int, stop: int) -> bytes:
-        """Return the lines of rows ``start`` to ``stop`` (exclusive), ready to be sent."""
-        return bytes(self.data[self.offsets[start] : self.offsets[stop]])
+        """Return the lines ``start`` to ``stop`` (exclusive), ready to be sent."""
+        return self.data[self.offsets[start] : self.offsets[stop]]
 
 
-def encode(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> EncodedLines:
-    """Encode every row of ``batch`` as one line with a nanosecond timestamp.
+@dataclass(frozen=True)
+class _Values:
+    """The values of a field: integers, or for each row the number of a text; and the size of the longest."""
 
-    The batch begins at row ``address.start`` of ``address.partition``, which errors name. Floats are written in
-    the shortest form that reads back as the same double. Tags become text once for each combination, not for
-    each row. Memory is about three times the text. Raises EncodeError for a value that has no line-protocol
-    form, a row without any field, or a column that does not fit the schema.
+    kind: int
+    items: Integers | Words
+    texts: pa.LargeStringArray
+    longest: int
+
+
+class LineEncoder:
+    """Encodes record batches of ``schema``, each row as one line with a nanosecond timestamp.
+
+    The lines are made in one piece of memory, as large as the largest piece that was asked for: memory that is
+    used again is in the processor's caches, and the first touch of new memory costs more than a copy.
     """
-    read = read_columns(batch, schema, address)
-    runs = find_series(batch, schema, address)
-    texts = [_texts(values, field.type) for values, field in zip(read.values, schema.fields, strict=True)]
-    frame = pl.DataFrame(
-        [
-            runs.texts.gather(np.repeat(runs.codes, runs.lengths)).alias("series"),
-            *(text.alias(f"field {position}") for position, text in enumerate(texts)),
-            read.times.alias("time"),
-        ]
+
+    def __init__(self, schema: PointSchema) -> None:
+        self._schema = schema
+        self._buffer = np.empty(0, np.uint8)
+
+    def encode(
+        self, batch: pa.RecordBatch, address: Chunk, most_lines: int, most_bytes: Callable[[], int]
+    ) -> Iterator[EncodedLines]:
+        """Yield the rows of ``batch`` in order, in pieces of up to ``most_lines`` lines and ``most_bytes()`` bytes.
+
+        A longer line is a piece of its own. The batch begins at row ``address.start`` of ``address.partition``,
+        which errors name. Floats are written in the shortest form that reads back as the same double. Memory is
+        about 100 bytes a row and field, three times the text of strings and series, and two pieces. Raises
+        EncodeError, before anything is yielded, for a value that has no line-protocol form, a row without any
+        field, or a column that does not fit the schema.
+        """
+        read = read_columns(batch, self._schema, address)
+        runs = find_series(batch, self._schema, address)
+        values = [_values(column, field.type) for column, field in zip(read.values, self._schema.fields, strict=True)]
+        fields = _fields(read.values, values, self._schema.fields)
+        series = join_texts([runs.texts])
+        rows = Rows(runs.starts, runs.codes, series, fields, read.times.to_numpy(writable=True).view(np.uint64))
+        # A space or comma before each field, and a character behind it; the time between a space and a newline.
+        longest = sum(each.longest + 2 for each in values) + int(fields.keys.bounds[-1]) + MOST_DIGITS + 2
+        longest += int(series.lengths.max(initial=0))
+        start = 0
+        while start < len(batch):
+            lines = min(most_lines, len(batch) - start)
+            limit = min(most_bytes(), lines * longest)
+            words = self._words(limit + longest)
+            offsets = np.empty(lines + 1, np.int64)
+            run = int(np.searchsorted(runs.starts, start, side="right")) - 1
+            count = put_lines(words, offsets, rows, start, run, limit)
+            yield EncodedLines(self._buffer[: offsets[count]].tobytes(), offsets[: count + 1])
+            start += count
+
+    def _words(self, size: int) -> ByteWords:
+        """Return words of ``size`` bytes and more."""
+        if len(self._buffer) < size + WORD_SIZE:
+            self._buffer = np.empty(size + WORD_SIZE, np.uint8)
+        return byte_words(self._buffer)
+
+
+def _values(column: pl.Series, field: FieldType) -> _Values:
+    # Arrow's functions on small things, where an expression of Polars costs as much as a pass over the rows.
+    match field:
+        case FieldType.INTEGER | FieldType.UNSIGNED:
+            kind = SIGNED if field is FieldType.INTEGER else UNSIGNED
+            return _Values(kind, column.to_arrow().fill_null(0).to_numpy(), _NO_TEXTS, MOST_DIGITS)
+        case FieldType.STRING:
+            return _texts(STRING, column.str.replace_many(dict(STRING_ESCAPES)))
+        case FieldType.BOOLEAN:
+            return _texts(TEXT, column.cast(pl.String))
+        case _:
+            decimals = _decimals(column.to_arrow().fill_null(0.0).to_numpy())
+            if decimals is None:
+                return _texts(TEXT, column.cast(pl.String))
+            return _Values(DECIMAL, decimals, _NO_TEXTS, MOST_DIGITS)
+
+
+def _texts(kind: int, texts: pl.Series) -> _Values:
+    table = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return _Values(kind, np.arange(len(table)), table, pc.max(pc.binary_length(table)).as_py() or 0)
+
+
+def _decimals(values: npt.NDArray[np.float64]) -> Integers | None:
+    """Return ``values`` as ten-thousandths when each is the double next to such a number, None otherwise.
+
+    A decimal of up to 15 digits is the shortest form of the double next to it: two of them never have the same.
+    """
+    for part in (values[:_PROBED_ROWS], values):
+        with np.errstate(over="ignore"):
+            scaled = np.rint(part * _SCALE)
+        near = (scaled / _SCALE == part) & (np.abs(scaled) < _MOST_SCALED)
+        # Negative zero has no integer.
+        if not near.all() or np.signbit(part[scaled == 0]).any():
+            return None
+    return scaled.astype(np.int64)
+
+
+def _fields(columns: Sequence[pl.Series], values: Sequence[_Values], fields: Sequence[Field]) -> Fields:
+    """Return what the kernel takes."""
+    ends = ['="' if each.kind == STRING else "=" for each in values]
+    keys = [FIELD_KEY.escape(field.column) + end for field, end in zip(fields, ends, strict=True)]
+    nulls = any(column.null_count() for column in columns)
+    return Fields(
+        np.array([each.kind for each in values], np.uint8),
+        join_texts([pa.array(keys, pa.large_string())]),
+        np.stack([each.items.view(np.uint64) for each in values]),
+        np.stack([column.is_not_null().to_numpy() for column in columns]) if nulls else np.empty((0, 0), np.bool_),
+        join_texts([each.texts for each in values]),
+        np.cumsum([0, *(len(each.texts) for each in values[:-1])]),
     )
-    field_set, columns = _field_set(frame, schema)
-    lines = frame.select(pl.format(f"{{}} {field_set} {{}}\n", "series", *columns, "time"))
-    _, offsets, data = lines.to_series().to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
-    return EncodedLines(memoryview(data), np.frombuffer(offsets, np.int64, len(batch) + 1))
-
-
-def _texts(values: pl.Series, kind: FieldType) -> pl.Series:
-    """Return the values of a field as text that needs nothing but a suffix."""
-    if kind is FieldType.STRING:
-        quote = pl.lit('"')
-        return pl.select(quote + values.str.replace_many(dict(STRING_ESCAPES)) + quote).to_series()
-    if kind is FieldType.BOOLEAN:
-        return values.cast(pl.String)
-    return _number_texts(values)
-
-
-def _number_texts(values: pl.Series) -> pl.Series:
-    """Return numbers as text; where they repeat, as prices in cents do, each becomes text once."""
-    if values.head(_PROBED_ROWS).n_unique() > _PROBED_ROWS // 2:
-        return values.cast(pl.String)
-    numbers = values.to_arrow()
-    # By bit pattern, since 0.0 and -0.0 are equal and their texts are not.
-    coded = (numbers.view(pa.int64()) if values.dtype == pl.Float64 else numbers).dictionary_encode()
-    return pl.Series(coded.dictionary.view(numbers.type)).cast(pl.String).gather(pl.Series(coded.indices))
-
-
-def _field_set(frame: pl.DataFrame, schema: PointSchema) -> tuple[str, list[pl.Expr]]:
-    """Return template and columns of the field sets.
-
-    The first column without nulls takes no comma; columns before it bring one behind, columns after it one
-    ahead. So only columns with nulls cost an intermediate text.
-    """
-    names = [f"field {position}" for position in range(len(schema.fields))]
-    full = [frame[name].null_count() == 0 for name in names]
-    pivot = full.index(True) if any(full) else len(full)
-    template = ""
-    columns = []
-    for position, (name, field) in enumerate(zip(names, schema.fields, strict=True)):
-        key = FIELD_KEY.escape(field.column).replace("{", "{{").replace("}", "}}")
-        ahead, behind = "," * (position > pivot), "," * (position < pivot)
-        part = f"{ahead}{key}={{}}{_SUFFIXES.get(field.type, '')}{behind}"
-        template += part if full[position] else "{}"
-        columns.append(pl.col(name) if full[position] else pl.format(part, name).fill_null(""))
-    if pivot < len(full):
-        return template, columns
-    return "{}", [pl.format(template, *columns).str.strip_suffix(",")]

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import PointSchema
+from loader.encoding.arrays import Integers
 from loader.encoding.escaping import MEASUREMENT, TAG_ESCAPES, TAG_KEY, TAG_NO_FORM, formless
 
 
@@ -23,12 +23,12 @@ class SeriesRuns:
     ``texts`` are measurement and tag set, escaped, as in line protocol. One may come twice: null is like empty.
     """
 
-    starts: npt.NDArray[np.int64]
-    codes: npt.NDArray[np.int64]
-    texts: pl.Series
+    starts: Integers
+    codes: Integers
+    texts: pa.LargeStringArray
 
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> Integers:
         """Rows of each run."""
         return np.diff(self.starts)
 
@@ -48,26 +48,35 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> S
         begins[1:] |= index[1:] != index[:-1]
     rows = np.flatnonzero(begins)
     codes = np.zeros(len(rows), np.int64)
-    texts = pl.Series([MEASUREMENT.escape(schema.measurement)])
+    texts = pa.array([MEASUREMENT.escape(schema.measurement)], pa.large_string())
     for tag, column, index in zip(schema.tags, columns, indices, strict=True):
+        key = TAG_KEY.escape(tag)
         absent = len(column.dictionary)
         # A code for each combination that occurs, so that codes stay below rows times dictionary size.
         combined = pc.dictionary_encode(pa.array(codes * (absent + 1) + index[rows].astype(np.int64)))
         codes = combined.indices.to_numpy().astype(np.int64)
         former, picked = np.divmod(combined.dictionary.to_numpy(), absent + 1)
-        values = pl.Series(column.dictionary.take(pa.array(picked, mask=picked == absent)), dtype=pl.String)
-        value = pl.col("value")
-        pair = pl.concat_str(pl.lit(f",{TAG_KEY.escape(tag)}="), value.str.replace_many(dict(TAG_ESCAPES)))
-        made = pl.DataFrame({"value": values, "former": former}).select(
-            pl.concat_str(pl.lit(texts).gather("former"), pl.when(value != "").then(pair).otherwise(pl.lit(""))),
-            formless=value.str.contains(TAG_NO_FORM),
-        )
-        texts, bad = made.get_columns()
-        if bad.any():
-            row = int(np.isin(codes, bad.arg_true().to_numpy()).argmax())
-            hint = "take newlines, and backslashes at the end, out of tag values"
-            raise formless(address, int(rows[row]), tag, values[int(codes[row])], hint)
+        values = column.dictionary.take(pa.array(picked, mask=picked == absent)).cast(pa.large_string())
+        _refuse_formless(values, codes, rows, tag, address)
+        for character, escaped in TAG_ESCAPES.items():
+            values = pc.replace_substring(values, character, escaped)
+        pairs = pc.binary_join_element_wise(_text(f",{key}="), values, _text(""))
+        pairs = pc.if_else(pc.fill_null(pc.equal(values, ""), True), _text(""), pairs)
+        texts = pc.binary_join_element_wise(texts.take(pa.array(former)), pairs, _text(""))
     return SeriesRuns(np.append(rows, len(batch)), codes, texts)
+
+
+def _refuse_formless(values: pa.LargeStringArray, codes: Integers, rows: Integers, tag: str, address: Chunk) -> None:
+    """Raise EncodeError for the first run, beginning at a row of ``rows``, whose value (by its code) has no form."""
+    bad = pc.fill_null(pc.match_substring_regex(values, TAG_NO_FORM), False)
+    if pc.any(bad).as_py():
+        run = int(bad.to_numpy(zero_copy_only=False)[codes].argmax())
+        hint = "take newlines, and backslashes at the end, out of tag values"
+        raise formless(address, int(rows[run]), tag, values[int(codes[run])].as_py(), hint)
+
+
+def _text(value: str) -> pa.LargeStringScalar:
+    return pa.scalar(value, pa.large_string())
 
 
 def _indices(column: pa.DictionaryArray) -> npt.NDArray[np.integer[Any]]:

@@ -16,5 +16,5 @@ def compile_ahead(compile_kernels: Callable[[], None], what: str, observe: Obser
     with ThreadPoolExecutor(1) as pool:
         compiling = pool.submit(compile_kernels)
         if wait([compiling], _MOMENT).not_done:
-            observe(Noted(f"compiling the {what} for this machine, once: some ten seconds"))
+            observe(Noted(f"compiling the {what} for this machine, once: some seconds"))
         compiling.result()

@@ -69,7 +69,7 @@ def _identities(root: Path, schema: PointSchema, partition: Partition, known: di
     columns = replace(schema, fields=())
     for address, batch in read_joined(root, columns, partition):
         runs = find_series(batch, columns, address)
-        numbers = np.array([known.setdefault(text, len(known)) for text in runs.texts], np.int64)
+        numbers = np.array([known.setdefault(text, len(known)) for text in runs.texts.to_pylist()], np.int64)
         times = read_times(batch, schema, address).to_numpy()
         yield _Identities(address, np.repeat(numbers[runs.codes], runs.lengths), times)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from math import inf
 
 from loader.dataset.reader import open_dataset
 from loader.errors import ConfigError
@@ -10,6 +11,9 @@ from loader.events import Observer, ignore
 from loader.loading.restore_path import restore
 from loader.loading.settings import LoadReport, LoadSettings, Way
 from loader.loading.write_path import write
+
+_MOST_BATCH_BYTES = 1 << 30
+"""More than any server takes in one body; memory is taken for as much."""
 
 
 def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Event | None = None) -> LoadReport:
@@ -27,13 +31,14 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
 
 
 def _check(settings: LoadSettings) -> None:
-    for name, value, least in (
-        ("batch lines", settings.batch_lines, 1),
-        ("batch bytes", settings.batch_bytes, 1),
-        ("connections", settings.connections, 1),
-        ("rate", settings.rate, 0),
-        ("max rejected", settings.max_rejected, 0),
-        ("retry seconds", settings.retry_seconds, 0),
+    for name, value, least, most in (
+        ("batch lines", settings.batch_lines, 1, inf),
+        ("batch bytes", settings.batch_bytes, 1, _MOST_BATCH_BYTES),
+        ("connections", settings.connections, 1, inf),
+        ("rate", settings.rate, 0, inf),
+        ("max rejected", settings.max_rejected, 0, inf),
+        ("retry seconds", settings.retry_seconds, 0, inf),
     ):
-        if not value >= least:  # also for what is not a number
-            raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
+        if not least <= value <= most:  # also for what is not a number
+            bounds = f"{least} or more" if most == inf else f"{least} to {most:,}"
+            raise ConfigError(f"{name} of {value}", hint=f"use {bounds}")

@@ -14,14 +14,14 @@ import pyarrow as pa
 from loader.dataset.chunk import Chunk
 from loader.dataset.reader import read_joined
 from loader.dataset.schema import PointSchema
+from loader.encoding.arrays import Integers
 from loader.encoding.columns import read_columns
 from loader.encoding.escaping import FIELD_KEY, sort_tags
 from loader.encoding.series import find_series
-from loader.encoding.tsm.arrays import Integers
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import FileEncoder, StorageFile
 from loader.encoding.tsm.layout import FIELD_SEPARATOR
-from loader.encoding.tsm.warm import compile_encoders
+from loader.encoding.warm import compile_encoders
 from loader.errors import EncodeError
 from loader.events import Observer
 from loader.loading.compiling import compile_ahead
@@ -119,7 +119,7 @@ class _Points:
             rows = rows.take(order)
             codes, starts = np.unique(series[order], return_index=True)
             starts = np.append(starts, len(order))
-        texts = runs.texts.to_list()
+        texts = runs.texts.to_pylist()
         for code, start, stop in zip(codes.tolist(), starts.tolist(), starts[1:].tolist(), strict=False):
             self._slices.setdefault(texts[code], []).append(rows.slice(start, stop))
             self.size += _SLICE_BYTES

@@ -3,8 +3,7 @@
 Partitions go in time order, rows inside in series order, which InfluxDB takes fastest. One thread, the
 coordinator, reads, encodes and keeps the ledger; a few connections send.
 
-Memory is bounded by 2 x connections payloads, each of which keeps at most one encoded record batch alive,
-whatever the size of the dataset.
+Memory is bounded by one record batch and 2 x connections payloads, whatever the size of the dataset.
 """
 
 from __future__ import annotations
@@ -17,8 +16,10 @@ from pathlib import Path
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import STATE, Manifest
+from loader.encoding.warm import compile_line_encoder
 from loader.errors import ConfigError, LoadError, ServerError
 from loader.events import SERVER_BUSY, Noted, Observer, Rejected, Started, Waited
+from loader.loading.compiling import compile_ahead
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.ledger import Ledger, forget
 from loader.loading.payloads import payloads
@@ -50,6 +51,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
+        compile_ahead(compile_line_encoder, "encoder", observe)
         observe(Started("load", manifest.rows, resumed))
         senders = Senders(
             settings.target,
@@ -185,6 +187,7 @@ def _check_retention(bucket: Bucket, manifest: Manifest) -> None:
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow, level: int) -> None:
     """Do all of a load but the sending."""
     settings = tally.settings
+    compile_ahead(compile_line_encoder, "encoder", tally.observe)
     tally.observe(Started("dry run", manifest.rows))
     for partition in manifest.partitions:
         whole = Chunk(partition.path, 0, partition.rows)

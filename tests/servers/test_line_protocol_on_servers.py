@@ -17,7 +17,7 @@ import pytest
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
-from loader.encoding.line_protocol import encode
+from tests.lines import lines_of
 from tools.influxd import RunningServer
 
 ADDRESS = Chunk("nasty.parquet", 0, 1)
@@ -26,11 +26,10 @@ ALPHABET = ("\\", ",", "=", " ", '"', "a", "\t", "\r", "\0", "#", "{", "é")
 
 def write(server: RunningServer, bucket: str, batch: pa.RecordBatch, schema: PointSchema) -> None:
     """Encode and write ``batch``; anything but an acknowledgement raises."""
-    encoded = encode(batch, schema, ADDRESS)
     parameters = urlencode({"org": server.org, "bucket": bucket, "precision": "ns"})
     request = Request(
         f"{server.url}/api/v2/write?{parameters}",
-        data=encoded.slice(0, encoded.rows),
+        data=lines_of(batch, schema, ADDRESS).encode(),
         headers={"Authorization": f"Token {server.token}"},
     )
     with urlopen(request) as reply:

@@ -15,7 +15,7 @@ from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.decode.columns import Column
 from loader.encoding.tsm.decode.fields import Reading, StoredField, gather_field
 from loader.encoding.tsm.layout import BLOCK_POINTS
-from loader.encoding.tsm.warm import compile_decoders
+from loader.encoding.warm import compile_decoders
 from loader.errors import Retryable
 from loader.events import Advanced, Event, Observer, Started, Waited, ignore
 from loader.loading.compiling import compile_ahead

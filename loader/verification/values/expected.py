@@ -15,11 +15,11 @@ import pyarrow as pa
 from loader.dataset.chunk import Chunk
 from loader.dataset.reader import read_batches
 from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding.arrays import Integers
 from loader.encoding.columns import read_columns
+from loader.encoding.compiled import compiled
 from loader.encoding.escaping import sort_tags
 from loader.encoding.series import SeriesRuns, find_series
-from loader.encoding.tsm.arrays import Integers
-from loader.encoding.tsm.compiled import compiled
 from loader.encoding.tsm.decode.columns import Column, ascending, bounds_within, pick
 from loader.verification.plan import Window
 
@@ -38,7 +38,7 @@ class _Rows:
 
     def add(self, runs: SeriesRuns, times: Integers, columns: Sequence[pl.Series]) -> None:
         """Add the rows of a batch."""
-        codes = [self.numbers.setdefault(text, len(self.numbers)) for text in runs.texts]
+        codes = [self.numbers.setdefault(text, len(self.numbers)) for text in runs.texts.to_pylist()]
         self.codes.append(np.array(codes, np.int64)[runs.codes])
         self.starts.append(runs.starts)
         self.times.append(times)

@@ -12,7 +12,7 @@ from itertools import chain
 
 import numpy as np
 
-from loader.encoding.tsm.arrays import Bytes
+from loader.encoding.arrays import Bytes
 from loader.encoding.tsm.decode.fields import Source
 from loader.encoding.tsm.decode.index import read_file
 from loader.encoding.tsm.decode.tombstones import read_tombstones

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from loader.dataset.schema import FieldType
-from loader.encoding.tsm.arrays import Bytes, Integers, Words
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes, Integers, Words
+from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.floats import decode_floats
 from loader.encoding.tsm.decode.index import StoredFile
 from loader.encoding.tsm.decode.numbers import (

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from loader.encoding.tsm.arrays import Integers, Mask
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Integers, Mask
+from loader.encoding.compiled import compiled
 
 Values: TypeAlias = npt.NDArray[Any] | pa.LargeBinaryArray
 """Values to be compared bit for bit: UInt64 for numbers (of doubles, the bits), UInt8 for booleans, LargeBinary for

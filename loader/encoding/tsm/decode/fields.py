@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
+from loader.encoding.arrays import Integers, Mask
 from loader.encoding.escaping import MEASUREMENT
-from loader.encoding.tsm.arrays import Integers, Mask
 from loader.encoding.tsm.decode.blocks import Parts, part_blocks, read_numbers, read_strings, read_times
 from loader.encoding.tsm.decode.columns import Column, Values, ascending, bounds_within, pick
 from loader.encoding.tsm.decode.index import StoredFile

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from loader.encoding.tsm.arrays import Bytes, Integers, Words
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes, Integers, Words
+from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.words import U0, U1, U7, U8, word
 
 _END = np.uint64(0x7FF8000000000001)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from loader.encoding.tsm.arrays import Bytes, Integers, Words
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes, Integers, Words
+from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.words import half_word, word
 from loader.encoding.tsm.layout import CRC_BYTES, FOOTER, HEADER, INDEX_BLOCK, INDEX_KEY
 from loader.errors import DecodeError

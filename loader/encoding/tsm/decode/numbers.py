@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from loader.encoding.tsm.arrays import Bytes, Integers, Words
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes, Integers, Words
+from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.words import U0, U1, uvarint, word
 from loader.encoding.tsm.layout import PACKED, RAW, RUN
 

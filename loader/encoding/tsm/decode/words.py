@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from loader.encoding.tsm.arrays import Bytes
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes
+from loader.encoding.compiled import compiled
 
 U0, U1, U7, U8 = np.uint64(0), np.uint64(1), np.uint64(7), np.uint64(8)
 _CONTINUES, _LOW = np.uint64(0x80), np.uint64(0x7F)

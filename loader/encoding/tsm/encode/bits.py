@@ -9,8 +9,8 @@ import numpy as np
 from numba.cpython.unsafe import numbers
 from numba.extending import overload
 
-from loader.encoding.tsm.arrays import Bytes
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes
+from loader.encoding.compiled import compiled
 
 
 def leading_zeros(word: np.uint64) -> int:

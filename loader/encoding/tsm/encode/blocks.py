@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from loader.dataset.schema import FieldType
-from loader.encoding.tsm.arrays import Bytes, Integers, Words
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes, Integers, Words
+from loader.encoding.compiled import compiled
 from loader.encoding.tsm.encode.bits import put_bytes, put_uvarint
 from loader.encoding.tsm.encode.buffer import Buffer
 from loader.encoding.tsm.encode.numbers import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loader.encoding.tsm.arrays import Bytes
+from loader.encoding.arrays import Bytes
 
 
 class Buffer:

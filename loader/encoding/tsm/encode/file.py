@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from loader.dataset.schema import Field
-from loader.encoding.tsm.arrays import Integers
+from loader.encoding.arrays import Integers
 from loader.encoding.tsm.encode.blocks import BlockTimes, encode_blocks
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.layout import (

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from loader.encoding.tsm.arrays import Bytes, Words
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes, Words
+from loader.encoding.compiled import compiled
 from loader.encoding.tsm.encode.bits import leading_zeros, put_uvarint, put_word, trailing_zeros
 from loader.encoding.tsm.encode.simple8b import PACKED_BITS, pack
 from loader.encoding.tsm.layout import PACKED, RAW, RUN

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from loader.encoding.tsm.arrays import Bytes, Words
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes, Words
+from loader.encoding.compiled import compiled
 from loader.encoding.tsm.encode.bits import leading_zeros, put_word
 
 PACKED_BITS = 60

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from loader.encoding.tsm.arrays import Bytes, Integers
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes, Integers
+from loader.encoding.compiled import compiled
 from loader.encoding.tsm.encode.bits import put_bytes, put_uvarint
 
 _SNAPPY = b"\x10"

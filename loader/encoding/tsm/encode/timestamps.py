@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from loader.encoding.tsm.arrays import Bytes, Integers, Words
-from loader.encoding.tsm.compiled import compiled
+from loader.encoding.arrays import Bytes, Integers, Words
+from loader.encoding.compiled import compiled
 from loader.encoding.tsm.encode.bits import put_uvarint, put_word
 from loader.encoding.tsm.encode.simple8b import PACKED_BITS, pack
 from loader.encoding.tsm.layout import BLOCK_POINTS, PACKED, RAW, RUN

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from loader.dataset.schema import Field, FieldType
+from loader.dataset.chunk import Chunk
+from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding.line_protocol import LineEncoder
 from loader.encoding.tsm.decode.columns import ascending
 from loader.encoding.tsm.decode.fields import Reading, Source, gather_field
 from loader.encoding.tsm.decode.index import read_file
@@ -19,6 +21,14 @@ _COLUMNS = {
     FieldType.BOOLEAN: pa.array([True, False, None]),
     FieldType.STRING: pa.array(["one", "two", None], pa.large_string()),
 }
+
+
+def compile_line_encoder() -> None:
+    """Encode a few rows with fields of every type: compiles what this machine has not compiled yet, once."""
+    fields = tuple(Field(kind.value, kind) for kind in _COLUMNS)
+    batch = pa.record_batch({"t": pa.array([0, 1]), **{kind.value: column[:2] for kind, column in _COLUMNS.items()}})
+    for _ in LineEncoder(PointSchema("m", (), fields, "t")).encode(batch, Chunk("", 0, 2), 2, lambda: 1_000):
+        pass
 
 
 def compile_encoders() -> None:

@@ -24,3 +24,10 @@ def compiled(function: F) -> F:
         return cast(F, numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:  # nowhere to keep it: neither beside the module nor in the user's cache can be written
         return cast(F, numba.njit(nogil=True)(function))
+
+
+def inlined(function: F) -> F:
+    """Like ``compiled``, for a small function: it becomes a part of every kernel that calls it."""
+    if numba.config.DISABLE_JIT:
+        return np.errstate(over="ignore")(function)
+    return cast(F, numba.njit(nogil=True, inline="always")(function))
