@@ -31,10 +31,10 @@ _HALF = np.uint64(32)
 _SIGN = np.uint64(63)
 _CHARACTER = np.uint64(8)
 _MINUS, _POINT = np.uint64(ord("-")), np.uint64(ord("."))
-_QUADS = np.frombuffer("".join(f"{number:04}" for number in range(10**4)).encode(), np.uint32).astype(np.uint64)
+_QUADS = np.frombuffer("".join(f"{number:04}" for number in range(10**4)).encode(), np.uint32)
 """Every number below 10,000 as four digits, the first one in the lowest byte."""
-_LEADING = np.array([4 - len(str(number)) for number in range(10**4)])
-_TRAILING = np.array([3 - len(f"{number:04}"[1:].rstrip("0")) for number in range(10**4)])
+_LEADING = np.array([4 - len(str(number)) for number in range(10**4)], np.uint8)
+_TRAILING = np.array([3 - len(f"{number:04}"[1:].rstrip("0")) for number in range(10**4)], np.uint8)
 """The zeros ahead of a number's first digit, and behind its last, but for one digit that stays."""
 
 ByteWords: TypeAlias = npt.NDArray[np.void]
@@ -136,8 +136,8 @@ def put_decimal(words: ByteWords, at: int, number: np.uint64) -> int:
     whole = number // _E4
     part = number - whole * _E4
     at = put_unsigned(words, at, whole)
-    words[at]["word"] = _POINT | _QUADS[part] << _CHARACTER
-    return int(at + 1 + DECIMALS - _TRAILING[part])
+    words[at]["word"] = _POINT | np.uint64(_QUADS[part]) << _CHARACTER
+    return int(at + 1 + DECIMALS - np.int64(_TRAILING[part]))
 
 
 @inlined
@@ -159,7 +159,7 @@ def put_unsigned(words: ByteWords, at: int, number: np.uint64) -> int:
 def _put_eight(words: ByteWords, at: int, number: np.uint64) -> int:
     """Write ``number``, below 10**8, with leading zeros."""
     upper = number // _E4
-    words[at]["word"] = _QUADS[upper] | _QUADS[number - upper * _E4] << _HALF
+    words[at]["word"] = np.uint64(_QUADS[upper]) | np.uint64(_QUADS[number - upper * _E4]) << _HALF
     return at + 8
 
 
@@ -167,11 +167,11 @@ def _put_eight(words: ByteWords, at: int, number: np.uint64) -> int:
 def _put_first(words: ByteWords, at: int, number: np.uint64) -> int:
     """Write ``number``, below 10**8, without leading zeros."""
     if number < _E4:
-        upper, digits, width = number, _QUADS[number], 4
+        upper, digits, width = number, np.uint64(_QUADS[number]), 4
     else:
         upper, width = number // _E4, 8
-        digits = _QUADS[upper] | _QUADS[number - upper * _E4] << _HALF
-    zeros = _LEADING[upper]
+        digits = np.uint64(_QUADS[upper]) | np.uint64(_QUADS[number - upper * _E4]) << _HALF
+    zeros = np.int64(_LEADING[upper])
     words[at]["word"] = digits >> np.uint64(8 * zeros)
     return int(at + width - zeros)
 
