@@ -55,7 +55,7 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, of the loader and of the libraries that figures depend on."""
-    packages = ("loader", "polars", "pyarrow", "numpy", "influxdb-client")
+    packages = ("loader", "polars", "pyarrow", "numpy", "numba", "influxdb-client")
     return {"python": sys.version.split()[0], **{package: version(package) for package in packages}}
 
 
