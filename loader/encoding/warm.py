@@ -24,7 +24,7 @@ _COLUMNS = {
 
 
 def compile_line_encoder() -> None:
-    """Encode a few rows with fields of every type: compiles what this machine has not compiled yet, some seconds once."""
+    """Encode a few rows of every type: compiles what this machine has not compiled yet, some seconds once."""
     fields = tuple(Field(kind.value, kind) for kind in _COLUMNS)
     batch = pa.record_batch({"t": pa.array([0, 1]), **{kind.value: column[:2] for kind, column in _COLUMNS.items()}})
     for _ in LineEncoder(PointSchema("m", (), fields, "t")).encode(batch, Chunk("", 0, 2), 2, lambda: 1_000):
