@@ -35,10 +35,10 @@ from loader.servers.transport import Connection
 
 def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
     """Load the dataset of ``manifest`` as :func:`loader.loading.load` promises."""
-    tally = Tally(settings, observe)
     flow = Flow(settings.batch_bytes, stop)
     level = gzip_level(settings.compress, settings.target.url)
     if settings.dry_run:
+        tally = _begin(settings, observe)
         _encode_all(manifest, tally, flow, level)
         return tally.report(DRY_RUN, manifest.rows, stopped=stop.is_set())
 
@@ -51,7 +51,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
-        compile_ahead(compile_line_encoder, "encoder", observe)
+        tally = _begin(settings, observe)
         observe(Started("load", manifest.rows, resumed))
         senders = Senders(
             settings.target,
@@ -75,6 +75,12 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         lines_rejected=lines_rejected,
         rejected_path=str(rejected.path),
     )
+
+
+def _begin(settings: LoadSettings, observe: Observer) -> Tally:
+    """Return a tally whose time begins when the encoder is compiled, which it is once on a machine."""
+    compile_ahead(compile_line_encoder, "encoder", observe)
+    return Tally(settings, observe)
 
 
 class _Coordinator:
@@ -187,7 +193,6 @@ def _check_retention(bucket: Bucket, manifest: Manifest) -> None:
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow, level: int) -> None:
     """Do all of a load but the sending."""
     settings = tally.settings
-    compile_ahead(compile_line_encoder, "encoder", tally.observe)
     tally.observe(Started("dry run", manifest.rows))
     for partition in manifest.partitions:
         whole = Chunk(partition.path, 0, partition.rows)
