@@ -23,6 +23,7 @@ from influxdb_client.client.write.dataframe_serializer import data_frame_to_list
 from influxdb_client.client.write_api import PointSettings
 
 from loader.dataset.chunk import Chunk
+from loader.dataset.reader import GROUP_ROWS
 from loader.dataset.schema import trades_schema
 from loader.encoding.line_protocol import LineEncoder
 
@@ -60,12 +61,11 @@ def ours(batch: pa.RecordBatch) -> Encoder:
     encoder = LineEncoder(trades_schema())
 
     def call() -> list[bytes]:
-        size = 131_072
         return [
             lines.data
-            for start in range(0, len(batch), size)
+            for start in range(0, len(batch), GROUP_ROWS)
             for lines in encoder.encode(
-                batch.slice(start, size), Chunk("trades", start, start + size), 20_000, lambda: 4_000_000
+                batch.slice(start, GROUP_ROWS), Chunk("trades", start, start + GROUP_ROWS), 20_000, lambda: 4_000_000
             )
         ]
 

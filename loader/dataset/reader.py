@@ -14,11 +14,12 @@ from loader.dataset.manifest import Manifest, Partition, read_manifest
 from loader.dataset.schema import PointSchema, column_problem
 from loader.errors import StageError
 
+GROUP_ROWS = 131_072
+"""Rows of a staged row group, and of a batch that is not joined."""
 READ_BUFFER = 1 << 20
 """Bytes that are read of a column at a time."""
 JOINED_ROWS = 1_000_000
 """Rows of a joined batch, but for the last."""
-_GROUP_ROWS = 131_072
 JOINED_BYTES = 64 << 20
 """Most bytes of joined batches, up to the last of them."""
 
@@ -68,7 +69,7 @@ def read_joined(root: Path, schema: PointSchema, partition: Partition) -> Iterat
     """
     row = 0
     whole = Chunk(partition.path, 0, partition.rows)
-    for batch in join_batches(read_batches(root, schema, whole, _GROUP_ROWS), JOINED_ROWS):
+    for batch in join_batches(read_batches(root, schema, whole, GROUP_ROWS), JOINED_ROWS):
         yield Chunk(partition.path, row, row + batch.num_rows), batch
         row += batch.num_rows
 

@@ -33,18 +33,20 @@ def compile_line_encoder() -> None:
 
 def compile_encoders() -> None:
     """Encode a few points of every type: compiles what this machine has not compiled yet, some seconds once."""
-    fields = tuple((Field(kind.value, kind), values) for kind, values in _COLUMNS.items())
-    FileEncoder(Workspace()).add("m", np.arange(3), fields)
+    _encode_points()
 
 
 def compile_decoders() -> None:
     """Encode a few points of every type and decode them, likewise."""
-    fields = tuple((Field(kind.value, kind), values) for kind, values in _COLUMNS.items())
-    encoder = FileEncoder(Workspace())
-    encoder.add("m", np.arange(3), fields)
-    data = np.frombuffer(b"".join(encoder.finish().pieces), np.uint8)
+    data = np.frombuffer(b"".join(_encode_points().finish().pieces), np.uint8)
     former: Reading | None = None
-    for field, _ in fields:
-        former = gather_field([Source(read_file("", data))], "m", field).read(0, 3, former)
+    for kind in _COLUMNS:
+        former = gather_field([Source(read_file("", data))], "m", Field(kind.value, kind)).read(0, 3, former)
     assert former is not None
     ascending(former.column.times, former.column.bounds)
+
+
+def _encode_points() -> FileEncoder:
+    encoder = FileEncoder(Workspace())
+    encoder.add("m", np.arange(3), tuple((Field(kind.value, kind), values) for kind, values in _COLUMNS.items()))
+    return encoder

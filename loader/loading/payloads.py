@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loader.dataset.chunk import Chunk
-from loader.dataset.reader import read_batches
+from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
 from loader.encoding.line_protocol import EncodedLines, LineEncoder
-
-_BATCH_ROWS = 131_072
-"""Rows encoded at a time: a staged row group; making ready for it costs nearly a millisecond, however few they are."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +45,12 @@ def payloads(
     """Encode ``chunk`` and cut it into payloads of at most ``batch_lines`` lines and ``body_limit()`` bytes.
 
     A line longer than the limit is a payload of its own. Memory is bounded by one record batch of at most
-    max(131,072, batch_lines) rows, what its encoder needs, and one payload. Raises StageError and EncodeError.
+    max(GROUP_ROWS, batch_lines) rows, what its encoder needs, and one payload. Raises StageError and EncodeError.
     """
     encoder = LineEncoder(schema)
     row = chunk.start
-    for batch in read_batches(root, schema, chunk, max(_BATCH_ROWS, batch_lines)):
+    # Whole row groups: making ready for a batch costs nearly a millisecond, however few its rows are.
+    for batch in read_batches(root, schema, chunk, max(GROUP_ROWS, batch_lines)):
         address = Chunk(chunk.partition, row, row + batch.num_rows)
         for lines in encoder.encode(batch, address, batch_lines, body_limit):
             yield Payload(Chunk(chunk.partition, row, row + lines.rows), lines)

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 
 from loader.dataset.atomic import write_whole
 from loader.dataset.manifest import Partition
+from loader.dataset.reader import GROUP_ROWS
 from loader.errors import ConfigError, StageError
 from loader.market.prices import SessionPlan
 from loader.market.trades import make_trades
 from loader.memory import measure_peak_memory
 
-ROW_GROUP = 131_072
 FILE = "trades.parquet"
 _LEVELS = {"zstd": range(1, 23)}
 _CODECS = ("zstd", "lz4", "snappy", "none")
@@ -118,7 +118,7 @@ def encode_parquet(trades: pa.Table, compression: Compression) -> bytes:
     pq.write_table(
         trades,
         sink,
-        row_group_size=ROW_GROUP,
+        row_group_size=GROUP_ROWS,
         compression=codecs,
         compression_level=levels or None,
         use_dictionary=["symbol", "side", "price", "amount"],

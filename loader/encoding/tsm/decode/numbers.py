@@ -65,10 +65,7 @@ def decode_times(data: Bytes, starts: Integers, sizes: Integers, counts: Integer
         last = word(data, at + 1)
         if encoding == RUN:
             delta, _ = uvarint(data, at + _HEAD, at + size)
-            delta = delta * scale
-            for position in range(begin, end):
-                out[position] = last
-                last = last + delta
+            _fill_run(begin, end, last, delta * scale, out)
         elif encoding == PACKED:
             _unpack(data, at + _HEAD, at + size, begin + 1, out)
             out[begin] = last
@@ -95,10 +92,7 @@ def decode_integers(data: Bytes, starts: Integers, sizes: Integers, counts: Inte
         last = _signed(word(data, at + 1))
         if encoding == RUN:
             value, _ = uvarint(data, at + _HEAD, at + size)
-            delta = _signed(value)
-            for position in range(begin, end):
-                out[position] = last
-                last = last + delta
+            _fill_run(begin, end, last, _signed(value), out)
         elif encoding == PACKED:
             _unpack(data, at + _HEAD, at + size, begin + 1, out)
             out[begin] = last
@@ -134,6 +128,14 @@ def decode_booleans(
 def _signed(value: Any) -> Any:
     """Undo zigzag: 0, 1, 2, 3 are 0, -1, 1, -2, as two's complement."""
     return (value >> U1) ^ (U0 - (value & U1))
+
+
+@compiled
+def _fill_run(begin: int, end: int, first: Any, delta: Any, out: Words) -> None:
+    """Write ``first``, and from there on one more ``delta`` each, to ``out`` between ``begin`` and ``end``."""
+    for position in range(begin, end):
+        out[position] = first
+        first = first + delta
 
 
 @compiled
