@@ -1,4 +1,4 @@
-"""The address of rows."""
+"""The address of rows, and of rows that cannot be points."""
 
 from __future__ import annotations
 
@@ -23,3 +23,17 @@ class Chunk:
     def rows(self) -> int:
         """Number of rows."""
         return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """Row ``row`` of the partition at ``partition`` cannot become a point: ``column`` holds ``value``, as text.
+
+    ``value`` is cut and has no control characters; ``reason`` says in one clause why InfluxDB cannot hold it.
+    """
+
+    partition: str
+    row: int
+    column: str
+    value: str
+    reason: str

@@ -35,12 +35,17 @@ class Field:
 
 @dataclass(frozen=True)
 class PointSchema:
-    """How a row becomes a point. Tag columns are tag keys; timestamps are integer nanoseconds, UTC."""
+    """How a row becomes a point. Tag columns are tag keys; timestamps are integer nanoseconds, UTC.
+
+    ``time_unit`` is "s", "ms", "us" or "ns" for a time column of integers (since 1970), "" for one of timestamps,
+    which know their own unit.
+    """
 
     measurement: str
     tags: tuple[str, ...]
     fields: tuple[Field, ...]
     time: str
+    time_unit: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -49,11 +54,13 @@ class PointSchema:
 
     def to_json(self) -> dict[str, Any]:
         """Return a form for ``json.dump``; ``from_json`` is the inverse."""
+        unit = {"time_unit": self.time_unit} if self.time_unit else {}
         return {
             "measurement": self.measurement,
             "tags": list(self.tags),
             "fields": {field.column: field.type.value for field in self.fields},
             "time": self.time,
+            **unit,
         }
 
     @classmethod
@@ -64,6 +71,7 @@ class PointSchema:
             tags=tuple(data["tags"]),
             fields=tuple(Field(column, FieldType(kind)) for column, kind in data["fields"].items()),
             time=str(data["time"]),
+            time_unit=str(data.get("time_unit", "")),
         )
 
 
