@@ -45,9 +45,9 @@ class Waited(Event):
 
 @dataclass(frozen=True)
 class Rejected(Event):
-    """``lines`` lines were refused for good and written to the rejected-lines file."""
+    """``rows`` rows cannot be points, or their lines were refused for good; they are in the rejected file."""
 
-    lines: int
+    rows: int
 
 
 @dataclass(frozen=True)

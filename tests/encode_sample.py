@@ -46,7 +46,7 @@ def lines_of(times: Sequence[int], fields: Fields) -> bytes:
     """Return ``fields`` as line protocol, of four series."""
     series = pa.array([f"{number % 4}" for number in range(POINTS)])
     columns = {name: pa.array(values, ARROW[kind]) for name, (kind, values) in fields.items()}
-    schema = PointSchema("m", ("t",), tuple(Field(name, kind) for name, (kind, _) in fields.items()), "time")
+    schema = PointSchema("m", ("t",), tuple(Field(name, kind) for name, (kind, _) in fields.items()), "time", "ns")
     batch = pa.record_batch({"t": series, **columns, "time": pa.array(times)})
     return b"".join(piece.data for piece in pieces(batch, schema, Chunk("", 0, POINTS), 700, 10**5))
 

@@ -96,7 +96,8 @@ def test_a_damaged_partition_is_named(root: Path, damage: Callable[[Path], None]
     with pytest.raises(StageError, match=message) as caught:
         open_dataset(root)
     assert str(root / NAME) in caught.value.message
-    assert f"loader stage --out {root}" in caught.value.hint
+    assert str(root) in caught.value.hint
+    assert "remove" not in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,7 @@ def test_a_damaged_partition_is_named(root: Path, damage: Callable[[Path], None]
         (lambda table: table.set_column(0, "symbol", table["amount"]), "'symbol' is int64"),
         (lambda table: table.set_column(4, "timestamp", table["price"]), "'timestamp' is double"),
         (lambda table: table.append_column("side", table["side"]), "'side' is there more than once"),
+        (lambda table: table.append_column("timestamp", table["timestamp"]), "'timestamp' is there more than once"),
     ],
 )
 def test_a_partition_with_other_columns_is_named(

@@ -1,8 +1,10 @@
-"""Two rows of one identity are found before a restore, in whatever order and partition they are."""
+"""Which values a later row of the same identity replaces, in whatever order and partition the rows are."""
 
 from __future__ import annotations
 
 import hashlib
+import math
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.dataset import reader
+from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, StageError
-from loader.loading import identities
-from loader.loading.identities import require_distinct
+from loader.events import Event, Noted, ignore
+from loader.loading import identities, superseded
+from loader.loading.identities import find_superseded
 
-SCHEMA = PointSchema("m", ("tag",), (Field("v", FieldType.INTEGER),), "t")
-Row = tuple[str | None, int]
+SCHEMA = PointSchema("m", ("tag",), (Field("v", FieldType.INTEGER), Field("f", FieldType.FLOAT)), "t", "ns")
+Row = tuple[str | None, int | None, int | None, float | None]
+"""Tag, time, and the two fields."""
 
 
 def dataset(root: Path, *parts: Sequence[Row]) -> Manifest:
@@ -28,24 +33,69 @@ def dataset(root: Path, *parts: Sequence[Row]) -> Manifest:
     partitions = []
     for number, rows in enumerate(parts):
         frame = pl.DataFrame(
-            {"tag": [tag for tag, _ in rows], "v": [0] * len(rows), "t": [time for _, time in rows]},
-            schema={"tag": pl.String, "v": pl.Int64, "t": pl.Int64},
+            [[row[column] for row in rows] for column in range(4)],
+            schema={"tag": pl.String, "t": pl.Int64, "v": pl.Int64, "f": pl.Float64},
         )
-        path = root / f"{number}.parquet"
+        # The order of partitions is that of the manifest, not of their names.
+        path = root / f"{9 - number}.parquet"
         frame.write_parquet(path, row_group_size=3)
-        times = [time for _, time in rows] or [0]
+        times = [row[1] for row in rows if row[1] is not None] or [0]
         checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         size = path.stat().st_size
         partitions.append(Partition(path.name, len(rows), min(times), max(times), size, checksum))
     return Manifest(SCHEMA, {}, {}, tuple(partitions), complete=True)
 
 
-@pytest.fixture(params=[(1_000_000, 8_000_000), (1, 8_000_000), (1, 2)])
+def found(root: Path, *parts: Sequence[Row]) -> list[list[tuple[bool, bool]]]:
+    """Return of each row of each of ``parts`` which of its two values are superseded."""
+    manifest = dataset(root, *parts)
+    events: list[Event] = []
+    result = find_superseded(root, manifest, events.append)
+    masks = [
+        mask.tolist() if (mask := result.within(Chunk(partition.path, 0, partition.rows))) is not None else None
+        for partition in manifest.partitions
+    ]
+    answer = [
+        [(bool(pair[0]), bool(pair[1])) for pair in mask] if mask is not None else [(False, False)] * len(part)
+        for mask, part in zip(masks, parts, strict=True)
+    ]
+    assert result.values == sum(sum(pair) for part in answer for pair in part)
+    assert [type(event) for event in events] == ([Noted] if result.values else [])
+    return answer
+
+
+def slow(*parts: Sequence[Row]) -> list[list[tuple[bool, bool]]]:
+    """Return what ``found`` should, the obvious way."""
+    answer = [[[False, False] for _ in part] for part in parts]
+    seen: dict[tuple[str, int, int], tuple[int, int]] = {}
+    for number, part in enumerate(parts):
+        for row, (tag, time, *values) in enumerate(part):
+            if time is None or values == [None, None] or any(math.isnan(value or 0) for value in values):
+                continue
+            for field, value in enumerate(values):
+                if value is not None:
+                    identity = (tag or "", time, field)
+                    if identity in seen:
+                        part_before, row_before = seen[identity]
+                        answer[part_before][row_before][field] = True
+                    seen[identity] = (number, row)
+    return [[(pair[0], pair[1]) for pair in part] for part in answer]
+
+
+def whole(tag: str | None, time: int) -> Row:
+    """Return a row with both fields."""
+    return (tag, time, 1, 0.5)
+
+
+@pytest.fixture(params=[(1_000_000, 384 << 20), (1, 384 << 20), (1, 100)])
 def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at all rows at a time, at a row group, or sort in slices of about two rows."""
+    """Look at all rows at a time, at a row group, or sort about two rows at a time."""
     joined, most = request.param
     monkeypatch.setattr(reader, "JOINED_ROWS", joined)
-    monkeypatch.setattr(identities, "MOST_ROWS", most)
+    monkeypatch.setattr(identities, "MOST_BYTES", most)
+
+
+A, B, C = (lambda time, tag=tag: whole(tag, time) for tag in "abc")
 
 
 @pytest.mark.usefixtures("sizes")
@@ -54,74 +104,124 @@ def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     [
         [],
         [[]],
-        [[("a", 1)]],
+        [[A(1)]],
         # in series order, over several row groups
-        [[("a", 1), ("a", 2), ("b", 1), ("b", 2), ("b", 3), ("c", 1)], [("a", 4), ("b", 4)]],
+        [[A(1), A(2), B(1), B(2), B(3), C(1)], [A(4), B(4)]],
         # in time order
-        [[("a", 1), ("b", 1), ("a", 2), ("b", 2), ("a", 3), ("b", 3), ("a", 4)]],
+        [[A(1), B(1), A(2), B(2), A(3), B(3), A(4)]],
         # a series' times descend
-        [[("a", 3), ("a", 2), ("a", 1)]],
+        [[A(3), A(2), A(1)]],
         # partitions that overlap
-        [[("a", 1), ("a", 5)], [("a", 2), ("b", 5)], [], [("a", 9)]],
+        [[A(1), A(5)], [A(2), B(5)], [], [A(9)]],
         # many series at one moment, not in their order
-        [[("a", 7), ("b", 7), ("c", 7)], [("d", 7), ("e", 7), ("", 7)]],
+        [[A(7), B(7), C(7)], [whole("d", 7), whole("e", 7), whole("", 7)]],
         # null and empty are one series
-        [[(None, 1), ("", 2), (None, 3)]],
+        [[whole(None, 1), whole("", 2), whole(None, 3)]],
+        # sparse rows of one identity
+        [[("a", 1, 1, None), ("a", 1, None, 0.5), ("a", 2, 1, None)]],
+        # what cannot be a point replaces nothing
+        [[A(1), ("a", 1, 2, math.nan), ("a", 1, None, None), ("a", None, 3, 0.5)]],
     ],
 )
-def test_distinct_rows(tmp_path: Path, parts: list[list[Row]]) -> None:
-    """Rows with distinct identities pass, in every order."""
-    require_distinct(tmp_path, dataset(tmp_path, *parts))
+def test_nothing_is_superseded(tmp_path: Path, parts: list[list[Row]]) -> None:
+    """Rows whose identities or fields are distinct keep all their values, in every order."""
+    assert found(tmp_path, *parts) == [[(False, False)] * len(part) for part in parts]
 
 
 @pytest.mark.usefixtures("sizes")
 @pytest.mark.parametrize(
-    ("parts", "one", "other", "series"),
+    ("parts", "places"),
     [
-        ([[("a", 1), ("a", 1)]], "0.parquet, row 0", "0.parquet, row 1", "m,tag=a"),
-        ([[("a", 1), ("b", 1), ("b", 2), ("c", 1), ("b", 1)]], "0.parquet, row 1", "0.parquet, row 4", "m,tag=b"),
+        ([[A(1), A(1)]], [(0, 0)]),
+        ([[A(1), B(1), B(2), C(1), B(1)]], [(0, 1)]),
         # a series that comes back two row groups later
-        (
-            [[("a", 1), ("b", 1), ("b", 2), ("b", 3), ("c", 1), ("c", 2), ("a", 1)]],
-            "0.parquet, row 0",
-            "0.parquet, row 6",
-            "m,tag=a",
-        ),
-        ([[("a", 1), ("a", 2), ("a", 3), ("a", 4), ("a", 1)]], "0.parquet, row 0", "0.parquet, row 4", "m,tag=a"),
-        ([[("a", 1), ("b", 3)], [("b", 3), ("c", 4)]], "0.parquet, row 1", "1.parquet, row 0", "m,tag=b"),
-        ([[("a", 1), ("a", 9)], [("b", 2)], [("b", 2)]], "1.parquet, row 0", "2.parquet, row 0", "m,tag=b"),
-        ([[("a", 1), (None, 3), ("", 3)]], "0.parquet, row 1", "0.parquet, row 2", "m"),
-        ([[("a", 7), ("b", 7), ("c", 7), ("b", 7)]], "0.parquet, row 1", "0.parquet, row 3", "m,tag=b"),
+        ([[A(1), B(1), B(2), B(3), C(1), C(2), A(1)]], [(0, 0)]),
+        ([[A(1), A(2), A(3), A(4), A(1)]], [(0, 0)]),
+        ([[A(1), B(3)], [B(3), C(4)]], [(0, 1)]),
+        ([[A(1), A(9)], [B(2)], [B(2)]], [(1, 0)]),
+        ([[A(1), whole(None, 3), whole("", 3)]], [(0, 1)]),
+        ([[A(7), B(7), C(7), B(7)]], [(0, 1)]),
+        ([[A(7)] * 9, [A(7)] * 2], [*((0, row) for row in range(9)), (1, 0)]),
     ],
 )
-def test_two_rows_of_one_identity(tmp_path: Path, parts: list[list[Row]], one: str, other: str, series: str) -> None:
-    """Both rows, their series and their time are named."""
-    with pytest.raises(ConfigError) as caught:
-        require_distinct(tmp_path, dataset(tmp_path, *parts))
-    assert caught.value.message.startswith(f"{one} and {other}: the same series {series} and time 1970-01-01T00:00:00")
-    assert "--via write" in caught.value.hint
+def test_the_last_row_of_an_identity_stays(
+    tmp_path: Path, parts: list[list[Row]], places: list[tuple[int, int]]
+) -> None:
+    """All rows but the last one of an identity are superseded, and no others."""
+    expected = [[((number, row) in places,) * 2 for row in range(len(part))] for number, part in enumerate(parts)]
+    assert found(tmp_path, *parts) == expected
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(-9, 9)), max_size=8), max_size=4))
+@pytest.mark.usefixtures("sizes")
+def test_the_last_value_of_a_field_stays(tmp_path: Path) -> None:
+    """Of sparse rows of one identity, each field has its last value."""
+    rows: list[Row] = [("a", 1, 1, 0.5), ("a", 1, 2, None), ("a", 1, None, 1.5), ("a", 1, 3, None)]
+    assert found(tmp_path, rows) == [[(True, True), (True, False), (False, False), (False, False)]]
+
+
+values = st.none() | st.integers(0, 3)
+any_rows = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", None]),
+        st.none() | st.integers(-4, 4),
+        values,
+        st.none() | st.sampled_from([0.5, math.nan]),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(any_rows, max_size=4))
 def test_any_rows(tmp_path_factory: pytest.TempPathFactory, parts: list[list[Row]]) -> None:
-    """Rows are refused when two are the same, and only then."""
-    root = tmp_path_factory.mktemp("rows")
-    rows = [row for part in parts for row in part]
-    manifest = dataset(root, *parts)
+    """The values that are superseded are those that the obvious way finds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(identities, "MOST_ROWS", 3)
-        if len(rows) == len(set(rows)):
-            require_distinct(root, manifest)
-        else:
-            with pytest.raises(ConfigError, match="the same series"):
-                require_distinct(root, manifest)
+        patch.setattr(identities, "MOST_BYTES", 200)
+        assert found(tmp_path_factory.mktemp("rows"), *parts) == slow(*parts)
+
+
+def test_a_part_of_a_partition(tmp_path: Path) -> None:
+    """The mask of a chunk is that of its rows, wherever it begins."""
+    manifest = dataset(tmp_path, [A(time // 2) for time in range(40)])
+    result = find_superseded(tmp_path, manifest, ignore)
+    for start, stop in ((0, 40), (7, 8), (8, 24), (3, 29)):
+        mask = result.within(Chunk("9.parquet", start, stop))
+        assert mask is not None
+        assert mask.tolist() == [[row % 2 == 0] * 2 for row in range(start, stop)]
+    assert (result.rows, result.values) == (20, 40)
 
 
 def test_a_dataset_that_is_distinct_is_not_read(tmp_path: Path) -> None:
     """What staging has made sure of is not looked at again: not even files that are gone are missed."""
-    manifest = dataset(tmp_path, [("a", 1), ("a", 1)])
-    (tmp_path / "0.parquet").unlink()
-    require_distinct(tmp_path, replace(manifest, distinct=True))
+    manifest = dataset(tmp_path, [A(1), A(1)])
+    (tmp_path / "9.parquet").unlink()
+    assert find_superseded(tmp_path, replace(manifest, distinct=True), ignore).values == 0
     with pytest.raises(StageError):
-        require_distinct(tmp_path, manifest)
+        find_superseded(tmp_path, manifest, ignore)
+
+
+def test_a_stop_ends_the_search(tmp_path: Path) -> None:
+    """A search that is to stop reads nothing more."""
+    stop = threading.Event()
+    stop.set()
+    assert find_superseded(tmp_path, dataset(tmp_path, [A(1), A(1)]), ignore, stop).values == 0
+
+
+def test_times_that_the_manifest_does_not_say(tmp_path: Path) -> None:
+    """Partitions are parted by the times of the manifest, so a row outside of them is an error that names it."""
+    manifest = dataset(tmp_path, [A(1), A(5)], [B(9)])
+    first, second = manifest.partitions
+    with pytest.raises(StageError, match=r"9\.parquet, row 1: the time 5 is not among .* 1 to 3"):
+        find_superseded(tmp_path, replace(manifest, partitions=(replace(first, time_max=3), second)), ignore)
+
+
+def test_no_room_for_a_bit_of_each_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk without room is named before anything is loaded."""
+
+    def full(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(superseded.os, "posix_fallocate", full)
+    with pytest.raises(ConfigError, match="No space left") as caught:
+        find_superseded(tmp_path, dataset(tmp_path, [A(1), A(1)]), ignore)
+    assert "TMPDIR" in caught.value.hint

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.encoding.columns import TIME_MIN
 from loader.encoding.line_protocol import LineEncoder
+from loader.encoding.selection import select_points
 from loader.errors import EncodeError
 from tests import reference
 from tests.lines import lines_of, pieces
@@ -34,6 +35,7 @@ NASTY = PointSchema(
         Field("#string", FieldType.STRING),
     ),
     time="when",
+    time_unit="ns",
 )
 NASTY_ARROW = pa.schema(
     [
@@ -95,7 +97,7 @@ def test_nasty_rows_read_back_as_the_reference_says(rows: list[tuple[Any, ...]],
 @given(values=st.lists(finite, min_size=1, max_size=50))
 def test_doubles_are_written_in_the_shortest_form_that_reads_back_bit_for_bit(values: list[float]) -> None:
     """Every finite double survives, with as few digits as Python needs."""
-    schema = PointSchema("m", (), (Field("v", FieldType.FLOAT),), "t")
+    schema = PointSchema("m", (), (Field("v", FieldType.FLOAT),), "t", "ns")
     text = lines_of(pa.record_batch({"v": values, "t": range(len(values))}), schema, ADDRESS)
     written = re.findall(r"m v=(\S+) \d+\n", text)
     assert [struct.pack("<d", float(form)) for form in written] == [struct.pack("<d", value) for value in values]
@@ -131,7 +133,7 @@ def test_integers_of_every_length(kind: FieldType) -> None:
     edges = {power + step for power in (10**digits for digits in range(20)) for step in (-1, 0, 1)}
     low, high = (-(2**63), 2**63 - 1) if kind is FieldType.INTEGER else (0, 2**64 - 1)
     numbers = sorted(number for number in edges | {-edge for edge in edges} | {low, high} if low <= number <= high)
-    schema = PointSchema("m", (), (Field("v", kind),), "t")
+    schema = PointSchema("m", (), (Field("v", kind),), "t", "ns")
     column = pa.array(numbers, pa.int64() if kind is FieldType.INTEGER else pa.uint64())
     suffix = "i" if kind is FieldType.INTEGER else "u"
     text = lines_of(pa.record_batch({"v": column, "t": range(len(numbers))}), schema, ADDRESS)
@@ -148,7 +150,7 @@ def test_integers_of_every_length(kind: FieldType) -> None:
 )
 def test_there_is_room_for_the_longest_line(values: dict[FieldType, Any]) -> None:
     """A line of the longest numbers, alone, finds as much memory as it takes."""
-    schema = PointSchema("m", (), tuple(Field(kind.value, kind) for kind in values), "t")
+    schema = PointSchema("m", (), tuple(Field(kind.value, kind) for kind in values), "t", "ns")
     columns = {kind.value: pa.array([value], ARROW[kind]) for kind, value in values.items()}
     (piece,) = pieces(pa.record_batch({**columns, "t": [TIME_MIN]}), schema, ADDRESS, 1, 1)
     forms = {FieldType.INTEGER: "{}i", FieldType.UNSIGNED: "{}u", FieldType.STRING: '"{}"', FieldType.BOOLEAN: "{}"}
@@ -161,7 +163,11 @@ def test_an_encoder_serves_many_batches() -> None:
     encoder = LineEncoder(trades_schema())
     names = ["A" * size for size in (1, 300, 2, 5_000, 3)]
     found = [
-        piece for name in names for piece in encoder.encode(batch_of(symbol=pa.array([name])), ADDRESS, 9, lambda: 99)
+        piece
+        for name in names
+        for piece in encoder.encode(
+            select_points(batch_of(symbol=pa.array([name])), trades_schema(), ADDRESS), 9, lambda: 99
+        )
     ]
     expected = [f"trades,symbol={name},side=buy price=1.5,amount=7i 0\n".encode() for name in names]
     assert [piece.data for piece in found] == expected
@@ -203,7 +209,7 @@ def test_a_trade_is_one_line() -> None:
         b"trades,symbol=MSFT,side=buy price=1.5,amount=7i 1704205800000000003\n",
     ]
     assert encoded.data == b"".join(lines)
-    assert [encoded.slice(row, row + 1) for row in range(encoded.rows)] == lines
+    assert [encoded.slice(row, row + 1) for row in range(len(encoded))] == lines
     assert encoded.slice(1, 1) == b""
     assert encoded.slice(1, 3) == b"".join(lines[1:])
 
@@ -219,10 +225,10 @@ def test_pieces_fit_and_miss_nothing(data: st.DataObject) -> None:
     found = pieces(batch, trades_schema(), ADDRESS, most_lines, most_bytes)
     first = 0
     for piece in found:
-        last = first + piece.rows
-        assert [piece.slice(row, row + 1) for row in range(piece.rows)] == lines[first:last]
-        assert piece.rows == 1 or (piece.rows <= most_lines and len(piece.data) <= most_bytes)
-        assert last == len(lines) or piece.rows == most_lines or len(piece.data) + len(lines[last]) > most_bytes, (
+        last = first + len(piece)
+        assert [piece.slice(row, row + 1) for row in range(len(piece))] == lines[first:last]
+        assert len(piece) == 1 or (len(piece) <= most_lines and len(piece.data) <= most_bytes)
+        assert last == len(lines) or len(piece) == most_lines or len(piece.data) + len(lines[last]) > most_bytes, (
             "one more line would fit"
         )
         first = last
@@ -254,7 +260,7 @@ def test_a_null_within_a_dictionary_is_a_tag_without_a_value() -> None:
 @pytest.mark.parametrize("anywhere", [(), ("a",), ("a", "b"), ("a", "b", "c")])
 def test_null_fields_are_left_out_with_their_comma(nulls: tuple[str, ...], anywhere: tuple[str, ...]) -> None:
     """Whichever columns have nulls, in this row or in another, the commas are right and the order is the schema's."""
-    schema = PointSchema("m", (), tuple(Field(name, FieldType.INTEGER) for name in "abc"), "t")
+    schema = PointSchema("m", (), tuple(Field(name, FieldType.INTEGER) for name in "abc"), "t", "ns")
     columns = {name: [None if name in nulls else 1, 2, 2, 2] for name in "abc"}
     for row, name in enumerate(anywhere, start=1):
         columns[name][row] = None
@@ -281,7 +287,7 @@ def test_null_fields_are_left_out_with_their_comma(nulls: tuple[str, ...], anywh
 )
 def test_field_columns_of_every_type(kind: FieldType, column: pa.Array, form: str) -> None:
     """Each field type takes each Arrow type whose values it can hold, exactly."""
-    schema = PointSchema("m", (), (Field("v", kind),), "t")
+    schema = PointSchema("m", (), (Field("v", kind),), "t", "ns")
     assert lines_of(pa.record_batch({"v": column, "t": [5]}), schema, ADDRESS) == f"m v={form} 5\n"
 
 
@@ -303,43 +309,21 @@ def test_timestamps_of_every_unit_become_nanoseconds(unit: str, factor: int) -> 
     points = reference.decode(lines_of(batch_of(timestamp=times), trades_schema(), ADDRESS))
     assert [point.time for point in points] == [first * factor, -factor, 0, last * factor]
     for beyond in (first - 1, last + 1):
-        with pytest.raises(EncodeError, match=f"row 1001, column 'timestamp': {beyond} "):
-            lines_of(batch_of(timestamp=pa.array([0, beyond], pa.timestamp(unit))), trades_schema(), ADDRESS)
+        batch = batch_of(timestamp=pa.array([0, beyond], pa.timestamp(unit)))
+        (rejected,) = select_points(batch, trades_schema(), ADDRESS).rejected
+        assert (rejected.row, rejected.column, rejected.value) == (1_001, "timestamp", str(beyond))
 
 
-def test_integers_as_time_are_nanoseconds() -> None:
-    """An int64 time column is taken as it is."""
-    text = lines_of(batch_of(timestamp=pa.array([1_704_205_800_123_456_789])), trades_schema(), ADDRESS)
-    assert text.endswith(" 1704205800123456789\n")
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"price": [1.0, math.nan]}, "row 1001, column 'price': nan "),
-        ({"price": [1.0, math.inf]}, "row 1001, column 'price': inf "),
-        ({"price": [None, -math.inf]}, "row 1001, column 'price': -inf "),
-        ({"price": pa.array([1.0, math.nan], pa.float32())}, "row 1001, column 'price': nan "),
-        ({"timestamp": pa.array([1, None], pa.timestamp("us"))}, "row 1001, column 'timestamp': null "),
-        ({"symbol": ["A", "two\nlines"]}, "row 1001, column 'symbol': 'two\\nlines' "),
-        ({"symbol": ["A", "B\\"]}, "row 1001, column 'symbol': 'B\\\\' "),
-        ({"side": pa.array(["A", "A", "B\\", "C"]).dictionary_encode()}, "row 1002, column 'side': 'B\\\\' "),
-        (
-            {"price": [None, None], "amount": pa.array([1, None], pa.int64())},
-            "row 1001, column 'price, amount': null ",
-        ),
-    ],
-)
-def test_a_value_without_a_form_is_named(columns: dict[str, Any], message: str) -> None:
-    """The error names file, row, column and value, and says what to do."""
-    columns = {
-        name: pa.array(column, pa.float64()) if name == "price" and isinstance(column, list) else column
-        for name, column in columns.items()
-    }
-    with pytest.raises(EncodeError) as caught:
-        lines_of(batch_of(**columns), trades_schema(), ADDRESS)
-    assert caught.value.message == f"{ADDRESS.partition}, {message}has no line-protocol form"
-    assert caught.value.hint
+@pytest.mark.parametrize(("unit", "factor"), [("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1)])
+def test_integers_as_time_have_the_unit_of_the_schema(unit: str, factor: int) -> None:
+    """An int64 time column is in the unit that the schema says, the first and last time exact, none beyond taken."""
+    first, last = -((2**63 - 2) // factor), (2**63 - 2) // factor
+    schema = replace(trades_schema(), time_unit=unit)
+    points = reference.decode(lines_of(batch_of(timestamp=pa.array([first, 7, last])), schema, ADDRESS))
+    assert [point.time for point in points] == [first * factor, 7 * factor, last * factor]
+    beyond = [-(2**63), 0, 2**63 - 1]
+    rejected = select_points(batch_of(timestamp=pa.array(beyond)), schema, ADDRESS).rejected
+    assert [each.row for each in rejected] == [1_000, 1_002]
 
 
 def test_a_value_that_no_row_uses_is_no_error() -> None:
@@ -369,6 +353,7 @@ def test_names_without_a_form(part: str, name: str) -> None:
         tags=(name if part == "tag key" else "tag",),
         fields=(Field(name if part == "field key" else "field", FieldType.INTEGER),),
         time="when",
+        time_unit="ns",
     )
     batch = pa.record_batch([["x"], [1], [0]], [schema.tags[0], schema.fields[0].column, "when"])
     with pytest.raises(EncodeError, match=re.escape(f"the {part} {name!r} has no line-protocol form")):
@@ -380,6 +365,8 @@ def test_a_column_that_does_not_fit_its_field_is_refused(column: pa.Array) -> No
     """A price that is not a float names file and column."""
     with pytest.raises(EncodeError, match=f"{ADDRESS.partition}: column 'price' is {column.type}"):
         lines_of(batch_of(price=column), trades_schema(), ADDRESS)
+    with pytest.raises(EncodeError, match="column 'timestamp' is int64; it should be a timestamp; of integers"):
+        lines_of(batch_of(timestamp=pa.array([1])), trades_schema(), ADDRESS)
 
 
 def test_many_combinations_of_tags() -> None:

@@ -21,7 +21,7 @@ from loader.staging import StageReport
 from loader.verification import Difference, VerifyReport
 from tests.datasets import small_dataset
 
-LOADED = LoadReport("InfluxDB 2.9.1", "write", 1_000, 0, 1_000, 0, 72_000, 72_000, 2.0, 0, {}, False, "")
+LOADED = LoadReport("InfluxDB 2.9.1", "write", 1_000, 0, 1_000, 1_000, 0, 0, 72_000, 72_000, 2.0, 0, {}, False, "", "")
 VERIFIED = VerifyReport("InfluxDB 2.9.1", 1_000, 8, 10, (), 0, 2.0)
 
 
@@ -63,12 +63,24 @@ def test_a_load_is_summarised() -> None:
         LOADED,
         rows_resumed=300,
         rows_acknowledged=200,
+        rows_loaded=496,
+        rows_replaced=7,
         interrupted=True,
-        lines_rejected=4,
+        rows_rejected=4,
         rejected_path="there.jsonl",
+        first_rejected="a.parquet, row 3",
         waits={"retry": 2.5, SERVER_BUSY: 9.5},
     )
-    for words in ("stopped", "500 of 1,000", "300 of them", "4 lines: there.jsonl", "waited 2.5 s: retry", "again"):
+    for words in (
+        "stopped",
+        "496 of 1,000",
+        "300 of them",
+        "4 rows: there.jsonl",
+        "a.parquet, row 3",
+        "of 7 rows",
+        "waited 2.5 s: retry",
+        "again",
+    ):
         assert words in load_text(bad)
     assert "9.5" not in load_text(bad)
 
@@ -176,6 +188,7 @@ def test_the_status_names_what_is_unfinished(tmp_path: Path) -> None:
         pass
     load = last_load(tmp_path / "data")
     assert load is not None
-    text = status_text(replace(status, complete=False, load=replace(load, rejected=7)))
+    text = status_text(replace(status, complete=False, load=replace(load, rows=9, rejected=7)))
     assert "unfinished: stage again" in text
-    assert "7 lines rejected" in text
+    assert "loaded   2 points into b" in text
+    assert "7 rows rejected" in text

@@ -11,6 +11,7 @@ import pytest
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import PointSchema
 from loader.encoding.escaping import sort_tags
+from loader.encoding.selection import select_points
 from loader.encoding.series import find_series
 from loader.errors import EncodeError
 
@@ -18,9 +19,17 @@ SCHEMA = PointSchema("m", ("a", "b"), (), "t")
 ADDRESS = Chunk("part.parquet", 100, 104)
 
 
+def selected(columns: dict[str, Any]) -> pa.RecordBatch:
+    """Return a batch of points with ``columns`` and any times."""
+    times = pa.array(range(len(columns["a"])), pa.timestamp("ns"))
+    rows = select_points(pa.record_batch({**columns, "t": times}), SCHEMA, ADDRESS)
+    assert rows.rejected == ()
+    return rows.points
+
+
 def series_of(**columns: Any) -> list[str]:
     """Return the series of each row."""
-    runs = find_series(pa.record_batch(columns), SCHEMA, ADDRESS)
+    runs = find_series(selected(columns), SCHEMA)
     assert runs.lengths.sum() == len(columns["a"])
     texts = runs.texts.to_pylist()
     return [texts[code] for code in np.repeat(runs.codes, runs.lengths).tolist()]
@@ -38,7 +47,7 @@ def test_dictionaries_with_indices_of_every_type(kind: pa.DataType, nulls: bool)
 
 def test_rows_of_one_series_are_a_run() -> None:
     """Only a change of tags begins a run."""
-    runs = find_series(pa.record_batch({"a": ["x"] * 3 + ["y"], "b": ["p"] * 4}), SCHEMA, ADDRESS)
+    runs = find_series(selected({"a": ["x"] * 3 + ["y"], "b": ["p"] * 4}), SCHEMA)
     assert (runs.starts.tolist(), runs.lengths.tolist(), runs.texts.to_pylist()) == (
         [0, 3, 4],
         [3, 1],
@@ -50,12 +59,6 @@ def test_no_rows() -> None:
     """No rows have no series."""
     empty = pa.array([], pa.string())
     assert series_of(a=empty, b=empty) == []
-
-
-def test_a_tag_without_a_form_is_named_with_its_row() -> None:
-    """The error names file, row and column."""
-    with pytest.raises(EncodeError, match=r"part\.parquet, row 102, column 'b': 'q\\n'"):
-        series_of(a=["x"] * 4, b=["p", "p", "q\n", "p"])
 
 
 def test_tags_are_in_the_order_of_the_server() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from loader.dataset.manifest import Partition
+from loader.dataset.schema import PointSchema, trades_schema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
 from loader.errors import ConfigError
 from loader.loading.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
@@ -24,12 +27,17 @@ def partition(first: int, last: int, rows: int = 1) -> Partition:
     return Partition(f"{first}-{last}", rows, first, last, 1, "")
 
 
+def planned(partitions: list[Partition], duration: int) -> tuple[Shard, ...]:
+    """Return the shards of partitions of which no file need be read."""
+    return plan_shards(Path("nowhere"), trades_schema(), partitions, duration)
+
+
 def test_weeks_begin_on_mondays() -> None:
     """A partition goes into each week that it may have rows in, by the nanosecond."""
     early = partition(MONDAY - WEEK, MONDAY - 1)
     across = partition(MONDAY - 1, MONDAY)
     late = partition(MONDAY, MONDAY + WEEK - 1)
-    shards = plan_shards([late, across, early], DEFAULT_DURATION)
+    shards = planned([late, across, early], DEFAULT_DURATION)
     assert shards == (
         Shard(MONDAY - WEEK, MONDAY, (across, early)),
         Shard(MONDAY, MONDAY + WEEK, (late, across)),
@@ -40,22 +48,26 @@ def test_weeks_begin_on_mondays() -> None:
     ]
 
 
-def test_a_long_partition_fills_every_shard_between() -> None:
-    """All shards from the first time to the last are planned, for there may be rows in all of them."""
-    shards = plan_shards([partition(MONDAY - 1, MONDAY + 2 * DAY)], DAY)
-    assert [shard.start for shard in shards] == [MONDAY + day * DAY for day in (-1, 0, 1, 2)]
-    assert all(earlier.stop == later.start for earlier, later in itertools.pairwise(shards))
+@pytest.mark.parametrize("unit", ["us", "ns"])
+def test_only_shards_that_hold_rows_are_planned(tmp_path: Path, unit: str) -> None:
+    """Of a partition over years, only the days that hold rows get a shard; a row without a time needs none."""
+    days = [-200 * 365, -200 * 365 + 1, 0, 3, 200 * 365]
+    times = pa.array([day * 86_400 for day in days] + [None], pa.timestamp("s")).cast(pa.timestamp(unit))
+    pq.write_table(pa.table({"t": times}), tmp_path / "long.parquet")
+    whole = Partition("long.parquet", 6, days[0] * DAY, days[-1] * DAY, 1, "")
+    shards = plan_shards(tmp_path, PointSchema("m", (), (), "t"), [whole], DAY)
+    assert [shard.start // DAY for shard in shards] == days
 
 
 def test_days_before_1970() -> None:
     """Shards before 1970 are cut at the same multiples."""
-    (shard,) = plan_shards([partition(-1, -1)], DAY)
+    (shard,) = planned([partition(-1, -1)], DAY)
     assert (shard.start, shard.stop) == (-DAY, 0)
 
 
 def test_the_first_and_the_last_shard() -> None:
     """Nothing is planned beyond the times that the server stores."""
-    first, last = plan_shards([partition(TIME_MIN, TIME_MIN), partition(TIME_MAX, TIME_MAX)], WEEK)
+    first, last = planned([partition(TIME_MIN, TIME_MIN), partition(TIME_MAX, TIME_MAX)], WEEK)
     assert (first.start, last.stop) == (TIME_MIN, TIME_MAX + 1)
     assert first.stop < last.start
     assert last.contains(np.array([TIME_MAX, 0])).tolist() == [True, False]
@@ -63,8 +75,8 @@ def test_the_first_and_the_last_shard() -> None:
 
 def test_partitions_without_rows_are_left_out() -> None:
     """A partition without rows needs no shard."""
-    assert plan_shards([partition(0, 0, rows=0)], WEEK) == ()
-    assert plan_shards([], WEEK) == ()
+    assert planned([partition(0, 0, rows=0)], WEEK) == ()
+    assert planned([], WEEK) == ()
 
 
 def test_times_of_a_shard() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import tarfile
 import threading
 from collections import defaultdict
@@ -11,16 +12,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from loader.dataset import reader
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.encode.buffer import Workspace
-from loader.errors import EncodeError
-from loader.events import Event, Noted
+from loader.errors import EncodeError, StageError
+from loader.events import Event, Noted, ignore
 from loader.loading import compiling, storage_files
+from loader.loading.identities import find_superseded
 from loader.loading.shards import Shard, plan_shards
 from loader.loading.storage_files import ShardFile, encode_shard, prepare_encoders, tar, tar_size
+from loader.loading.superseded import Superseded
 from tests.points import DAY, FIRST_DAY, write_dataset
 from tests.storage import decode, index
 
@@ -39,10 +46,11 @@ def files_of(root: Path, rows: Sequence[Row], duration: int = WEEK) -> list[Shar
     """Write a dataset of a partition a day; return the files of all its shards."""
     manifest = write_dataset(root, SCHEMA, frame(rows))
     workspace = Workspace()
+    superseded = find_superseded(root, manifest, ignore)
     return [
         file
-        for shard in plan_shards(manifest.partitions, duration)
-        for file in map(kept, encode_shard(root, SCHEMA, shard, 3, workspace))
+        for shard in plan_shards(root, SCHEMA, manifest.partitions, duration)
+        for file in map(kept, encode_shard(root, SCHEMA, shard, 3, workspace, superseded))
     ]
 
 
@@ -137,26 +145,79 @@ def test_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_two_rows_of_one_identity(tmp_path: Path, apart: bool) -> None:
-    """Two rows with one series and time are refused, next to each other or not; the error names both parts."""
+@pytest.mark.parametrize("most", [1, 192 << 20])
+def test_the_last_row_of_an_identity_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart: bool, most: int
+) -> None:
+    """Of two rows with one series and time the last one is stored, next to each other or not, in one file or two."""
+    monkeypatch.setattr(storage_files, "MOST_BYTES", most)
+    monkeypatch.setattr(reader, "JOINED_ROWS", 1)
     between: list[Row] = [("x", "y", 2, None, FIRST_DAY + 1)] if apart else []
     rows: list[Row] = [("x", "y", 1, None, FIRST_DAY), *between, ("x", "y", 3, None, FIRST_DAY)]
-    with pytest.raises(EncodeError, match=r"series m,a=y,b=x have the time 2024-01-02T00:00:00") as caught:
-        files_of(tmp_path, rows)
-    assert str(FIRST_DAY) in caught.value.message
-    assert "write path" in caught.value.hint
+    files = files_of(tmp_path, rows)
+    assert sum(file.rows for file in files) == len(rows)
+    assert stored(files) == expected(rows)
+
+
+def test_sparse_rows_of_one_identity_become_one_point(tmp_path: Path) -> None:
+    """Rows that each have one field of a point are merged field by field, of each the last value."""
+    rows: list[Row] = [
+        ("x", "y", 1, None, FIRST_DAY),
+        ("x", "y", None, 0.5, FIRST_DAY),
+        ("x", "y", 2, None, FIRST_DAY + 1),
+        ("x", "y", 3, None, FIRST_DAY),
+        ("x", "y", None, 1.5, FIRST_DAY + 2),
+    ]
+    (file,) = files_of(tmp_path, rows)
+    assert (file.points, file.values, file.rows) == (3, (2, 2), 5)
+    assert stored([file]) == {"m,a=y,b=x": {FIRST_DAY: 3, FIRST_DAY + 1: 2}}
+    (times, bits) = decode(content(file), "u", FieldType.FLOAT)["m,a=y,b=x"]
+    assert (times, np.array(bits, np.uint64).view(np.float64).tolist()) == ([FIRST_DAY, FIRST_DAY + 2], [0.5, 1.5])
+
+
+def test_rows_that_cannot_be_points_are_rejected(tmp_path: Path) -> None:
+    """Each file accounts for the rejected rows of its shard, those without a time by the partition's first shard."""
+    rows: list[Row] = [
+        ("x", "y", 1, None, FIRST_DAY),
+        ("x\\", "y", 2, None, FIRST_DAY),
+        ("x#!~#", "y", 2, None, FIRST_DAY + 2),
+        ("x", "y", 3, math.nan, FIRST_DAY + DAY - 1),
+        ("x", "y", 4, None, FIRST_DAY + DAY - 1),
+    ]
+    manifest = write_dataset(tmp_path, SCHEMA, frame(rows))
+    (partition,) = manifest.partitions
+    table = pq.read_table(tmp_path / partition.path, partitioning=None)
+    times = pa.array([*table["t"].cast(pa.int64()).to_pylist(), None, 2**63 - 1], pa.int64()).cast(table["t"].type)
+    more = pa.concat_tables([table, table.slice(0, 2)]).set_column(4, "t", times)
+    pq.write_table(more, tmp_path / partition.path)
+    hour = 3_600_000_000_000
+    shards = plan_shards(tmp_path, SCHEMA, [replace(partition, rows=7)], hour)
+    files = [
+        kept(file) for shard in shards for file in encode_shard(tmp_path, SCHEMA, shard, 1, Workspace(), Superseded(2))
+    ]
+    found = [(file.rows, file.points, [(each.row, each.column) for each in file.rejected]) for file in files]
+    assert found == [(5, 1, [(1, "b"), (2, "series"), (5, "t"), (6, "t")]), (2, 1, [(3, "u")])]
+
+
+def test_times_that_the_manifest_does_not_say(tmp_path: Path) -> None:
+    """Shards are planned by the times of the manifest, so a row outside of them is an error that names it."""
+    manifest = write_dataset(tmp_path, SCHEMA, frame(rows_of(SERIES, days=1, points=3)))
+    short = replace(manifest.partitions[0], time_max=FIRST_DAY + 1)
+    (shard,) = plan_shards(tmp_path, SCHEMA, [short], WEEK)
+    with pytest.raises(StageError, match=f"row 2: the time {FIRST_DAY + 2} is not among"):
+        list(encode_shard(tmp_path, SCHEMA, shard, 1, Workspace(), Superseded(2)))
 
 
 def test_a_field_that_no_path_can_store(tmp_path: Path) -> None:
     """A field name without a form is refused before anything is read."""
     schema = PointSchema("m", (), (Field("time", FieldType.INTEGER),), "t")
     with pytest.raises(EncodeError, match="field key 'time'"):
-        next(encode_shard(tmp_path, schema, Shard(0, 1, ()), 1, Workspace()))
+        next(encode_shard(tmp_path, schema, Shard(0, 1, ()), 1, Workspace(), Superseded(2)))
 
 
 def test_nothing_to_do(tmp_path: Path) -> None:
     """A shard without partitions has no file."""
-    assert list(encode_shard(tmp_path, SCHEMA, Shard(0, 1, ()), 1, Workspace())) == []
+    assert list(encode_shard(tmp_path, SCHEMA, Shard(0, 1, ()), 1, Workspace(), Superseded(2))) == []
 
 
 @pytest.mark.parametrize("points", [1, 2, 300])

@@ -9,8 +9,8 @@ import typer
 
 from loader import loading
 from loader.cli.options import DatasetArgument, JsonOption, QuietOption, read_duration
-from loader.cli.running import DONE, INTERRUPTED, Output, guarded, run, stopping
-from loader.loading import ExportSettings
+from loader.cli.running import DIFFERENT, DONE, INTERRUPTED, Output, guarded, run, stopping
+from loader.loading import ExportReport, ExportSettings
 from loader.reporting.text import export_text
 
 
@@ -36,5 +36,11 @@ def export(
             output,
             lambda observe: loading.export(settings, observe, stop),
             export_text,
-            lambda report: INTERRUPTED if report.interrupted else DONE,
+            _judge,
         )
+
+
+def _judge(report: ExportReport) -> int:
+    if report.interrupted:
+        return INTERRUPTED
+    return DIFFERENT if report.rows_rejected else DONE

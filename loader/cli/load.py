@@ -41,7 +41,7 @@ def load(
     connections: Annotated[int, typer.Option(help="Requests at a time; shards at a time on the restore path.")] = 3,
     compress: Annotated[str, typer.Option(help="auto (not on loopback), none, gzip or gzip:LEVEL.")] = "auto",
     rate: Annotated[float, typer.Option(help="Points a second, at most; 0 is no limit.")] = 0.0,
-    max_rejected: Annotated[int, typer.Option(help="Rejected lines after which to stop.")] = 1_000,
+    max_rejected: Annotated[int, typer.Option(help="Rejected rows after which to stop.")] = 1_000,
     shard_duration: Annotated[str, typer.Option(help="For a new bucket, such as 7d.")] = "",
     retry_seconds: Annotated[float, typer.Option(help="How long one request is tried again.")] = 300.0,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for one reply.")] = 60.0,
@@ -86,4 +86,4 @@ def load(
 def _judge(report: LoadReport) -> int:
     if report.interrupted:
         return INTERRUPTED
-    return DIFFERENT if report.lines_rejected else DONE
+    return DIFFERENT if report.rows_rejected else DONE

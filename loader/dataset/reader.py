@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from loader.dataset.chunk import Chunk
+from loader.dataset.instant import read_instant
 from loader.dataset.manifest import Manifest, Partition, read_manifest
-from loader.dataset.schema import PointSchema, column_problem
-from loader.errors import StageError
+from loader.dataset.schema import PointSchema, column_problem, is_text
+from loader.errors import ConfigError, EncodeError, StageError
 
 GROUP_ROWS = 131_072
 """Rows of a staged row group, and of a batch that is not joined."""
+BATCH_BYTES = 16 << 20
+"""Most bytes of a batch, once texts are written out, but for a single row that has more."""
 READ_BUFFER = 1 << 20
-"""Bytes that are read of a column at a time."""
+"""Bytes that are read of a column at a time, as long as all columns together stay within READ_BYTES."""
+READ_BYTES = 64 << 20
+_LEAST_BUFFER = 4_096
+_INDEX_BYTES = 8
+"""What a text takes beside its bytes."""
+MOST_TAG_BYTES = 65_535
+"""No tag is longer, since no series is."""
 JOINED_ROWS = 1_000_000
 """Rows of a joined batch, but for the last."""
 JOINED_BYTES = 64 << 20
@@ -44,21 +58,26 @@ def open_dataset(root: Path) -> Manifest:
 def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of ``chunk`` in order and the columns of ``schema``, in batches of up to ``batch_rows``.
 
-    Text tags arrive as dictionaries. Only the row groups that overlap the chunk are opened, one at a time and
-    without threads. Memory is bounded by one batch and, for each column, ``READ_BUFFER`` bytes, one page and
-    one dictionary; it does not depend on the partition's size. Raises StageError when the file is missing,
-    damaged, or too short.
+    Text arrives as dictionaries where the file has it so. Only the row groups that overlap the chunk are opened, one
+    at a time and without threads. Memory is bounded by a batch of BATCH_BYTES, counted as they are once texts are
+    written out (one row if it is larger), and for each column by its share of READ_BYTES, one page and one
+    dictionary; it does not depend on the partition's size. Times that no timestamp of nanoseconds can hold arrive as
+    seconds, in batches of their own. Raises StageError when the file is missing, damaged, or too short.
     """
     path = root / chunk.partition
-    with _opened(root, path, schema.tags) as file:
+    with _opened(root, path, schema.texts) as file:
         if chunk.stop > file.metadata.num_rows:
             raise _disagreement(root, path, f"holds {file.metadata.num_rows} rows, {chunk} is wanted")
         row = 0
         for group in range(file.metadata.num_row_groups):
             stop = row + file.metadata.row_group(group).num_rows
             if row < chunk.stop and chunk.start < stop:
-                batches = file.iter_batches(batch_rows, row_groups=[group], columns=schema.columns, use_threads=False)
-                yield from _clipped(batches, row, chunk)
+                most = min(batch_rows, max(1, BATCH_BYTES // _row_bytes(file, group, schema)))
+                batches = file.iter_batches(most, row_groups=[group], columns=schema.columns, use_threads=False)
+                if _is_int96(file, schema.time):
+                    batches = _checked_int96(root, path, schema.time, group, most, batches)
+                for batch in _clipped(batches, row, chunk):
+                    yield from split_by_bytes(batch)
             row = stop
 
 
@@ -78,15 +97,99 @@ def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Re
     """Yield ``batches`` joined to ``rows`` rows or JOINED_BYTES bytes each, but for the last; memory is twice those.
 
     Row groups are small so that little is held at a time; what costs the same for every batch wants large ones.
+    Batches whose columns differ in type are not joined.
     """
     held: list[pa.RecordBatch] = []
+    held_rows = held_bytes = 0
     for batch in batches:
+        if held and held[0].schema != batch.schema:
+            yield from _join(held)
+            held, held_rows, held_bytes = [], 0, 0
         held.append(batch)
-        if sum(map(len, held)) >= rows or sum(part.nbytes for part in held) >= JOINED_BYTES:
-            yield from pa.Table.from_batches(held).combine_chunks().to_batches()
-            held = []
+        held_rows += batch.num_rows
+        held_bytes += most_bytes(batch)
+        if held_rows >= rows or held_bytes >= JOINED_BYTES:
+            yield from _join(held)
+            held, held_rows, held_bytes = [], 0, 0
     if held:
-        yield from pa.Table.from_batches(held).combine_chunks().to_batches()
+        yield from _join(held)
+
+
+def _join(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    joined: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return joined
+
+
+def most_bytes(batch: pa.RecordBatch) -> int:
+    """Return an upper bound of the bytes of ``batch`` once the texts of its dictionaries are written out."""
+    size = 0
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+            size += len(column) * (_INDEX_BYTES + longest)
+        else:
+            size += column.nbytes
+    return size
+
+
+def split_by_bytes(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield ``batch`` in slices of up to BATCH_BYTES, counted as in ``read_batches``, of one row at least."""
+    if batch.num_rows < 2 or most_bytes(batch) <= BATCH_BYTES:
+        yield batch
+        return
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            lengths = pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
+            sizes += pc.fill_null(lengths, 0).to_numpy() + _INDEX_BYTES
+        elif is_text(column.type):
+            sizes += pc.fill_null(pc.binary_length(column).cast(pa.int64()), 0).to_numpy() + _INDEX_BYTES
+        else:
+            sizes += -(-column.type.bit_width // 8)
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < batch.num_rows:
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
+        yield batch.slice(start, stop - start)
+        start = stop
+
+
+def _row_bytes(file: pq.ParquetFile, group: int, schema: PointSchema) -> int:
+    """Return about how many bytes a row of a row group has in memory, as far as its metadata tell."""
+    metadata = file.metadata.row_group(group)
+    stored = sum(int(metadata.column(number).total_uncompressed_size) for number in _positions(file, schema.columns))
+    return 8 * len(schema.columns) + stored // max(1, int(metadata.num_rows))
+
+
+def _positions(file: pq.ParquetFile, names: Collection[str]) -> list[int]:
+    """Return the numbers of the columns of ``names`` in a file, in the file's order."""
+    return [number for number in range(file.metadata.num_columns) if file.schema.column(number).path in names]
+
+
+def _is_int96(file: pq.ParquetFile, column: str) -> bool:
+    return any(file.schema.column(number).physical_type == "INT96" for number in _positions(file, (column,)))
+
+
+def _checked_int96(
+    root: Path, path: Path, time: str, group: int, rows: int, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Yield ``batches`` with times as seconds where they are beyond nanoseconds.
+
+    INT96, as Spark writes it, holds a day and nanoseconds within: as int64 nanoseconds such times wrap.
+    """
+    with _opened(root, path, (), coerce_int96_timestamp_unit="s") as file:
+        seconds = file.iter_batches(rows, row_groups=[group], columns=[time], use_threads=False)
+        for batch, coarse in zip(batches, (other.column(time) for other in seconds), strict=True):
+            fine, whole = (column.cast(pa.int64()).fill_null(0).to_numpy() for column in (batch.column(time), coarse))
+            wrapped = fine // 1_000_000_000 != whole
+            bounds = [0, *(np.flatnonzero(wrapped[1:] != wrapped[:-1]) + 1).tolist(), len(wrapped)]
+            for start, stop in pairwise(bounds):
+                part = batch.slice(start, stop - start)
+                if stop > start and wrapped[start]:
+                    position = part.schema.get_field_index(time)
+                    part = part.set_column(position, time, coarse.slice(start, stop - start))
+                yield part
 
 
 def _clipped(batches: Iterator[pa.RecordBatch], row: int, chunk: Chunk) -> Iterator[pa.RecordBatch]:
@@ -101,15 +204,21 @@ def _clipped(batches: Iterator[pa.RecordBatch], row: int, chunk: Chunk) -> Itera
 
 
 @contextmanager
-def _opened(root: Path, path: Path, dictionaries: tuple[str, ...]) -> Iterator[pq.ParquetFile]:
-    """Open ``path``; what fails, then or in the ``with`` block, becomes a StageError that names it."""
+def _opened(root: Path, path: Path, texts: tuple[str, ...], **options: Any) -> Iterator[pq.ParquetFile]:
+    """Open ``path``; what fails, then or in the ``with`` block, becomes a StageError that names it.
+
+    Those of ``texts`` that the file holds as dictionaries are read as such.
+    """
     try:
+        metadata = pq.read_metadata(path)
         with pq.ParquetFile(
             path,
-            read_dictionary=dictionaries,
-            buffer_size=READ_BUFFER,
+            metadata=metadata,
+            read_dictionary=[name for name in texts if _has_dictionary(metadata, name)],
+            buffer_size=max(_LEAST_BUFFER, min(READ_BUFFER, READ_BYTES // max(1, metadata.num_columns))),
             pre_buffer=False,
             page_checksum_verification=True,
+            **options,
         ) as file:
             yield file
     except FileNotFoundError:
@@ -118,8 +227,18 @@ def _opened(root: Path, path: Path, dictionaries: tuple[str, ...]) -> Iterator[p
         raise _disagreement(root, path, f"cannot be read as Parquet ({error})") from error
 
 
+def _has_dictionary(metadata: pq.FileMetaData, name: str) -> bool:
+    """Tell whether a column has a dictionary in any row group."""
+    return any(
+        column.has_dictionary_page
+        for group in range(metadata.num_row_groups)
+        for column in (metadata.row_group(group).column(number) for number in range(metadata.num_columns))
+        if column.path_in_schema == name
+    )
+
+
 def _check(root: Path, partition: Partition, schema: PointSchema) -> None:
-    """Raise StageError unless the file of ``partition`` looks as the manifest says."""
+    """Raise StageError unless the file of ``partition`` looks as the manifest says, ConfigError for an unknown unit."""
     path = root / partition.path
     with _opened(root, path, ()) as file:
         size = path.stat().st_size
@@ -127,13 +246,44 @@ def _check(root: Path, partition: Partition, schema: PointSchema) -> None:
         if found != (partition.size, partition.rows):
             expected = f"the manifest says {partition.size} bytes, {partition.rows} rows"
             raise _disagreement(root, path, f"has {found[0]} bytes, {found[1]} rows; {expected}")
-        if problem := column_problem(schema, file.schema_arrow):
+        columns = file.schema_arrow
+        known = columns.names.count(schema.time) == 1
+        if known and not schema.time_unit and columns.field(schema.time).type == pa.int64() and partition.rows:
+            _refuse_unitless(root, path, schema)
+        if problem := column_problem(schema, columns):
             raise _disagreement(root, path, problem)
+        _check_tags(file, path, schema)
+
+
+def _check_tags(file: pq.ParquetFile, path: Path, schema: PointSchema) -> None:
+    """Raise EncodeError for tags of which some must be too long: before they are in memory."""
+    for group in range(file.metadata.num_row_groups):
+        for number in _positions(file, schema.tags):
+            column = file.metadata.row_group(group).column(number)
+            if column.total_uncompressed_size > (column.num_values + 1) * (MOST_TAG_BYTES + _INDEX_BYTES):
+                raise EncodeError(
+                    f"{path}, row group {group}, column {column.path_in_schema!r}: tags of more than {MOST_TAG_BYTES:,}"
+                    f" bytes ({column.total_uncompressed_size:,} bytes for {column.num_values:,} rows)",
+                    hint="make such a column a field, or leave it out",
+                )
+
+
+def _refuse_unitless(root: Path, path: Path, schema: PointSchema) -> None:
+    """Raise ConfigError for integer times without a unit; it shows what the first of them may be."""
+    chunk = Chunk(str(path.relative_to(root)), 0, 1)
+    batch = next(read_batches(root, replace(schema, tags=(), fields=()), chunk, 1))
+    first = batch.column(schema.time)[0].as_py()
+    readings = [] if first is None else [f"{read_instant(first, unit)} in {unit}" for unit in ("s", "ms", "us", "ns")]
+    raise ConfigError(
+        f"{path}: column {schema.time!r} holds integers, and their unit is not known; the first, {first}, is "
+        + ", ".join(readings),
+        hint='say it in the schema: "time_unit" is "s", "ms", "us" or "ns"',
+    )
 
 
 def _disagreement(root: Path, path: Path, what: str) -> StageError:
     """Return the error for a file that is not what the dataset needs."""
     return StageError(
         f"{path}: {what}",
-        hint=f"remove this file if it is there, and stage it again with the same settings: loader stage --out {root}",
+        hint=f"stage again with the same settings, into another folder if the file is not the loader's: {root}",
     )

@@ -52,6 +52,11 @@ class PointSchema:
         """All columns: tags, fields, time."""
         return (*self.tags, *(field.column for field in self.fields), self.time)
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns of text: tags, and fields of strings."""
+        return (*self.tags, *(field.column for field in self.fields if field.type is FieldType.STRING))
+
     def to_json(self) -> dict[str, Any]:
         """Return a form for ``json.dump``; ``from_json`` is the inverse."""
         unit = {"time_unit": self.time_unit} if self.time_unit else {}
@@ -90,9 +95,9 @@ def column_problem(schema: PointSchema, columns: pa.Schema) -> str:
     if not schema.fields:
         return "the schema has no field, and a point needs one"
     wanted: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
-        **dict.fromkeys(schema.tags, ("a string", _is_text)),
+        **dict.fromkeys(schema.tags, ("a string", is_text)),
         **{field.column: _FIELD_COLUMNS[field.type] for field in schema.fields},
-        schema.time: ("a timestamp, or int64 nanoseconds", _is_time),
+        schema.time: _TIME_COLUMNS[bool(schema.time_unit)],
     }
     for name, (description, fits) in wanted.items():
         if columns.names.count(name) != 1:
@@ -103,7 +108,7 @@ def column_problem(schema: PointSchema, columns: pa.Schema) -> str:
     return ""
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     """Tell whether ``kind`` is text, plain or dictionary."""
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain))
@@ -119,15 +124,14 @@ def _is_integer(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) and kind != pa.uint64())
 
 
-def _is_time(kind: pa.DataType) -> bool:
-    """Tell whether ``kind`` is an instant."""
-    return bool(pa.types.is_timestamp(kind) or kind == pa.int64())
-
-
 _FIELD_COLUMNS: dict[FieldType, tuple[str, Callable[[pa.DataType], bool]]] = {
     FieldType.FLOAT: ("float32 or float64", _is_float),
     FieldType.INTEGER: ("an integer within int64", _is_integer),
     FieldType.UNSIGNED: ("an unsigned integer", lambda kind: bool(pa.types.is_unsigned_integer(kind))),
     FieldType.BOOLEAN: ("a boolean", lambda kind: bool(pa.types.is_boolean(kind))),
-    FieldType.STRING: ("a string", _is_text),
+    FieldType.STRING: ("a string", is_text),
+}
+_TIME_COLUMNS: dict[bool, tuple[str, Callable[[pa.DataType], bool]]] = {
+    False: ("a timestamp; of integers, the schema says the unit", lambda kind: bool(pa.types.is_timestamp(kind))),
+    True: ("int64, since the schema says a unit", lambda kind: bool(kind == pa.int64())),
 }

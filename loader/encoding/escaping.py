@@ -1,6 +1,7 @@
 """Which names and values InfluxDB can hold, and how they are escaped; the same for line protocol and storage files.
 
-Escaping, all of it. What InfluxDB 1.8 and 2.9 do not give back as it was has no form and raises EncodeError:
+Escaping, all of it. What InfluxDB 1.8 and 2.9 do not give back as it was has no form: a name raises
+EncodeError, a row with such a value is rejected:
 
 ============  ===========================  ============================================================
 part          a backslash goes before      has no form
@@ -23,13 +24,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from loader.dataset.chunk import Chunk
 from loader.errors import EncodeError
 
 _IN_MEASUREMENT = MappingProxyType({",": r"\,", " ": r"\ "})
 _IN_KEY = MappingProxyType({",": r"\,", "=": r"\=", " ": r"\ "})
 TAG_ESCAPES: Mapping[str, str] = _IN_KEY
 STRING_ESCAPES: Mapping[str, str] = MappingProxyType({'"': r"\"", "\\": r"\\"})
+KEY_BYTES = 65_535
+"""Longest key of a series and field."""
 TAG_NO_FORM = r"\n|\\$"
 """Matches the tag values that have no form."""
 
@@ -63,12 +65,3 @@ def sort_tags(tags: Iterable[str]) -> tuple[str, ...]:
     The server compares them with their escapes: a space, for example, counts as a backslash.
     """
     return tuple(sorted(tags, key=lambda tag: TAG_KEY.escape(tag).encode()))
-
-
-def formless(address: Chunk, row: int, column: str, value: object, hint: str) -> EncodeError:
-    """Return the error for ``value`` in row ``row`` of a batch that begins at ``address``."""
-    shown = "null" if value is None else repr(value)
-    return EncodeError(
-        f"{address.partition}, row {address.start + row}, column {column!r}: {shown} has no line-protocol form",
-        hint=hint,
-    )

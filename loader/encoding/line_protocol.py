@@ -17,7 +17,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.arrays import Integers, Words
 from loader.encoding.columns import read_columns
@@ -38,6 +37,7 @@ from loader.encoding.lines import (
     join_texts,
     put_lines,
 )
+from loader.encoding.selection import SelectedRows
 from loader.encoding.series import find_series
 
 _PROBED_ROWS = 4_096
@@ -49,15 +49,15 @@ _NO_TEXTS = pa.array([], pa.large_string())
 
 @dataclass(frozen=True)
 class EncodedLines:
-    """Line protocol: line ``i`` is ``data[offsets[i]:offsets[i + 1]]``, newline included."""
+    """Line protocol: line ``i`` is ``data[offsets[i]:offsets[i + 1]]``, newline included, of row ``rows[i]``."""
 
     data: bytes
     offsets: Integers
+    rows: Integers
 
-    @property
-    def rows(self) -> int:
-        """Number of lines."""
-        return len(self.offsets) - 1
+    def __len__(self) -> int:
+        """Return the number of lines."""
+        return len(self.rows)
 
     def slice(self, start: int, stop: int) -> bytes:
         """Return the lines ``start`` to ``stop`` (exclusive), ready to be sent."""
@@ -75,7 +75,7 @@ class _Values:
 
 
 class LineEncoder:
-    """Encodes record batches of ``schema``, each row as one line with a nanosecond timestamp.
+    """Encodes points of ``schema``, each row as one line with a nanosecond timestamp.
 
     The lines are made in one piece of memory, as large as the largest piece that was asked for: memory that is
     used again is in the processor's caches, and the first touch of new memory costs more than a copy.
@@ -85,19 +85,16 @@ class LineEncoder:
         self._schema = schema
         self._buffer = np.empty(0, np.uint8)
 
-    def encode(
-        self, batch: pa.RecordBatch, address: Chunk, most_lines: int, most_bytes: Callable[[], int]
-    ) -> Iterator[EncodedLines]:
-        """Yield the rows of ``batch`` in order, in pieces of up to ``most_lines`` lines and ``most_bytes()`` bytes.
+    def encode(self, points: SelectedRows, most_lines: int, most_bytes: Callable[[], int]) -> Iterator[EncodedLines]:
+        """Yield ``points`` in order, in pieces of up to ``most_lines`` lines and ``most_bytes()`` bytes.
 
-        A longer line is a piece of its own. The batch begins at row ``address.start`` of ``address.partition``,
-        which errors name. Floats are written in the shortest form that reads back as the same double. Memory is
-        about 100 bytes a row and field, three times the text of strings and series, and two pieces. Raises
-        EncodeError, before anything is yielded, for a value that has no line-protocol form, a row without any
-        field, or a column that does not fit the schema.
+        A longer line is a piece of its own. Floats are written in the shortest form that reads back as the same
+        double. Memory is about 100 bytes a row and field, three times the text of strings and series, and two
+        pieces. Raises EncodeError, before anything is yielded, for a name that has no line-protocol form.
         """
-        read = read_columns(batch, self._schema, address)
-        runs = find_series(batch, self._schema, address)
+        batch = points.points
+        read = read_columns(batch, self._schema)
+        runs = find_series(batch, self._schema)
         values = [_values(column, field.type) for column, field in zip(read.values, self._schema.fields, strict=True)]
         fields = _fields(read.values, values, self._schema.fields)
         series = join_texts([runs.texts])
@@ -113,7 +110,8 @@ class LineEncoder:
             offsets = np.empty(lines + 1, np.int64)
             run = int(np.searchsorted(runs.starts, start, side="right")) - 1
             count = put_lines(words, offsets, rows, start, run, limit)
-            yield EncodedLines(self._buffer[: offsets[count]].tobytes(), offsets[: count + 1])
+            rows_of_lines = points.rows[start : start + count]
+            yield EncodedLines(self._buffer[: offsets[count]].tobytes(), offsets[: count + 1], rows_of_lines)
             start += count
 
     def _words(self, size: int) -> ByteWords:

@@ -10,10 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loader.dataset.chunk import Chunk
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers
-from loader.encoding.escaping import MEASUREMENT, TAG_ESCAPES, TAG_KEY, TAG_NO_FORM, formless
+from loader.encoding.escaping import MEASUREMENT, TAG_ESCAPES, TAG_KEY
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,14 @@ class SeriesRuns:
         return np.diff(self.starts)
 
 
-def find_series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> SeriesRuns:
-    """Return the series of every row, with the tags in the order of ``schema``.
+def find_series(batch: pa.RecordBatch, schema: PointSchema) -> SeriesRuns:
+    """Return the series of every row of ``batch``, all of which are points, with the tags in the order of ``schema``.
 
     Rows in series order make long runs of one series: only the first row of each run is looked at, and of
-    those only one for each combination of tags becomes text. ``address`` is named in errors. Memory is about
-    eight bytes a row and tag. Raises EncodeError for a name or tag value that has no form.
+    those only one for each combination of tags becomes text. Tags are dictionaries. Memory is about eight bytes a
+    row and tag, and twice the texts. Raises EncodeError for a name that has no form.
     """
-    columns = [_as_dictionary(batch.column(tag)) for tag in schema.tags]
+    columns = [batch.column(tag) for tag in schema.tags]
     indices = [_indices(column) for column in columns]
     begins = np.zeros(len(batch), np.bool_)
     begins[:1] = True
@@ -57,22 +56,12 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> S
         codes = combined.indices.to_numpy().astype(np.int64)
         former, picked = np.divmod(combined.dictionary.to_numpy(), absent + 1)
         values = column.dictionary.take(pa.array(picked, mask=picked == absent)).cast(pa.large_string())
-        _refuse_formless(values, codes, rows, tag, address)
         for character, escaped in TAG_ESCAPES.items():
             values = pc.replace_substring(values, character, escaped)
         pairs = pc.binary_join_element_wise(_text(f",{key}="), values, _text(""))
         pairs = pc.if_else(pc.fill_null(pc.equal(values, ""), True), _text(""), pairs)
         texts = pc.binary_join_element_wise(texts.take(pa.array(former)), pairs, _text(""))
     return SeriesRuns(np.append(rows, len(batch)), codes, texts)
-
-
-def _refuse_formless(values: pa.LargeStringArray, codes: Integers, rows: Integers, tag: str, address: Chunk) -> None:
-    """Raise EncodeError for the first run, beginning at a row of ``rows``, whose value (by its code) has no form."""
-    bad = pc.fill_null(pc.match_substring_regex(values, TAG_NO_FORM), False)
-    if pc.any(bad).as_py():
-        run = int(bad.to_numpy(zero_copy_only=False)[codes].argmax())
-        hint = "take newlines, and backslashes at the end, out of tag values"
-        raise formless(address, int(rows[run]), tag, values[int(codes[run])].as_py(), hint)
 
 
 def _text(value: str) -> pa.LargeStringScalar:
@@ -86,10 +75,3 @@ def _indices(column: pa.DictionaryArray) -> npt.NDArray[np.integer[Any]]:
         indices = pc.fill_null(indices.cast(pa.int64()), len(column.dictionary))
     found: npt.NDArray[np.integer[Any]] = indices.to_numpy()
     return found
-
-
-def _as_dictionary(column: pa.Array) -> pa.DictionaryArray:
-    """Return text as a dictionary."""
-    if pa.types.is_dictionary(column.type):
-        return column
-    return column.cast(pa.large_string()).dictionary_encode()

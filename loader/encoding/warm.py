@@ -8,6 +8,7 @@ import pyarrow as pa
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.line_protocol import LineEncoder
+from loader.encoding.selection import select_points
 from loader.encoding.tsm.decode.columns import ascending
 from loader.encoding.tsm.decode.fields import Reading, Source, gather_field
 from loader.encoding.tsm.decode.index import read_file
@@ -27,7 +28,8 @@ def compile_line_encoder() -> None:
     """Encode a few rows of every type: compiles what this machine has not compiled yet, some seconds once."""
     fields = tuple(Field(kind.value, kind) for kind in _COLUMNS)
     batch = pa.record_batch({"t": pa.array([0, 1]), **{kind.value: column[:2] for kind, column in _COLUMNS.items()}})
-    for _ in LineEncoder(PointSchema("m", (), fields, "t")).encode(batch, Chunk("", 0, 2), 2, lambda: 1_000):
+    schema = PointSchema("m", (), fields, "t", "ns")
+    for _ in LineEncoder(schema).encode(select_points(batch, schema, Chunk("", 0, 2)), 2, lambda: 1_000):
         pass
 
 

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loader.dataset.atomic import whole_file
+from loader.dataset.chunk import RejectedRow
 from loader.dataset.reader import open_dataset
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError
 from loader.events import Advanced, Observer, Started, ignore
+from loader.loading.identities import find_superseded
+from loader.loading.rejected import describe
 from loader.loading.shards import DEFAULT_DURATION, check_duration, plan_shards
 from loader.loading.storage_files import encode_shard, prepare_encoders
 
@@ -36,6 +39,8 @@ class ExportReport:
     """What was written; ``size`` is bytes."""
 
     rows: int
+    rows_rejected: int
+    first_rejected: str
     shards: int
     files: int
     size: int
@@ -56,24 +61,29 @@ def export(settings: ExportSettings, observe: Observer = ignore, stop: threading
     root = settings.out / "data" / BUCKET_ID / "autogen"
     sizes: list[int] = []
     rows = 0
-    shards = plan_shards(manifest.partitions, settings.shard_duration or DEFAULT_DURATION)
+    rejected: list[RejectedRow] = []
     try:
         if settings.out.exists() and any(settings.out.iterdir()):
             raise ConfigError(f"{settings.out}: is not empty", hint="name a new folder: --out FOLDER")
+        superseded = find_superseded(settings.dataset, manifest, observe, stop)
+        duration = settings.shard_duration or DEFAULT_DURATION
+        shards = plan_shards(settings.dataset, manifest.schema, manifest.partitions, duration)
         prepare_encoders(observe)
         workspace = Workspace()
         observe(Started("export", manifest.rows))
         files = (
             (number, file)
             for number, shard in enumerate(shards, 1)
-            for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace)
+            for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace, superseded)
         )
         for number, file in files:
-            with whole_file(root / str(number) / file.name) as temporary, temporary.open("wb") as content:
-                content.writelines(file.content.pieces)
-            sizes.append(file.content.size)
-            rows += file.points
-            observe(Advanced(file.points, file.content.size))
+            rejected += file.rejected
+            rows += file.rows
+            if file.points:
+                with whole_file(root / str(number) / file.name) as temporary, temporary.open("wb") as content:
+                    content.writelines(file.content.pieces)
+                sizes.append(file.content.size)
+            observe(Advanced(file.rows, file.content.size if file.points else 0))
             if stop and stop.is_set():
                 break
     except OSError as error:
@@ -82,11 +92,13 @@ def export(settings: ExportSettings, observe: Observer = ignore, stop: threading
             hint="check space and permissions, and name a new folder: --out FOLDER",
         ) from error
     return ExportReport(
-        rows=rows,
+        rows=rows - len(rejected),
+        rows_rejected=len(rejected),
+        first_rejected=describe(rejected[0]) if rejected else "",
         shards=len(shards),
         files=len(sizes),
         size=sum(sizes),
         seconds=time.monotonic() - began,
         out=str(settings.out),
-        interrupted=rows < manifest.rows,
+        interrupted=bool(stop and stop.is_set()) and rows < manifest.rows,
     )

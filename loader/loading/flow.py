@@ -45,8 +45,9 @@ class Flow:
     ``stopping`` is a wish: finish what is in flight, begin nothing new. ``aborted`` is an order.
     """
 
-    def __init__(self, batch_bytes: int, stop: threading.Event) -> None:
+    def __init__(self, batch_bytes: int, stop: threading.Event, rejections_left: int = 0) -> None:
         self.stop = stop
+        self._rejections_left = rejections_left
         self.aborted = threading.Event()
         self._lock = threading.Lock()
         self._body_limit = batch_bytes
@@ -67,6 +68,19 @@ class Flow:
         """Remember that the server refused a body of ``size`` bytes."""
         with self._lock:
             self._body_limit = min(self._body_limit, max(1, size // 2))
+
+    @property
+    def rejections_left(self) -> int:
+        """How many more rows may be rejected; -1 when there were too many."""
+        with self._lock:
+            return self._rejections_left
+
+    def count_rejected(self, rows: int = 1) -> None:
+        """Count rejected rows; the load stops when there are more than allowed."""
+        with self._lock:
+            self._rejections_left = max(-1, self._rejections_left - rows)
+            if self._rejections_left < 0:
+                self.aborted.set()
 
     def pause(self, seconds: float) -> None:
         """Let no connection send for ``seconds``."""

@@ -1,4 +1,4 @@
-"""Looks for rows of one identity: InfluxDB would keep one point of each such group, and say nothing."""
+"""Looks for rows of one identity: InfluxDB keeps one point of them, with the last value of each field."""
 
 from __future__ import annotations
 
@@ -9,69 +9,190 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Manifest, Partition
-from loader.dataset.reader import read_joined
+from loader.dataset.reader import GROUP_ROWS, read_batches, read_joined
 from loader.dataset.schema import PointSchema
+from loader.encoding.arrays import Integers, Mask
 from loader.encoding.columns import read_times
+from loader.encoding.selection import select_points
 from loader.encoding.series import find_series
-from loader.errors import ConfigError
-from loader.servers.frames import instant
+from loader.errors import StageError
+from loader.events import Noted, Observer
+from loader.loading.superseded import Superseded
 
-MOST_ROWS = 8_000_000
-"""Rows that are sorted at a time, where they are not in order already."""
+MOST_BYTES = 384 << 20
+"""Memory of the rows that are sorted at a time, where they are not in order already."""
+_ROW_BYTES = 48
+"""What a row takes while it is sorted, beside a byte for each field."""
+_MOST_BUCKETS = 1 << 16
 
 
 @dataclass(frozen=True)
 class _Identities:
-    """Series (numbers) and times (nanoseconds) of the rows at ``address``."""
+    """Series (numbers), times (nanoseconds) and numbers of some rows of a partition."""
 
-    address: Chunk
-    series: npt.NDArray[np.int64]
-    times: npt.NDArray[np.int64]
+    series: Integers
+    times: Integers
+    rows: Integers
 
 
-def require_distinct(root: Path, manifest: Manifest, stop: threading.Event | None = None) -> None:
-    """Raise ConfigError when two rows of the dataset at ``root`` have the same identity; it names both.
+def find_superseded(
+    root: Path, manifest: Manifest, observe: Observer, stop: threading.Event | None = None
+) -> Superseded:
+    """Return which values of the dataset at ``root`` a later row of the same identity replaces, and say how many.
 
-    A dataset whose manifest says so already is not read. Rows in series order, each series' times ascending, and
-    partitions one after the other in time are checked as they stream by; others are sorted, some MOST_ROWS rows
-    at a time. Memory is bounded by about 40 bytes for each of those, as long as times are spread evenly, and
-    the names of the series. Setting ``stop`` ends it early. Raises StageError and EncodeError as reading does.
+    Rows count in the order of the partitions in the manifest, then of the rows within. Rows that cannot be points
+    replace nothing. A dataset whose manifest says that it is distinct is not read. Rows in series order, each series'
+    times ascending, and partitions one after the other in time are checked as they stream by; of others, as many as
+    MOST_BYTES hold are sorted at a time. The names of all series are held. Setting ``stop`` ends it early. Raises
+    StageError and EncodeError as reading does, StageError for times that the manifest does not say of a partition,
+    and ConfigError when there is no room for temporary files.
     """
-    if manifest.distinct:
-        return
-    known: dict[str, int] = {}
-    for group in _overlapping([partition for partition in manifest.partitions if partition.rows]):
-        if stop and stop.is_set():
-            return
-        if len(group) > 1 or not _ascends(_identities(root, manifest.schema, group[0], known)):
-            _sort(root, manifest.schema, group, known)
+    found = Superseded(len(manifest.schema.fields))
+    if not manifest.distinct:
+        search = _Search(root, manifest.schema, stop or threading.Event(), found)
+        for group in _overlapping(manifest.partitions):
+            search.look_at(group)
+    if found.values:
+        observe(
+            Noted(
+                f"{found.values:,} values are replaced by later rows of the same series and time, and left out:"
+                f" nothing is left of {found.rows:,} rows"
+            )
+        )
+    return found
 
 
 def _overlapping(partitions: Sequence[Partition]) -> Iterator[list[Partition]]:
-    """Yield groups of partitions that overlap in time."""
-    group: list[Partition] = []
-    for partition in sorted(partitions, key=lambda partition: partition.time_min):
-        if group and partition.time_min > max(other.time_max for other in group):
-            yield group
+    """Yield groups of partitions that overlap in time, each in the order of ``partitions``."""
+    group: list[tuple[int, Partition]] = []
+    filled = [pair for pair in enumerate(partitions) if pair[1].rows]
+    for pair in sorted(filled, key=lambda pair: pair[1].time_min):
+        if group and pair[1].time_min > max(other.time_max for _, other in group):
+            yield [partition for _, partition in sorted(group)]
             group = []
-        group.append(partition)
+        group.append(pair)
     if group:
-        yield group
+        yield [partition for _, partition in sorted(group)]
 
 
-def _identities(root: Path, schema: PointSchema, partition: Partition, known: dict[str, int]) -> Iterator[_Identities]:
-    """Yield the identities of a partition in the order of its rows; ``known`` numbers the series."""
-    columns = replace(schema, fields=())
-    for address, batch in read_joined(root, columns, partition):
-        runs = find_series(batch, columns, address)
-        numbers = np.array([known.setdefault(text, len(known)) for text in runs.texts.to_pylist()], np.int64)
-        times = read_times(batch, schema, address).to_numpy()
-        yield _Identities(address, np.repeat(numbers[runs.codes], runs.lengths), times)
+@dataclass(frozen=True)
+class _Search:
+    """Looks at one group of partitions after another; ``stop`` ends it early."""
+
+    root: Path
+    schema: PointSchema
+    stop: threading.Event
+    found: Superseded
+
+    def look_at(self, group: Sequence[Partition]) -> None:
+        """Add what is superseded in ``group`` to what is found."""
+        known: dict[str, int] = {}
+        if len(group) == 1 and _ascends(self._identities(group[0], known)):
+            return
+        first = min(partition.time_min for partition in group)
+        last = max(partition.time_max for partition in group)
+        slices = -(-sum(partition.rows for partition in group) // self._most_rows())
+        bounds = {first + (last - first) * number // slices for number in range(slices)} | {last + 1}
+        for start, stop in pairwise(sorted(bounds)):
+            self._look_within(group, known, start, stop, 1, 0)
+
+    def _most_rows(self) -> int:
+        return max(2, MOST_BYTES // (_ROW_BYTES + len(self.schema.fields)))
+
+    def _look_within(
+        self, group: Sequence[Partition], known: dict[str, int], start: int, stop: int, buckets: int, bucket: int
+    ) -> None:
+        """Look at the rows with ``start`` <= time < ``stop`` whose series is in ``bucket``; at halves if they are many.
+
+        Rows at one moment cannot be parted by time, so they are by series.
+        """
+        parts: list[tuple[int, _Identities]] = []
+        rows = 0
+        for number, partition in enumerate(group):
+            if partition.time_min >= stop or partition.time_max < start:
+                continue
+            for part in self._identities(partition, known):
+                chosen = np.flatnonzero((part.times >= start) & (part.times < stop) & (part.series % buckets == bucket))
+                parts.append((number, _Identities(part.series[chosen], part.times[chosen], part.rows[chosen])))
+                rows += len(chosen)
+                if rows > self._most_rows() and buckets < _MOST_BUCKETS:
+                    parts.clear()
+                    middle = (start + stop) // 2
+                    if middle > start:
+                        self._look_within(group, known, start, middle, buckets, bucket)
+                        self._look_within(group, known, middle, stop, buckets, bucket)
+                    else:
+                        self._look_within(group, known, start, stop, 2 * buckets, bucket)
+                        self._look_within(group, known, start, stop, 2 * buckets, bucket + buckets)
+                    return
+        if rows:
+            self._compare(group, _repeated(parts))
+
+    def _compare(self, group: Sequence[Partition], frame: pl.DataFrame) -> None:
+        """Add what is superseded among the rows of ``frame``, which holds all rows of their identities."""
+        if not frame.height:
+            return
+        present = np.zeros((frame.height, len(self.schema.fields)), np.bool_)
+        numbers, rows = frame["partition"].to_numpy(), frame["row"].to_numpy()
+        places = [np.flatnonzero(numbers == number) for number in range(len(group))]
+        for partition, place in zip(group, places, strict=True):
+            ordered = place[np.argsort(rows[place])]
+            self._fill(partition, rows[ordered], ordered, present)
+        begins = frame.select(
+            ((pl.col("series") != pl.col("series").shift(1)) | (pl.col("time") != pl.col("time").shift(1))).fill_null(
+                True
+            )
+        ).to_series()
+        starts = np.flatnonzero(begins.to_numpy())
+        owners = np.cumsum(begins.to_numpy()) - 1
+        order = np.arange(frame.height)
+        superseded = np.zeros_like(present)
+        for field in range(present.shape[1]):
+            last = np.maximum.reduceat(np.where(present[:, field], order, -1), starts)
+            superseded[:, field] = present[:, field] & (order < last[owners])
+        whole = superseded.any(axis=1) & (superseded == present).all(axis=1)
+        for partition, place in zip(group, places, strict=True):
+            self.found.add(partition, rows[place], superseded[place], whole[place])
+
+    def _fill(self, partition: Partition, rows: Integers, places: Integers, present: Mask) -> None:
+        """Set which fields the ``rows`` (ascending) of ``partition`` have, in the lines ``places`` of ``present``."""
+        if not len(rows):
+            return
+        chunk = Chunk(partition.path, int(rows[0]), int(rows[-1]) + 1)
+        row = chunk.start
+        for batch in read_batches(self.root, self.schema, chunk, GROUP_ROWS):
+            address = Chunk(partition.path, row, row + batch.num_rows)
+            row = address.stop
+            within = slice(*np.searchsorted(rows, (address.start, address.stop)))
+            points = select_points(batch, self.schema, address)
+            _, there, wanted = np.intersect1d(points.rows, rows[within], assume_unique=True, return_indices=True)
+            for number, field in enumerate(self.schema.fields):
+                valid = points.points.column(field.column).is_valid().to_numpy(zero_copy_only=False)
+                present[places[within][wanted], number] = valid[there]
+
+    def _identities(self, partition: Partition, known: dict[str, int]) -> Iterator[_Identities]:
+        """Yield the identities of the rows of a partition, in their order; ``known`` numbers the series."""
+        schema = replace(self.schema, fields=())
+        for address, batch in read_joined(self.root, schema, partition):
+            if self.stop.is_set():
+                return
+            selected = select_points(batch, schema, address)
+            runs = find_series(selected.points, schema)
+            numbers = np.array([known.setdefault(text, len(known)) for text in runs.texts.to_pylist()], np.int64)
+            times = read_times(selected.points, schema).to_numpy()
+            outside = (times < partition.time_min) | (times > partition.time_max)
+            if outside.any():
+                row = int(selected.rows[outside.argmax()])
+                raise StageError(
+                    f"{self.root / partition.path}, row {row}: the time {times[outside.argmax()]} is not among those"
+                    f" that the manifest says, {partition.time_min} to {partition.time_max}",
+                    hint="the file is not the one that was staged: stage into another folder",
+                )
+            yield _Identities(np.repeat(numbers[runs.codes], runs.lengths), times, selected.rows)
 
 
 def _ascends(parts: Iterator[_Identities]) -> bool:
@@ -79,6 +200,8 @@ def _ascends(parts: Iterator[_Identities]) -> bool:
     last_series, last_time = -1, 0
     ended: set[int] = set()
     for part in parts:
+        if not len(part.rows):
+            continue
         series = np.append(last_series, part.series)
         times = np.append(last_time, part.times)
         begins = series[1:] != series[:-1]
@@ -91,32 +214,15 @@ def _ascends(parts: Iterator[_Identities]) -> bool:
     return True
 
 
-def _sort(root: Path, schema: PointSchema, group: Sequence[Partition], known: dict[str, int]) -> None:
-    """Raise ConfigError when two rows of ``group`` have the same identity; looks at one slice of time after another."""
-    first = min(partition.time_min for partition in group)
-    last = max(partition.time_max for partition in group)
-    slices = -(-sum(partition.rows for partition in group) // MOST_ROWS)
-    bounds = {first + (last - first) * number // slices for number in range(slices)} | {last + 1}
-    for start, stop in pairwise(sorted(bounds)):
-        parts = []
-        for number, partition in enumerate(group):
-            if partition.time_min < stop and partition.time_max >= start:
-                for part in _identities(root, schema, partition, known):
-                    rows = np.flatnonzero((part.times >= start) & (part.times < stop))
-                    parts.append((part.series[rows], part.times[rows], number, part.address.start + rows))
-        frame = pl.concat(
-            [
-                pl.DataFrame({"series": series, "time": times, "row": rows}).with_columns(partition=pl.lit(number))
-                for series, times, number, rows in parts
-            ]
-        )
-        twice = frame.filter(frame.select(pl.struct("series", "time").is_duplicated()).to_series())
-        if twice.height:
-            pair = twice.sort("series", "time", "partition", "row").head(2)
-            one, other = (f"{group[number].path}, row {row}" for number, row in pair.select("partition", "row").rows())
-            text, time = list(known)[pair["series"][0]], pair["time"][0]
-            raise ConfigError(
-                f"{one} and {other}: the same series {text} and time {instant(time)} ({time}); InfluxDB keeps one of"
-                " them, and the restore path needs them distinct",
-                hint="make their times or tags differ; by the write path (--via write) the last one written stays",
+def _repeated(parts: Sequence[tuple[int, _Identities]]) -> pl.DataFrame:
+    """Return the rows whose identity others have too, by identity and in the order of the dataset."""
+    frame = pl.concat(
+        [
+            pl.DataFrame({"series": part.series, "time": part.times, "row": part.rows}).with_columns(
+                partition=pl.lit(number, pl.Int32)
             )
+            for number, part in parts
+        ]
+    )
+    repeated = frame.filter(frame.select(pl.struct("series", "time").is_duplicated()).to_series())
+    return repeated.sort("series", "time", "partition", "row")

@@ -179,9 +179,13 @@ class Ledger:
             ).fetchone()
         return int(row[0])
 
-    def acknowledge_shard(self, start: int, rows: int) -> None:
-        """Record that the server has counted the ``rows`` points of the shard that starts at ``start``."""
+    def acknowledge_shard(self, start: int, rows: int, rejected: int = 0) -> None:
+        """Record that the server has counted the points of the shard that starts at ``start``.
+
+        ``rows`` are those that need not be looked at again, ``rejected`` those of them that cannot be points.
+        """
         with self._database:
+            self._database.execute("UPDATE loads SET rejected = rejected + ? WHERE id = ?", (rejected, self._load))
             self._database.execute(
                 "UPDATE restored SET rows = ? WHERE load = ? AND start = ?", (rows, self._load, start)
             )
@@ -202,7 +206,7 @@ class Ledger:
 
     @property
     def rejected(self) -> int:
-        """Lines that the server refused for good, over all runs of this load."""
+        """Rows that cannot be points or whose lines the server refused for good, over all runs of this load."""
         row = self._database.execute("SELECT rejected FROM loads WHERE id = ?", (self._load,)).fetchone()
         return int(row[0])
 

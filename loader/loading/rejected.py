@@ -1,15 +1,18 @@
-"""Lines that the server refused for good, kept beside the dataset so that nothing is lost silently."""
+"""Rows that cannot be points and lines that the server refused for good: on file, counted, limited."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from loader.dataset.chunk import Chunk
+from loader.dataset.chunk import Chunk, RejectedRow
+from loader.dataset.manifest import STATE, Manifest
 from loader.errors import LoadError
+from loader.events import Observer, Rejected
 
 
 @dataclass(frozen=True)
@@ -19,35 +22,77 @@ class RejectedLine:
     line: str
     chunk: Chunk
     status: int
-    message: str
+    reason: str
 
 
 class RejectedFile:
-    """Appends rejected lines as JSON Lines to a file that is made with the first of them."""
+    """Appends rejected rows as JSON Lines to a file that is made with the first of them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, lines: Iterable[RejectedLine]) -> None:
-        """Write ``lines`` and wait until they are on disk; raises LoadError."""
+    def append(self, rows: Iterable[RejectedRow | RejectedLine]) -> None:
+        """Write ``rows`` and wait until they are on disk; raises LoadError."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(_entry(rejected)) + "\n" for rejected in lines)
+                file.writelines(json.dumps(_entry(rejected)) + "\n" for rejected in rows)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise LoadError(
-                f"{self.path}: rejected lines cannot be written: {error.strerror}",
+                f"{self.path}: rejected rows cannot be written: {error.strerror}",
                 hint="check space and permissions, then run the same command again",
             ) from error
 
 
-def _entry(rejected: RejectedLine) -> dict[str, str | int]:
+class Rejections:
+    """The rejected rows of a load: ``total`` of all its runs, ``most`` that are allowed, ``first`` of this run."""
+
+    def __init__(self, root: Path, manifest: Manifest, most: int, total: int, observe: Observer) -> None:
+        self.file = RejectedFile(root / STATE / "rejected" / f"{manifest.fingerprint}.jsonl")
+        self.most = most
+        self.total = total
+        self.first = ""
+        self._observe = observe
+
+    def keep(self, rows: Sequence[RejectedRow | RejectedLine]) -> None:
+        """Put ``rows`` on file and count them; raises LoadError when they cannot be written."""
+        if rows:
+            self.file.append(rows)
+            self.count(rows)
+
+    def count(self, rows: Sequence[RejectedRow | RejectedLine]) -> None:
+        """Count ``rows``, as a run that keeps nothing does."""
+        if rows:
+            self.first = self.first or describe(rows[0])
+            self.total += len(rows)
+            self._observe(Rejected(len(rows)))
+
+    def check(self) -> None:
+        """Raise LoadError when there are more than allowed."""
+        if self.total > self.most:
+            first = f"; the first of this run is {self.first}" if self.first else ""
+            raise LoadError(
+                f"{self.total:,} rows were rejected, more than the {self.most:,} allowed{first}",
+                hint=f"see {self.file.path}; go on with a higher --max-rejected",
+            )
+
+
+def describe(rejected: RejectedRow | RejectedLine) -> str:
+    """Return which row was rejected, and why."""
+    if isinstance(rejected, RejectedLine):
+        return f"{rejected.chunk.partition}, row {rejected.chunk.start}: {rejected.status}: {rejected.reason}"
+    return f"{rejected.partition}, row {rejected.row}, column {rejected.column!r}: {rejected.value}: {rejected.reason}"
+
+
+def _entry(rejected: RejectedRow | RejectedLine) -> dict[str, Any]:
+    if isinstance(rejected, RejectedRow):
+        return asdict(rejected)
     return {
         "partition": rejected.chunk.partition,
         "row": rejected.chunk.start,
         "status": rejected.status,
-        "message": rejected.message,
+        "reason": rejected.reason,
         "line": rejected.line,
     }

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from loader.dataset.manifest import Manifest
-from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable, StageError
 from loader.events import Observer, Started, Waited
 from loader.loading.flow import Flow, backoff
+from loader.loading.identities import find_superseded
 from loader.loading.ledger import Ledger, opened_ledger
-from loader.loading.restored_bucket import BucketMaker, RestoredBucket
+from loader.loading.rejected import Rejections
+from loader.loading.restored_bucket import BucketMaker
 from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.shard_sender import Restored, ShardSender
 from loader.loading.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
@@ -45,22 +46,27 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
     tally = Tally(settings, observe)
     flow = Flow(0, stop)
     if settings.dry_run:
-        _encode_all(manifest, tally, flow)
-        return tally.report(DRY_RUN, manifest.rows, stopped=stop.is_set())
+        return _encode_all(manifest, tally, flow)
     with opened_ledger(settings.dataset) as database, Connection(settings.target, settings.timeout_seconds) as link:
         # Marks and attempts must be on disk before what they announce is done.
         database.execute("PRAGMA synchronous = FULL")
         server = probe(link)
-        made = BucketMaker(settings, manifest, database, link, server, observe, stop).prepare()
-        if made is None:
+        maker = BucketMaker(settings, manifest, database, link, server, observe)
+        bucket = maker.find()
+        superseded = find_superseded(settings.dataset, manifest, observe, stop)
+        if stop.is_set():
             return tally.report(server.name, manifest.rows, stopped=True)
+        made = maker.prepare(bucket)
         ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
+        rejections = Rejections(settings.dataset, manifest, settings.max_rejected, ledger.rejected, observe)
+        rejections.check()
         restored = ledger.restored
         resumed = sum(restored.values())
         prepare_encoders(observe)
         observe(Started("load", manifest.rows, resumed))
         pending = [shard for shard in made.shards if shard.start not in restored]
-        _Restorer(settings, manifest.schema, ledger, tally, flow, made).run(pending)
+        sender = ShardSender(settings, manifest.schema, made.ids, flow, superseded)
+        _Restorer(settings, ledger, rejections, tally, flow, sender).run(pending)
         done = resumed + tally.rows
         if done == manifest.rows:
             ledger.finish()
@@ -70,7 +76,14 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
                 " manifest says of their partition",
                 hint="stage the dataset again",
             )
-    return tally.report(server.name, manifest.rows, resumed, stopped=stop.is_set())
+    return tally.report(
+        server.name,
+        manifest.rows,
+        resumed,
+        stopped=stop.is_set(),
+        rejections=rejections,
+        rows_replaced=superseded.rows,
+    )
 
 
 @dataclass(frozen=True)
@@ -89,17 +102,18 @@ class _Restorer:
     def __init__(
         self,
         settings: LoadSettings,
-        schema: PointSchema,
         ledger: Ledger,
+        rejections: Rejections,
         tally: Tally,
         flow: Flow,
-        made: RestoredBucket,
+        sender: ShardSender,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._rejections = rejections
         self._tally = tally
         self._flow = flow
-        self._sender = ShardSender(settings, schema, made.ids, flow)
+        self._sender = sender
         self._jitter = random.Random()
         self._orders: SimpleQueue[tuple[_Attempt, int] | None] = SimpleQueue()
         self._outcomes: SimpleQueue[tuple[_Attempt, Restored | BaseException | None]] = SimpleQueue()
@@ -144,14 +158,22 @@ class _Restorer:
     def _settle(self, attempt: _Attempt, outcome: Restored | BaseException | None) -> list[_Attempt]:
         """Record how ``attempt`` ended; return what is to be tried again."""
         match outcome:
-            case Restored(points, size):
-                self._ledger.acknowledge_shard(attempt.shard.start, points)
-                self._tally.advance(points, size, size)
+            case Restored(rows, size, rejected):
+                self._rejections.keep(rejected)
+                self._ledger.acknowledge_shard(attempt.shard.start, rows, len(rejected))
+                self._tally.advance(rows, size, size)
+                self._check()
             case Retryable():
                 return self._again(attempt, outcome)
             case BaseException():
                 self._error = self._error or outcome
         return []
+
+    def _check(self) -> None:
+        try:
+            self._rejections.check()
+        except LoadError as error:
+            self._error = self._error or error
 
     def _again(self, attempt: _Attempt, error: Retryable) -> list[_Attempt]:
         now = time.monotonic()
@@ -174,14 +196,21 @@ class _Restorer:
         return self._sender.restore(attempt.shard, generation, workspace)
 
 
-def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> None:
-    """Do all of a load but the sending."""
+def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
+    """Do all of a load but the sending, and keep nothing."""
     settings = tally.settings
+    rejections = Rejections(settings.dataset, manifest, settings.max_rejected, 0, tally.observe)
+    superseded = find_superseded(settings.dataset, manifest, tally.observe, flow.stop)
     prepare_encoders(tally.observe)
     workspace = Workspace()
     tally.observe(Started("dry run", manifest.rows))
-    for shard in plan_shards(manifest.partitions, settings.shard_duration or DEFAULT_DURATION):
-        for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace):
-            tally.advance(file.points, file.content.size, file.content.size)
+    duration = settings.shard_duration or DEFAULT_DURATION
+    for shard in plan_shards(settings.dataset, manifest.schema, manifest.partitions, duration):
+        for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace, superseded):
             if flow.stopping:
-                return
+                break
+            rejections.count(file.rejected)
+            tally.advance(file.rows, file.content.size, file.content.size)
+    return tally.report(
+        DRY_RUN, manifest.rows, stopped=flow.stop.is_set(), rejections=rejections, rows_replaced=superseded.rows
+    )

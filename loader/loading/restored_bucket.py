@@ -7,7 +7,6 @@ before a bucket is made, and the bucket's description bears it.
 from __future__ import annotations
 
 import sqlite3
-import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from loader.dataset.manifest import Manifest
 from loader.errors import ConfigError, LoadError
 from loader.events import Noted, Observer
-from loader.loading.identities import require_distinct
 from loader.loading.ledger import add_mark, marks
 from loader.loading.settings import LoadSettings
 from loader.loading.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
@@ -46,18 +44,14 @@ class BucketMaker:
     link: Connection
     server: Server
     observe: Observer
-    stop: threading.Event
 
-    def prepare(self) -> RestoredBucket | None:
-        """Return the bucket, None when ``stop`` is set before it is made.
+    def find(self) -> Bucket | None:
+        """Return the bucket that an earlier run of this load made, None when there is none of this name.
 
-        Raises ConfigError or Refused before anything is made when the load cannot be.
+        Raises ConfigError or Refused when the load cannot be.
         """
         target = self.settings.target
-        if not api.takes_files(self.server.dialect):
-            raise ConfigError(
-                f"{target.url}: {self.server.name} takes no storage files", hint="use the write path: --via write"
-            )
+        self._dialect()
         bucket = self.server.dialect.find_bucket(self.link.send, target)
         if bucket and bucket.description not in marks(self.database, target, self.manifest.fingerprint):
             raise ConfigError(
@@ -65,17 +59,26 @@ class BucketMaker:
                 hint="restore into a new bucket (--bucket), or load into this one by the write path: --via write",
             )
         api.require_operator(self.link.send)
+        return bucket
+
+    def prepare(self, bucket: Bucket | None) -> RestoredBucket:
+        """Return what there is in ``bucket``, or make it; raises ConfigError or LoadError when it does not fit."""
         if bucket and not self.settings.restart:
             found = self._resume(bucket)
             if found:
                 return found
-        require_distinct(self.settings.dataset, self.manifest, self.stop)
-        if self.stop.is_set():
-            return None
         if bucket:
             api.delete_bucket(self.link.send, bucket)
-            self.observe(Noted(f"removed bucket {target.bucket!r}, which an earlier run of this load made"))
-        return self._make(self.server.dialect)
+            self.observe(Noted(f"removed bucket {bucket.name!r}, which an earlier run of this load made"))
+        return self._make(self._dialect())
+
+    def _dialect(self) -> InfluxDB2:
+        if not api.takes_files(self.server.dialect):
+            raise ConfigError(
+                f"{self.settings.target.url}: {self.server.name} takes no storage files",
+                hint="use the write path: --via write",
+            )
+        return self.server.dialect
 
     def _resume(self, bucket: Bucket) -> RestoredBucket | None:
         """Return what an earlier run made, None when it was cut short before there were shards."""
@@ -88,7 +91,7 @@ class BucketMaker:
                 f"bucket {bucket.name!r} was begun with another shard duration, {bucket.shard_duration // HOUR} hours",
                 hint="leave --shard-duration out, or begin again: --restart",
             )
-        return self._with_shards(bucket, plan_shards(self.manifest.partitions, bucket.shard_duration), ids)
+        return self._with_shards(bucket, self._plan(bucket.shard_duration), ids)
 
     def _ids(self, bucket: Bucket) -> Mapping[int, int]:
         return {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
@@ -101,9 +104,12 @@ class BucketMaker:
             )
         return RestoredBucket(bucket, shards, ids)
 
+    def _plan(self, duration: int) -> tuple[Shard, ...]:
+        return plan_shards(self.settings.dataset, self.manifest.schema, self.manifest.partitions, duration)
+
     def _make(self, dialect: InfluxDB2) -> RestoredBucket:
         settings = self.settings
-        shards = plan_shards(self.manifest.partitions, settings.shard_duration or DEFAULT_DURATION)
+        shards = self._plan(settings.shard_duration or DEFAULT_DURATION)
         mark = f"restored by loader, {uuid.uuid4().hex}"
         add_mark(self.database, settings.target, self.manifest.fingerprint, mark)
         request = api.build_bucket(

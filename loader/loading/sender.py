@@ -18,6 +18,9 @@ from loader.loading.rejected import RejectedLine
 from loader.servers.base import Dialect, Reply, Target
 from loader.servers.transport import Connection
 
+_SAMPLE = 8
+"""Lines of a refused body that are tried alone."""
+
 
 @dataclass(frozen=True)
 class Ack:
@@ -35,9 +38,10 @@ class NotSent:
 
 @dataclass(frozen=True)
 class Failed:
-    """A payload could not be sent, for good."""
+    """A payload could not be sent, for good; ``ack`` is for those of its first lines that were."""
 
     error: BaseException
+    ack: Ack | None = None
 
 
 Result = Ack | NotSent | Failed
@@ -45,10 +49,19 @@ Result = Ack | NotSent | Failed
 
 @dataclass
 class _Progress:
-    """What has become of one payload so far."""
+    """What has become of one payload so far: its first ``lines`` lines are done, ``rejected`` are among them."""
 
+    lines: int = 0
     body_size: int = 0
     rejected: list[RejectedLine] = field(default_factory=list)
+    looked_ahead: bool = False
+
+    def ack(self, payload: Payload) -> Ack | None:
+        """Return the acknowledgement of the lines of ``payload`` that are done, None for none."""
+        if not self.lines:
+            return None
+        done = payload if self.lines == len(payload) else payload.before(self.lines)
+        return Ack(done, self.body_size, tuple(self.rejected))
 
 
 def compressed(body: bytes, level: int) -> bytes:
@@ -119,30 +132,59 @@ class Senders:
         jitter = random.Random()
         with Connection(self._target, self._timeout_seconds) as connection:
             while (payload := self._work.get()) is not None:
-                try:
-                    progress = _Progress()
-                    done = self._deliver(connection, payload, progress, jitter)
-                    ack = Ack(payload, progress.body_size, tuple(progress.rejected))
-                    self._results.put(ack if done else NotSent())
-                except BaseException as error:
-                    self._flow.aborted.set()
-                    self._results.put(Failed(error))
+                self._results.put(self._take(connection, payload, jitter))
+
+    def _take(self, connection: Connection, payload: Payload, jitter: random.Random) -> Result:
+        """Bring ``payload`` to the server and return what became of it."""
+        progress = _Progress()
+        try:
+            self._deliver(connection, payload, progress, jitter)
+        except BaseException as error:
+            self._flow.aborted.set()
+            return Failed(error, progress.ack(payload))
+        return progress.ack(payload) or NotSent()
 
     def _deliver(self, connection: Connection, payload: Payload, progress: _Progress, jitter: random.Random) -> bool:
         """Bring ``payload`` to the server, in parts if it must be; return False when the load stops first."""
         try:
-            return self._send(connection, payload, progress, jitter)
-        except TooLarge as error:
-            self._flow.remember_too_large(payload.size)
-            if payload.chunk.rows == 1:
-                progress.rejected.append(_rejected(payload, error.status, error.message))
-                return True
-        except PartialWrite as error:
-            if payload.chunk.rows == 1:
-                progress.rejected.append(_rejected(payload, error.status, error.message))
-                return True
-        # The server names at most one bad line, so halves find them all; good lines are merely written again.
-        return all(self._deliver(connection, half, progress, jitter) for half in payload.halves())
+            if not self._send(connection, payload, progress, jitter):
+                return False
+        except (TooLarge, PartialWrite) as error:
+            if isinstance(error, TooLarge):
+                self._flow.remember_too_large(payload.size)
+            if len(payload) > 1:
+                if not progress.looked_ahead and len(payload) > self._flow.rejections_left:
+                    progress.looked_ahead = True
+                    self._look_ahead(connection, payload, jitter)
+                # The server names at most one bad line, so halves find them all; good lines are written again.
+                return all(self._deliver(connection, half, progress, jitter) for half in payload.halves())
+            progress.rejected.append(_rejected(payload, error))
+            progress.lines += 1
+            self._flow.count_rejected()
+            return True
+        progress.lines += len(payload)
+        return True
+
+    def _look_ahead(self, connection: Connection, payload: Payload, jitter: random.Random) -> None:
+        """Raise LoadError when every line of a sample is refused, and there are more lines than may be rejected.
+
+        Or else each line of a body that has a field of another type than its bucket is found by halving.
+        """
+        last: PartialWrite | TooLarge | None = None
+        for number in range(_SAMPLE):
+            line = number * (len(payload) - 1) // (_SAMPLE - 1)
+            try:
+                self._send(connection, payload.slice(line, line + 1), _Progress(), jitter)
+            except (TooLarge, PartialWrite) as error:
+                last = error
+            else:
+                return
+        assert last is not None
+        raise LoadError(
+            f"{payload.chunk}: the server refused all {_SAMPLE} lines that were tried of these, more than"
+            f" the {self._flow.rejections_left:,} that may still be rejected; it said {last.status}: {last.message}",
+            hint="mend what the server does not like, load into another bucket, or allow more with --max-rejected",
+        )
 
     def _send(self, connection: Connection, payload: Payload, progress: _Progress, jitter: random.Random) -> bool:
         body = compressed(payload.body, self._gzip_level)
@@ -174,6 +216,6 @@ class Senders:
         return connection.send(request) if request else connection.write(body, gzipped=gzipped)
 
 
-def _rejected(payload: Payload, status: int, message: str) -> RejectedLine:
+def _rejected(payload: Payload, error: TooLarge | PartialWrite) -> RejectedLine:
     line = payload.body.decode("utf-8").removesuffix("\n")
-    return RejectedLine(line, payload.chunk, status, message)
+    return RejectedLine(line, payload.first_row, error.status, error.message)

@@ -49,6 +49,9 @@ class LoadSettings:
 class LoadReport:
     """What a load did. ``rows_acknowledged`` is this run's; ``rows_resumed`` earlier runs'; sizes in bytes.
 
+    Both count all rows that need not be looked at again, also the ``rows_rejected`` of all runs; the server has the
+    points of ``rows_loaded``. Of these, nothing is left of ``rows_replaced``: later rows have their identity.
+
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
     ``waits`` is seconds by cause: "retry" summed over connections, "rate" and "server busy" of the one coordinator.
     """
@@ -58,7 +61,9 @@ class LoadReport:
     rows: int
     rows_resumed: int
     rows_acknowledged: int
-    lines_rejected: int
+    rows_loaded: int
+    rows_rejected: int
+    rows_replaced: int
     payload_size: int
     body_size: int
     seconds: float
@@ -66,3 +71,4 @@ class LoadReport:
     waits: Mapping[str, float]
     interrupted: bool
     rejected_path: str
+    first_rejected: str

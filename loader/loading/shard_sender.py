@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from loader.dataset.chunk import RejectedRow
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.columns import TIME_MAX
 from loader.encoding.tsm.encode.buffer import Workspace
@@ -13,6 +14,7 @@ from loader.loading.flow import Flow
 from loader.loading.settings import LoadSettings
 from loader.loading.shards import Shard
 from loader.loading.storage_files import ShardFile, encode_shard, tar, tar_size
+from loader.loading.superseded import Superseded
 from loader.servers import flux
 from loader.servers import restore as api
 from loader.servers.frames import instant
@@ -22,10 +24,14 @@ from loader.servers.transport import Connection
 
 @dataclass(frozen=True)
 class Restored:
-    """What the server has taken and counted of a shard; ``size`` is bytes on the wire."""
+    """What the server has taken and counted of a shard; ``size`` is bytes on the wire.
 
-    points: int
+    ``rows`` are those that need not be looked at again, ``rejected`` those of them that cannot be points.
+    """
+
+    rows: int
     size: int
+    rejected: tuple[RejectedRow, ...]
 
 
 class Aborted(Exception):
@@ -35,11 +41,19 @@ class Aborted(Exception):
 class ShardSender:
     """Restores shards, each in the thread of its caller; memory is that of ``encode_shard`` for each of them."""
 
-    def __init__(self, settings: LoadSettings, schema: PointSchema, ids: Mapping[int, int], flow: Flow) -> None:
+    def __init__(
+        self,
+        settings: LoadSettings,
+        schema: PointSchema,
+        ids: Mapping[int, int],
+        flow: Flow,
+        superseded: Superseded,
+    ) -> None:
         self._settings = settings
         self._schema = schema
         self._ids = ids
         self._flow = flow
+        self._superseded = superseded
 
     def restore(self, shard: Shard, generation: int, workspace: Workspace) -> Restored:
         """Send the files of ``shard``, made in ``workspace``, and let the server count them.
@@ -52,9 +66,14 @@ class ShardSender:
 
     def _send(self, link: Connection, shard: Shard, generation: int, workspace: Workspace) -> Restored:
         request = api.build_shard(self._ids[shard.start])
-        points = size = 0
+        rows = points = size = 0
+        rejected: list[RejectedRow] = []
         values = [0] * len(self._schema.fields)
-        for file in encode_shard(self._settings.dataset, self._schema, shard, generation, workspace):
+        for file in encode_shard(self._settings.dataset, self._schema, shard, generation, workspace, self._superseded):
+            rows += file.rows
+            rejected += file.rejected
+            if not file.points:
+                continue
             reply = link.upload(request, self._pieces(file), tar_size(file))
             if reply.status not in {200, 204}:
                 raise_for(reply, f"restore the shard of {instant(shard.start)}")
@@ -64,7 +83,7 @@ class ShardSender:
             del file  # or it would keep the memory that the next one may have to replace
         for field, expected in _telling(self._schema.fields, values, points):
             self._count(link, shard, field, expected)
-        return Restored(points, size)
+        return Restored(rows, size, tuple(rejected))
 
     def _pieces(self, file: ShardFile) -> Iterator[bytes | memoryview]:
         for piece in tar(file):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from loader.dataset.manifest import Partition
-from loader.encoding.columns import TIME_MAX, TIME_MIN
+from loader.dataset.reader import read_joined
+from loader.dataset.schema import PointSchema
+from loader.encoding.arrays import Integers
+from loader.encoding.columns import TIME_MAX, TIME_MIN, read_valid_times
 from loader.errors import ConfigError
 
 DEFAULT_DURATION = 7 * 86_400_000_000_000
@@ -42,20 +46,42 @@ def check_duration(duration: int) -> None:
         raise ConfigError("a shard duration below an hour", hint="use days or weeks, such as 7d")
 
 
-def plan_shards(partitions: Sequence[Partition], duration: int) -> tuple[Shard, ...]:
-    """Return the shards in which ``partitions`` may have rows, in time order.
+def plan_shards(root: Path, schema: PointSchema, partitions: Sequence[Partition], duration: int) -> tuple[Shard, ...]:
+    """Return the shards in which ``partitions`` of the dataset at ``root`` have rows, in time order.
 
     As on the server, shard groups start at multiples of their duration since year 1: those of 7 days on Mondays.
-    The first and the last one end where the times end that the server can store.
+    The first and the last one end where the times end that the server can store. The times of a partition are read
+    where it spans more than two shards. Memory is a number for each shard and partition. Raises StageError.
     """
     found: dict[int, list[Partition]] = {}
     for partition in partitions:
         if partition.rows:
             first, last = ((time - _YEAR_1) // duration for time in (partition.time_min, partition.time_max))
-            for number in range(first, last + 1):
+            numbers = {first, last} | (_occupied(root, schema, partition, duration) if last - first > 1 else set())
+            for number in numbers:
                 found.setdefault(number, []).append(partition)
     starts = {number: _YEAR_1 + number * duration for number in sorted(found)}
     return tuple(
         Shard(max(start, TIME_MIN), min(start + duration, TIME_MAX + 1), tuple(found[number]))
         for number, start in starts.items()
     )
+
+
+def _occupied(root: Path, schema: PointSchema, partition: Partition, duration: int) -> set[int]:
+    """Return the numbers of the shards in which ``partition`` has rows."""
+    found: set[int] = set()
+    # Times are counted from a shard's start, since those since year 1 are beyond 64 bits.
+    base = (TIME_MIN - _YEAR_1) // duration
+    start = _YEAR_1 + base * duration
+    for _, batch in read_joined(root, replace(schema, tags=(), fields=()), partition):
+        times, valid = read_valid_times(batch, schema)
+        found.update(base + number for number in _numbers(times[valid], start, duration))
+    return found
+
+
+def _numbers(times: Integers, start: int, duration: int) -> list[int]:
+    """Return the numbers of all shards from that of ``start`` on that hold some of ``times``."""
+    # The difference to a start before 1970 may need 64 bits without a sign.
+    passed = times.view(np.uint64) - np.uint64(start % 2**64)
+    numbers: list[int] = np.unique(passed // np.uint64(duration)).tolist()
+    return numbers

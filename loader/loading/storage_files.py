@@ -11,39 +11,48 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from loader.dataset.chunk import Chunk
+from loader.dataset.chunk import Chunk, RejectedRow
+from loader.dataset.manifest import Partition
 from loader.dataset.reader import read_joined
 from loader.dataset.schema import PointSchema
-from loader.encoding.arrays import Integers
-from loader.encoding.columns import read_columns
+from loader.encoding.arrays import Integers, Mask
+from loader.encoding.columns import read_columns, read_valid_times
 from loader.encoding.escaping import FIELD_KEY, sort_tags
-from loader.encoding.series import find_series
+from loader.encoding.selection import select_points
+from loader.encoding.series import SeriesRuns, find_series
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import FileEncoder, StorageFile
-from loader.encoding.tsm.layout import FIELD_SEPARATOR
+from loader.encoding.tsm.layout import FIELD_SEPARATOR, is_storable
 from loader.encoding.warm import compile_encoders
-from loader.errors import EncodeError
+from loader.errors import StageError
 from loader.events import Observer
 from loader.loading.compiling import compile_ahead
 from loader.loading.shards import Shard
-from loader.servers.frames import instant
+from loader.loading.superseded import Superseded
 
 MOST_BYTES = 192 << 20
 """Bytes of times and values that a storage file is made of, at the most; one joined batch may come on top."""
 _SLICE_BYTES = 1_000
 """What a slice, however few its rows, takes beside them until it is in the file's index."""
+_UNSTORABLE = f"storage files part series and field by {FIELD_SEPARATOR.decode()}; the write path takes it"
 _FULLY_COMPACTED = 4
 """The sequence number of files that the server need not compact; of several, the first."""
 
 
 @dataclass(frozen=True)
 class ShardFile:
-    """A storage file of a shard: its name, its content, its points, and how many of them have each field."""
+    """A storage file of a shard: its name, its content, its points, and how many of them have each field.
+
+    ``rows`` are those of the dataset that it accounts for, ``rejected`` those of them that cannot be points. A file
+    without points has no content, and is not to be sent.
+    """
 
     name: str
     content: StorageFile
     points: int
     values: tuple[int, ...]
+    rows: int
+    rejected: tuple[RejectedRow, ...]
 
 
 def prepare_encoders(observe: Observer) -> None:
@@ -52,24 +61,29 @@ def prepare_encoders(observe: Observer) -> None:
 
 
 def encode_shard(
-    root: Path, schema: PointSchema, shard: Shard, generation: int, workspace: Workspace
+    root: Path,
+    schema: PointSchema,
+    shard: Shard,
+    generation: int,
+    workspace: Workspace,
+    superseded: Superseded,
 ) -> Iterator[ShardFile]:
-    """Yield the storage files of ``shard``, none when it has no points; ``generation`` is a number for each attempt.
+    """Yield the storage files of ``shard``, none when it has no rows; ``generation`` is a number for each attempt.
 
     A file lasts until the next one is asked for, or ``workspace`` serves another shard. Memory is bounded by
     MOST_BYTES and one joined batch, and the file made of them, about as large. Of several files each holds the
-    rows of some partitions, or parts of them. Raises StageError and EncodeError, also for two points of one
-    identity in one file.
+    rows of some partitions, or parts of them; rows of one identity become one point where they are in one file, and
+    have no field twice in any case. Raises StageError and EncodeError.
     """
     collected = _Points(schema)
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
         for address, batch in read_joined(root, schema, partition):
-            collected.add(batch, address, None if shard.holds(partition) else shard)
+            collected.add(batch, address, partition, shard, superseded.within(address))
             if collected.size >= MOST_BYTES:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
                 collected, sequence = _Points(schema), sequence + 1
-    if collected.size:
+    if collected.rows:
         yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
 
 
@@ -94,32 +108,60 @@ class _Points:
         for field in schema.fields:
             FIELD_KEY.escape(field.column)  # raises for a name that no path can store
         # A storage key has its tags in order; so has a series its fields.
-        self._schema = replace(
+        self._schema = schema
+        self._keyed = replace(
             schema,
             tags=sort_tags(schema.tags),
             fields=tuple(sorted(schema.fields, key=lambda field: field.column.encode())),
         )
         self._fields = schema.fields
         self._slices: dict[str, list[_Slice]] = {}
+        self._rejected: list[RejectedRow] = []
+        self.rows = 0
         self.size = 0
 
-    def add(self, batch: pa.RecordBatch, address: Chunk, shard: Shard | None) -> None:
-        """Add the rows of ``batch``; only those in the time of ``shard`` when it is given."""
-        columns = read_columns(batch, self._schema, address)
-        runs = find_series(batch, self._schema, address)
+    def add(
+        self, batch: pa.RecordBatch, address: Chunk, partition: Partition, shard: Shard, superseded: Mask | None
+    ) -> None:
+        """Add the rows of ``batch`` in the time of ``shard``, which also accounts for those without a time.
+
+        Raises StageError for times that the manifest does not say of ``partition``.
+        """
+        times, valid = read_valid_times(batch, self._schema)
+        selected = select_points(batch, self._schema, address, superseded)
+        _check_times(times, valid, partition, address)
+        if shard.holds(partition):
+            self.rows += len(batch)
+        else:
+            # A row without a time belongs to the shard of the partition's first time.
+            within = np.where(valid, shard.contains(times), shard.start <= partition.time_min < shard.stop)
+            self.rows += int(np.count_nonzero(within))
+            selected = selected.within(within, address)
+        runs = find_series(selected.points, self._keyed)
+        texts = runs.texts.to_pylist()
+        if not all(map(is_storable, texts)):
+            of_rows = [texts[code] for code in np.repeat(runs.codes, runs.lengths).tolist()]
+            unfit = np.array([not is_storable(text) for text in of_rows], np.bool_)
+            shown = [repr(text[:100]) for text in of_rows if not is_storable(text)]
+            selected = selected.without(unfit, partition.path, "series", shown, _UNSTORABLE)
+            runs = find_series(selected.points, self._keyed)
+        self._rejected += selected.rejected
+        self._add(selected.points, runs)
+
+    def _add(self, points: pa.RecordBatch, runs: SeriesRuns) -> None:
+        columns = read_columns(points, self._keyed)
         rows = _Slice(
             columns.times.to_numpy(),
             tuple(values.to_arrow(compat_level=pl.CompatLevel.oldest()) for values in columns.values),
         )
+        texts = runs.texts.to_pylist()
         starts, codes = runs.starts, runs.codes
-        if shard is not None or len(codes) > 2 * len(runs.texts):
+        if len(codes) > 2 * len(texts):
             series = np.repeat(codes, runs.lengths)
-            picked = np.arange(len(series)) if shard is None else np.flatnonzero(shard.contains(rows.times))
-            order = picked[np.argsort(series[picked], kind="stable")]
+            order = np.argsort(series, kind="stable")
             rows = rows.take(order)
             codes, starts = np.unique(series[order], return_index=True)
             starts = np.append(starts, len(order))
-        texts = runs.texts.to_pylist()
         for code, start, stop in zip(codes.tolist(), starts.tolist(), starts[1:].tolist(), strict=False):
             self._slices.setdefault(texts[code], []).append(rows.slice(start, stop))
             self.size += _SLICE_BYTES
@@ -131,12 +173,12 @@ class _Points:
         points = 0
         values = dict.fromkeys(self._fields, 0)
         for series in sorted(self._slices, key=lambda series: series.encode() + FIELD_SEPARATOR):
-            joined = _join(series, self._slices.pop(series))
-            encoder.add(series, joined.times, tuple(zip(self._schema.fields, joined.values, strict=True)))
+            joined = _join(self._slices.pop(series))
+            encoder.add(series, joined.times, tuple(zip(self._keyed.fields, joined.values, strict=True)))
             points += len(joined.times)
-            for field, column in zip(self._schema.fields, joined.values, strict=True):
+            for field, column in zip(self._keyed.fields, joined.values, strict=True):
                 values[field] += len(column) - column.null_count
-        return ShardFile(name, encoder.finish(), points, tuple(values.values()))
+        return ShardFile(name, encoder.finish(), points, tuple(values.values()), self.rows, tuple(self._rejected))
 
 
 @dataclass(frozen=True)
@@ -160,20 +202,38 @@ class _Slice:
         return _Slice(self.times[rows], tuple(column.take(pa.array(rows)) for column in self.values))
 
 
-def _join(series: str, slices: Sequence[_Slice]) -> _Slice:
-    """Return the points of a series in time order; raises EncodeError when two have the same time."""
+def _check_times(times: Integers, valid: Mask, partition: Partition, address: Chunk) -> None:
+    """Raise StageError when a time is not among those that the manifest says of ``partition``."""
+    odd = valid & ((times < partition.time_min) | (times > partition.time_max))
+    if odd.any():
+        row = int(odd.argmax())
+        raise StageError(
+            f"{partition.path}, row {address.start + row}: the time {times[row]} is not among those that the manifest"
+            f" says, {partition.time_min} to {partition.time_max}",
+            hint="the file is not the one that was staged: stage into another folder",
+        )
+
+
+def _join(slices: Sequence[_Slice]) -> _Slice:
+    """Return the points of a series in time order; of equal times, one with the fields of all."""
     joined = _Slice(
         np.concatenate([part.times for part in slices]),
         tuple(pa.concat_arrays(columns) for columns in zip(*(part.values for part in slices), strict=True)),
     )
     if (joined.times[1:] <= joined.times[:-1]).any():
         joined = joined.take(np.argsort(joined.times, kind="stable"))
-        same = np.flatnonzero(joined.times[1:] == joined.times[:-1])
-        if len(same):
-            time = int(joined.times[same[0]])
-            raise EncodeError(
-                f"two rows of the series {series} have the time {instant(time)} ({time}): InfluxDB keeps one point of"
-                " both",
-                hint="make their times or tags differ; the write path would keep the last one",
-            )
+        if (joined.times[1:] == joined.times[:-1]).any():
+            joined = _merge(joined)
     return joined
+
+
+def _merge(points: _Slice) -> _Slice:
+    """Return ``points``, which are in time order, with one for all of equal times; no field has two values then."""
+    begins = np.append(True, points.times[1:] != points.times[:-1])
+    starts = np.flatnonzero(begins)
+    merged = []
+    for column in points.values:
+        valid = column.is_valid().to_numpy(zero_copy_only=False)
+        rows = np.maximum.reduceat(np.where(valid, np.arange(len(valid)), -1), starts)
+        merged.append(column.take(pa.array(rows, mask=rows < 0)))
+    return _Slice(points.times[starts], tuple(merged))

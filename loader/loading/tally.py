@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from loader.events import Advanced, Observer, Waited
+from loader.loading.rejected import Rejections
 from loader.loading.settings import LoadReport, LoadSettings
 
 DRY_RUN = "none: dry run"
@@ -45,22 +46,27 @@ class Tally:
         rows_resumed: int = 0,
         *,
         stopped: bool,
-        lines_rejected: int = 0,
-        rejected_path: str = "",
+        rejections: Rejections | None = None,
+        rows_replaced: int = 0,
     ) -> LoadReport:
         """Return the report of a load of ``rows`` rows; ``stopped`` tells that somebody wanted it to end."""
+        rejected = rejections.total if rejections else 0
+        kept = str(rejections.file.path) if rejections and rejections.file.path.exists() else ""
         return LoadReport(
             server=server,
             via=self.settings.via,
             rows=rows,
             rows_resumed=rows_resumed,
             rows_acknowledged=self.rows,
-            lines_rejected=lines_rejected,
+            rows_loaded=rows_resumed + self.rows - rejected,
+            rows_rejected=rejected,
+            rows_replaced=rows_replaced,
             payload_size=self.payload_size,
             body_size=self.body_size,
             seconds=time.monotonic() - self.started,
             retries=self.retries,
             waits=dict(self.waits),
             interrupted=stopped and rows_resumed + self.rows < rows,
-            rejected_path=rejected_path if lines_rejected else "",
+            rejected_path=kept if rejected else "",
+            first_rejected=rejections.first if rejections else "",
         )

@@ -12,20 +12,23 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
-from loader.dataset.chunk import Chunk
-from loader.dataset.manifest import STATE, Manifest
+from loader.dataset.chunk import Chunk, RejectedRow
+from loader.dataset.manifest import Manifest
+from loader.dataset.schema import PointSchema
 from loader.encoding.warm import compile_line_encoder
 from loader.errors import ConfigError, LoadError, ServerError
-from loader.events import SERVER_BUSY, Noted, Observer, Rejected, Started, Waited
+from loader.events import SERVER_BUSY, Noted, Observer, Started, Waited
 from loader.loading.compiling import compile_ahead
+from loader.loading.field_types import note_other_types
 from loader.loading.flow import Flow, Pace, gzip_level
+from loader.loading.identities import find_superseded
 from loader.loading.ledger import Ledger, forget
 from loader.loading.payloads import payloads
-from loader.loading.rejected import RejectedFile
+from loader.loading.rejected import RejectedLine, Rejections
 from loader.loading.sender import Ack, Failed, NotSent, Result, Senders, compressed
 from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading.superseded import Superseded
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.base import Bucket
 from loader.servers.probe import Server, probe
@@ -35,24 +38,25 @@ from loader.servers.transport import Connection
 
 def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
     """Load the dataset of ``manifest`` as :func:`loader.loading.load` promises."""
-    flow = Flow(settings.batch_bytes, stop)
     level = gzip_level(settings.compress, settings.target.url)
     if settings.dry_run:
-        tally = _begin(settings, observe)
-        _encode_all(manifest, tally, flow, level)
-        return tally.report(DRY_RUN, manifest.rows, stopped=stop.is_set())
+        return _encode_all(settings, manifest, observe, stop, level)
 
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = probe(connection)
         bucket = _prepare_bucket(connection, server, settings, observe)
+        note_other_types(connection, server, settings.target, manifest, observe)
     _check_retention(bucket, manifest)
-    rejected = RejectedFile(_rejected_path(settings, manifest))
     ledger_key = (settings.dataset, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
+        rejections = Rejections(settings.dataset, manifest, settings.max_rejected, ledger.rejected, observe)
+        rejections.check()
+        superseded = find_superseded(settings.dataset, manifest, observe, stop)
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
         tally = _begin(settings, observe)
         observe(Started("load", manifest.rows, resumed))
+        flow = Flow(settings.batch_bytes, stop, settings.max_rejected - rejections.total)
         senders = Senders(
             settings.target,
             server.dialect,
@@ -62,18 +66,17 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
             retry_seconds=settings.retry_seconds,
             timeout_seconds=settings.timeout_seconds,
         )
-        coordinator = _Coordinator(settings, ledger, rejected, tally, flow)
-        coordinator.run(senders, manifest, pending)
+        coordinator = _Coordinator(settings, ledger, rejections, tally, flow)
+        coordinator.run(senders, manifest.schema, pending, superseded)
         if resumed + tally.rows == manifest.rows:
             ledger.finish()
-        lines_rejected = ledger.rejected
     return tally.report(
         server.name,
         manifest.rows,
         resumed,
         stopped=stop.is_set(),
-        lines_rejected=lines_rejected,
-        rejected_path=str(rejected.path),
+        rejections=rejections,
+        rows_replaced=superseded.rows,
     )
 
 
@@ -90,21 +93,21 @@ class _Coordinator:
         self,
         settings: LoadSettings,
         ledger: Ledger,
-        rejected: RejectedFile,
+        rejections: Rejections,
         tally: Tally,
         flow: Flow,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._rejected = rejected
+        self._rejections = rejections
         self._tally = tally
         self._flow = flow
         self._error: BaseException | None = None
 
-    def run(self, senders: Senders, manifest: Manifest, pending: list[Chunk]) -> None:
+    def run(self, senders: Senders, schema: PointSchema, pending: list[Chunk], superseded: Superseded) -> None:
         """Send every row of ``pending``; raises the first error after recording what is in flight."""
         try:
-            self._feed(senders, manifest, pending)
+            self._feed(senders, schema, pending, superseded)
         except KeyboardInterrupt:
             self._flow.aborted.set()
             raise
@@ -116,20 +119,24 @@ class _Coordinator:
         if self._error:
             raise self._error
 
-    def _feed(self, senders: Senders, manifest: Manifest, pending: list[Chunk]) -> None:
+    def _feed(self, senders: Senders, schema: PointSchema, pending: list[Chunk], superseded: Superseded) -> None:
         pace = Pace(self._settings.rate)
         for chunk in pending:
             for payload in payloads(
                 self._settings.dataset,
-                manifest.schema,
+                schema,
                 chunk,
                 self._settings.batch_lines,
                 lambda: self._flow.body_limit,
+                superseded,
             ):
-                self._wait(pace.ahead(payload.chunk.rows))
+                self._wait(pace.ahead(len(payload)))
                 if self._flow.stopping:
                     return
-                self._record(senders.submit(payload))
+                if len(payload):
+                    self._record(senders.submit(payload))
+                else:
+                    self._acknowledge(Ack(payload, 0))
 
     def _wait(self, seconds: float) -> None:
         if seconds:
@@ -141,28 +148,27 @@ class _Coordinator:
             match result:
                 case Ack():
                     self._acknowledge(result)
-                case Failed():
-                    self._error = self._error or result.error
+                case Failed(error, ack):
+                    if ack:
+                        self._acknowledge(ack)
+                    self._error = self._error or error
                 case NotSent():
                     pass
                 case _:
                     self._tally.wait(result)
 
     def _acknowledge(self, ack: Ack) -> None:
-        chunk = ack.payload.chunk
-        if ack.rejected:
-            self._rejected.append(ack.rejected)
-            self._tally.observe(Rejected(len(ack.rejected)))
-        self._ledger.acknowledge(chunk, len(ack.rejected))
-        self._tally.advance(chunk.rows, ack.payload.size, ack.body_size)
-        if ack.rejected and self._ledger.rejected > self._settings.max_rejected:
-            self._flow.aborted.set()
-            first = ack.rejected[0]
-            self._error = self._error or LoadError(
-                f"{first.chunk}: {self._ledger.rejected} lines were rejected, more than the "
-                f"{self._settings.max_rejected} allowed; the server said {first.status}: {first.message}",
-                hint=f"see {self._rejected.path}; go on with a higher --max-rejected",
-            )
+        rejected: list[RejectedRow | RejectedLine] = [*ack.payload.rejected, *ack.rejected]
+        self._rejections.keep(rejected)
+        self._ledger.acknowledge(ack.payload.chunk, len(rejected))
+        self._tally.advance(ack.payload.chunk.rows, ack.payload.size, ack.body_size)
+        self._flow.count_rejected(len(ack.payload.rejected))
+        if not self._error:
+            try:
+                self._rejections.check()
+            except LoadError as error:
+                self._flow.aborted.set()
+                self._error = error
 
 
 def _prepare_bucket(connection: Connection, server: Server, settings: LoadSettings, observe: Observer) -> Bucket:
@@ -190,19 +196,24 @@ def _check_retention(bucket: Bucket, manifest: Manifest) -> None:
         )
 
 
-def _encode_all(manifest: Manifest, tally: Tally, flow: Flow, level: int) -> None:
-    """Do all of a load but the sending."""
-    settings = tally.settings
-    tally.observe(Started("dry run", manifest.rows))
+def _encode_all(
+    settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event, level: int
+) -> LoadReport:
+    """Do all of a load but the sending, and keep nothing."""
+    flow = Flow(settings.batch_bytes, stop)
+    rejections = Rejections(settings.dataset, manifest, settings.max_rejected, 0, observe)
+    superseded = find_superseded(settings.dataset, manifest, observe, stop)
+    tally = _begin(settings, observe)
+    observe(Started("dry run", manifest.rows))
     for partition in manifest.partitions:
         whole = Chunk(partition.path, 0, partition.rows)
         for payload in payloads(
-            settings.dataset, manifest.schema, whole, settings.batch_lines, lambda: flow.body_limit
+            settings.dataset, manifest.schema, whole, settings.batch_lines, lambda: flow.body_limit, superseded
         ):
             if flow.stopping:
-                return
+                break
+            rejections.count(payload.rejected)
             tally.advance(payload.chunk.rows, payload.size, len(compressed(payload.body, level)))
-
-
-def _rejected_path(settings: LoadSettings, manifest: Manifest) -> Path:
-    return settings.dataset / STATE / "rejected" / f"{manifest.fingerprint}.jsonl"
+    return tally.report(
+        DRY_RUN, manifest.rows, stopped=stop.is_set(), rejections=rejections, rows_replaced=superseded.rows
+    )

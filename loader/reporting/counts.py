@@ -8,7 +8,7 @@ from loader.events import Advanced, Event, Rejected, Started, Waited
 
 
 class Counts:
-    """Counts events: rows (of all, done, done by earlier runs), bytes, retries, rejected lines, waits by cause."""
+    """Counts events: rows (of all, done, done by earlier runs), bytes, retries, rejected rows, waits by cause."""
 
     def __init__(self) -> None:
         self.activity = ""
@@ -32,8 +32,8 @@ class Counts:
             case Waited(cause, seconds):
                 self.retries += cause == "retry"
                 self.waits[cause] = self.waits.get(cause, 0.0) + seconds
-            case Rejected(lines):
-                self.rejected += lines
+            case Rejected(rows):
+                self.rejected += rows
             case _:
                 pass
 

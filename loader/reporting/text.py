@@ -44,7 +44,7 @@ def load_text(report: LoadReport) -> str:
     word = "stopped" if report.interrupted else "loaded"
     resumed = f", {report.rows_resumed:,} of them by earlier runs" if report.rows_resumed else ""
     lines = [
-        f"{word:<8} {report.rows_acknowledged + report.rows_resumed:,} of {report.rows:,} points{resumed}",
+        f"{word:<8} {report.rows_loaded:,} of {report.rows:,} points{resumed}",
         f"         {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows_acknowledged, report.seconds)}, "
         f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {_PAYLOADS[Way(report.via)]}), "
@@ -53,11 +53,21 @@ def load_text(report: LoadReport) -> str:
     # The server is what a load waits for in any case: that is for the metrics.
     waits = sorted((cause, seconds) for cause, seconds in report.waits.items() if cause != SERVER_BUSY)
     lines += [f"         waited {seconds:.1f} s: {cause}" for cause, seconds in waits]
-    if report.lines_rejected:
-        lines.append(f"rejected {report.lines_rejected:,} lines: {report.rejected_path}")
+    if report.rows_replaced:
+        lines.append(
+            f"         nothing is left of {report.rows_replaced:,} rows: later ones have their series and time"
+        )
+    lines += _rejected_lines(report.rows_rejected, report.first_rejected, report.rejected_path)
     if report.interrupted:
         lines.append("         run the same command again to go on")
     return "\n".join(lines)
+
+
+def _rejected_lines(number: int, first: str, path: str) -> list[str]:
+    """Say how many rows were rejected, which was the first, and where they are kept."""
+    if not number:
+        return []
+    return [f"rejected {number:,} rows" + f": {path}" * bool(path), *([f"         {first}"] if first else [])]
 
 
 def export_text(report: ExportReport) -> str:
@@ -66,6 +76,7 @@ def export_text(report: ExportReport) -> str:
     lines = [
         f"{word:<8} {report.rows:,} points in {report.files} files of {report.shards} shards: {report.out}",
         f"         {size_text(report.size)}, {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
+        *_rejected_lines(report.rows_rejected, report.first_rejected, ""),
     ]
     return "\n".join(lines)
 
@@ -97,9 +108,11 @@ def status_text(status: Status) -> str:
     else:
         load = status.load
         current = "" if load.fingerprint == status.fingerprint else " (of an earlier dataset)"
-        rejected = f", {load.rejected:,} lines rejected" if load.rejected else ""
+        rejected = f", {load.rejected:,} rows rejected" if load.rejected else ""
         state = "finished" if load.finished else "unfinished"
-        lines.append(f"loaded   {load.rows:,} points into {load.bucket} at {load.url}{current}: {state}{rejected}")
+        lines.append(
+            f"loaded   {load.rows - load.rejected:,} points into {load.bucket} at {load.url}{current}: {state}{rejected}"
+        )
     if status.verification is None:
         lines.append("verified nothing yet")
     else:

@@ -52,6 +52,15 @@ def parse_fields(reply: Reply) -> list[str]:
     return [name for series in _series(reply) for name, _ in series["values"]]
 
 
+def parse_types(reply: Reply) -> dict[str, set[str]]:
+    """Read the types of each field key from the answer to ``build_fields``; raises ServerError."""
+    types: dict[str, set[str]] = {}
+    for series in _series(reply):
+        for name, kind in series["values"]:
+            types.setdefault(name, set()).add(kind)
+    return types
+
+
 def build_points(target: Target, query: PointsQuery) -> Request:
     """Return the request for ``query``."""
     fields = ", ".join(f"{_name(field.column)}::field" for field in query.schema.fields)

@@ -88,7 +88,7 @@ def test_rejected_lines_are_kept(influx_early: Any, tmp_path: Path) -> None:
     blocker = f"trades,symbol=AAPL,side=buy amount=1.5 {JANUARY_2}".encode()
     influx_early.call(f"/write?db={bucket}&precision=ns", blocker)
     report = load(LoadSettings(tmp_path, Target(influx_early.url, bucket)))
-    assert report.lines_rejected == 40
+    assert report.rows_rejected == 40
     rejected = [json.loads(line) for line in Path(report.rejected_path).read_text().splitlines()]
     assert {entry["status"] for entry in rejected} == {400}
     assert "field type conflict" in rejected[0]["message"]

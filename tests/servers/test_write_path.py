@@ -216,7 +216,7 @@ def test_rejected_lines_are_kept_with_their_address(influx: Any, tmp_path: Path)
     # The field type is fixed per shard: every row of the first shard conflicts, and only those.
     report = load(replace(settings, max_rejected=ROWS), events.append)
     lines = [json.loads(line) for line in Path(report.rejected_path).read_text().splitlines()]
-    assert report.lines_rejected == len(lines) == sum(event.lines for event in events if isinstance(event, Rejected))
+    assert report.rows_rejected == len(lines) == sum(event.rows for event in events if isinstance(event, Rejected))
     assert len(lines) == 200
     kept = [point for point in stored(influx, settings.target.bucket) if point[0] > first + 86_400 * 10**9]
     assert kept == [row for row in expected(root) if row[0] > first + 86_400 * 10**9]
@@ -228,7 +228,7 @@ def test_rejected_lines_are_kept_with_their_address(influx: Any, tmp_path: Path)
         assert entry["status"] in {400, 422}
         assert "conflict" in entry["message"]
     assert report.rows_acknowledged == 400
-    assert load(settings).lines_rejected == len(lines)
+    assert load(settings).rows_rejected == len(lines)
 
 
 def test_too_many_rejected_lines_stop_the_load(influx: Any, root: Path) -> None:

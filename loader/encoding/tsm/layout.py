@@ -21,13 +21,12 @@ from types import MappingProxyType
 import numpy as np
 
 from loader.dataset.schema import FieldType
+from loader.encoding.escaping import KEY_BYTES
 from loader.errors import EncodeError
 
 HEADER = b"\x16\xd1\x16\xd1\x01"
 BLOCK_POINTS = 1_000
 """Most points of a block; the server's own full blocks have as many."""
-KEY_BYTES = 65_535
-"""Longest key."""
 CRC_BYTES = 4
 KEY_LENGTH = struct.Struct(">H")
 """What comes before a key in the index."""
@@ -53,6 +52,12 @@ RAW, PACKED, RUN = 0, 1, 2
 """How timestamps and integers are encoded: eight bytes each, simple8b, or one delta and its count; the high nibble."""
 
 
+def is_storable(series: str) -> bool:
+    """Tell whether the server, which parts a key at its first separator, parts those of ``series`` behind it."""
+    text = series.encode()
+    return (text + FIELD_SEPARATOR).find(FIELD_SEPARATOR) == len(text)
+
+
 def make_key(series: str, field: str) -> bytes:
     """Return the key of ``field`` in ``series``, which is measurement and tags as in line protocol, tags by key.
 
@@ -66,7 +71,7 @@ def make_key(series: str, field: str) -> bytes:
             f"the key of {series[:100]}… and {field!r} has {len(key):,} bytes; storage files hold {KEY_BYTES:,}",
             hint="shorten tag values, or use the write path",
         )
-    if key.find(FIELD_SEPARATOR) < len(text):
+    if not is_storable(series):
         raise EncodeError(
             f"the series {series!r} holds {FIELD_SEPARATOR.decode()!r}, or ends with the beginning of it",
             hint="storage files use it to part series and field: take it out of names and tag values",

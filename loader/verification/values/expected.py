@@ -19,6 +19,7 @@ from loader.encoding.arrays import Integers
 from loader.encoding.columns import read_columns
 from loader.encoding.compiled import compiled
 from loader.encoding.escaping import sort_tags
+from loader.encoding.selection import select_points
 from loader.encoding.series import SeriesRuns, find_series
 from loader.encoding.tsm.decode.columns import Column, ascending, bounds_within, pick
 from loader.verification.plan import Window
@@ -78,8 +79,9 @@ def expected_values(root: Path, schema: PointSchema, window: Window) -> Expected
 
 def _add(rows: _Rows, schema: PointSchema, address: Chunk, batch: pa.RecordBatch, window: Window) -> None:
     """Add what of ``batch`` lies in ``window``."""
-    columns = read_columns(batch, schema, address)
-    runs, times, values = find_series(batch, schema, address), columns.times.to_numpy(), columns.values
+    points = select_points(batch, schema, address).points
+    columns = read_columns(points, schema)
+    runs, times, values = find_series(points, schema), columns.times.to_numpy(), columns.values
     within = (times >= window.start) & (times < window.stop)
     if not within.all():
         times, values = times[within], tuple(column.filter(within) for column in values)

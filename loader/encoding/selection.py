@@ -1,0 +1,244 @@
+"""Which rows of a record batch become points, and why the others cannot; pure, with no input or output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loader.dataset.chunk import Chunk, RejectedRow
+from loader.dataset.schema import FieldType, PointSchema, column_problem
+from loader.encoding.arrays import Integers, Mask
+from loader.encoding.columns import TIME_MAX, TIME_MIN, time_unit
+from loader.encoding.escaping import FIELD_KEY, KEY_BYTES, MEASUREMENT, TAG_ESCAPES, TAG_KEY, TAG_NO_FORM
+from loader.errors import EncodeError
+
+_BYTES = pa.large_binary()
+_SHOWN = 100
+"""Characters of a value that are shown."""
+_SEPARATOR_BYTES = 4
+"""What the server puts between series and field when it measures a key."""
+
+
+@dataclass(frozen=True)
+class SelectedRows:
+    """The rows of a batch that become points, ``rows`` their numbers in the partition, and those that cannot.
+
+    Both are in the order of the partition. Rows of which nothing is left, since later rows replace all their
+    values, are in neither. Tags are dictionaries.
+    """
+
+    points: pa.RecordBatch
+    rows: Integers
+    rejected: tuple[RejectedRow, ...]
+
+    def within(self, mask: Mask, address: Chunk) -> SelectedRows:
+        """Return what of a selection from a batch at ``address`` lies in ``mask``, a mask of its rows."""
+        kept = mask[self.rows - address.start]
+        rejected = tuple(each for each in self.rejected if mask[each.row - address.start])
+        return SelectedRows(self.points.filter(pa.array(kept)), self.rows[kept], rejected)
+
+    def without(self, unfit: Mask, partition: str, column: str, shown: Sequence[str], reason: str) -> SelectedRows:
+        """Return the selection without the points in ``unfit``, which become rejected rows."""
+        rows = self.rows[unfit].tolist()
+        more = (RejectedRow(partition, row, column, value, reason) for row, value in zip(rows, shown, strict=True))
+        rejected = sorted((*self.rejected, *more), key=lambda each: each.row)
+        return SelectedRows(self.points.filter(pa.array(~unfit)), self.rows[~unfit], tuple(rejected))
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """Rows (a mask) that cannot be points, because of what ``column`` holds there, or of ``shown``."""
+
+    column: str
+    rows: Mask
+    reason: str
+    shown: str = ""
+
+
+def select_points(
+    batch: pa.RecordBatch, schema: PointSchema, address: Chunk, superseded: Mask | None = None
+) -> SelectedRows:
+    """Part the rows of ``batch``, which begins at row ``address.start`` of ``address.partition``.
+
+    ``superseded`` tells of each row and field whether a later row of the same identity replaces the value: such
+    values become null. Nothing is copied when all rows are points. Memory is a few bytes a row, and 300 bytes for
+    each rejected one. Raises EncodeError when the columns do not fit the schema.
+    """
+    if schema.fields and (problem := column_problem(schema, batch.schema)):
+        raise EncodeError(f"{address.partition}: {problem}", hint="give each column a field type that fits it")
+    batch = _with_dictionaries(batch, schema)
+    faults = list(_faults(batch, schema))
+    rejected = np.zeros(len(batch), np.bool_)
+    for fault in faults:
+        rejected |= fault.rows
+    kept = ~rejected
+    if superseded is not None and superseded.any():
+        batch = _without(batch, schema, superseded)
+        kept &= ~_empty(batch, schema)
+    if kept.all():
+        return SelectedRows(batch, np.arange(address.start, address.start + len(batch)), ())
+    found = tuple(_rejected(batch, faults, int(row), address) for row in np.flatnonzero(rejected))
+    return SelectedRows(batch.filter(pa.array(kept)), address.start + np.flatnonzero(kept), found)
+
+
+def _with_dictionaries(batch: pa.RecordBatch, schema: PointSchema) -> pa.RecordBatch:
+    """Return ``batch`` with every tag as a dictionary."""
+    for tag in schema.tags:
+        column = batch.column(tag)
+        if not pa.types.is_dictionary(column.type):
+            batch = _replaced(batch, tag, column.cast(pa.large_string()).dictionary_encode())
+    return batch
+
+
+def _without(batch: pa.RecordBatch, schema: PointSchema, superseded: Mask) -> pa.RecordBatch:
+    """Return ``batch`` with null for the ``superseded`` values."""
+    for number in np.flatnonzero(superseded.any(axis=0)).tolist():
+        name = schema.fields[number].column
+        column = batch.column(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        null = pa.scalar(None, column.type)
+        batch = _replaced(batch, name, pc.if_else(pa.array(superseded[:, number]), null, column))
+    return batch
+
+
+def _replaced(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.RecordBatch:
+    return batch.set_column(batch.schema.get_field_index(name), name, column)
+
+
+def _faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
+    yield from _time_faults(batch.column(schema.time), schema)
+    for tag in schema.tags:
+        yield from _tag_faults(batch.column(tag), tag)
+    yield from _key_faults(batch, schema)
+    for field in schema.fields:
+        column = batch.column(field.column)
+        if field.type is FieldType.FLOAT:
+            finite = pc.is_finite(column)
+            if not pc.all(finite, min_count=0).as_py():
+                yield _Fault(field.column, _mask(pc.invert(finite)), "InfluxDB holds finite numbers only")
+        elif field.type is FieldType.STRING:
+            yield from _text_faults(column, field.column)
+    if schema.fields and all(batch.column(field.column).null_count for field in schema.fields):
+        empty = _empty(batch, schema)
+        if empty.any():
+            names = ", ".join(field.column for field in schema.fields)
+            yield _Fault(names, empty, "a point needs a value of at least one field", "null")
+
+
+def _time_faults(column: pa.Array, schema: PointSchema) -> Iterator[_Fault]:
+    unit = time_unit(column.type, schema)
+    times = column.cast(pa.int64())
+    if times.null_count:
+        yield _Fault(schema.time, _mask(pc.is_null(times)), "a point needs a time")
+    first, last = -(-TIME_MIN // unit), TIME_MAX // unit
+    bounds = pc.min_max(times).as_py()
+    if bounds["min"] is not None and not first <= bounds["min"] <= bounds["max"] <= last:
+        outside = pc.or_(pc.less(times, first), pc.greater(times, last))
+        yield _Fault(schema.time, _mask(outside), "InfluxDB holds times from 1677-09-21 to 2262-04-11")
+
+
+def _tag_faults(column: pa.DictionaryArray, tag: str) -> Iterator[_Fault]:
+    values = column.dictionary
+    # By their length first, so that nothing is copied of what is too long.
+    lengths = pc.fill_null(pc.binary_length(values), 0).to_numpy()
+    yield from _spread(column, tag, lengths > KEY_BYTES, f"a series has at most {KEY_BYTES:,} bytes")
+    if not (lengths > KEY_BYTES).any():
+        yield from _text_faults(column, tag)
+        formless = _mask(pc.match_substring_regex(values.cast(_BYTES), TAG_NO_FORM))
+        yield from _spread(column, tag, formless, "newlines, and backslashes at the end, have no form in a tag")
+
+
+def _key_faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
+    """Yield the rows whose series and longest field key are too long together."""
+    columns = [batch.column(tag) for tag in schema.tags]
+    fixed = len(MEASUREMENT.escape(schema.measurement).encode()) + _SEPARATOR_BYTES
+    fixed += sum(len(TAG_KEY.escape(tag).encode()) + 2 for tag in schema.tags)
+    fixed += max((len(FIELD_KEY.escape(field.column).encode()) for field in schema.fields), default=0)
+    sizes = [pc.fill_null(pc.binary_length(column.dictionary), 0).to_numpy().astype(np.int64) for column in columns]
+    if fixed + 2 * sum(int(size.max(initial=0)) for size in sizes) <= KEY_BYTES:
+        return
+    total = np.full(len(batch), fixed)
+    for column, size in zip(columns, sizes, strict=True):
+        special = f"[{''.join(TAG_ESCAPES)}]"
+        escapes = pc.fill_null(pc.count_substring_regex(column.dictionary.cast(_BYTES), special), 0).to_numpy()
+        total += _taken(size + escapes, column)
+    if (total > KEY_BYTES).any():
+        reason = f"a series has at most {KEY_BYTES:,} bytes"
+        yield _Fault(", ".join(schema.tags), total > KEY_BYTES, reason, "long texts")
+
+
+def _text_faults(column: pa.Array, name: str) -> Iterator[_Fault]:
+    dictionary = pa.types.is_dictionary(column.type)
+    values = column.dictionary if dictionary else column
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        bad = np.array([not _is_text(value) for value in values.cast(_BYTES).to_pylist()], np.bool_)
+        reason = "text is UTF-8"
+        yield from _spread(column, name, bad, reason) if dictionary else [_Fault(name, bad, reason)]
+
+
+def _spread(column: pa.DictionaryArray, name: str, bad: Mask, reason: str) -> Iterator[_Fault]:
+    """Yield the rows whose value in the dictionary is ``bad``."""
+    if bad.any():
+        rows = _taken(bad, column)
+        if rows.any():
+            yield _Fault(name, rows, reason)
+
+
+def _taken(values: npt.NDArray[Any], column: pa.DictionaryArray) -> npt.NDArray[Any]:
+    """Return the item of ``values``, one for each of the dictionary, for every row; zero where it is null."""
+    indices = pc.fill_null(column.indices.cast(pa.int64()), len(values)).to_numpy()
+    taken: npt.NDArray[Any] = np.append(values, np.zeros(1, values.dtype))[indices]
+    return taken
+
+
+def _mask(condition: pa.BooleanArray) -> Mask:
+    """Return an array that is false where ``condition`` is null."""
+    mask: Mask = pc.fill_null(condition, False).to_numpy(zero_copy_only=False)
+    return mask
+
+
+def _empty(batch: pa.RecordBatch, schema: PointSchema) -> Mask:
+    """Tell which rows have no field."""
+    empty = np.ones(len(batch), np.bool_)
+    for field in schema.fields:
+        empty &= batch.column(field.column).is_null().to_numpy(zero_copy_only=False)
+    return empty
+
+
+def _is_text(value: bytes | None) -> bool:
+    try:
+        (value or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _rejected(batch: pa.RecordBatch, faults: Sequence[_Fault], row: int, address: Chunk) -> RejectedRow:
+    """Return the rejected row ``row`` of ``batch`` with the first of its faults."""
+    fault = next(fault for fault in faults if fault.rows[row])
+    shown = fault.shown or _show(batch.column(fault.column), row)
+    return RejectedRow(address.partition, address.start + row, fault.column, shown, fault.reason)
+
+
+def _show(column: pa.Array, row: int) -> str:
+    """Return the value in ``row`` of ``column``, its beginning if it is long, without control characters."""
+    if pa.types.is_dictionary(column.type):
+        column, row = column.dictionary, column.indices[row].as_py()
+    elif pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    if row is None or not column[row].is_valid:
+        return "null"
+    if not isinstance(column, pa.StringArray | pa.LargeStringArray):
+        return repr(column[row].as_py())
+    value = bytes(column.cast(_BYTES)[row].as_buffer())
+    text = value[: 4 * _SHOWN].decode(errors="backslashreplace")
+    return repr(text[:_SHOWN]) + ("…" if len(text) > _SHOWN or len(value) > 4 * _SHOWN else "")

@@ -1,0 +1,70 @@
+"""Values that a later row of the same identity replaces: a load leaves them out, so its order does not matter."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+
+import numpy as np
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.manifest import Partition
+from loader.encoding.arrays import Bytes, Integers, Mask
+from loader.errors import ConfigError
+
+
+class Superseded:
+    """Tells of each row and field whether a later row replaces the value.
+
+    ``rows`` counts the rows of which nothing is left, ``values`` all values that are replaced. There is a bit for
+    each row and field of a partition in which there is any, in temporary files without a name.
+    """
+
+    def __init__(self, fields: int) -> None:
+        self._fields = fields
+        self._bits: dict[str, Bytes] = {}
+        self.rows = 0
+        self.values = 0
+
+    def add(self, partition: Partition, rows: Integers, values: Mask, whole: Mask) -> None:
+        """Add ``values``, a mask of ``rows`` and fields; ``whole`` tells of which rows nothing is left.
+
+        Raises ConfigError when there is no room for a temporary file.
+        """
+        if not values.any():
+            return
+        if partition.path not in self._bits:
+            self._bits[partition.path] = _zeros(self._fields, -(-partition.rows // 8))
+        bits = self._bits[partition.path]
+        for field in np.flatnonzero(values.any(axis=0)).tolist():
+            chosen = rows[values[:, field]]
+            np.bitwise_or.at(bits[field], chosen >> 3, (1 << (chosen & 7)).astype(np.uint8))
+        self.rows += int(np.count_nonzero(whole))
+        self.values += int(np.count_nonzero(values))
+
+    def within(self, chunk: Chunk) -> Mask | None:
+        """Return a mask of the rows of ``chunk`` and the fields, None when nothing in its partition is replaced."""
+        bits = self._bits.get(chunk.partition)
+        if bits is None:
+            return None
+        first = chunk.start >> 3
+        found = np.unpackbits(bits[:, first : -(-chunk.stop // 8)], axis=1, bitorder="little").view(np.bool_)
+        mask: Mask = found[:, chunk.start - 8 * first : chunk.stop - 8 * first].T
+        return mask
+
+
+def _zeros(fields: int, width: int) -> Bytes:
+    """Return ``fields`` lines of ``width`` bytes in a temporary file that ends with them."""
+    size = fields * width
+    try:
+        with tempfile.TemporaryFile() as file:
+            # Taken now: a disk that is full later would end the process when a page is written.
+            os.posix_fallocate(file.fileno(), 0, size)
+            mapped = mmap.mmap(file.fileno(), size)
+    except OSError as error:
+        raise ConfigError(
+            f"{tempfile.gettempdir()}: no temporary file of {size:,} bytes ({error.strerror})",
+            hint="set TMPDIR to a folder on a disk with room for a bit of each row and field",
+        ) from None
+    return np.frombuffer(mapped, np.uint8).reshape(fields, width)
