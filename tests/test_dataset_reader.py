@@ -15,9 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.dataset import Chunk, open_dataset, read_batches, read_manifest, reader, trades_schema, write_manifest
-from loader.dataset.reader import join_batches
-from loader.errors import ConfigError, StageError
+from loader.dataset.manifest import Partition
+from loader.dataset.reader import join_batches, read_joined
+from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.errors import ConfigError, EncodeError, StageError
 from tests.datasets import small_dataset, trades
+from tests.tables import write_tables
 
 ROWS = 100
 NAME = "date=2024-01-03/trades.parquet"
@@ -200,3 +203,83 @@ def test_batches_are_joined_by_rows_and_by_bytes(monkeypatch: pytest.MonkeyPatch
     assert [len(batch) for batch in by_bytes] == [20] * 5
     for joined in (by_rows, by_bytes):
         assert pa.Table.from_batches(joined)["number"].to_pylist() == list(range(100))
+
+
+TEXTS = PointSchema("m", ("tag",), (Field("s", FieldType.STRING),), "t", "ns")
+
+
+def texts(tags: list[str], strings: list[str | None]) -> pa.Table:
+    """Return a row for each of ``tags`` and ``strings``."""
+    return pa.table({"tag": tags, "s": strings, "t": list(range(len(tags)))})
+
+
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_batches_are_bounded_by_the_bytes_of_their_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dictionary: bool
+) -> None:
+    """However few bytes a file has, a batch has few once its texts are written out; one long row is one batch."""
+    monkeypatch.setattr(reader, "BATCH_BYTES", 1_000)
+    strings = ["a" * 100, None, "b" * 100] * 30 + ["c" * 5_000] + ["d"] * 9
+    table = texts(["x" * 50] * 100, strings)
+    pq.write_table(table, tmp_path / "one.parquet", use_dictionary=dictionary, row_group_size=60)
+    batches = list(read_batches(tmp_path, TEXTS, Chunk("one.parquet", 3, 98), 1_000))
+    sizes = [sum(len(row["tag"]) + len(row["s"] or "") for row in batch.to_pylist()) for batch in batches]
+    assert max(size for size, batch in zip(sizes, batches, strict=True) if len(batch) > 1) <= 1_000
+    assert [row for batch in batches for row in batch.to_pylist()] == table.slice(3, 95).to_pylist()
+
+
+def test_joined_batches_are_bounded_by_the_bytes_of_their_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Joined batches count the bytes of dictionaries as their texts are written out."""
+    monkeypatch.setattr(reader, "JOINED_BYTES", 10_000)
+    pq.write_table(texts(["x"] * 600, ["y" * 90] * 600), tmp_path / "one.parquet", row_group_size=10)
+    partition = Partition("one.parquet", 600, 0, 599, 1, "0" * 64)
+    joined = [batch.num_rows for _, batch in read_joined(tmp_path, TEXTS, partition)]
+    assert sum(joined) == 600
+    assert max(joined) <= 110
+
+
+def test_tags_that_must_be_too_long_are_not_read(tmp_path: Path) -> None:
+    """What the footer says of a column is enough to refuse it before its texts are in memory."""
+    table = texts(["x" * 300_000], ["y"])
+    write_tables(tmp_path, TEXTS, {"one.parquet": table})
+    with pytest.raises(EncodeError, match=r"row group 0, column 'tag': tags of more than 65,535 bytes"):
+        open_dataset(tmp_path)
+    write_tables(tmp_path, TEXTS, {"one.parquet": texts(["x" * 300_000, *["z"] * 99], ["y"] * 100)})
+    assert open_dataset(tmp_path).rows == 100
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_integer_times_without_a_unit_are_refused(tmp_path: Path, empty: bool) -> None:
+    """The error shows what the first time is in each unit; null has no reading."""
+    write_tables(tmp_path, TEXTS, {"one.parquet": texts(["a"], ["b"])})
+    times = pa.array([None if empty else 1_704_067_200_000], pa.int64())
+    write_tables(tmp_path, TEXTS, {"one.parquet": texts(["a"], ["b"]).set_column(2, "t", times)})
+    write_manifest(
+        tmp_path, dataclasses.replace(read_manifest(tmp_path), schema=dataclasses.replace(TEXTS, time_unit=""))
+    )
+    with pytest.raises(ConfigError, match="their unit is not known") as caught:
+        open_dataset(tmp_path)
+    for reading in ("no time before the year 10000 in s", "2024-01-01T00:00:00Z in ms", "1970-01-01T00:28:24Z in ns"):
+        assert (reading in caught.value.message) is not empty
+    assert "time_unit" in caught.value.hint
+
+
+def test_int96_that_nanoseconds_cannot_hold_arrives_as_seconds(tmp_path: Path) -> None:
+    """Times beyond nanoseconds come in batches of their own, and are not joined with others."""
+    seconds = pa.array([0, -(10**11), -1, 10**11, 10**11 + 1, None, 5], pa.timestamp("s"))
+    schema = PointSchema("m", (), (Field("n", FieldType.INTEGER),), "t")
+    table = pa.table({"n": list(range(7)), "t": seconds.cast(pa.timestamp("us"))})
+    write_tables(tmp_path, schema, {"one.parquet": table}, use_deprecated_int96_timestamps=True)
+    partition = read_manifest(tmp_path).partitions[0]
+    batches = list(read_joined(tmp_path, schema, partition))
+    found = [(batch.schema.field("t").type.unit, batch["t"].cast(pa.int64()).to_pylist()) for _, batch in batches]
+    assert found == [
+        ("ns", [0]),
+        ("s", [-(10**11)]),
+        ("ns", [-(10**9)]),
+        ("s", [10**11, 10**11 + 1]),
+        ("ns", [None, 5 * 10**9]),
+    ]
+    assert [row for _, batch in batches for row in batch["n"].to_pylist()] == list(range(7))

@@ -37,7 +37,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Schema, settings that decide the content, versions, and the partitions in time order.
+    """Schema, settings that decide the content, versions, and the partitions in the order of the dataset.
 
     ``complete`` is true once every partition that the settings ask for is listed; ``distinct`` when whoever wrote
     the partitions has made sure that no two rows have the same identity.
@@ -102,7 +102,7 @@ def read_manifest(root: Path) -> Manifest:
             schema=PointSchema.from_json(data["schema"]),
             settings=data["settings"],
             versions=data["versions"],
-            partitions=tuple(sorted(Partition(**entry) for entry in data["partitions"])),
+            partitions=tuple(Partition(**entry) for entry in data["partitions"]),
             complete=data["complete"],
             distinct=data.get("distinct", False),
         )

@@ -7,6 +7,7 @@ silently become one. Whoever makes rows guarantees that identities are unique; v
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -99,12 +100,14 @@ def column_problem(schema: PointSchema, columns: pa.Schema) -> str:
         **{field.column: _FIELD_COLUMNS[field.type] for field in schema.fields},
         schema.time: _TIME_COLUMNS[bool(schema.time_unit)],
     }
+    found = Counter(columns.names)
+    kinds = dict(zip(columns.names, columns.types, strict=True))
     for name, (description, fits) in wanted.items():
-        if columns.names.count(name) != 1:
-            found = "missing" if name not in columns.names else "there more than once"
-            return f"column {name!r} is {found}; columns are {', '.join(columns.names)}"
-        if not fits(columns.field(name).type):
-            return f"column {name!r} is {columns.field(name).type}; it should be {description}"
+        if found[name] != 1:
+            words = "there more than once" if found[name] else "missing"
+            return f"column {name!r} is {words}; columns are {', '.join(found)}"
+        if not fits(kinds[name]):
+            return f"column {name!r} is {kinds[name]}; it should be {description}"
     return ""
 
 

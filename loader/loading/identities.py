@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ MOST_BYTES = 384 << 20
 _ROW_BYTES = 48
 """What a row takes while it is sorted, beside a byte for each field."""
 _MOST_BUCKETS = 1 << 16
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def find_superseded(
     Rows count in the order of the partitions in the manifest, then of the rows within. Rows that cannot be points
     replace nothing. A dataset whose manifest says that it is distinct is not read. Rows in series order, each series'
     times ascending, and partitions one after the other in time are checked as they stream by; of others, as many as
-    MOST_BYTES hold are sorted at a time. The names of all series are held. Setting ``stop`` ends it early. Raises
+    MOST_BYTES hold are sorted at a time. About 200 bytes are held for each series. Setting ``stop`` ends it early. Raises
     StageError and EncodeError as reading does, StageError for times that the manifest does not say of a partition,
     and ConfigError when there is no room for temporary files.
     """
@@ -90,7 +92,7 @@ class _Search:
 
     def look_at(self, group: Sequence[Partition]) -> None:
         """Add what is superseded in ``group`` to what is found."""
-        known: dict[str, int] = {}
+        known: dict[str | bytes, int] = {}
         if len(group) == 1 and _ascends(self._identities(group[0], known)):
             return
         first = min(partition.time_min for partition in group)
@@ -104,7 +106,7 @@ class _Search:
         return max(2, MOST_BYTES // (_ROW_BYTES + len(self.schema.fields)))
 
     def _look_within(
-        self, group: Sequence[Partition], known: dict[str, int], start: int, stop: int, buckets: int, bucket: int
+        self, group: Sequence[Partition], known: dict[str | bytes, int], start: int, stop: int, buckets: int, bucket: int
     ) -> None:
         """Look at the rows with ``start`` <= time < ``stop`` whose series is in ``bucket``; at halves if they are many.
 
@@ -174,7 +176,7 @@ class _Search:
                 valid = points.points.column(field.column).is_valid().to_numpy(zero_copy_only=False)
                 present[places[within][wanted], number] = valid[there]
 
-    def _identities(self, partition: Partition, known: dict[str, int]) -> Iterator[_Identities]:
+    def _identities(self, partition: Partition, known: dict[str | bytes, int]) -> Iterator[_Identities]:
         """Yield the identities of the rows of a partition, in their order; ``known`` numbers the series."""
         schema = replace(self.schema, fields=())
         for address, batch in read_joined(self.root, schema, partition):
@@ -182,7 +184,8 @@ class _Search:
                 return
             selected = select_points(batch, schema, address)
             runs = find_series(selected.points, schema)
-            numbers = np.array([known.setdefault(text, len(known)) for text in runs.texts.to_pylist()], np.int64)
+            texts = map(_name, runs.texts.to_pylist())
+            numbers = np.array([known.setdefault(name, len(known)) for name in texts], np.int64)
             times = read_times(selected.points, schema).to_numpy()
             outside = (times < partition.time_min) | (times > partition.time_max)
             if outside.any():
@@ -193,6 +196,11 @@ class _Search:
                     hint="the file is not the one that was staged: stage into another folder",
                 )
             yield _Identities(np.repeat(numbers[runs.codes], runs.lengths), times, selected.rows)
+
+
+def _name(series: str) -> str | bytes:
+    """Return what stands for a series: 128 bits of a long one, so that names take no more memory than their number."""
+    return series if len(series) <= _LONGEST_NAME else hashlib.blake2b(series.encode(), digest_size=16).digest()
 
 
 def _ascends(parts: Iterator[_Identities]) -> bool:

@@ -205,12 +205,16 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     workspace = Workspace()
     tally.observe(Started("dry run", manifest.rows))
     duration = settings.shard_duration or DEFAULT_DURATION
-    for shard in plan_shards(settings.dataset, manifest.schema, manifest.partitions, duration):
-        for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace, superseded):
-            if flow.stopping:
-                break
-            rejections.count(file.rejected)
-            tally.advance(file.rows, file.content.size, file.content.size)
+    files = (
+        file
+        for shard in plan_shards(settings.dataset, manifest.schema, manifest.partitions, duration)
+        for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace, superseded)
+    )
+    for file in files:
+        rejections.count(file.rejected)
+        tally.advance(file.rows, file.content.size, file.content.size)
+        if flow.stopping:
+            break
     return tally.report(
         DRY_RUN, manifest.rows, stopped=flow.stop.is_set(), rejections=rejections, rows_replaced=superseded.rows
     )

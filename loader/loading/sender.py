@@ -20,6 +20,8 @@ from loader.servers.transport import Connection
 
 _SAMPLE = 8
 """Lines of a refused body that are tried alone."""
+_FEW = 64
+"""Lines that are soon found by halving."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,8 @@ class Senders:
             if isinstance(error, TooLarge):
                 self._flow.remember_too_large(payload.size)
             if len(payload) > 1:
-                if not progress.looked_ahead and len(payload) > self._flow.rejections_left:
+                most = max(self._flow.rejections_left, _FEW)
+                if not progress.looked_ahead and len(payload) > most:
                     progress.looked_ahead = True
                     self._look_ahead(connection, payload, jitter)
                 # The server names at most one bad line, so halves find them all; good lines are written again.

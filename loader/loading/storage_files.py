@@ -163,7 +163,12 @@ class _Points:
             codes, starts = np.unique(series[order], return_index=True)
             starts = np.append(starts, len(order))
         for code, start, stop in zip(codes.tolist(), starts.tolist(), starts[1:].tolist(), strict=False):
-            self._slices.setdefault(texts[code], []).append(rows.slice(start, stop))
+            series = texts[code]
+            if series not in self._slices:
+                self._slices[series] = []
+                # Its keys are held twice until the file is made.
+                self.size += 2 * len(self._fields) * len(series)
+            self._slices[series].append(rows.slice(start, stop))
             self.size += _SLICE_BYTES
         self.size += rows.size
 

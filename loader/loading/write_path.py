@@ -205,15 +205,23 @@ def _encode_all(
     superseded = find_superseded(settings.dataset, manifest, observe, stop)
     tally = _begin(settings, observe)
     observe(Started("dry run", manifest.rows))
-    for partition in manifest.partitions:
-        whole = Chunk(partition.path, 0, partition.rows)
+    encoded = (
+        payload
+        for partition in manifest.partitions
         for payload in payloads(
-            settings.dataset, manifest.schema, whole, settings.batch_lines, lambda: flow.body_limit, superseded
-        ):
-            if flow.stopping:
-                break
-            rejections.count(payload.rejected)
-            tally.advance(payload.chunk.rows, payload.size, len(compressed(payload.body, level)))
+            settings.dataset,
+            manifest.schema,
+            Chunk(partition.path, 0, partition.rows),
+            settings.batch_lines,
+            lambda: flow.body_limit,
+            superseded,
+        )
+    )
+    for payload in encoded:
+        if flow.stopping:
+            break
+        rejections.count(payload.rejected)
+        tally.advance(payload.chunk.rows, payload.size, len(compressed(payload.body, level)))
     return tally.report(
         DRY_RUN, manifest.rows, stopped=stop.is_set(), rejections=rejections, rows_replaced=superseded.rows
     )

@@ -110,9 +110,8 @@ def status_text(status: Status) -> str:
         current = "" if load.fingerprint == status.fingerprint else " (of an earlier dataset)"
         rejected = f", {load.rejected:,} rows rejected" if load.rejected else ""
         state = "finished" if load.finished else "unfinished"
-        lines.append(
-            f"loaded   {load.rows - load.rejected:,} points into {load.bucket} at {load.url}{current}: {state}{rejected}"
-        )
+        points = f"{load.rows - load.rejected:,} points"
+        lines.append(f"loaded   {points} into {load.bucket} at {load.url}{current}: {state}{rejected}")
     if status.verification is None:
         lines.append("verified nothing yet")
     else:

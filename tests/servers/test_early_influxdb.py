@@ -91,7 +91,7 @@ def test_rejected_lines_are_kept(influx_early: Any, tmp_path: Path) -> None:
     assert report.rows_rejected == 40
     rejected = [json.loads(line) for line in Path(report.rejected_path).read_text().splitlines()]
     assert {entry["status"] for entry in rejected} == {400}
-    assert "field type conflict" in rejected[0]["message"]
+    assert "field type conflict" in rejected[0]["reason"]
 
 
 @pytest.mark.parametrize(("kind", "dialect"), [("v1", InfluxDB1), ("v1.6", EarlyInfluxDB1)])

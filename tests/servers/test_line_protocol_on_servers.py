@@ -65,7 +65,7 @@ def test_tags_and_strings_survive(influx: RunningServer) -> None:
     texts = nasty_texts()
     tags = [text for text in texts if not text.endswith("\\")]
     strings = [*texts, "two\nlines", "", 'a "quoted", \\ \n'] * 2
-    schema = PointSchema("nasty", ("tag",), (Field("string", FieldType.STRING),), "when")
+    schema = PointSchema("nasty", ("tag",), (Field("string", FieldType.STRING),), "when", "ns")
     rows = {"tag": tags, "string": strings[: len(tags)], "when": list(range(len(tags)))}
     bucket = influx.new_bucket()
     write(influx, bucket, pa.record_batch(rows), schema)
@@ -80,7 +80,7 @@ def test_tags_and_strings_survive(influx: RunningServer) -> None:
 )
 def test_names_survive(influx: RunningServer, name: str) -> None:
     """Every measurement, tag key and field key with a form comes back as it was."""
-    schema = PointSchema(name, (f"{name}1",), (Field(f"{name}2", FieldType.STRING),), "when")
+    schema = PointSchema(name, (f"{name}1",), (Field(f"{name}2", FieldType.STRING),), "when", "ns")
     bucket = influx.new_bucket()
     batch = pa.record_batch({f"{name}1": ["x", "", "y"], f"{name}2": ["p", "q", "r"], "when": [1, 2, 3]})
     write(influx, bucket, batch, schema)
@@ -98,7 +98,7 @@ def test_doubles_survive_bit_for_bit(influx: RunningServer) -> None:
     every_power = np.float64(10.0) ** np.arange(-323, 309)
     values = np.concatenate([chosen, -chosen, every_power, bits.view(np.float64)])
     values = values[np.isfinite(values)]
-    schema = PointSchema("doubles", ("tag",), (Field("v", FieldType.FLOAT),), "when")
+    schema = PointSchema("doubles", ("tag",), (Field("v", FieldType.FLOAT),), "when", "ns")
     batch = pa.record_batch({"tag": ["x"] * len(values), "v": values, "when": np.arange(len(values))})
     bucket = influx.new_bucket()
     write(influx, bucket, batch, schema)
@@ -118,7 +118,7 @@ def test_integers_booleans_and_times_survive(influx: RunningServer) -> None:
         }
     )
     bucket = influx.new_bucket()
-    write(influx, bucket, batch, PointSchema("m", ("tag",), fields, "when"))
+    write(influx, bucket, batch, PointSchema("m", ("tag",), fields, "when", "ns"))
     assert points(influx, bucket, "m") == [
         {"tag": "x", "i": str(-(2**63)), "b": True, "time": str(TIME_MIN)},
         {"tag": "x", "i": str(2**63 - 1), "time": "-1"},
@@ -129,7 +129,7 @@ def test_integers_booleans_and_times_survive(influx: RunningServer) -> None:
 
 def test_unsigned_integers_survive(influx_v2: RunningServer) -> None:
     """The largest unsigned integer comes back from InfluxDB 2; 1.8 has no such type."""
-    schema = PointSchema("m", ("tag",), (Field("u", FieldType.UNSIGNED),), "when")
+    schema = PointSchema("m", ("tag",), (Field("u", FieldType.UNSIGNED),), "when", "ns")
     batch = pa.record_batch([["x", "x"], pa.array([0, 2**64 - 1], pa.uint64()), [1, 2]], ["tag", "u", "when"])
     bucket = influx_v2.new_bucket()
     write(influx_v2, bucket, batch, schema)

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from loader.dataset.manifest import Partition
-from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
 from loader.loading import ExportSettings, LoadSettings, export, load, storage_files
 from loader.loading.export import BUCKET_ID
@@ -244,5 +244,6 @@ def test_shards_are_those_of_the_server(influx_v2: RunningServer, duration: int)
         lines = "\n".join(f"m v=1 {time}" for time in times).encode()
         influx_v2.call(f"/api/v2/write?org={target.org}&bucket={target.bucket}&precision=ns", lines)
         made = [(shard.start, shard.stop) for shard in list_shards(link.send, bucket)]
-    planned = plan_shards([Partition(str(time), 1, time, time, 1, "") for time in times], duration)
+    partitions = [Partition(str(time), 1, time, time, 1, "") for time in times]
+    planned = plan_shards(Path("nowhere"), trades_schema(), partitions, duration)
     assert [(shard.start, shard.stop) for shard in planned] == made

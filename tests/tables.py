@@ -1,0 +1,38 @@
+"""Datasets of any tables and schema, in the order that a manifest gives them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from loader.dataset.manifest import Manifest, Partition, write_manifest
+from loader.dataset.schema import PointSchema
+from loader.encoding.columns import read_valid_times
+
+HOUR = 3_600_000_000_000
+MOMENT = 1_704_153_600_000_000_000
+"""2024-01-02T00:00:00Z."""
+
+
+def write_tables(root: Path, schema: PointSchema, tables: Mapping[str, pa.Table], **options: Any) -> Manifest:
+    """Write each of ``tables`` as a partition of its path, and a manifest that lists them in this order."""
+    partitions = []
+    for name, table in tables.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, path, **options)
+        bounds = [MOMENT, MOMENT]
+        for batch in table.combine_chunks().to_batches():
+            times, valid = read_valid_times(batch, schema)
+            bounds = list(pc.min_max(pa.array(times[valid] if valid.any() else [MOMENT])).as_py().values())
+        checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        partitions.append(Partition(name, table.num_rows, *bounds, path.stat().st_size, checksum))
+    manifest = Manifest(schema, {}, {}, tuple(partitions), complete=True)
+    write_manifest(root, manifest)
+    return manifest
