@@ -78,6 +78,25 @@ def test_the_last_row_in_the_order_of_the_dataset_stays(way: tuple[Any, LoadSett
 
 
 @pytest.mark.parametrize("kind", ["v1", "v2"])
+def test_the_last_row_stays_when_the_first_arrives_late(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    """A body that is taken on its second attempt, after a later one, brings no old value back."""
+    server = request.getfixturevalue(f"influx_{kind}")
+    row = ("a", 0.0, None, None, MOMENT - 1)
+    first = table(row, *(("a", 1.0, None, None, MOMENT + number) for number in range(49)))
+    second = table(*(("a", 2.0, None, None, MOMENT + number) for number in range(49)))
+    write_tables(tmp_path, SCHEMA, {"first.parquet": first, "second.parquet": second})
+    with fault_proxy(
+        server.url, lambda call: Answer(503) if b"f=0" in call.body and not call.number else None
+    ) as proxy:
+        target = Target(proxy.url, server.new_bucket(), server.org, server.token)
+        load(LoadSettings(tmp_path, target, batch_lines=50, retry_seconds=60.0))
+    direct = LoadSettings(tmp_path, replace(target, url=server.url))
+    assert [each[1] for each in points(direct)] == [0.0, *[2.0] * 49]
+
+
+@pytest.mark.parametrize("kind", ["v1", "v2"])
 def test_the_last_row_stays_through_faults_and_resumes(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str
 ) -> None:
