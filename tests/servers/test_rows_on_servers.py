@@ -87,9 +87,15 @@ def test_the_last_row_stays_when_the_first_arrives_late(
     first = table(row, *(("a", 1.0, None, None, MOMENT + number) for number in range(49)))
     second = table(*(("a", 2.0, None, None, MOMENT + number) for number in range(49)))
     write_tables(tmp_path, SCHEMA, {"first.parquet": first, "second.parquet": second})
-    with fault_proxy(
-        server.url, lambda call: Answer(503) if b"f=0" in call.body and not call.number else None
-    ) as proxy:
+    late: list[Call] = []
+
+    def script(call: Call) -> Fault | None:
+        if b" f=0.0 " in call.body and not late:
+            late.append(call)
+            return Answer(503)
+        return None
+
+    with fault_proxy(server.url, script) as proxy:
         target = Target(proxy.url, server.new_bucket(), server.org, server.token)
         load(LoadSettings(tmp_path, target, batch_lines=50, retry_seconds=60.0))
     direct = LoadSettings(tmp_path, replace(target, url=server.url))
