@@ -59,6 +59,9 @@ class BucketMaker:
                 f"{target.url}: {self.server.name} takes no storage files", hint="use the write path: --via write"
             )
         bucket = self.server.dialect.find_bucket(self.link.send, target)
+        if bucket and not bucket.id:
+            # Another's, or ours: only an operator is told.
+            api.require_operator(self.link.send)
         if bucket and bucket.description not in marks(self.database, target, self.manifest.fingerprint):
             raise ConfigError(
                 f"bucket {target.bucket!r} exists, and this dataset's restore did not make it",

@@ -43,7 +43,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         return tally.report(DRY_RUN, manifest.rows, stopped=stop.is_set())
 
     with Connection(settings.target, settings.timeout_seconds) as connection:
-        server = probe(connection)
+        server = probe(connection, observe)
         bucket = _prepare_bucket(connection, server, settings, observe)
     _check_retention(bucket, manifest)
     rejected = RejectedFile(_rejected_path(settings, manifest))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loader.dataset.manifest import read_manifest
 from loader.loading.ledger import LastLoad, last_load
 from loader.reporting.metrics import newest_metrics
+from loader.servers.address import redacted
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def read_status(root: Path) -> Status:
     if metrics:
         target = metrics["settings"]["target"]
         differences = (metrics["report"] or {}).get("difference_count")
-        verification = LastVerification(metrics["started"], target["url"], target["bucket"], differences)
+        verification = LastVerification(metrics["started"], redacted(target["url"]), target["bucket"], differences)
     return Status(
         dataset=str(root),
         rows=manifest.rows,
@@ -50,6 +51,11 @@ def read_status(root: Path) -> Status:
         partitions=len(manifest.partitions),
         complete=manifest.complete,
         fingerprint=manifest.fingerprint,
-        load=last_load(root),
+        load=_without_secrets(last_load(root)),
         verification=verification,
     )
+
+
+def _without_secrets(load: LastLoad | None) -> LastLoad | None:
+    """Return ``load`` as it may be shown: a ledger from elsewhere may hold an address with a password."""
+    return replace(load, url=redacted(load.url)) if load else None
