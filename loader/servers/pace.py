@@ -88,6 +88,13 @@ class _PacedResponse(http.client.HTTPResponse):
         self.pace.start()
         self.fp = io.BufferedReader(_PacedFile(self.fp.detach(), sock, self.pace))
 
+    def _read_next_chunk_size(self) -> int:
+        """Return the size of the next chunk; of one below zero, http.client would read all there is."""
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("a chunk of less than no bytes")
+        return size
+
 
 class _PacedFile(io.RawIOBase):
     """The file of a socket, which waits no longer than a pace allows."""

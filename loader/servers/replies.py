@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ _READ = 1 << 20
 _ADDRESS_HINT = "is this address an InfluxDB? check --host"
 _UNEXPECTED = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError),
-    pl.exceptions.PolarsError,
+    *(csv.Error, pl.exceptions.PolarsError),
 )
 
 

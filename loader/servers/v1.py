@@ -53,7 +53,8 @@ class InfluxDB1:
             return None
         statement = f"SHOW RETENTION POLICIES ON {_quoted(database.name)}"
         try:
-            policies = _query(send, statement, "look for retention policies")
+            # name, duration, shardGroupDuration, replicaN, default
+            policies = _query(send, statement, "look for retention policies", width=5)
         except Refused as error:
             if error.status == 403:
                 return Bucket(target.bucket)
@@ -64,7 +65,6 @@ class InfluxDB1:
                 f"database {database.name!r} has no default retention policy",
                 hint=f"name one of its policies: --bucket {database.name}/POLICY",
             )
-        # name, duration, shardGroupDuration, replicaN, default
         return Bucket(target.bucket, "", _nanoseconds(found[0][1]), _nanoseconds(found[0][2])) if found else None
 
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
@@ -155,14 +155,15 @@ def _quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
-def _nanoseconds(duration: str) -> int:
+def _nanoseconds(duration: Any) -> int:
     """Read Go's form of a duration, such as 168h0m0s; 0s is infinite."""
-    seconds = sum(int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)([hms])", duration))
+    parts = re.findall(r"([0-9]{1,9})([hms])", str(duration))
+    seconds = sum(int(number) * _UNIT_SECONDS[unit] for number, unit in parts)
     return seconds * _NANOSECONDS
 
 
-def _query(send: Send, statement: str, doing: str) -> list[list[Any]]:
-    """Return the rows of a statement's only series; raises ServerError."""
+def _query(send: Send, statement: str, doing: str, width: int = 0) -> list[list[Any]]:
+    """Return the rows of a statement's only series, of ``width`` cells or more; raises ServerError."""
     reply = send(Request("POST", "/query", (("q", statement),)))
     content = json_of(reply, doing)
     with reading(reply, doing):
@@ -170,4 +171,7 @@ def _query(send: Send, statement: str, doing: str) -> list[list[Any]]:
         if "error" in result:
             raise Refused(f"{doing}: {quoted(reply, str(result['error']))}", status=reply.status)
         series = result.get("series", [{}])
-        return [[*row] for row in series[0].get("values", [])]
+        rows = [[*row] for row in series[0].get("values", [])]
+        if any(len(row) < width for row in rows):
+            raise ValueError("a row is too short")
+        return rows
