@@ -142,6 +142,8 @@ def _rows(reply: Reply) -> Iterator[dict[str, str]]:
             header = []
         elif not header:
             header = cells
+            if not {"table", "error"} & {*header}:
+                raise ValueError("this is no table of Flux")
         else:
             row = dict(zip(header, cells, strict=True))
             if "error" in row and "_value" not in row:

@@ -114,7 +114,7 @@ class InfluxDB2:
         for entry in self._require_organization(send, target):
             return entry
         doing = "look for the organization's buckets"
-        reply = send(Request("GET", "/api/v2/buckets", (("org", target.org), ("limit", "1"))))
+        reply = send(Request("GET", "/api/v2/buckets", (("org", target.org), ("limit", "100"))))
         content = json_of(reply, doing)
         with reading(reply, doing):
             for entry in content["buckets"]:
