@@ -7,6 +7,7 @@ from pathlib import Path
 
 from loader.dataset.manifest import read_manifest
 from loader.loading.ledger import LastLoad, last_load
+from loader.printable import printable
 from loader.reporting.metrics import newest_metrics
 from loader.servers.address import redacted
 
@@ -43,7 +44,8 @@ def read_status(root: Path) -> Status:
     if metrics:
         target = metrics["settings"]["target"]
         differences = (metrics["report"] or {}).get("difference_count")
-        verification = LastVerification(metrics["started"], redacted(target["url"]), target["bucket"], differences)
+        started, bucket = (printable(str(text)) for text in (metrics["started"], target["bucket"]))
+        verification = LastVerification(started, redacted(target["url"]), bucket, differences)
     return Status(
         dataset=str(root),
         rows=manifest.rows,
@@ -51,11 +53,11 @@ def read_status(root: Path) -> Status:
         partitions=len(manifest.partitions),
         complete=manifest.complete,
         fingerprint=manifest.fingerprint,
-        load=_without_secrets(last_load(root)),
+        load=_shown(last_load(root)),
         verification=verification,
     )
 
 
-def _without_secrets(load: LastLoad | None) -> LastLoad | None:
-    """Return ``load`` as it may be shown: a ledger from elsewhere may hold an address with a password."""
-    return replace(load, url=redacted(load.url)) if load else None
+def _shown(load: LastLoad | None) -> LastLoad | None:
+    """Return ``load`` as it may be shown: a ledger from elsewhere may hold passwords and control characters."""
+    return replace(load, url=redacted(load.url), bucket=printable(load.bucket)) if load else None
