@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import threading
 import time
 import tracemalloc
@@ -276,6 +277,24 @@ def test_the_words_of_libraries_are_not_shown(
     assert TOKEN not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [(10, "look at the clocks"), (18, "--ca-file"), (20, "SSL_CERT_FILE"), (62, "host name"), (3, "--ca-file")],
+)
+def test_why_a_certificate_is_not_trusted_is_said(monkeypatch: pytest.MonkeyPatch, code: int, hint: str) -> None:
+    """Each cause has its own way out."""
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    cause.verify_code, cause.verify_message = code, "for a reason"
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise urllib3.exceptions.SSLError(cause)
+
+    monkeypatch.setattr(urllib3.PoolManager, "request", fail)
+    with Connection(Target(NOWHERE, "b"), 1) as connection, pytest.raises(Refused, match="for a reason") as caught:
+        connection.send(asking(ReplyKind.SMALL))
+    assert hint in caught.value.hint
 
 
 def test_why_it_cannot_connect_is_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tarfile
 import tempfile
@@ -164,6 +165,17 @@ def test_temporary_files_leave_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shard_files, "HELD_BYTES", 0)
     monkeypatch.setattr(shard_files, "SPARE", 1.0)
     assert "100% of the disk stay so" in str(failing(GOOD, ConfigError))
+
+
+def test_a_disk_that_fills_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may take the room while it is written to."""
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shard_files, "HELD_BYTES", 0)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    assert "No space left on device" in str(failing(GOOD, ConfigError))
 
 
 def test_two_files_of_one_name() -> None:

@@ -73,14 +73,14 @@ def _faults(url: str) -> Iterator[str]:
         port = parts.port
     except ValueError:
         yield "its port is not a number from 1 to 65535, or its brackets do not match"
-        return
-    if parts.scheme not in _PORTS:
-        yield "it does not begin with http:// or https://"
-    if port == 0:
-        yield "its port is not a number from 1 to 65535"
-    place = re.fullmatch(r"(?:\[(?P<number>[^\[\]]+)\]|(?P<name>[^\[\]:]+))(:\d+)?", parts.netloc)
-    if not (place and (_is_number(place["number"]) if place["number"] else _is_name(place["name"]))):
-        yield "its host is not a name or a number of the internet"
+    else:
+        if parts.scheme not in _PORTS:
+            yield "it does not begin with http:// or https://"
+        if port == 0:
+            yield "its port is not a number from 1 to 65535"
+        place = re.fullmatch(r"(?:\[(?P<number>[^\[\]]+)\]|(?P<name>[^\[\]:]+))(:\d+)?", parts.netloc)
+        if not (place and (_is_number(place["number"]) if place["number"] else _is_name(place["name"]))):
+            yield "its host is not a name or a number of the internet"
 
 
 def _is_number(host: str) -> bool:

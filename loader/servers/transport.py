@@ -229,7 +229,7 @@ def _tls_words(error: ssl.SSLError) -> tuple[str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = _TLS_HINTS.get(error.verify_code, _CA_HINT)
         return f"the server's certificate is not trusted: {error.verify_message}", hint
-    words = error.reason.lower().replace("_", " ")
+    words = str(error.reason).lower().replace("_", " ")
     return words, "does the server speak TLS at this port, or should the address begin with http://?"
 
 
