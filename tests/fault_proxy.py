@@ -53,10 +53,11 @@ class Endless:
 
 @dataclass(frozen=True)
 class Drip:
-    """Answer ``content``, head and body, one byte every ``seconds``; then only when the proxy closes."""
+    """Answer ``at_once``, then ``content`` one byte every ``seconds``, then only when the proxy closes."""
 
     content: bytes
     seconds: float = 0.1
+    at_once: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,9 @@ def fault_proxy(
                     self.close_connection = True
                     while not closing.is_set():
                         self.wfile.write(piece)
-                case Drip(content, seconds):
+                case Drip(content, seconds, at_once):
                     self.close_connection = True
+                    self.wfile.write(at_once)
                     for number in range(len(content)):
                         self.wfile.write(content[number : number + 1])
                         closing.wait(seconds)

@@ -9,6 +9,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -119,10 +120,17 @@ def test_a_small_reply_that_drips_is_overdue(kind: ReplyKind, content: bytes) ->
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize("content", [HEAD[:20], HEAD.replace(b"200", b"503") + b"x" * 9], ids=["head", "error"])
+def test_heads_and_errors_that_drip_are_overdue(content: bytes) -> None:
+    """Also where a long reply was hoped for."""
+    with answering(Drip(content, 0.05), 0.5) as connection, pytest.raises(Retryable, match="timed out"):
+        connection.send(asking(ReplyKind.ANSWER))
+
+
 @pytest.mark.parametrize("kind", [ReplyKind.ANSWER, ReplyKind.METADATA])
 def test_a_long_reply_may_take_longer_than_one_wait(kind: ReplyKind) -> None:
     """Only the time between two of its bytes counts at first."""
-    with answering(Drip(HEAD + b"x" * 9, 0.03), 1.0) as connection:
+    with answering(Drip(b"x" * 9, 0.15, at_once=HEAD), 1.0) as connection:
         assert connection.send(asking(kind)).body == b"x" * 9
 
 
@@ -130,6 +138,7 @@ def test_a_long_reply_may_take_longer_than_one_wait(kind: ReplyKind) -> None:
 def test_a_long_reply_that_drips_is_overdue_in_the_end(monkeypatch: pytest.MonkeyPatch, kind: ReplyKind) -> None:
     """After its first hour a reply must have brought a kilobyte a second."""
     monkeypatch.setattr(pace, "HOUR", 0.0)
+    drip = Drip(b"x" * 9, at_once=HEAD)
 
     def read(connection: Connection) -> None:
         if kind is not ReplyKind.STREAM:
@@ -138,7 +147,7 @@ def test_a_long_reply_that_drips_is_overdue_in_the_end(monkeypatch: pytest.Monke
             with connection.open(asking(kind)) as stream:
                 stream.body.read(9)
 
-    with answering(Drip(HEAD + b"x" * 9), 0.5) as connection, pytest.raises(Retryable, match="timed out"):
+    with answering(drip, 0.5) as connection, pytest.raises(Retryable, match="timed out"):
         read(connection)
 
 
@@ -146,8 +155,8 @@ def test_bytes_earn_time() -> None:
     """A kilobyte moves the deadline of a long reply by a second, and not that of a small one."""
     for kind, waits in ((ReplyKind.ANSWER, True), (ReplyKind.SMALL, False)):
         limit = pace.Pace(0.05)
-        limit.expect(kind)
         limit.start()
+        limit.go_on(kind)
         limit.count(1 << 20)
         time.sleep(0.06)
         if waits:
@@ -295,6 +304,14 @@ def test_why_a_certificate_is_not_trusted_is_said(monkeypatch: pytest.MonkeyPatc
     with Connection(Target(NOWHERE, "b"), 1) as connection, pytest.raises(Refused, match="for a reason") as caught:
         connection.send(asking(ReplyKind.SMALL))
     assert hint in caught.value.hint
+
+
+def test_a_handshake_that_breaks_off_can_be_tried_again() -> None:
+    """A server that ends in the middle of it is restarted, and says nothing of its certificate."""
+    with saying(b"") as plain:
+        target = replace(plain.target, url=plain.target.url.replace("http", "https"))
+        with Connection(target, 10) as connection, pytest.raises(Retryable, match="the connection broke"):
+            connection.send(asking(ReplyKind.SMALL))
 
 
 def test_why_it_cannot_connect_is_said() -> None:

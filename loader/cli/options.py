@@ -69,7 +69,7 @@ def _read_token(path: Path) -> str:
 
 
 def _configured() -> Wish:
-    named = os.environ.get("INFLUX_CONFIGS_PATH")
+    named = stripped(os.environ.get("INFLUX_CONFIGS_PATH", ""))
     path = Path(named) if named else Path.home() / ".influxdbv2" / "configs"
     try:
         return from_configuration(path.read_text(encoding="utf-8-sig"), str(path))

@@ -53,10 +53,12 @@ def parse_shards(reply: Reply, bucket: Bucket) -> list[Shard]:
     header["content-type"] = reply.headers.get("content-type", "")
     boundary = f"--{header.get_param('boundary', '')}".encode()
     try:
-        part, end = reply.body.split(boundary)[-2:]
-        if end.strip() != b"--":
+        # Only the last part is copied: those before may be large.
+        stop = reply.body.rindex(boundary)
+        start = reply.body.rindex(boundary, 0, stop)
+        if reply.body[stop + len(boundary) :].strip() != b"--":
             raise ValueError("the last boundary is missing")
-        buckets = json.loads(part.partition(b"\r\n\r\n")[2])
+        buckets = json.loads(reply.body[start:stop].partition(b"\r\n\r\n")[2])
         return sorted(
             (
                 _shard(shard["id"], nanoseconds(group["startTime"]), nanoseconds(group["endTime"]))
@@ -84,7 +86,7 @@ def _shard(number: object, start: int, stop: int) -> Shard:
 
 
 def list_shards(send: Send, bucket: Bucket) -> list[Shard]:
-    """Return the shards of ``bucket`` by time; memory is bounded by the server's metadata, some megabytes.
+    """Return the shards of ``bucket`` by time; memory is bounded by the server's metadata, megabytes as a rule.
 
     Raises Refused without operator permission, ServerError otherwise.
     """

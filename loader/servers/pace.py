@@ -25,22 +25,26 @@ SLOWEST = 1_024
 class Pace:
     """What one connection grants its server: ``seconds`` for each wait, and a deadline for each reply.
 
-    A small reply is due as a whole ``seconds`` after its request was sent. Others are due after an hour, or
-    ``seconds`` where that is longer, and a second later for each SLOWEST bytes that came.
+    The head of a reply is due ``seconds`` after its request was sent, and so is the body of a small reply or an error.
+    Other bodies are due an hour after the head, or ``seconds`` where that is longer, and a second later for each
+    SLOWEST bytes that came.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._prompt = True
+        self._long = False
         self._deadline = inf
-
-    def expect(self, kind: ReplyKind) -> None:
-        """Prepare for a reply of ``kind``."""
-        self._prompt = kind in {ReplyKind.WRITE, ReplyKind.SMALL}
 
     def start(self) -> None:
         """Begin to count: the request was sent."""
-        self._deadline = time.monotonic() + (self._seconds if self._prompt else max(self._seconds, HOUR))
+        self._long = False
+        self._deadline = time.monotonic() + self._seconds
+
+    def go_on(self, kind: ReplyKind) -> None:
+        """Grant the time for the body of a reply of ``kind``, which is no error: its head has come."""
+        self._long = kind not in {ReplyKind.WRITE, ReplyKind.SMALL}
+        if self._long:
+            self._deadline = time.monotonic() + max(self._seconds, HOUR)
 
     def next_wait(self) -> float:
         """Return the seconds that the next bytes may take; raises TimeoutError when the reply is overdue."""
@@ -51,7 +55,7 @@ class Pace:
 
     def count(self, size: int) -> None:
         """Take ``size`` bytes into account, which came."""
-        if not self._prompt:
+        if self._long:
             self._deadline += size / SLOWEST
 
 

@@ -28,7 +28,7 @@ MOST_BYTES: Mapping[ReplyKind, int] = MappingProxyType(
     {
         ReplyKind.WRITE: 64 << 10,
         ReplyKind.SMALL: 1 << 20,
-        ReplyKind.METADATA: 64 << 20,
+        ReplyKind.METADATA: 512 << 20,
         ReplyKind.ANSWER: 512 << 20,
     }
 )
@@ -142,7 +142,6 @@ class Connection:
         """Send ``request`` and yield its reply, to be read; what is left of it goes with the connection."""
         api = self._client.api_client
         query = f"?{urlencode(request.params)}" if request.params else ""
-        self._pace.expect(request.reply)
         try:
             response: urllib3.BaseHTTPResponse = api.rest_client.pool_manager.request(
                 request.method,
@@ -155,6 +154,8 @@ class Connection:
                 # Whoever asks decides what is tried again, and when.
                 retries=False,
             )
+            if response.status < 300:
+                self._pace.go_on(request.reply)
             try:
                 yield response
             finally:
