@@ -169,6 +169,7 @@ def test_the_plainest_unexpected_replies(name: str, body: bytes) -> None:
         ("organizations", b"[]"),
         ("organization", b'{"orgs": [{}]}'),
         ("InfluxDB1 bucket", b'{"results": []}'),
+        ("InfluxDB1 bucket", b'{"results": [{"series": [{"values": [["trades"]]}]}]}'),
         ("restored bucket", b"{}"),
         ("count", b",result,table,_value\r\n,,0\r\n"),
         ("InfluxDB2 fields", b",result,table\r\n,,0\r\n"),
