@@ -19,7 +19,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ServerError
 from loader.servers.base import AggregateQuery, PointsQuery, Reply, ReplyKind, Request, Target
 from loader.servers.frames import aggregate_frame, instant, nanoseconds, points_frame
-from loader.servers.replies import quoted, raise_for, reading
+from loader.servers.replies import raise_for, reading, shown
 
 READ: Mapping[FieldType, Callable[[str], object]] = {
     FieldType.FLOAT: float,
@@ -147,5 +147,5 @@ def _rows(reply: Reply) -> Iterator[dict[str, str]]:
         else:
             row = dict(zip(header, cells, strict=True))
             if "error" in row and "_value" not in row:
-                raise ServerError(f"the server gave up a query: {quoted(reply, row['error'])}", status=reply.status)
+                raise ServerError(f"the server gave up a query: {shown(reply, row['error'])}", status=reply.status)
             yield row

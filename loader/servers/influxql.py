@@ -18,7 +18,7 @@ from loader.errors import ServerError
 from loader.servers.base import AggregateQuery, PointsQuery, Reply, ReplyKind, Request, Target
 from loader.servers.database import database_of
 from loader.servers.frames import aggregate_frame, points_frame
-from loader.servers.replies import message_of, quoted, raise_for
+from loader.servers.replies import message_of, raise_for, shown
 
 
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
@@ -118,7 +118,7 @@ def _series(reply: Reply) -> Iterator[dict[str, Any]]:
     except ValueError:
         raise ServerError(f"query: the reply is not JSON: {message_of(reply)}", status=200) from None
     if "error" in result:
-        words = quoted(reply, str(result["error"]))
+        words = shown(reply, str(result["error"]))
         raise ServerError(f"the server gave up a query: {words}", status=reply.status)
     for series in result.get("series", ()):
         if series.get("partial") or result.get("partial"):

@@ -10,7 +10,7 @@ from loader.events import Noted, Observer, ignore
 from loader.printable import printable
 from loader.servers.address import is_loopback
 from loader.servers.base import Dialect, Reply, Request, Target
-from loader.servers.replies import answer_of, decode_json, message_of, quoted, redirect_hint
+from loader.servers.replies import answer_of, decode_json, message_of, redirect_hint, shown
 from loader.servers.transport import Connection
 from loader.servers.v1 import EarlyInfluxDB1, InfluxDB1
 from loader.servers.v2 import InfluxDB2
@@ -61,7 +61,7 @@ def identify(url: str, health: Reply) -> Server:
         raise _no_influxdb(url, "/health", health)
     if data.get("status") != "pass":
         raise Retryable(f"{url}: the server is not healthy: {message_of(health)}", status=health.status)
-    return resolve(url, quoted(health, str(data.get("version", ""))))
+    return resolve(url, shown(health, str(data.get("version", ""))))
 
 
 def identify_early(url: str, ping: Reply) -> Server:
@@ -69,7 +69,7 @@ def identify_early(url: str, ping: Reply) -> Server:
     version = ping.headers.get("x-influxdb-version", "")
     if ping.status not in {200, 204} or not version:
         raise _no_influxdb(url, "/ping", ping)
-    return resolve(url, quoted(ping, version))
+    return resolve(url, shown(ping, version))
 
 
 def probe(connection: Connection, observe: Observer = ignore) -> Server:

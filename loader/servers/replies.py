@@ -27,7 +27,7 @@ _UNEXPECTED = (
 )
 
 
-def quoted(reply: Reply, text: str) -> str:
+def shown(reply: Reply, text: str) -> str:
     """Return ``text``, which came with ``reply``, as it may be shown: printable, short, without the token."""
     return printable(without_secret(text, reply.secret))
 
@@ -39,7 +39,7 @@ def message_of(reply: Reply) -> str:
         words = str(data.get("message") or data.get("error") or data) if isinstance(data, dict) else str(data)
     except (ValueError, RecursionError):
         words = " ".join(reply.body[:_READ].decode(errors="replace").split())
-    return quoted(reply, words or reply.headers.get("x-influxdb-error", "no words in the reply"))
+    return shown(reply, words or reply.headers.get("x-influxdb-error", "no words in the reply"))
 
 
 def retry_after(reply: Reply) -> float | None:
@@ -54,7 +54,7 @@ def answer_of(reply: Reply) -> str:
     if 300 <= reply.status < 400 and location:
         # A path on the same server is no address, and has no user or password.
         place = location.partition("?")[0] if location.startswith("/") else redacted(location)
-        return f"answered {reply.status} and redirects to {quoted(reply, place)}"
+        return f"answered {reply.status} and redirects to {shown(reply, place)}"
     return f"answered {reply.status}: {message_of(reply)}"
 
 

@@ -18,7 +18,7 @@ from loader.errors import ConfigError, PartialWrite, Refused
 from loader.servers import influxql
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, ReplyKind, Request, Send, Target
 from loader.servers.database import database_of
-from loader.servers.replies import json_of, message_of, quoted, raise_for, reading
+from loader.servers.replies import json_of, message_of, raise_for, reading, shown
 from loader.servers.writes import build_v2_write, write_headers
 
 _NANOSECONDS = 1_000_000_000
@@ -169,7 +169,7 @@ def _query(send: Send, statement: str, doing: str, width: int = 0) -> list[list[
     with reading(reply, doing):
         result = content["results"][0]
         if "error" in result:
-            raise Refused(f"{doing}: {quoted(reply, str(result['error']))}", status=reply.status)
+            raise Refused(f"{doing}: {shown(reply, str(result['error']))}", status=reply.status)
         series = result.get("series", [{}])
         rows = [[*row] for row in series[0].get("values", [])]
         if any(len(row) < width for row in rows):

@@ -11,7 +11,7 @@ from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError, PartialWrite, Refused
 from loader.servers import flux
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Send, Target
-from loader.servers.replies import json_of, message_of, quoted, raise_for, reading
+from loader.servers.replies import json_of, message_of, raise_for, reading, shown
 from loader.servers.writes import build_v2_write
 
 _NANOSECONDS = 1_000_000_000
@@ -140,7 +140,7 @@ class InfluxDB2:
         reply = send(Request("GET", "/api/v2/orgs"))
         content = json_of(reply, doing)
         with reading(reply, doing):
-            names = quoted(reply, ", ".join(sorted(str(entry["name"]) for entry in content["orgs"]))) or "none"
+            names = shown(reply, ", ".join(sorted(str(entry["name"]) for entry in content["orgs"]))) or "none"
         return ConfigError(f"no organization is named; the token sees: {names}", hint=_ORG_HINT)
 
 
