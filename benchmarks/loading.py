@@ -33,6 +33,7 @@ from loader.loading.payloads import payloads
 from loader.memory import measure_peak_memory
 from loader.servers.base import Target
 from loader.servers.transport import Connection
+from loader.servers.v2 import InfluxDB2
 from loader.staging import StageSettings, stage
 from loader.verification import VerifySettings, verify
 from tools.influxd import RunningServer, find_binary, start
@@ -128,7 +129,7 @@ def replay(target: Target, bodies: list[bytes]) -> float:
                     body = work.get_nowait()
                 except Empty:
                     return
-                assert connection.write(body, gzipped=False).status == 204
+                assert connection.send(InfluxDB2().build_write(target, body, gzipped=False)).status == 204
 
     started = time.monotonic()
     threads = [threading.Thread(target=send) for _ in range(CONNECTIONS)]

@@ -15,19 +15,21 @@
     ├── LoadError         the load could not finish; what is acknowledged is in the ledger
     └── VerifyError       differences, raised by the command line only
 
-Messages say what and where; the hint says what to do.
+Messages say what and where; the hint says what to do. Both are printable, whatever they quote.
 """
 
 from __future__ import annotations
+
+from loader.printable import MESSAGE, printable
 
 
 class LoaderError(Exception):
     """Base of all errors here: ``message`` says what and where, ``hint`` what to do about it."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = printable(message, MESSAGE)
+        self.hint = printable(hint, MESSAGE)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message

@@ -1,12 +1,15 @@
 """What happens while a stage, load or verification runs, as frozen values.
 
 Library calls take an ``Observer``; progress bars, plain lines and metrics subscribe. Nothing else prints.
+Messages are printable, whatever they quote.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from loader.printable import MESSAGE, printable
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ class Waited(Event):
     seconds: float
     message: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", printable(self.message, MESSAGE))
+
 
 @dataclass(frozen=True)
 class Rejected(Event):
@@ -55,6 +61,9 @@ class Noted(Event):
     """One sentence that the user should see once."""
 
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", printable(self.message, MESSAGE))
 
 
 Observer = Callable[[Event], None]

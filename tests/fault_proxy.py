@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,23 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Endless:
+    """Answer with a body that never ends."""
+
+    status: int = 200
+    piece: bytes = b"{" * 65_536
+
+
+@dataclass(frozen=True)
+class Drip:
+    """Answer ``at_once``, then ``content`` one byte every ``seconds``, then only when the proxy closes."""
+
+    content: bytes
+    seconds: float = 0.1
+    at_once: bytes = b""
+
+
+@dataclass(frozen=True)
 class Call:
     """What the proxy was asked: its number among those that are watched (from 0), its path and body."""
 
@@ -51,7 +69,7 @@ class Call:
     body: bytes
 
 
-Fault = Answer | Reset | Hang | CutShort
+Fault = Answer | Reset | Hang | CutShort | Endless | Drip
 Script = Callable[[Call], Fault | None]
 
 
@@ -64,8 +82,13 @@ class Proxy:
 
 
 @contextmanager
-def fault_proxy(upstream: str, script: Script, watched: Sequence[str] = WATCHED) -> Iterator[Proxy]:
-    """Forward everything to ``upstream`` but what of ``watched`` paths ``script`` returns a fault for."""
+def fault_proxy(
+    upstream: str, script: Script, watched: Sequence[str] = WATCHED, tls: ssl.SSLContext | None = None
+) -> Iterator[Proxy]:
+    """Forward everything to ``upstream`` but what of ``watched`` paths ``script`` returns a fault for.
+
+    With ``tls``, the proxy speaks https.
+    """
     address = urlsplit(upstream)
     closing, lock = threading.Event(), threading.Lock()
 
@@ -100,6 +123,19 @@ def fault_proxy(upstream: str, script: Script, watched: Sequence[str] = WATCHED)
                 case Hang():
                     closing.wait(30)
                     self.close_connection = True
+                case Endless(status, piece):
+                    self.send_response(status)
+                    self.end_headers()
+                    self.close_connection = True
+                    while not closing.is_set():
+                        self.wfile.write(piece)
+                case Drip(content, seconds, at_once):
+                    self.close_connection = True
+                    self.wfile.write(at_once)
+                    for number in range(len(content)):
+                        self.wfile.write(content[number : number + 1])
+                        closing.wait(seconds)
+                    closing.wait(30)
                 case None:
                     self.answer(*self.forward(body))
 
@@ -137,7 +173,9 @@ def fault_proxy(upstream: str, script: Script, watched: Sequence[str] = WATCHED)
             """Say nothing: broken connections are what this is for."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}")
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        proxy = Proxy(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}")
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:

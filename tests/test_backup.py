@@ -6,7 +6,7 @@ import pytest
 
 from loader.errors import Refused, Retryable, ServerError
 from loader.servers.backup import Shard, build_metadata, build_shard, list_shards, parse_shards
-from loader.servers.base import Bucket, Reply, Request
+from loader.servers.base import Bucket, Reply, ReplyKind, Request
 
 BUCKET = Bucket("trades", id="21d5b6780804edd9")
 HEADERS = {"content-type": "multipart/mixed; boundary=796efd9d"}
@@ -30,7 +30,8 @@ def body(buckets: bytes = BUCKETS) -> bytes:
 
 def test_requests() -> None:
     """The server is asked not to compress."""
-    assert build_metadata() == Request("GET", "/api/v2/backup/metadata", headers={"Gzip-Compression-Level": "none"})
+    headers = {"Gzip-Compression-Level": "none"}
+    assert build_metadata() == Request("GET", "/api/v2/backup/metadata", headers=headers, reply=ReplyKind.METADATA)
     assert build_shard(Shard(7, 0, 1)).path == "/api/v2/backup/shards/7"
 
 
@@ -80,6 +81,20 @@ def test_a_busy_server_can_be_asked_again() -> None:
         (HEADERS, body(b"[{]")),
         (HEADERS, body(b"[{}]")),
         (HEADERS, body(b"3")),
+        (HEADERS, body(b"[3]")),
+        (HEADERS, body(b'[{"bucketID":"21d5b6780804edd9","retentionPolicies":null}]')),
+        (HEADERS, body(b"[" * 100_000)),
+        (HEADERS, body(BUCKETS.replace(b'"id":7', b'"id":-7'))),
+        (HEADERS, body(BUCKETS.replace(b'"id":7', b'"id":"../7"'))),
+        (
+            HEADERS,
+            body(
+                BUCKETS.replace(
+                    b'"2024-01-08T00:00:00Z","shards":[{"id":7', b'"1024-01-08T00:00:00Z","shards":[{"id":7'
+                )
+            ),
+        ),
+        (HEADERS, body(BUCKETS.replace(b'"2024-01-01T00:00:00Z","endTime"', b'7,"endTime"'))),
         ({}, body()),
         ({"content-type": "text/html"}, b"secret"),
     ],

@@ -314,6 +314,7 @@ def slow_load(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_ctrl_c_twice_interrupts(slow_load: subprocess.Popen[str]) -> None:
     """The first is a wish, the second an order with exit code 130 and no traceback."""
     assert slow_load.stderr is not None
+    assert slow_load.stderr.readline().startswith("server http://127.0.0.1:")
     slow_load.send_signal(signal.SIGINT)
     assert "Ctrl-C again" in slow_load.stderr.readline()
     killer = threading.Timer(20, slow_load.kill)

@@ -9,9 +9,10 @@ import pytest
 
 from loader.dataset.schema import trades_schema
 from loader.errors import ConfigError, Refused
-from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Target
+from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, ReplyKind, Request, Target
 from loader.servers.probe import dialects
 from loader.servers.v1 import EarlyInfluxDB1
+from loader.servers.v2 import InfluxDB2
 from tests.datasets import JANUARY_2
 
 TARGET = Target("http://127.0.0.1:8086", "trades", "loader", "token")
@@ -19,6 +20,7 @@ SCHEMA = trades_schema()
 WEEK = 604_800 * 10**9
 
 ORGANIZATIONS = Reply(200, body=b'{"orgs": [{"id": "7bf54fe8a60007bd", "name": "loader"}]}')
+NOTHING_SEEN = Reply(200, body=b'{"orgs": []}')
 NO_ORGANIZATION = Reply(404, body=b'{"code": "not found", "message": "organization name \\"nope\\" not found"}')
 NO_BUCKET = Reply(404, body=b'{"code": "not found", "message": "bucket \\"trades\\" not found"}')
 BUCKET = (
@@ -51,42 +53,60 @@ class Answers:
 
 
 def test_a_bucket_of_2_is_looked_for_in_its_organization() -> None:
-    """The organization's id, not its name, selects the bucket; durations become nanoseconds."""
-    send = Answers(ORGANIZATIONS, Reply(200, body=b'{"buckets": [' + BUCKET + b"]}"))
+    """It is asked for by both names, as given; durations become nanoseconds."""
+    send = Answers(Reply(200, body=b'{"buckets": [' + BUCKET + b"]}"))
     assert dialects()["2"].find_bucket(send, TARGET) == Bucket("trades", "9731828736da81bf", 3_600 * 10**9, WEEK)
     assert [(request.path, dict(request.params)) for request in send.requests] == [
-        ("/api/v2/orgs", {"org": "loader"}),
-        ("/api/v2/buckets", {"orgID": "7bf54fe8a60007bd", "name": "trades"}),
+        ("/api/v2/buckets", {"org": "loader", "name": "trades"}),
     ]
 
 
 def test_a_bucket_without_rules_is_kept_for_ever() -> None:
     """No retention rule is infinite retention, and shards of unknown duration."""
-    send = Answers(
-        ORGANIZATIONS, Reply(200, body=b'{"buckets": [{"id": "9", "name": "trades", "retentionRules": []}]}')
-    )
+    send = Answers(Reply(200, body=b'{"buckets": [{"id": "9", "name": "trades", "retentionRules": []}]}'))
     assert dialects()["2"].find_bucket(send, TARGET) == Bucket("trades", "9")
 
 
-@pytest.mark.parametrize(("version", "replies"), [("1", [NOTHING]), ("2", [ORGANIZATIONS, NO_BUCKET])])
+@pytest.mark.parametrize(("version", "replies"), [("1", [NOTHING]), ("2", [NO_BUCKET, ORGANIZATIONS])])
 def test_a_missing_bucket_is_none(version: str, replies: list[Reply]) -> None:
     """What is missing is no error: it can be made."""
     assert dialects()[version].find_bucket(Answers(*replies), TARGET) is None
 
 
 @pytest.mark.parametrize(
-    ("org", "reply", "words"),
+    ("org", "replies", "words"),
     [
-        ("nope", NO_ORGANIZATION, "organization 'nope' is unknown"),
-        ("", ORGANIZATIONS, "the token sees: loader"),
-        ("", Reply(200, body=b'{"orgs": []}'), "the token sees: none"),
+        ("nope", [NO_ORGANIZATION, NO_ORGANIZATION], "organization 'nope' is unknown"),
+        ("", [ORGANIZATIONS], "the token sees: loader"),
+        ("", [NOTHING_SEEN], "the token sees: none"),
     ],
 )
-def test_an_organization_that_is_not_there_is_named(org: str, reply: Reply, words: str) -> None:
+def test_an_organization_that_is_not_there_is_named(org: str, replies: list[Reply], words: str) -> None:
     """The error tells what the server knows and how to name one."""
-    with pytest.raises(ConfigError, match=words) as caught:
-        dialects()["2"].find_bucket(Answers(reply), Target(TARGET.url, TARGET.bucket, org, TARGET.token))
-    assert "--org" in caught.value.hint
+    dialect, target = InfluxDB2(), replace(TARGET, org=org)
+    for find in (dialect.find_bucket, dialect.find_organization):
+        answers = replies if find == dialect.find_bucket else replies[:1]
+        with pytest.raises(ConfigError, match=words) as caught:
+            find(Answers(*answers), target)
+        assert "--org" in caught.value.hint
+
+
+def test_a_bucket_that_may_not_be_seen_has_its_name() -> None:
+    """The server answers 200 with nothing where a bucket is there and the token may not read it."""
+    send = Answers(Reply(200, body=b'{"buckets": []}'))
+    assert dialects()["2"].find_bucket(send, TARGET) == Bucket("trades")
+    other = Reply(200, body=b'{"buckets": [' + BUCKET.replace(b"trades", b"other") + b"]}")
+    assert dialects()["2"].find_bucket(Answers(other), TARGET) == Bucket("trades")
+
+
+def test_an_organization_is_known_by_its_buckets() -> None:
+    """A token that may only read and write buckets may make one; one that sees none is told what to do."""
+    listed = Reply(200, body=b'{"buckets": [{"orgID": "7bf54fe8a60007bd"}]}')
+    assert InfluxDB2().find_organization(Answers(NOTHING_SEEN, listed), TARGET) == "7bf54fe8a60007bd"
+    none = Reply(200, body=b'{"buckets": []}')
+    with pytest.raises(Refused, match="sees nothing of organization 'loader'") as caught:
+        InfluxDB2().find_organization(Answers(NOTHING_SEEN, none), TARGET)
+    assert "make the bucket first" in caught.value.hint
 
 
 def test_a_refused_look_is_an_error() -> None:
@@ -119,8 +139,72 @@ def test_a_database_of_1_is_made_for_ever(duration: int, words: str) -> None:
     """Its name is quoted, its retention infinite."""
     send = Answers(NOTHING)
     dialects()["1"].create_bucket(send, Target(TARGET.url, 'a"b\\c'), duration)
-    statement = f'CREATE DATABASE "a\\"b\\\\c" WITH DURATION INF{words} NAME autogen'
+    statement = f'CREATE DATABASE "a\\"b\\\\c" WITH DURATION INF{words} NAME "autogen"'
     assert dict(send.requests[0].params) == {"q": statement}
+
+
+DATABASE_WITH_POLICY = replace(TARGET, bucket="trades/old")
+
+
+def test_a_policy_of_1_is_looked_for_by_its_name() -> None:
+    """DATABASE/POLICY is that policy, default or not; one that is missing can be made."""
+    dialect = dialects()["1"]
+    day = 86_400 * 10**9
+    assert dialect.find_bucket(Answers(DATABASES, POLICIES), DATABASE_WITH_POLICY) == Bucket("trades/old", "", 0, day)
+    other = replace(TARGET, bucket="trades/other")
+    assert dialect.find_bucket(Answers(DATABASES, POLICIES), other) is None
+    assert dialect.find_bucket(Answers(NOTHING), other) is None
+
+
+@pytest.mark.parametrize(
+    ("databases", "statement"),
+    [
+        (DATABASES, 'CREATE RETENTION POLICY "old" ON "trades" DURATION INF REPLICATION 1 SHARD DURATION 604800s'),
+        (NOTHING, 'CREATE DATABASE "trades" WITH DURATION INF SHARD DURATION 604800s NAME "old"'),
+    ],
+)
+def test_a_policy_of_1_is_made_with_its_database(databases: Reply, statement: str) -> None:
+    """In a database that is there, only the policy is made."""
+    send = Answers(databases, NOTHING)
+    assert dialects()["1"].create_bucket(send, DATABASE_WITH_POLICY, WEEK) == Bucket("trades/old", shard_duration=WEEK)
+    assert dict(send.requests[1].params) == {"q": statement}
+
+
+def test_a_policy_of_1_is_written_and_asked() -> None:
+    """Lines and queries name database and policy apart, but for /api/v2/write, which takes both as the bucket."""
+    early, current = EarlyInfluxDB1(), dialects()["1"]
+    aggregate = AggregateQuery(SCHEMA, SCHEMA.fields[0], "count", JANUARY_2, JANUARY_2 + 1)
+    assert dict(current.build_write(DATABASE_WITH_POLICY, b"", gzipped=False).params)["bucket"] == "trades/old"
+    for request in (
+        early.build_write(DATABASE_WITH_POLICY, b"", gzipped=False),
+        current.build_aggregate(DATABASE_WITH_POLICY, aggregate),
+        current.build_fields(DATABASE_WITH_POLICY, SCHEMA, JANUARY_2, JANUARY_2 + 1),
+    ):
+        assert {("db", "trades"), ("rp", "old")} <= set(request.params)
+
+
+@pytest.mark.parametrize("bucket", ["trades/", "/old", "/", "a/b/c"])
+def test_half_a_policy_is_refused(bucket: str) -> None:
+    """The error says how to write a database with a policy."""
+    with pytest.raises(ConfigError, match="not a database") as caught:
+        dialects()["1"].find_bucket(Answers(), replace(TARGET, bucket=bucket))
+    assert "DATABASE/RETENTION_POLICY" in caught.value.hint
+
+
+def test_a_database_without_a_default_policy_is_named() -> None:
+    """Nothing could be written to it; a policy has to be named."""
+    policies = Reply(200, body=POLICIES.body.replace(b"true", b"false"))
+    with pytest.raises(ConfigError, match="no default retention policy") as caught:
+        dialects()["1"].find_bucket(Answers(DATABASES, policies), TARGET)
+    assert "--bucket trades/POLICY" in caught.value.hint
+
+
+def test_policies_that_may_not_be_seen() -> None:
+    """A user who may only write is told nothing of policies: the name is all there is; other refusals stay."""
+    refused = Reply(403, body=b'{"error":"not authorized to execute statement"}')
+    assert dialects()["1"].find_bucket(Answers(DATABASES, refused), TARGET) == Bucket("trades")
+    with pytest.raises(Refused, match="401"):
+        dialects()["1"].find_bucket(Answers(DATABASES, Reply(401)), TARGET)
 
 
 def test_an_error_inside_a_good_reply_of_1_is_an_error() -> None:
@@ -145,9 +229,15 @@ def test_each_dialect_asks_in_its_own_language(version: str, path: str) -> None:
     assert dialect.parse_points(points, nothing).is_empty()
 
 
-def test_1_8_and_2_are_written_to_by_the_client_library() -> None:
-    """Their /api/v2/write is what its write service knows."""
-    assert [dialects()[version].build_write(TARGET, b"m f=1", gzipped=False) for version in "12"] == [None, None]
+@pytest.mark.parametrize(("gzipped", "encoding"), [(True, "gzip"), (False, "identity")])
+def test_1_8_and_2_are_written_to_by_names(gzipped: bool, encoding: str) -> None:
+    """Organization and bucket go as given, with the precision and the compression, to /api/v2/write."""
+    for version in "12":
+        request = dialects()[version].build_write(TARGET, b"m f=1", gzipped=gzipped)
+        assert (request.method, request.path, request.body) == ("POST", "/api/v2/write", b"m f=1")
+        assert dict(request.params) == {"org": "loader", "bucket": "trades", "precision": "ns"}
+        assert request.headers["Content-Encoding"] == encoding
+        assert request.reply is ReplyKind.WRITE
 
 
 @pytest.mark.parametrize(("gzipped", "encoding"), [(True, "gzip"), (False, "identity")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tarfile
 import tempfile
@@ -112,6 +113,83 @@ def test_a_server_that_gives_up(body: bytes, words: str) -> None:
         fetched(connection, SHARD),
     ):
         pass
+
+
+def sized(size: int, name: str = "1-1.tsm", kind: bytes = tarfile.REGTYPE) -> bytes:
+    """Return the header of a member that says it has ``size`` bytes."""
+    member = tarfile.TarInfo(f"b/autogen/3/{name}")
+    member.type = kind
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = size.to_bytes(12, "big", signed=True)
+    header[124] |= 0x80
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+def failing(body: bytes, error: type[Exception] = ServerError) -> Exception:
+    """Return what reading a shard of ``body`` raises."""
+    with saying(reply(body)) as connection, pytest.raises(error) as caught, fetched(connection, SHARD):
+        pass
+    return caught.value
+
+
+@pytest.mark.parametrize("size", [-1, -512, -(1 << 62)])
+@pytest.mark.parametrize("name", ["1-1.tsm", "fields.idx"])
+def test_a_size_below_zero(size: int, name: str) -> None:
+    """A file of less than no bytes is damage, and nothing is read for it."""
+    assert "damaged: a file of less than no bytes" in str(failing(sized(size, name) + GOOD))
+
+
+@pytest.mark.parametrize("name", ["1-1.tsm", "fields.idx"])
+def test_a_size_beyond_the_disk(name: str) -> None:
+    """A file for which there is no room is refused before its first byte, also one that is passed over."""
+    error = failing(sized(1 << 62, name) + GOOD, ConfigError)
+    assert "are free, and 5% of the disk stay so" in str(error)
+    assert "TMPDIR" in str(error)
+
+
+def test_a_tar_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither files nor folders come without end, nor bytes that are passed over."""
+    monkeypatch.setattr(shard_files, "MOST_MEMBERS", 50)
+    assert "more than 50 files" in str(failing(sized(0, "index", tarfile.DIRTYPE) * 51 + GOOD))
+    files = b"".join(sized(0, f"{number}-1.tsm") for number in range(51))
+    assert "more than 50 files" in str(failing(files + GOOD))
+    monkeypatch.setattr(shard_files, "HELD_BYTES", 512)
+    monkeypatch.setattr(shard_files, "SPARE", 1.0)
+    assert "no temporary file" in str(failing((sized(512, "fields.idx") + bytes(512)) * 3 + GOOD, ConfigError))
+
+
+def test_temporary_files_leave_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of the disk stays free, whatever a server sends."""
+    monkeypatch.setattr(shard_files, "HELD_BYTES", 0)
+    monkeypatch.setattr(shard_files, "SPARE", 1.0)
+    assert "100% of the disk stay so" in str(failing(GOOD, ConfigError))
+
+
+def test_a_disk_that_fills_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may take the room while it is written to."""
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shard_files, "HELD_BYTES", 0)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    assert "No space left on device" in str(failing(GOOD, ConfigError))
+
+
+def test_two_files_of_one_name() -> None:
+    """One of them would be lost."""
+    assert "two files are named '1-1.tsm'" in str(failing(tar_of({"1-1.tsm": stored(1)})[:-9_216] + GOOD))
+
+
+def test_names_and_words_of_a_tar_are_tame() -> None:
+    """Control characters and long words of the server are not repeated."""
+    for body in (b"\x1b[31m" * 20_000, GOOD + b"\x1b[31m" * 20_000):
+        text = str(failing(body)).partition("\n")[0]
+        assert text.isprintable()
+        assert "\\x1b[31m" in text
+        assert len(text) < 700
 
 
 def test_no_room_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

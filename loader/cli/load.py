@@ -10,6 +10,7 @@ import typer
 from loader import loading
 from loader.cli.options import (
     BucketOption,
+    CaFileOption,
     DatasetArgument,
     HostOption,
     JsonOption,
@@ -33,6 +34,7 @@ def load(
     token_file: TokenFileOption = None,
     org: OrgOption = "",
     bucket: BucketOption = "",
+    ca_file: CaFileOption = "",
     via: Annotated[
         Way, typer.Option(help="write: line protocol; restore: storage files, into a new bucket of InfluxDB 2.x.")
     ] = Way.WRITE,
@@ -56,7 +58,7 @@ def load(
         output,
         lambda: LoadSettings(
             dataset=dataset,
-            target=read_target(host, token, token_file, org, bucket),
+            target=read_target(host, token, token_file, org, bucket, ca_file),
             via=via.value,
             batch_lines=batch_lines,
             batch_bytes=batch_bytes,

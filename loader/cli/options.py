@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from pathlib import Path
@@ -11,8 +12,11 @@ import typer
 
 from loader.errors import ConfigError
 from loader.servers.base import Target
-from loader.servers.target import Wish, from_configuration, from_environment, resolve_target
+from loader.servers.credentials import stripped
+from loader.servers.target import Place, Wish, from_configuration, from_environment, resolve_target
+from loader.servers.transport import check_ca_file
 
+_LONGEST_TOKEN_FILE = 65_536
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 DatasetArgument = Annotated[Path, typer.Argument(help="The staged dataset.", show_default=True)]
@@ -21,6 +25,9 @@ TokenOption = Annotated[
     str, typer.Option("--token", help="Token; better in INFLUX_TOKEN or a file: flags show in process lists.")
 ]
 TokenFileOption = Annotated[Path | None, typer.Option("--token-file", help="File whose first line is the token.")]
+CaFileOption = Annotated[
+    str, typer.Option("--ca-file", help="CA certificates (PEM) to trust instead of the system's [SSL_CERT_FILE].")
+]
 OrgOption = Annotated[str, typer.Option("--org", help="Organization, for 2.x [INFLUX_ORG].")]
 BucketOption = Annotated[
     str, typer.Option("--bucket", help="Bucket, or database for 1.x [INFLUX_BUCKET_NAME, or trades].")
@@ -31,27 +38,43 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 def read_wishes(host: str, token: str, token_file: Path | None, org: str, bucket: str) -> list[Wish]:
     """Return what flags, environment and the influx CLI's configuration say; raises ConfigError."""
+    names = {}
     if token_file is not None:
-        try:
-            token = token_file.read_text().partition("\n")[0].strip()
-        except (OSError, UnicodeDecodeError):
-            raise ConfigError(f"{token_file}: cannot be read", hint="--token-file names a text file") from None
-    flags = Wish(url=host, org=org, bucket=bucket, token=token)
+        if token:
+            raise ConfigError("--token and --token-file are both given", hint="use one of them")
+        names["token"] = f"--token-file {token_file}"
+        token = _read_token(token_file)
+    flags = Wish(stripped(host), org, bucket, token, names=names)
     return [flags, *from_environment(os.environ), _configured()]
 
 
-def read_target(host: str, token: str, token_file: Path | None, org: str, bucket: str) -> Target:
+def read_target(host: str, token: str, token_file: Path | None, org: str, bucket: str, ca_file: str = "") -> Target:
     """Return the target that the options, or what stands behind them, name; raises ConfigError."""
-    return resolve_target(*read_wishes(host, token, token_file, org, bucket))
+    wishes = read_wishes(host, token, token_file, org, bucket)
+    return resolve_target(*wishes, ca_file=check_ca_file(ca_file, "--ca-file"))
+
+
+def _read_token(path: Path) -> str:
+    """Return the first line of a file in UTF-8, or in UTF-16 as PowerShell writes it; it may be a pipe."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_TOKEN_FILE)
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        token = stripped(stripped(content.decode("utf-16" if wide else "utf-8")).partition("\n")[0])
+    except (OSError, ValueError):
+        raise ConfigError(f"--token-file {path}: cannot be read", hint="--token-file names a text file") from None
+    if not token:
+        raise ConfigError(f"--token-file {path}: holds no token", hint="its first line is the token")
+    return token
 
 
 def _configured() -> Wish:
-    named = os.environ.get("INFLUX_CONFIGS_PATH")
+    named = stripped(os.environ.get("INFLUX_CONFIGS_PATH", ""))
     path = Path(named) if named else Path.home() / ".influxdbv2" / "configs"
     try:
-        return from_configuration(path.read_text(), str(path))
-    except (OSError, UnicodeDecodeError):
-        return Wish()
+        return from_configuration(path.read_text(encoding="utf-8-sig"), str(path))
+    except (OSError, ValueError):
+        return Wish(place=Place.PROFILE)
 
 
 def read_duration(text: str) -> int:

@@ -10,6 +10,7 @@ import typer
 from loader import verification
 from loader.cli.options import (
     BucketOption,
+    CaFileOption,
     DatasetArgument,
     HostOption,
     JsonOption,
@@ -23,7 +24,8 @@ from loader.cli.running import DIFFERENT, DONE, Output, guarded, run
 from loader.loading.ledger import last_load
 from loader.reporting.text import verify_text
 from loader.servers.base import Target
-from loader.servers.target import Wish, resolve_target
+from loader.servers.target import Wish, resolve_target, with_last_load
+from loader.servers.transport import check_ca_file
 from loader.verification import VerifySettings
 
 
@@ -34,6 +36,7 @@ def verify(
     token_file: TokenFileOption = None,
     org: OrgOption = "",
     bucket: BucketOption = "",
+    ca_file: CaFileOption = "",
     samples: Annotated[int, typer.Option(help="Random trades to compare bit for bit.")] = 1_000,
     seed: Annotated[int, typer.Option(help="Which random trades.")] = 1,
     values: Annotated[
@@ -44,12 +47,16 @@ def verify(
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Verify the last load of a dataset, or the bucket that the options name."""
+    """Verify the last load of a dataset, or the bucket that the options name.
+
+    The server is named by flags, environment or profile as for a load. Where the last load went to another one,
+    --host is asked for.
+    """
     output = Output(quiet, json)
 
     def target() -> Target:
-        flags, *others = read_wishes(host, token, token_file, org, bucket)
-        return resolve_target(flags, _loaded(dataset), *others)
+        wishes = with_last_load(read_wishes(host, token, token_file, org, bucket), _loaded(dataset), str(dataset))
+        return resolve_target(*wishes, ca_file=check_ca_file(ca_file, "--ca-file"))
 
     settings = guarded(
         output,
@@ -74,7 +81,7 @@ def verify(
     )
 
 
-def _loaded(dataset: Path) -> Wish:
+def _loaded(dataset: Path) -> Wish | None:
     """Return the target of the last load; the ledger knows no token."""
     last = last_load(dataset)
-    return Wish(last.url, last.org, last.bucket) if last else Wish()
+    return Wish(str(last.url), str(last.org), str(last.bucket)) if last else None

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -32,6 +33,10 @@ _MOST_BUCKETS = 1 << 16
 _LONGEST_NAME = 100
 
 
+_Numbers: TypeAlias = dict[str | bytes, int]
+"""The number of each series, by what stands for it."""
+
+
 @dataclass(frozen=True)
 class _Identities:
     """Series (numbers), times (nanoseconds) and numbers of some rows of a partition."""
@@ -49,9 +54,9 @@ def find_superseded(
     Rows count in the order of the partitions in the manifest, then of the rows within. Rows that cannot be points
     replace nothing. A dataset whose manifest says that it is distinct is not read. Rows in series order, each series'
     times ascending, and partitions one after the other in time are checked as they stream by; of others, as many as
-    MOST_BYTES hold are sorted at a time. About 200 bytes are held for each series. Setting ``stop`` ends it early. Raises
-    StageError and EncodeError as reading does, StageError for times that the manifest does not say of a partition,
-    and ConfigError when there is no room for temporary files.
+    MOST_BYTES hold are sorted at a time. About 200 bytes are held for each series. Setting ``stop`` ends it early.
+    Raises StageError and EncodeError as reading does, StageError for times that the manifest does not say of a
+    partition, and ConfigError when there is no room for temporary files.
     """
     found = Superseded(len(manifest.schema.fields))
     if not manifest.distinct:
@@ -92,7 +97,7 @@ class _Search:
 
     def look_at(self, group: Sequence[Partition]) -> None:
         """Add what is superseded in ``group`` to what is found."""
-        known: dict[str | bytes, int] = {}
+        known: _Numbers = {}
         if len(group) == 1 and _ascends(self._identities(group[0], known)):
             return
         first = min(partition.time_min for partition in group)
@@ -106,7 +111,7 @@ class _Search:
         return max(2, MOST_BYTES // (_ROW_BYTES + len(self.schema.fields)))
 
     def _look_within(
-        self, group: Sequence[Partition], known: dict[str | bytes, int], start: int, stop: int, buckets: int, bucket: int
+        self, group: Sequence[Partition], known: _Numbers, start: int, stop: int, buckets: int, bucket: int
     ) -> None:
         """Look at the rows with ``start`` <= time < ``stop`` whose series is in ``bucket``; at halves if they are many.
 
@@ -176,7 +181,7 @@ class _Search:
                 valid = points.points.column(field.column).is_valid().to_numpy(zero_copy_only=False)
                 present[places[within][wanted], number] = valid[there]
 
-    def _identities(self, partition: Partition, known: dict[str | bytes, int]) -> Iterator[_Identities]:
+    def _identities(self, partition: Partition, known: _Numbers) -> Iterator[_Identities]:
         """Yield the identities of the rows of a partition, in their order; ``known`` numbers the series."""
         schema = replace(self.schema, fields=())
         for address, batch in read_joined(self.root, schema, partition):

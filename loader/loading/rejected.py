@@ -13,6 +13,7 @@ from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import STATE, Manifest
 from loader.errors import LoadError
 from loader.events import Observer, Rejected
+from loader.printable import MESSAGE, printable
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,11 @@ class Rejections:
 def describe(rejected: RejectedRow | RejectedLine) -> str:
     """Return which row was rejected, and why."""
     if isinstance(rejected, RejectedLine):
-        return f"{rejected.chunk.partition}, row {rejected.chunk.start}: {rejected.status}: {rejected.reason}"
-    return f"{rejected.partition}, row {rejected.row}, column {rejected.column!r}: {rejected.value}: {rejected.reason}"
+        place, why = f"{rejected.chunk.partition}, row {rejected.chunk.start}", f"{rejected.status}: {rejected.reason}"
+    else:
+        place = f"{rejected.partition}, row {rejected.row}, column {rejected.column!r}"
+        why = f"{rejected.value}: {rejected.reason}"
+    return printable(f"{place}: {why}", MESSAGE)
 
 
 def _entry(rejected: RejectedRow | RejectedLine) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
     with opened_ledger(settings.dataset) as database, Connection(settings.target, settings.timeout_seconds) as link:
         # Marks and attempts must be on disk before what they announce is done.
         database.execute("PRAGMA synchronous = FULL")
-        server = probe(link)
+        server = probe(link, observe)
         maker = BucketMaker(settings, manifest, database, link, server, observe)
         bucket = maker.find()
         superseded = find_superseded(settings.dataset, manifest, observe, stop)

@@ -53,6 +53,9 @@ class BucketMaker:
         target = self.settings.target
         self._dialect()
         bucket = self.server.dialect.find_bucket(self.link.send, target)
+        if bucket and not bucket.id:
+            # Another's, or ours: only an operator is told.
+            api.require_operator(self.link.send)
         if bucket and bucket.description not in marks(self.database, target, self.manifest.fingerprint):
             raise ConfigError(
                 f"bucket {target.bucket!r} exists, and this dataset's restore did not make it",

@@ -214,9 +214,7 @@ class Senders:
         return False
 
     def _write(self, connection: Connection, body: bytes) -> Reply:
-        gzipped = self._gzip_level > 0
-        request = self._dialect.build_write(self._target, body, gzipped=gzipped)
-        return connection.send(request) if request else connection.write(body, gzipped=gzipped)
+        return connection.send(self._dialect.build_write(self._target, body, gzipped=self._gzip_level > 0))
 
 
 def _rejected(payload: Payload, error: TooLarge | PartialWrite) -> RejectedLine:

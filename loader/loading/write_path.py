@@ -43,7 +43,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         return _encode_all(settings, manifest, observe, stop, level)
 
     with Connection(settings.target, settings.timeout_seconds) as connection:
-        server = probe(connection)
+        server = probe(connection, observe)
         bucket = _prepare_bucket(connection, server, settings, observe)
         note_other_types(connection, server, settings.target, manifest, observe)
     _check_retention(bucket, manifest)

@@ -18,6 +18,7 @@ from typing import Any
 from loader.dataset.atomic import write_whole
 from loader.dataset.manifest import STATE
 from loader.memory import measure_peak_memory
+from loader.servers.address import redacted
 
 FOLDER = f"{STATE}/metrics"
 
@@ -60,10 +61,11 @@ def versions() -> dict[str, str]:
 
 
 def settings_json(settings: Any) -> dict[str, Any]:
-    """Return a settings value for ``json.dump``, without any token."""
+    """Return a settings value for ``json.dump``, without any token, user or password."""
     data = asdict(settings)
     if "target" in data:
         del data["target"]["token"]
+        data["target"]["url"] = redacted(data["target"]["url"])
     return data
 
 

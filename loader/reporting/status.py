@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loader.dataset.manifest import read_manifest
 from loader.loading.ledger import LastLoad, last_load
+from loader.printable import printable
 from loader.reporting.metrics import newest_metrics
+from loader.servers.address import redacted
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def read_status(root: Path) -> Status:
     if metrics:
         target = metrics["settings"]["target"]
         differences = (metrics["report"] or {}).get("difference_count")
-        verification = LastVerification(metrics["started"], target["url"], target["bucket"], differences)
+        started, bucket = (printable(str(text)) for text in (metrics["started"], target["bucket"]))
+        verification = LastVerification(started, redacted(target["url"]), bucket, differences)
     return Status(
         dataset=str(root),
         rows=manifest.rows,
@@ -50,6 +53,11 @@ def read_status(root: Path) -> Status:
         partitions=len(manifest.partitions),
         complete=manifest.complete,
         fingerprint=manifest.fingerprint,
-        load=last_load(root),
+        load=_shown(last_load(root)),
         verification=verification,
     )
+
+
+def _shown(load: LastLoad | None) -> LastLoad | None:
+    """Return ``load`` as it may be shown: a ledger from elsewhere may hold passwords and control characters."""
+    return replace(load, url=redacted(load.url), bucket=printable(load.bucket)) if load else None

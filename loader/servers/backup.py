@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from email.message import Message
 
 from loader.errors import Refused, ServerError
-from loader.servers.base import Bucket, Reply, Request, Send
+from loader.servers.base import Bucket, Reply, ReplyKind, Request, Send
 from loader.servers.frames import nanoseconds
-from loader.servers.replies import message_of, raise_for
+from loader.servers.replies import answer_of, raise_for
 
 _HEADERS = {"Gzip-Compression-Level": "none"}
 _LISTING = "list the bucket's shards"
@@ -34,7 +34,7 @@ class Shard:
 
 def build_metadata() -> Request:
     """Return the request for the metadata of all buckets."""
-    return Request("GET", "/api/v2/backup/metadata", headers=_HEADERS)
+    return Request("GET", "/api/v2/backup/metadata", headers=_HEADERS, reply=ReplyKind.METADATA)
 
 
 def build_shard(shard: Shard) -> Request:
@@ -53,13 +53,15 @@ def parse_shards(reply: Reply, bucket: Bucket) -> list[Shard]:
     header["content-type"] = reply.headers.get("content-type", "")
     boundary = f"--{header.get_param('boundary', '')}".encode()
     try:
-        part, end = reply.body.split(boundary)[-2:]
-        if end.strip() != b"--":
+        # Only the last part is copied: those before may be large.
+        stop = reply.body.rindex(boundary)
+        start = reply.body.rindex(boundary, 0, stop)
+        if reply.body[stop + len(boundary) :].strip() != b"--":
             raise ValueError("the last boundary is missing")
-        buckets = json.loads(part.partition(b"\r\n\r\n")[2])
+        buckets = json.loads(reply.body[start:stop].partition(b"\r\n\r\n")[2])
         return sorted(
             (
-                Shard(shard["id"], nanoseconds(group["startTime"]), nanoseconds(group["endTime"]))
+                _shard(shard["id"], nanoseconds(group["startTime"]), nanoseconds(group["endTime"]))
                 for entry in buckets
                 if entry["bucketID"] == bucket.id
                 for policy in entry["retentionPolicies"]
@@ -69,7 +71,7 @@ def parse_shards(reply: Reply, bucket: Bucket) -> list[Shard]:
             ),
             key=lambda shard: shard.start,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ServerError(
             f"{_LISTING}: the reply is damaged ({type(error).__name__}), {len(reply.body):,} bytes",
             status=reply.status,
@@ -77,8 +79,14 @@ def parse_shards(reply: Reply, bucket: Bucket) -> list[Shard]:
         ) from None
 
 
+def _shard(number: object, start: int, stop: int) -> Shard:
+    if type(number) is not int or number < 0 or start >= stop:
+        raise ValueError("not a shard")
+    return Shard(number, start, stop)
+
+
 def list_shards(send: Send, bucket: Bucket) -> list[Shard]:
-    """Return the shards of ``bucket`` by time; memory is bounded by the server's metadata, some megabytes.
+    """Return the shards of ``bucket`` by time; memory is bounded by the server's metadata, megabytes as a rule.
 
     Raises Refused without operator permission, ServerError otherwise.
     """
@@ -88,7 +96,6 @@ def list_shards(send: Send, bucket: Bucket) -> list[Shard]:
 def raise_for_backup(reply: Reply, doing: str) -> None:
     """Return for 200; raise the ServerError for anything else."""
     if reply.status in {401, 403}:
-        words = f"{doing}: the server answered {reply.status}: {message_of(reply)}"
-        raise Refused(words, status=reply.status, hint=OPERATOR_HINT)
+        raise Refused(f"{doing}: the server {answer_of(reply)}", status=reply.status, hint=OPERATOR_HINT)
     if reply.status != 200:
         raise_for(reply, doing)

@@ -7,21 +7,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 import polars as pl
 
 from loader.dataset.schema import Field, PointSchema
+from loader.servers.address import check_url
+from loader.servers.credentials import check_name, check_token
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where points go. The token is kept out of ``repr``."""
+    """Where points go. The token is kept out of ``repr``.
+
+    Every part is checked when the target is made, so no address with a password in it and no token with a line end
+    gets any further: raises ConfigError, which quotes neither. ``ca_file`` is a file of CA certificates (PEM) that
+    a server's certificate must come from, "" for those of the system. ``withheld`` says in words which token was
+    found and is not sent, because it belongs to another address.
+    """
 
     url: str
     bucket: str
     org: str = ""
     token: str = field(default="", repr=False)
+    ca_file: str = ""
+    withheld: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", check_url(self.url))
+        object.__setattr__(self, "token", check_token(self.token, "the token"))
+        check_name(self.bucket, "the bucket")
+        check_name(self.org, "the organization")
+
+
+class ReplyKind(Enum):
+    """The kinds of replies, which differ in how large and how slow they may be; the bounds are the transport's."""
+
+    WRITE = "the reply to a write"
+    SMALL = "the reply"
+    METADATA = "the metadata of the buckets"
+    ANSWER = "the answer to a query"
+    STREAM = "the stream"
 
 
 @dataclass(frozen=True)
@@ -33,15 +60,17 @@ class Request:
     params: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    reply: ReplyKind = ReplyKind.SMALL
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP reply; header names in lower case."""
+    """An HTTP reply; header names in lower case. ``secret`` is what must not be shown if the server repeats it."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    secret: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -90,8 +119,8 @@ class Dialect(Protocol):
         """Return "v1" or "v2"."""
         ...
 
-    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request | None:
-        """Return the request that writes ``body``; None where the client library's own write service will do."""
+    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request:
+        """Return the request that writes ``body``, line protocol with timestamps in nanoseconds."""
         ...
 
     def classify_write(self, reply: Reply) -> None:
@@ -99,7 +128,10 @@ class Dialect(Protocol):
         ...
 
     def find_bucket(self, send: Send, target: Target) -> Bucket | None:
-        """Describe the target's bucket, None when it is missing; raises ServerError."""
+        """Describe the target's bucket, None when it is missing; raises ServerError.
+
+        A bucket that the token may not look at is described by its name alone.
+        """
         ...
 
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:

@@ -17,9 +17,9 @@ import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ServerError
-from loader.servers.base import AggregateQuery, PointsQuery, Reply, Request, Target
+from loader.servers.base import AggregateQuery, PointsQuery, Reply, ReplyKind, Request, Target
 from loader.servers.frames import aggregate_frame, instant, nanoseconds, points_frame
-from loader.servers.replies import raise_for
+from loader.servers.replies import raise_for, reading, shown
 
 READ: Mapping[FieldType, Callable[[str], object]] = {
     FieldType.FLOAT: float,
@@ -66,7 +66,8 @@ def build_count(target: Target, schema: PointSchema, field: Field, start: int, s
 
 def parse_count(reply: Reply) -> int:
     """Read the reply to ``build_count``; raises ServerError."""
-    return sum(int(row["_value"]) for row in _rows(reply))
+    with reading(reply, "count points"):
+        return sum(int(row["_value"]) for row in _rows(reply))
 
 
 def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> Request:
@@ -127,6 +128,7 @@ def _request(target: Target, text: str) -> Request:
         params=(("org", target.org),),
         headers={"Content-Type": "application/json", "Accept": "application/csv"},
         body=json.dumps({"query": text, "type": "flux", "dialect": dialect}).encode(),
+        reply=ReplyKind.ANSWER,
     )
 
 
@@ -135,13 +137,15 @@ def _rows(reply: Reply) -> Iterator[dict[str, str]]:
     if reply.status != 200:
         raise_for(reply, "query")
     header: list[str] = []
-    for cells in csv.reader(io.StringIO(reply.body.decode(), newline="")):
+    for cells in csv.reader(io.StringIO(reply.body.decode(errors="replace"), newline="")):
         if not cells:
             header = []
         elif not header:
             header = cells
+            if not {"table", "error"} & {*header}:
+                raise ValueError("this is no table of Flux")
         else:
             row = dict(zip(header, cells, strict=True))
             if "error" in row and "_value" not in row:
-                raise ServerError(f"the server gave up a query: {row['error']}", status=reply.status)
+                raise ServerError(f"the server gave up a query: {shown(reply, row['error'])}", status=reply.status)
             yield row

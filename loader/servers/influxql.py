@@ -15,9 +15,10 @@ import polars as pl
 
 from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import ServerError
-from loader.servers.base import AggregateQuery, PointsQuery, Reply, Request, Target
+from loader.servers.base import AggregateQuery, PointsQuery, Reply, ReplyKind, Request, Target
+from loader.servers.database import database_of
 from loader.servers.frames import aggregate_frame, points_frame
-from loader.servers.replies import message_of, raise_for
+from loader.servers.replies import message_of, raise_for, shown
 
 
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
@@ -109,9 +110,10 @@ def _request(target: Target, text: str) -> Request:
     return Request(
         method="POST",
         path="/query",
-        params=(("db", target.bucket), ("epoch", "ns")),
+        params=(*database_of(target.bucket).params, ("epoch", "ns")),
         headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
         body=urlencode({"q": text}).encode(),
+        reply=ReplyKind.ANSWER,
     )
 
 
@@ -121,11 +123,12 @@ def _series(reply: Reply) -> Iterator[dict[str, Any]]:
         raise_for(reply, "query")
     try:
         # integers stay text until their type is known: as an integer, -0 would lose its sign
-        (result,) = json.loads(reply.body, parse_int=str)["results"]
+        (result,) = json.loads(reply.body.decode(errors="replace"), parse_int=str)["results"]
     except ValueError:
         raise ServerError(f"query: the reply is not JSON: {message_of(reply)}", status=200) from None
     if "error" in result:
-        raise ServerError(f"the server gave up a query: {result['error']}", status=reply.status)
+        words = shown(reply, str(result["error"]))
+        raise ServerError(f"the server gave up a query: {words}", status=reply.status)
     for series in result.get("series", ()):
         if series.get("partial") or result.get("partial"):
             raise ServerError(

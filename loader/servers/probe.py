@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 
 from loader.errors import ConfigError, Retryable
-from loader.servers.base import Dialect, Reply, Request
-from loader.servers.replies import message_of
+from loader.events import Noted, Observer, ignore
+from loader.printable import printable
+from loader.servers.address import is_loopback
+from loader.servers.base import Dialect, Reply, Request, Target
+from loader.servers.replies import answer_of, decode_json, message_of, redirect_hint, shown
 from loader.servers.transport import Connection
 from loader.servers.v1 import EarlyInfluxDB1, InfluxDB1
 from loader.servers.v2 import InfluxDB2
+
+_LONGEST_VERSION = 50
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ def dialects() -> dict[str, Dialect]:
 
 def resolve(url: str, version: str) -> Server:
     """Return the server of ``version``; raises ConfigError for one without a dialect here."""
+    version = printable(version.removeprefix("v"), _LONGEST_VERSION)
     dialect = dialects().get(version.partition(".")[0])
     if dialect is None:
         raise ConfigError(f"{url}: InfluxDB {version or 'of unknown version'} has no dialect here", hint=_hint())
@@ -46,43 +51,58 @@ def identify(url: str, health: Reply) -> Server:
 
     Raises ConfigError when it is not InfluxDB or one without a dialect here, Retryable when it is not ready.
     """
-    hint = _hint()
     if "cluster-uuid" in health.headers:
-        raise ConfigError(f"{url}: InfluxDB 3 has no dialect here", hint=hint)
+        raise ConfigError(f"{url}: InfluxDB 3 has no dialect here", hint=_hint())
     try:
-        data = json.loads(health.body)
-        version = str(data.get("version", "")).removeprefix("v")
-        healthy = data.get("status") == "pass"
-        known = data.get("name") == "influxdb"
-    except (ValueError, AttributeError):
-        known = False
-    if not known:
-        raise ConfigError(
-            f"{url}: this is not an InfluxDB (GET /health answered {health.status}: {message_of(health)})",
-            hint=hint,
-        )
-    if not healthy:
+        data = decode_json(health)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict) or data.get("name") != "influxdb":
+        raise _no_influxdb(url, "/health", health)
+    if data.get("status") != "pass":
         raise Retryable(f"{url}: the server is not healthy: {message_of(health)}", status=health.status)
-    return resolve(url, version)
+    return resolve(url, shown(health, str(data.get("version", ""))))
 
 
 def identify_early(url: str, ping: Reply) -> Server:
     """Read the reply to ``GET /ping``, all that versions before 1.8 have; raises ConfigError as ``identify`` does."""
     version = ping.headers.get("x-influxdb-version", "")
     if ping.status not in {200, 204} or not version:
-        raise ConfigError(
-            f"{url}: this is not an InfluxDB (GET /ping answered {ping.status}: {message_of(ping)})", hint=_hint()
-        )
-    return resolve(url, version.removeprefix("v"))
+        raise _no_influxdb(url, "/ping", ping)
+    return resolve(url, shown(ping, version))
 
 
-def probe(connection: Connection) -> Server:
-    """Ask the server at ``connection`` what it is; raises ServerError or ConfigError."""
+def probe(connection: Connection, observe: Observer = ignore) -> Server:
+    """Say which server and bucket ``connection`` speaks to, then ask the server what it is.
+
+    Raises ServerError or ConfigError.
+    """
+    for sentence in introduction(connection.target):
+        observe(Noted(sentence))
     url = connection.target.url
     health = connection.send(Request("GET", "/health"))
     if health.status == 404 and "cluster-uuid" not in health.headers:
         return identify_early(url, connection.send(Request("GET", "/ping")))
     return identify(url, health)
+
+
+def introduction(target: Target) -> list[str]:
+    """Return what must be said before anything is sent to ``target``: where it goes, and what is not safe in that."""
+    org = f" of organization {target.org!r}" if target.org else ""
+    sentences = [f"server {target.url}, bucket {target.bucket!r}{org}"]
+    if target.withheld:
+        sentences.append(target.withheld)
+    if target.token and target.url.lower().startswith("http://") and not is_loopback(target.url):
+        sentences.append(
+            "warning: the token goes to another machine over http, where others can read it: use https:// if you can"
+        )
+    return sentences
+
+
+def _no_influxdb(url: str, path: str, reply: Reply) -> ConfigError:
+    return ConfigError(
+        f"{url}: this is not an InfluxDB (GET {path} {answer_of(reply)})", hint=redirect_hint(reply) or _hint()
+    )
 
 
 def _hint() -> str:

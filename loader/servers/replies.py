@@ -1,49 +1,89 @@
-"""The parts of reading a reply that all dialects share."""
+"""The parts of reading a reply that all dialects share, and the words of servers in our errors."""
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from loader.errors import Refused, Retryable, ServerError, TooLarge
+import polars as pl
+
+from loader.errors import LoaderError, Refused, Retryable, ServerError, TooLarge
+from loader.printable import printable
+from loader.servers.address import redacted
 from loader.servers.base import Reply
+from loader.servers.credentials import without_secret
 
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LONGEST_WISH = 86_400.0
+_READ = 1 << 20
+"""Bytes of a reply that are looked at for words: so many that no token can be cut within the WORDS that are shown."""
+_ADDRESS_HINT = "is this address an InfluxDB? check --host"
+_UNEXPECTED = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError),
+    *(csv.Error, pl.exceptions.PolarsError),
+)
+
+
+def shown(reply: Reply, text: str) -> str:
+    """Return ``text``, which came with ``reply``, as it may be shown: printable, short, without the token."""
+    return printable(without_secret(text, reply.secret))
 
 
 def message_of(reply: Reply) -> str:
     """Return the server's own words: 1.x says ``error``, 2.x ``message``, proxies anything."""
     try:
-        data = json.loads(reply.body)
-        return str(data.get("message") or data.get("error") or data)
-    except (ValueError, AttributeError):
-        text = " ".join(reply.body[:500].decode(errors="replace").split())
-        return text[:200] or reply.headers.get("x-influxdb-error", "no words in the reply")
+        data = decode_json(reply)
+        words = str(data.get("message") or data.get("error") or data) if isinstance(data, dict) else str(data)
+    except (ValueError, RecursionError):
+        words = " ".join(reply.body[:_READ].decode(errors="replace").split())
+    return shown(reply, words or reply.headers.get("x-influxdb-error", "no words in the reply"))
 
 
 def retry_after(reply: Reply) -> float | None:
-    """Return the server's wish to wait, in seconds; the date form of the header is not used by InfluxDB."""
+    """Return the server's wish to wait, in seconds, a day at most; InfluxDB does not use the date form."""
     value = reply.headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
+    return min(float(value), _LONGEST_WISH) if value.isascii() and value.isdecimal() else None
+
+
+def answer_of(reply: Reply) -> str:
+    """Return what a server did, in words: it answered with a status, and redirects somewhere or has a message."""
+    location = reply.headers.get("location", "")
+    if 300 <= reply.status < 400 and location:
+        # A path on the same server is no address, and has no user or password.
+        place = location.partition("?")[0] if location.startswith("/") else redacted(location)
+        return f"answered {reply.status} and redirects to {shown(reply, place)}"
+    return f"answered {reply.status}: {message_of(reply)}"
 
 
 def raise_for(reply: Reply, doing: str) -> None:
     """Raise the ServerError for ``reply``, which is not what was hoped for; ``doing`` says what was tried."""
-    status, message = reply.status, message_of(reply)
-    text = f"{doing}: the server answered {status}: {message}"
+    status = reply.status
+    text = f"{doing}: the server {answer_of(reply)}"
     if status in _RETRYABLE:
         raise Retryable(text, status=status, retry_after=retry_after(reply))
     if status == 413:
         raise TooLarge(text, status=status)
-    if status == 401:
-        raise Refused(text, status=status, hint="check the token (1.x: user:password): INFLUX_TOKEN, or --token-file")
-    if status == 403:
-        raise Refused(text, status=status, hint="the token lacks the permission: use one that may read and write")
-    if status == 404:
-        raise Refused(text, status=status, hint="check the organization, the bucket and the address")
-    if status in {400, 422}:
-        raise Refused(text, status=status, hint="the server's words say what it does not like")
-    raise Refused(text, status=status, hint="is this address an InfluxDB? check --host")
+    hints = {
+        400: "the server's words say what it does not like",
+        401: "check the token (1.x: user:password): INFLUX_TOKEN, or --token-file",
+        403: "the token lacks the permission: use one that may read and write",
+        404: "check the organization, the bucket and the address",
+        422: "the server's words say what it does not like",
+    }
+    raise Refused(text, status=status, hint=redirect_hint(reply) or hints.get(status, _ADDRESS_HINT))
+
+
+def redirect_hint(reply: Reply) -> str:
+    """Return what to do about a redirect, "" for another reply."""
+    return "redirects are not followed: use the server's own address, --host" if 300 <= reply.status < 400 else ""
+
+
+def decode_json(reply: Reply) -> Any:
+    """Return the JSON of ``reply``, whatever its encoding made of it; raises ValueError, RecursionError."""
+    return json.loads(reply.body.decode(errors="replace"))
 
 
 def json_of(reply: Reply, doing: str, expected: int = 200) -> Any:
@@ -51,10 +91,28 @@ def json_of(reply: Reply, doing: str, expected: int = 200) -> Any:
     if reply.status != expected:
         raise_for(reply, doing)
     try:
-        return json.loads(reply.body)
+        return decode_json(reply)
     except ValueError:
-        raise ServerError(
-            f"{doing}: the reply is not JSON: {message_of(reply)}",
-            status=reply.status,
-            hint="is this address an InfluxDB? check --host",
-        ) from None
+        words = f"{doing}: the reply is not JSON: {message_of(reply)}"
+        raise ServerError(words, status=reply.status, hint=_ADDRESS_HINT) from None
+    except RecursionError:
+        raise _unexpected(reply, doing) from None
+
+
+@contextmanager
+def reading(reply: Reply, doing: str) -> Iterator[None]:
+    """Read ``reply`` in this block: whatever its form breaks there becomes a ServerError, with words of the reply."""
+    try:
+        yield
+    except LoaderError:
+        raise
+    except _UNEXPECTED:
+        raise _unexpected(reply, doing) from None
+
+
+def _unexpected(reply: Reply, doing: str) -> ServerError:
+    return ServerError(
+        f"{doing}: the reply has an unexpected form: {message_of(reply)}",
+        status=reply.status,
+        hint="is this address an InfluxDB, without anything in between that answers for it? check --host",
+    )

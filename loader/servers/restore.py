@@ -13,11 +13,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
+from urllib.parse import quote
 
 from loader.errors import ConfigError, Refused, Retryable, ServerError
-from loader.servers.base import Bucket, Dialect, Reply, Request, Send, Target
+from loader.servers.base import Bucket, Dialect, Reply, ReplyKind, Request, Send, Target
 from loader.servers.frames import instant
-from loader.servers.replies import json_of, raise_for
+from loader.servers.replies import json_of, raise_for, reading
 from loader.servers.v2 import InfluxDB2
 
 _JSON = {"Content-Type": "application/json"}
@@ -99,12 +100,21 @@ def build_bucket(
         "defaultRetentionPolicy": _POLICY,
         "retentionPolicies": [policy],
     }
-    return Request("POST", "/api/v2/restore/bucketMetadata", headers=_JSON, body=json.dumps(manifest).encode())
+    return Request(
+        "POST",
+        "/api/v2/restore/bucketMetadata",
+        headers=_JSON,
+        body=json.dumps(manifest).encode(),
+        reply=ReplyKind.METADATA,
+    )
 
 
 def parse_bucket(target: Target, reply: Reply) -> str:
     """Return the id of the bucket that was made; raises ServerError."""
-    return str(json_of(reply, f"create bucket {target.bucket!r}", expected=201)["id"])
+    doing = f"create bucket {target.bucket!r}"
+    content = json_of(reply, doing, expected=201)
+    with reading(reply, doing):
+        return str(content["id"])
 
 
 def build_shard(shard_id: int) -> Request:
@@ -114,6 +124,6 @@ def build_shard(shard_id: int) -> Request:
 
 def delete_bucket(send: Send, bucket: Bucket) -> None:
     """Remove ``bucket`` and all its points; raises ServerError."""
-    reply = send(Request("DELETE", f"/api/v2/buckets/{bucket.id}"))
+    reply = send(Request("DELETE", f"/api/v2/buckets/{quote(bucket.id, safe='')}"))
     if reply.status != 204:
         raise_for(reply, f"remove bucket {bucket.name!r}")

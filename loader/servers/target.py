@@ -1,43 +1,78 @@
-"""Where to load to: flags, then the environment, then the influx CLI's configuration, then defaults."""
+"""Where to load to: flags, then the environment, then the influx CLI's configuration, then defaults.
+
+Each part (address, organization, bucket, token) comes from the first source that names it, but a token only goes
+where it belongs:
+
+- to an address that its own source names, or that flags name on this command line;
+- from flags, to whatever address there is;
+- from the environment without an address, to one that another variable names, or to the default on this machine.
+
+A token of a later source than the address, for another server, is left out, and that is said. A token in the
+environment when only the profile names an address is an error: which of the two tokens is meant, nobody can tell.
+
+A dataset's ledger knows where its last load went, and may come from somebody else. So it never names an address:
+its organization and bucket count where the sources above resolve to the same server, and otherwise ``--host`` is
+asked for.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from loader.errors import ConfigError
+from loader.servers.address import check_url, redacted, same_server
 from loader.servers.base import Target
+from loader.servers.credentials import check_name, check_token, stripped
 
 DEFAULT_URL = "http://localhost:8086"
 DEFAULT_BUCKET = "trades"
 
 
+class Place(IntEnum):
+    """Where something is said, the most explicit first."""
+
+    FLAGS = 0
+    ENVIRONMENT = 1
+    PROFILE = 2
+
+
 @dataclass(frozen=True)
 class Wish:
-    """What one source says of the target; "" where it says nothing."""
+    """What one source says of the target; "" where it says nothing. ``names`` is what it calls its parts."""
 
     url: str = ""
     org: str = ""
     bucket: str = ""
     token: str = field(default="", repr=False)
+    place: Place = Place.FLAGS
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, part: str) -> str:
+        """Return what the source calls a part, such as INFLUX_HOST for the address."""
+        return self.names.get(part, f"--{'host' if part == 'url' else part}")
 
 
 def from_environment(environ: Mapping[str, str]) -> tuple[Wish, Wish]:
-    """Return what the influx CLI's variables say, then what the client libraries' do."""
-    return (
-        Wish(
-            environ.get("INFLUX_HOST", ""),
-            environ.get("INFLUX_ORG", ""),
-            environ.get("INFLUX_BUCKET_NAME", ""),
-            environ.get("INFLUX_TOKEN", ""),
-        ),
-        Wish(
-            url=environ.get("INFLUXDB_V2_URL", ""),
-            org=environ.get("INFLUXDB_V2_ORG", ""),
-            token=environ.get("INFLUXDB_V2_TOKEN", ""),
-        ),
+    """Return what the influx CLI's variables say, then what the client libraries' do.
+
+    Blanks, line ends and byte order marks around values do not count: .env files of Windows have them.
+    """
+    families = (
+        {"url": "INFLUX_HOST", "org": "INFLUX_ORG", "bucket": "INFLUX_BUCKET_NAME", "token": "INFLUX_TOKEN"},
+        {"url": "INFLUXDB_V2_URL", "org": "INFLUXDB_V2_ORG", "token": "INFLUXDB_V2_TOKEN"},
     )
+    first, second = (
+        Wish(
+            **{part: stripped(environ.get(variable, "")) for part, variable in names.items()},
+            place=Place.ENVIRONMENT,
+            names=names,
+        )
+        for names in families
+    )
+    return first, second
 
 
 def from_configuration(text: str, path: str) -> Wish:
@@ -47,24 +82,79 @@ def from_configuration(text: str, path: str) -> Wish:
     """
     try:
         profiles = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         raise ConfigError(f"{path}: not TOML", hint="mend it, or set INFLUX_HOST and INFLUX_TOKEN") from None
-    for profile in profiles.values():
+    for title, profile in profiles.items():
         if isinstance(profile, dict) and profile.get("active"):
-            known = {name: str(profile.get(name, "")) for name in ("url", "org", "token")}
-            return Wish(**known)
-    return Wish()
+            known = {name: stripped(str(profile.get(name, ""))) for name in ("url", "org", "token")}
+            names = {part: f"the {part} of profile {title!r} in {path}" for part in known}
+            return Wish(**known, place=Place.PROFILE, names=names)
+    return Wish(place=Place.PROFILE)
 
 
-def resolve_target(*wishes: Wish) -> Target:
-    """Return the target; for each part the first wish that names it wins."""
+def resolve_target(*wishes: Wish, ca_file: str = "") -> Target:
+    """Return the target; for each part the first wish that names it wins, as far as tokens belong there.
 
-    def first(name: str, default: str) -> str:
-        return next((value for wish in wishes if (value := getattr(wish, name))), default)
+    Raises ConfigError, which names the source and quotes neither address nor token, for what cannot be.
+    """
 
-    return Target(
-        url=first("url", DEFAULT_URL).rstrip("/"),
-        bucket=first("bucket", DEFAULT_BUCKET),
-        org=first("org", ""),
-        token=first("token", ""),
+    def first(part: str, default: str) -> str:
+        wish = next((wish for wish in wishes if getattr(wish, part)), None)
+        return check_name(getattr(wish, part), wish.name(part)) if wish else default
+
+    address = next((wish for wish in wishes if wish.url), None)
+    url = check_url(address.url, address.name("url")) if address else DEFAULT_URL
+    token, withheld = _choose_token(wishes, address)
+    return Target(url, first("bucket", DEFAULT_BUCKET), first("org", ""), token, ca_file, withheld)
+
+
+def with_last_load(wishes: Sequence[Wish], last: Wish | None, dataset: str) -> list[Wish]:
+    """Return ``wishes``, flags first, with the bucket and organization of the last load where it went to their server.
+
+    Raises ConfigError when it went to another server and no flag names one: a dataset does not say where to go.
+    """
+    flags, *others = wishes
+    if last is None:
+        return list(wishes)
+    address = next((wish for wish in wishes if wish.url), None)
+    url = check_url(address.url, address.name("url")) if address else DEFAULT_URL
+    if same_server(url, last.url):
+        return [flags, Wish(org=last.org, bucket=last.bucket, names=_LEDGER), *others]
+    if flags.url:
+        return list(wishes)
+    named = address.name("url") if address else "the default"
+    raise ConfigError(
+        f"the last load of {dataset} went to {redacted(last.url)}, and the address is {url} ({named})",
+        hint=f"say which server to verify: --host {redacted(last.url)}, or --host {url}",
     )
+
+
+_LEDGER = {"org": "the organization in the dataset's ledger", "bucket": "the bucket in the dataset's ledger"}
+
+
+def _choose_token(wishes: Sequence[Wish], address: Wish | None) -> tuple[str, str]:
+    """Return the token that may go to the address of ``address``, and words on one that may not."""
+    withheld = ""
+    for wish in wishes:
+        token = check_token(wish.token, wish.name("token"))
+        if not token:
+            continue
+        if _may_go(wish, address):
+            return token, withheld
+        named = address.name("url") if address else ""
+        if address and wish.place < address.place:
+            raise ConfigError(
+                f"{wish.name('token')} is set, and the address comes from elsewhere: {named}",
+                hint="name the server beside the token, with --host or INFLUX_HOST, or leave the token out",
+            )
+        withheld = withheld or f"{wish.name('token')} is not sent: it belongs to another address than {named}"
+    return "", withheld
+
+
+def _may_go(wish: Wish, address: Wish | None) -> bool:
+    """Tell whether the token of ``wish`` may go to the address of ``address``, None for the default."""
+    if address is None or Place.FLAGS in {wish.place, address.place}:
+        return True
+    if wish.url:
+        return same_server(wish.url, address.url)
+    return wish.place is address.place

@@ -1,38 +1,56 @@
-"""The one way to a server: requests go through influxdb-client, replies and errors come back as ours."""
+"""The one way to a server: requests go through influxdb-client, replies and errors come back as ours.
+
+This is the one place that reads replies. Each kind has a most in bytes, counted as they are after decompression,
+and a time in which it is due, see :mod:`loader.servers.pace`.
+"""
 
 from __future__ import annotations
 
+import io
+import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Any, Protocol, Self
-from urllib.parse import urlencode, urlsplit
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType, TracebackType
+from typing import Protocol, Self
+from urllib.parse import urlencode
 
 import urllib3
-from influxdb_client import InfluxDBClient, WriteService
-from influxdb_client.rest import ApiException
+from influxdb_client import InfluxDBClient
 
-from loader.errors import ConfigError, Refused, Retryable
-from loader.servers.base import Reply, Request, Target
+from loader.errors import ConfigError, Refused, Retryable, ServerError
+from loader.servers import pace
+from loader.servers.base import Reply, ReplyKind, Request, Target
 
-_SMALL_BODY = 1 << 20
 LONGEST_TIMEOUT = 86_400
 
+MOST_BYTES: Mapping[ReplyKind, int] = MappingProxyType(
+    {
+        ReplyKind.WRITE: 64 << 10,
+        ReplyKind.SMALL: 1 << 20,
+        ReplyKind.METADATA: 512 << 20,
+        ReplyKind.ANSWER: 512 << 20,
+    }
+)
+"""How many bytes a reply may have. A stream has no most: who reads it bounds it."""
+MOST_WORDS = 64 << 10
+"""How many bytes are read of a reply with a status of 300 or more; its status counts, and the rest is left."""
+_PIECE = 64 << 10
 
-def check_url(url: str) -> str:
-    """Return ``url`` without a trailing slash; raises ConfigError unless it is http(s)://HOST[:PORT][/PATH]."""
-    hint = "write it like http://localhost:8086"
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ConfigError(f"{url!r} is not the address of a server", hint=hint)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError("the address must not hold a user, password, query or fragment", hint=hint)
-    return url.rstrip("/")
+_CA_HINT = (
+    "name the certificate of the authority that signed the server's (PEM): --ca-file, or SSL_CERT_FILE in the"
+    " environment"
+)
+_TLS_HINTS: Mapping[int, str] = MappingProxyType(
+    {
+        # X509_V_ERR_…: expired, not yet valid; self-signed, in the chain, no issuer, no issuer of the first; host, IP
+        **dict.fromkeys((9, 10), "look at the clocks of both machines, or have the certificate renewed"),
+        **dict.fromkeys((18, 19, 20, 21), _CA_HINT),
+        **dict.fromkeys((62, 64), "use the host name that the certificate is made for"),
+    }
+)
+_BREAKS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""Ends of an encrypted connection that say nothing of TLS."""
 
 
 class Readable(Protocol):
@@ -50,17 +68,19 @@ class Stream:
     status: int
     headers: Mapping[str, str]
     body: Readable
+    secret: str = field(default="", repr=False)
 
     def reply(self) -> Reply:
-        """Read what is left and return the whole reply, which should be a small one."""
-        return Reply(self.status, self.headers, self.body.read(_SMALL_BODY))
+        """Return the whole reply, an error: of what is left, MOST_WORDS bytes at most are read."""
+        return Reply(self.status, self.headers, self.body.read(MOST_WORDS), self.secret)
 
 
 class Connection:
-    """One connection to ``target``, for one thread at a time; raises ConfigError for an impossible address or timeout.
+    """One connection to ``target``, for one thread at a time; raises ConfigError for an impossible timeout or CA file.
 
-    The methods raise Retryable when there is no reply (refused, reset, timeout). A reply of any status is
-    returned, for a dialect to judge.
+    The methods raise Retryable when there is no reply (refused, reset, timeout), Refused when TLS fails, and
+    ServerError for a reply that is larger than MOST_BYTES allows. A reply of any status is returned, for a dialect
+    to judge.
     """
 
     def __init__(self, target: Target, timeout_seconds: float) -> None:
@@ -69,17 +89,18 @@ class Connection:
                 f"timeout of {timeout_seconds:g} seconds", hint=f"use more than 0, and at most {LONGEST_TIMEOUT:,}"
             )
         self.target = target
-        self._url = check_url(target.url)
         self._client = InfluxDBClient(
-            url=self._url,
+            url=target.url,
             token=target.token,
             org=target.org,
             timeout=int(timeout_seconds * 1_000),
             enable_gzip=False,
+            ssl_context=_trust(target.ca_file),
         )
+        self._pace = pace.Pace(timeout_seconds)
+        pace.install(self._client.api_client.rest_client.pool_manager, self._pace)
         # For each wait on the socket: a large body takes as long as it takes.
         self._timeout = urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds)
-        self._write_service = WriteService(self._client.api_client)
 
     def __enter__(self) -> Self:
         return self
@@ -95,11 +116,11 @@ class Connection:
 
     def send(self, request: Request) -> Reply:
         """Send ``request`` and return the whole reply."""
-        try:
-            response = self._request(request, whole=True)
-        except urllib3.exceptions.HTTPError as error:
-            raise self._failure(error) from error
-        return Reply(response.status, _lower(response.headers), response.data)
+        return self._exchange(request, request.body or None)
+
+    def upload(self, request: Request, pieces: Iterable[bytes | memoryview], size: int) -> Reply:
+        """Send ``request`` with ``pieces``, ``size`` bytes together, as its body; they are not copied."""
+        return self._exchange(replace(request, headers={**request.headers, "Content-Length": str(size)}), pieces)
 
     @contextmanager
     def open(self, request: Request) -> Iterator[Stream]:
@@ -107,74 +128,111 @@ class Connection:
 
         The connection serves nothing else until the block ends. A break while reading raises Retryable, too.
         """
-        try:
-            response = self._request(request, whole=False)
-            try:
-                yield Stream(response.status, _lower(response.headers), response)
-            finally:
-                response.close()
-        except urllib3.exceptions.HTTPError as error:
-            raise self._failure(error) from error
+        with self._asked(replace(request, reply=ReplyKind.STREAM), request.body or None) as response:
+            yield Stream(response.status, _lower(response.headers), response, self.target.token)
 
-    def upload(self, request: Request, pieces: Iterable[bytes | memoryview], size: int) -> Reply:
-        """Send ``request`` with ``pieces``, ``size`` bytes together, as its body; they are not copied."""
-        sized = replace(request, headers={**request.headers, "Content-Length": str(size)})
-        try:
-            response = self._request(sized, whole=True, body=pieces)
-        except urllib3.exceptions.HTTPError as error:
-            raise self._failure(error) from error
-        return Reply(response.status, _lower(response.headers), response.data)
+    def _exchange(self, request: Request, body: bytes | Iterable[bytes | memoryview] | None) -> Reply:
+        with self._asked(request, body) as response:
+            return Reply(response.status, _lower(response.headers), _read(request, response), self.target.token)
 
-    def write(self, body: bytes, *, gzipped: bool) -> Reply:
-        """Send ``body``, line protocol with timestamps in nanoseconds, to the target's bucket."""
-        try:
-            _, status, headers = self._write_service.post_write_with_http_info(
-                self.target.org,
-                self.target.bucket,
-                body=body,
-                precision="ns",
-                content_encoding="gzip" if gzipped else "identity",
-                content_type="text/plain; charset=utf-8",
-            )
-            return Reply(status, _lower(headers))
-        except ApiException as error:
-            if not error.status:
-                raise self._failure(error) from error
-            return Reply(error.status, _lower(error.headers), (error.body or "").encode())
-        except urllib3.exceptions.HTTPError as error:
-            raise self._failure(error) from error
-
-    def _request(
-        self, request: Request, *, whole: bool, body: Iterable[bytes | memoryview] | None = None
-    ) -> urllib3.BaseHTTPResponse:
+    @contextmanager
+    def _asked(
+        self, request: Request, body: bytes | Iterable[bytes | memoryview] | None
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Send ``request`` and yield its reply, to be read; what is left of it goes with the connection."""
         api = self._client.api_client
         query = f"?{urlencode(request.params)}" if request.params else ""
-        response: urllib3.BaseHTTPResponse = api.rest_client.pool_manager.request(
-            request.method,
-            f"{self._url}{request.path}{query}",
-            body=body or request.body or None,
-            headers={**api.default_headers, **request.headers},
-            timeout=self._timeout,
-            redirect=False,
-            preload_content=whole,
-            # Whoever asks decides what is tried again, and when.
-            retries=False,
-        )
-        return response
+        try:
+            response: urllib3.BaseHTTPResponse = api.rest_client.pool_manager.request(
+                request.method,
+                f"{self.target.url}{request.path}{query}",
+                body=body,
+                headers={**api.default_headers, **request.headers},
+                timeout=self._timeout,
+                redirect=False,
+                preload_content=False,
+                # Whoever asks decides what is tried again, and when.
+                retries=False,
+            )
+            if response.status < 300:
+                self._pace.go_on(request.reply)
+            try:
+                yield response
+            finally:
+                # Where all was read, the connection has been given back by now, and stays open.
+                response.close()
+        except urllib3.exceptions.HTTPError as error:
+            # The chain ends here: what libraries say may quote a request, and so its token.
+            raise self._failure(error) from None
 
     def _failure(self, error: Exception) -> Retryable | Refused:
-        """Map a foreign exception to ours. Its own text may hold headers, so only its kind is shown."""
-        table: tuple[tuple[type[Exception], type[Retryable] | type[Refused], str], ...] = (
-            (urllib3.exceptions.SSLError, Refused, "the TLS handshake failed"),
-            (ApiException, Refused, "the TLS handshake failed"),
-            (urllib3.exceptions.NewConnectionError, Retryable, "cannot connect"),
-            (urllib3.exceptions.ConnectTimeoutError, Retryable, "timed out while connecting"),
-            (urllib3.exceptions.TimeoutError, Retryable, "timed out"),
-            (urllib3.exceptions.HTTPError, Retryable, "the connection broke"),
+        """Map a foreign exception to ours; of its own text, only what the system says of a socket is shown."""
+        url = self.target.url
+        tls = error.args[0] if isinstance(error, urllib3.exceptions.SSLError) and error.args else None
+        if isinstance(tls, ssl.SSLError) and not isinstance(tls, _BREAKS):
+            words, hint = _tls_words(tls)
+            return Refused(f"{url}: the TLS handshake failed: {words}", hint=hint)
+        table: tuple[tuple[type[Exception], str], ...] = (
+            (urllib3.exceptions.NewConnectionError, "cannot connect"),
+            (urllib3.exceptions.ConnectTimeoutError, "timed out while connecting"),
+            (urllib3.exceptions.TimeoutError, "timed out"),
+            (urllib3.exceptions.DecodeError, "the reply cannot be decompressed"),
+            (urllib3.exceptions.HTTPError, "the connection broke"),
         )
-        kind, words = next((ours, words) for foreign, ours, words in table if isinstance(error, foreign))
-        return kind(f"{self._url}: {words}", hint="is the server running, and is this its address?")
+        words = next(ours for foreign, ours in table if isinstance(error, foreign))
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.strerror:
+            words += f": {cause.strerror}"
+        return Retryable(f"{url}: {words}", hint="is the server running, and is this its address?")
 
 
-def _lower(headers: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in (headers or {}).items()}
+def check_ca_file(path: str, name: str) -> str:
+    """Return ``path``; raises ConfigError, which names its source, unless it is a file of certificates or ""."""
+    try:
+        _trust(path)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error.message}", hint=error.hint) from None
+    return path
+
+
+def _trust(ca_file: str) -> ssl.SSLContext | None:
+    """Return what trusts the authorities in ``ca_file`` and no others, None for those of the system."""
+    if not ca_file:
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one of them
+        why = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"{ca_file}: cannot be used: {why}", hint="name a file of certificates in PEM form") from None
+
+
+def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
+    """Return the body, of an error its beginning; raises ServerError when it is larger than its kind may be."""
+    failed = response.status >= 300
+    most = MOST_WORDS if failed else MOST_BYTES[request.reply]
+    content = io.BytesIO()
+    while content.tell() <= most and (piece := response.read(_PIECE)):
+        content.write(piece)
+    if content.tell() > most:
+        if not failed:
+            raise ServerError(
+                f"{request.method} {request.path}: {request.reply.value} is larger than {most:,} bytes, and was not"
+                " read to its end",
+                status=response.status,
+                hint="is this address an InfluxDB, without anything in between that answers for it?",
+            )
+        content.truncate(most)
+    return content.getvalue()
+
+
+def _tls_words(error: ssl.SSLError) -> tuple[str, str]:
+    """Return the cause of a failed handshake, and what to do about it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = _TLS_HINTS.get(error.verify_code, _CA_HINT)
+        return f"the server's certificate is not trusted: {error.verify_message}", hint
+    words = str(error.reason).lower().replace("_", " ")
+    return words, "does the server speak TLS at this port, or should the address begin with http://?"
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

@@ -1,7 +1,7 @@
-"""InfluxDB 1.x: databases with the retention policy ``autogen``, InfluxQL.
+"""InfluxDB 1.x: databases with retention policies, InfluxQL.
 
-1.8 is written to through its /api/v2/write, where a bucket is a database, and takes USER:PASSWORD as a token.
-Earlier versions have only /write, and know no tokens.
+1.8 is written to through its /api/v2/write, where a bucket is a database, or DATABASE/POLICY, and takes USER:PASSWORD
+as a token. Earlier versions have only /write, and know no tokens.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Any
 import polars as pl
 
 from loader.dataset.schema import PointSchema
-from loader.errors import PartialWrite, Refused
+from loader.errors import ConfigError, PartialWrite, Refused
 from loader.servers import influxql
-from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Send, Target
-from loader.servers.replies import json_of, message_of, raise_for
+from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, ReplyKind, Request, Send, Target
+from loader.servers.database import database_of
+from loader.servers.replies import json_of, message_of, raise_for, reading, shown
+from loader.servers.writes import build_v2_write, write_headers
 
 _NANOSECONDS = 1_000_000_000
 _UNIT_SECONDS = {"h": 3_600, "m": 60, "s": 1}
@@ -28,9 +30,9 @@ class InfluxDB1:
 
     name = "v1"
 
-    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request | None:
-        """Return nothing: the client library's write service speaks to /api/v2/write."""
-        return None
+    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request:
+        """Return the request to /api/v2/write."""
+        return build_v2_write(target, body, gzipped=gzipped)
 
     def classify_write(self, reply: Reply) -> None:
         """Return for 204. 400: a line is malformed or of the wrong type; the good lines are stored."""
@@ -41,21 +43,45 @@ class InfluxDB1:
         raise_for(reply, "write")
 
     def find_bucket(self, send: Send, target: Target) -> Bucket | None:
-        """Describe the database, with the retention of its default policy."""
-        databases = _query(send, "SHOW DATABASES", "look for the database")
-        if [target.bucket] not in databases:
+        """Describe the database with its policy, or the default one; None when there is no such database or policy.
+
+        A user who may only write is not told of policies: then the name is all there is. Raises ConfigError for
+        an impossible name, and for a database without a default policy.
+        """
+        database = database_of(target.bucket)
+        if [database.name] not in _query(send, "SHOW DATABASES", "look for the database"):
             return None
-        statement = f"SHOW RETENTION POLICIES ON {_quoted(target.bucket)}"
-        policies = _query(send, statement, "look for retention policies")
-        # name, duration, shardGroupDuration, replicaN, default
-        duration, shard_duration = next((row[1], row[2]) for row in policies if row[4])
-        return Bucket(target.bucket, retention=_nanoseconds(duration), shard_duration=_nanoseconds(shard_duration))
+        statement = f"SHOW RETENTION POLICIES ON {_quoted(database.name)}"
+        try:
+            # name, duration, shardGroupDuration, replicaN, default
+            policies = _query(send, statement, "look for retention policies", width=5)
+        except Refused as error:
+            if error.status == 403:
+                return Bucket(target.bucket)
+            raise
+        found = [row for row in policies if (row[0] == database.policy if database.policy else row[4])]
+        if not found and not database.policy:
+            raise ConfigError(
+                f"database {database.name!r} has no default retention policy",
+                hint=f"name one of its policies: --bucket {database.name}/POLICY",
+            )
+        return Bucket(target.bucket, "", _nanoseconds(found[0][1]), _nanoseconds(found[0][2])) if found else None
 
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
-        """Make the database, retention infinite."""
+        """Make the database, or in one that exists the policy, retention infinite."""
+        database = database_of(target.bucket)
         shards = f" SHARD DURATION {shard_duration // _NANOSECONDS}s" if shard_duration else ""
-        statement = f"CREATE DATABASE {_quoted(target.bucket)} WITH DURATION INF{shards} NAME autogen"
-        _query(send, statement, f"create database {target.bucket!r}")
+        exists = database.policy and [database.name] in _query(send, "SHOW DATABASES", "look for the database")
+        if exists:
+            statement = (
+                f"CREATE RETENTION POLICY {_quoted(database.policy)} ON {_quoted(database.name)}"
+                f" DURATION INF REPLICATION 1{shards}"
+            )
+            _query(send, statement, f"create retention policy {target.bucket!r}")
+        else:
+            policy = _quoted(database.policy or "autogen")
+            statement = f"CREATE DATABASE {_quoted(database.name)} WITH DURATION INF{shards} NAME {policy}"
+            _query(send, statement, f"create database {target.bucket!r}")
         return Bucket(target.bucket, shard_duration=shard_duration)
 
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
@@ -64,7 +90,8 @@ class InfluxDB1:
 
     def parse_aggregate(self, query: AggregateQuery, reply: Reply) -> pl.DataFrame:
         """Read the JSON of ``build_aggregate``."""
-        return influxql.parse_aggregate(query, reply)
+        with reading(reply, "query"):
+            return influxql.parse_aggregate(query, reply)
 
     def build_fields(self, target: Target, schema: PointSchema, start: int, stop: int) -> Request:
         """Return the InfluxQL request for field keys."""
@@ -72,7 +99,8 @@ class InfluxDB1:
 
     def parse_fields(self, reply: Reply) -> list[str]:
         """Read the answer to ``build_fields``."""
-        return influxql.parse_fields(reply)
+        with reading(reply, "query"):
+            return influxql.parse_fields(reply)
 
     def build_points(self, target: Target, query: PointsQuery) -> Request:
         """Return the InfluxQL request for ``query``."""
@@ -80,7 +108,8 @@ class InfluxDB1:
 
     def parse_points(self, query: PointsQuery, reply: Reply) -> pl.DataFrame:
         """Read the JSON of ``build_points``."""
-        return influxql.parse_points(query, reply)
+        with reading(reply, "query"):
+            return influxql.parse_points(query, reply)
 
 
 class EarlyInfluxDB1(InfluxDB1):
@@ -88,17 +117,16 @@ class EarlyInfluxDB1(InfluxDB1):
 
     def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request:
         """Return the request to /write."""
-        params = (("db", target.bucket), ("precision", "ns"))
-        encoding = "gzip" if gzipped else "identity"
-        headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": encoding}
-        return _authorised(Request("POST", "/write", params, headers, body), target)
+        params = (*database_of(target.bucket).params, ("precision", "ns"))
+        headers = write_headers(gzipped=gzipped)
+        return _authorised(Request("POST", "/write", params, headers, body, ReplyKind.WRITE), target)
 
     def find_bucket(self, send: Send, target: Target) -> Bucket | None:
-        """Describe the database, with the retention of its default policy."""
+        """Describe the database and policy."""
         return super().find_bucket(lambda request: send(_authorised(request, target)), target)
 
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
-        """Make the database, retention infinite."""
+        """Make the database or policy, retention infinite."""
         return super().create_bucket(lambda request: send(_authorised(request, target)), target, shard_duration)
 
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
@@ -127,18 +155,23 @@ def _quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
-def _nanoseconds(duration: str) -> int:
+def _nanoseconds(duration: Any) -> int:
     """Read Go's form of a duration, such as 168h0m0s; 0s is infinite."""
-    seconds = sum(int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)([hms])", duration))
+    parts = re.findall(r"([0-9]{1,9})([hms])", str(duration))
+    seconds = sum(int(number) * _UNIT_SECONDS[unit] for number, unit in parts)
     return seconds * _NANOSECONDS
 
 
-def _query(send: Send, statement: str, doing: str) -> list[list[Any]]:
-    """Return the rows of a statement's only series; raises ServerError."""
+def _query(send: Send, statement: str, doing: str, width: int = 0) -> list[list[Any]]:
+    """Return the rows of a statement's only series, of ``width`` cells or more; raises ServerError."""
     reply = send(Request("POST", "/query", (("q", statement),)))
-    result = json_of(reply, doing)["results"][0]
-    if "error" in result:
-        raise Refused(f"{doing}: {result['error']}", status=reply.status)
-    series = result.get("series", [{}])
-    rows: list[list[Any]] = series[0].get("values", [])
-    return rows
+    content = json_of(reply, doing)
+    with reading(reply, doing):
+        result = content["results"][0]
+        if "error" in result:
+            raise Refused(f"{doing}: {shown(reply, str(result['error']))}", status=reply.status)
+        series = result.get("series", [{}])
+        rows = [[*row] for row in series[0].get("values", [])]
+        if any(len(row) < width for row in rows):
+            raise ValueError("a row is too short")
+        return rows

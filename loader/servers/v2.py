@@ -8,12 +8,15 @@ from typing import Any
 import polars as pl
 
 from loader.dataset.schema import PointSchema
-from loader.errors import ConfigError, PartialWrite
+from loader.errors import ConfigError, PartialWrite, Refused
 from loader.servers import flux
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Send, Target
-from loader.servers.replies import json_of, message_of, raise_for
+from loader.servers.replies import json_of, message_of, raise_for, reading, shown
+from loader.servers.writes import build_v2_write
 
 _NANOSECONDS = 1_000_000_000
+_MOST_SECONDS = (1 << 63) // _NANOSECONDS
+_ORG_HINT = "name it with --org or INFLUX_ORG"
 
 
 class InfluxDB2:
@@ -21,8 +24,9 @@ class InfluxDB2:
 
     name = "v2"
 
-    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> None:
-        """Return nothing: the client library's write service speaks to /api/v2/write."""
+    def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request:
+        """Return the request to /api/v2/write."""
+        return build_v2_write(target, body, gzipped=gzipped)
 
     def classify_write(self, reply: Reply) -> None:
         """Return for 204. 400: malformed, nothing is stored; 422: the good lines are stored."""
@@ -33,13 +37,23 @@ class InfluxDB2:
         raise_for(reply, "write")
 
     def find_bucket(self, send: Send, target: Target) -> Bucket | None:
-        """Describe the target's bucket. Raises ConfigError for an unknown organization, ServerError otherwise."""
+        """Describe the target's bucket, None when it is missing.
+
+        Raises ConfigError for an organization that is unknown or not named, ServerError otherwise. Of a bucket that
+        the token may not read, the server tells no more than that it is there: then its name is all there is.
+        """
+        if not target.org:
+            raise self._no_organization(send)
         doing = f"look for bucket {target.bucket!r}"
-        params = (("orgID", self.find_organization(send, target)), ("name", target.bucket))
-        reply = send(Request("GET", "/api/v2/buckets", params))
-        # The organization is known by now, so only the bucket can be missing.
-        found = [] if reply.status == 404 else json_of(reply, doing)["buckets"]
-        return _bucket(found[0]) if found else None
+        reply = send(Request("GET", "/api/v2/buckets", (("org", target.org), ("name", target.bucket))))
+        if reply.status == 404:
+            # Either is missing; an organization that the token may not see is there all the same.
+            self._require_organization(send, target)
+            return None
+        content = json_of(reply, doing)
+        with reading(reply, doing):
+            found = [entry for entry in content["buckets"] if entry["name"] == target.bucket]
+            return _bucket(found[0]) if found else Bucket(target.bucket)
 
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
         """Make the target's bucket, retention infinite."""
@@ -57,7 +71,11 @@ class InfluxDB2:
             headers={"Content-Type": "application/json"},
             body=json.dumps(wanted).encode(),
         )
-        return _bucket(json_of(send(request), f"create bucket {target.bucket!r}", expected=201))
+        doing = f"create bucket {target.bucket!r}"
+        reply = send(request)
+        content = json_of(reply, doing, expected=201)
+        with reading(reply, doing):
+            return _bucket(content)
 
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
         """Return the Flux request for ``query``."""
@@ -65,7 +83,8 @@ class InfluxDB2:
 
     def parse_aggregate(self, query: AggregateQuery, reply: Reply) -> pl.DataFrame:
         """Read the annotated CSV of ``build_aggregate``."""
-        return flux.parse_aggregate(query, reply)
+        with reading(reply, "query"):
+            return flux.parse_aggregate(query, reply)
 
     def build_fields(self, target: Target, schema: PointSchema, start: int, stop: int) -> Request:
         """Return the Flux request for field keys."""
@@ -73,7 +92,8 @@ class InfluxDB2:
 
     def parse_fields(self, reply: Reply) -> list[str]:
         """Read the answer to ``build_fields``."""
-        return flux.parse_fields(reply)
+        with reading(reply, "query"):
+            return flux.parse_fields(reply)
 
     def build_points(self, target: Target, query: PointsQuery) -> Request:
         """Return the Flux request for ``query``."""
@@ -81,30 +101,63 @@ class InfluxDB2:
 
     def parse_points(self, query: PointsQuery, reply: Reply) -> pl.DataFrame:
         """Read the annotated CSV of ``build_points``."""
-        return flux.parse_points(query, reply)
+        with reading(reply, "query"):
+            return flux.parse_points(query, reply)
 
     def find_organization(self, send: Send, target: Target) -> str:
-        """Return the organization's id; raises ConfigError when it is unknown or not named."""
-        doing = "look for the organization"
-        hint = "name it with --org or INFLUX_ORG"
+        """Return the organization's id, also to a token that may see no more of it than one of its buckets.
+
+        Raises ConfigError when it is unknown or not named, Refused when the token sees nothing of it.
+        """
         if not target.org:
-            known = json_of(send(Request("GET", "/api/v2/orgs")), doing)["orgs"]
-            names = ", ".join(sorted(entry["name"] for entry in known)) or "none"
-            raise ConfigError(f"no organization is named; the token sees: {names}", hint=hint)
+            raise self._no_organization(send)
+        for entry in self._require_organization(send, target):
+            return entry
+        doing = "look for the organization's buckets"
+        reply = send(Request("GET", "/api/v2/buckets", (("org", target.org), ("limit", "100"))))
+        content = json_of(reply, doing)
+        with reading(reply, doing):
+            for entry in content["buckets"]:
+                return str(entry["orgID"])
+        raise Refused(
+            f"bucket {target.bucket!r} does not exist, and the token sees nothing of organization {target.org!r}",
+            status=reply.status,
+            hint="make the bucket first, or use a token that may read the organization and write its buckets",
+        )
+
+    def _require_organization(self, send: Send, target: Target) -> list[str]:
+        """Return the organization's id, nothing where the token may not see it; raises ConfigError when unknown."""
+        doing = "look for the organization"
         reply = send(Request("GET", "/api/v2/orgs", (("org", target.org),)))
-        # A token that may see no organization gets an empty list.
-        found = [] if reply.status == 404 else json_of(reply, doing)["orgs"]
-        if not found:
-            raise ConfigError(f"organization {target.org!r} is unknown, or the token may not see it", hint=hint)
-        return str(found[0]["id"])
+        if reply.status == 404:
+            raise ConfigError(f"organization {target.org!r} is unknown", hint=_ORG_HINT)
+        content = json_of(reply, doing)
+        with reading(reply, doing):
+            return [str(entry["id"]) for entry in content["orgs"] if entry["name"] == target.org]
+
+    def _no_organization(self, send: Send) -> ConfigError:
+        doing = "look for organizations"
+        reply = send(Request("GET", "/api/v2/orgs"))
+        content = json_of(reply, doing)
+        with reading(reply, doing):
+            names = shown(reply, ", ".join(sorted(str(entry["name"]) for entry in content["orgs"]))) or "none"
+        return ConfigError(f"no organization is named; the token sees: {names}", hint=_ORG_HINT)
 
 
 def _bucket(data: dict[str, Any]) -> Bucket:
     rules = data["retentionRules"] or [{}]
     return Bucket(
-        name=data["name"],
-        id=data["id"],
-        retention=int(rules[0].get("everySeconds", 0)) * _NANOSECONDS,
-        shard_duration=int(rules[0].get("shardGroupDurationSeconds", 0)) * _NANOSECONDS,
-        description=data.get("description", ""),
+        name=str(data["name"]),
+        id=str(data["id"]),
+        retention=_seconds(rules[0].get("everySeconds", 0)) * _NANOSECONDS,
+        shard_duration=_seconds(rules[0].get("shardGroupDurationSeconds", 0)) * _NANOSECONDS,
+        description=str(data.get("description", "")),
     )
+
+
+def _seconds(value: Any) -> int:
+    """Return a duration in seconds, in the bounds of nanoseconds; raises ValueError."""
+    seconds = int(value)
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise ValueError("no duration")
+    return seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from loader.printable import printable
 from loader.servers.base import Target
 
 
@@ -41,6 +42,11 @@ class Difference:
     series: str
     field: str
     detail: str
+
+    def shown(self) -> Difference:
+        """Return it as it is reported: names and values printable, and cut where they are long."""
+        texts = (self.kind, self.day, self.series, self.field, self.detail)
+        return Difference(*map(printable, texts))
 
 
 @dataclass(frozen=True)

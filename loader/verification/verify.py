@@ -58,7 +58,7 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     _check(settings)
     manifest = open_dataset(settings.dataset)
     with Connection(settings.target, settings.timeout_seconds) as connection:
-        server = probe(connection)
+        server = probe(connection, observe)
         bucket = server.dialect.find_bucket(connection.send, settings.target)
         gives_files = settings.values and takes_files(server.dialect)
         shards = list_shards(connection.send, bucket) if gives_files and bucket else None
@@ -78,7 +78,7 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
         rows=manifest.rows,
         windows=outcome.windows,
         samples=len(outcome.samples),
-        differences=tuple(found.differences),
+        differences=tuple(difference.shown() for difference in found.differences),
         difference_count=found.difference_count,
         seconds=monotonic() - started,
         values=found.values,

@@ -19,8 +19,8 @@ from tests.fault_proxy import Answer, fault_proxy
 
 
 def run(server: Any, *arguments: str | Path) -> Result:
-    """Run the command line with the server's token in the environment."""
-    environment = {"INFLUX_TOKEN": server.token, "INFLUX_ORG": server.org}
+    """Run the command line with the server's address and token in the environment."""
+    environment = {"INFLUX_HOST": server.url, "INFLUX_TOKEN": server.token, "INFLUX_ORG": server.org}
     return CliRunner().invoke(build_app(), [str(argument) for argument in arguments], env=environment)
 
 
@@ -30,9 +30,10 @@ def test_the_whole_way(influx: Any, tmp_path: Path) -> None:
     bucket = influx.new_bucket()
     staged = run(influx, "stage", "--out", out, "--trades", "3000", "--end", "2024-01-04", "--workers", "1")
     assert staged.exit_code == 0, staged.output
-    loaded = run(influx, "load", out, "--host", influx.url, "--bucket", bucket)
+    loaded = run(influx, "load", out, "--bucket", bucket)
     assert loaded.exit_code == 0, loaded.output
     assert "3,000 of 3,000" in loaded.stdout
+    assert f"server {influx.url}, bucket {bucket!r} of organization {influx.org!r}" in loaded.stderr
     verified = run(influx, "verify", out)
     assert verified.exit_code == 0, verified.output
     assert "no differences" in verified.stdout

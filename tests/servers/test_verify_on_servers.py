@@ -31,7 +31,7 @@ def test_equal(case: Case) -> None:
     assert report.differences == ()
     assert (report.rows, report.windows, report.samples) == (case.rows.height, 18, 50)
     assert case.server.version in report.server
-    assert events[0] == Started("verify", case.rows.height)
+    assert events[1] == Started("verify", case.rows.height)
     assert sum(event.rows for event in events if isinstance(event, Advanced)) == case.rows.height
 
 

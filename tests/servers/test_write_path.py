@@ -17,7 +17,7 @@ from loader.errors import ConfigError, LoadError, Refused, Retryable, StageError
 from loader.events import Advanced, Event, Noted, Rejected, Started, Waited
 from loader.loading import LoadSettings, compiling, load, write_path
 from loader.loading.ledger import last_load, ledger_path
-from loader.servers.base import Target
+from loader.servers.base import Request, Target
 from loader.servers.transport import Connection
 from tests.datasets import small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, Call, Fault, Hang, Reset, fault_proxy
@@ -384,7 +384,8 @@ def test_compiling_is_said_before_it_starts(
     monkeypatch.setattr(compiling, "_MOMENT", 0.05)
     monkeypatch.setattr(write_path, "compile_line_encoder", lambda: time.sleep(0.2))
     load(settings_for(influx, root, dry_run=dry_run), events.append)
-    assert [type(event) for event in events if isinstance(event, Noted | Started)] == [Noted, Started]
+    said = [event for event in events if isinstance(event, Noted | Started)]
+    assert [type(event) for event in said if "server " not in str(event)] == [Noted, Started]
 
 
 def test_a_dry_run_can_be_stopped(root: Path) -> None:
@@ -464,7 +465,7 @@ def test_a_wrong_organization_is_refused(influx_v2: Any, root: Path, org: str, w
 def test_an_impossible_database_is_refused(influx_v1: Any, root: Path) -> None:
     """A statement that 1.x refuses is an error in its own words."""
     with pytest.raises(Refused, match="create database"):
-        load(settings_for(influx_v1, root, bucket="a/b"))
+        load(settings_for(influx_v1, root, bucket="a\\b"))
 
 
 def test_a_damaged_partition_stops_before_anything_is_sent(influx_v1: Any, root: Path) -> None:
@@ -481,4 +482,4 @@ def test_a_tls_address_without_tls_is_named(influx_v1: Any, root: Path) -> None:
     with pytest.raises(Refused, match="TLS"):
         load(LoadSettings(root, Target(address, "trades")))
     with Connection(Target(address, "trades"), 5.0) as connection, pytest.raises(Refused, match="TLS"):
-        connection.write(b"m f=1", gzipped=False)
+        connection.send(Request("POST", "/api/v2/write", body=b"m f=1"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,11 +21,16 @@ from loader.errors import ConfigError, ServerError
 from loader.servers.backup import Shard, build_shard, raise_for_backup
 from loader.servers.base import Reply
 from loader.servers.replies import message_of
-from loader.servers.transport import Connection, Readable
+from loader.servers.transport import Connection, Stream
 
 HELD_BYTES = 256 << 20
 """Bytes of a shard's files that are held in memory; what is beyond lies in temporary files."""
+MOST_MEMBERS = 10_000
+"""Files and folders in the tar of a shard; a server has some dozens."""
+SPARE = 0.05
+"""The part of the disk of temporary files that is left free."""
 _PIECE = 1 << 20
+_NAME = 100
 _STORED, _TOMBSTONES = "tsm", "tombstone"
 
 
@@ -57,6 +63,7 @@ class _Shelf:
                 data[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
                 at += len(piece)
             return data
+        require_room(size)
         try:
             with tempfile.TemporaryFile() as file:
                 for piece in pieces:
@@ -64,18 +71,34 @@ class _Shelf:
                 file.flush()
                 mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
         except OSError as error:
-            raise ConfigError(
-                f"{tempfile.gettempdir()}: no temporary file of {size:,} bytes ({error.strerror})",
-                hint="set TMPDIR to a folder on a disk with room for the files of a shard",
-            ) from None
+            raise _no_room(size, error.strerror) from None
         self.mapped.append(mapped)
         return np.frombuffer(mapped, np.uint8)
+
+
+def require_room(size: int) -> None:
+    """Raise ConfigError unless temporary files of ``size`` bytes leave SPARE of their disk free."""
+    try:
+        disk = shutil.disk_usage(tempfile.gettempdir())
+    except OSError as error:
+        raise _no_room(size, error.strerror) from None
+    if size > disk.free - SPARE * disk.total:
+        raise _no_room(size, f"{disk.free:,} are free, and {SPARE:.0%} of the disk stay so")
+
+
+def _no_room(size: int, why: str | None) -> ConfigError:
+    return ConfigError(
+        f"{tempfile.gettempdir()}: no temporary file of {size:,} bytes ({why})",
+        hint="set TMPDIR to a folder on a disk with room for the files of a shard",
+    )
 
 
 @contextmanager
 def fetched(connection: Connection, shard: Shard) -> Iterator[ShardFiles]:
     """Yield the files of ``shard``, none when it is gone; memory is bounded by HELD_BYTES and the indexes.
 
+    Temporary files hold the rest, as far as SPARE of their disk stays free. A tar has MOST_MEMBERS at most, and what
+    is not looked at in it is no larger than HELD_BYTES and that room.
     Raises ServerError, DecodeError, and ConfigError when there is no room for temporary files.
     """
     doing = f"read shard {shard.id}"
@@ -83,7 +106,7 @@ def fetched(connection: Connection, shard: Shard) -> Iterator[ShardFiles]:
     held: dict[str, Bytes] = {}
     with connection.open(build_shard(shard)) as stream:
         if stream.status == 200:
-            for name, size, pieces in _members(stream.body, doing):
+            for name, size, pieces in _members(stream, doing):
                 held[name] = shelf.hold(pieces, size)
         elif stream.status != 404:
             raise_for_backup(stream.reply(), doing)
@@ -98,33 +121,55 @@ def fetched(connection: Connection, shard: Shard) -> Iterator[ShardFiles]:
     yield ShardFiles(sources, shelf.mapped)
 
 
-def _members(body: Readable, doing: str) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+def _members(stream: Stream, doing: str) -> Iterator[tuple[str, int, Iterator[bytes]]]:
     """Yield name, size and content of the storage files and tombstones in a tar; raises ServerError.
 
     The server ends a tar well even when it has to give up, and its words follow.
     """
-    stopped = f"{doing}: the server stopped in the middle of its files"
-    hint = "run it again; if it stays so, look at the server's log"
+
+    def stopped(words: bytes = b"") -> ServerError:
+        said = f": {message_of(Reply(200, {}, words, stream.secret))}" if words else ""
+        return ServerError(
+            f"{doing}: the server stopped in the middle of its files{said}",
+            hint="run it again; if it stays so, look at the server's log",
+            status=200,
+        )
+
+    def damaged(why: str) -> ServerError:
+        hint = "is this address an InfluxDB, without anything in between that answers for it?"
+        return ServerError(f"{doing}: the tar of its files is damaged: {why}", hint=hint, status=200)
 
     def pieces(size: int) -> Iterator[bytes]:
         while size:
-            piece = body.read(min(size, _PIECE))
+            piece = stream.body.read(min(size, _PIECE))
             if not piece:
-                raise ServerError(stopped, hint=hint, status=200)
+                raise stopped()
             size -= len(piece)
             yield piece
 
+    names: set[str] = set()
+    passed_over = number = 0
     while (header := b"".join(pieces(tarfile.BLOCKSIZE))) != bytes(tarfile.BLOCKSIZE):
         try:
             member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
         except tarfile.HeaderError:
-            raise ServerError(f"{stopped}: {header[:200]!r}", hint=hint, status=200) from None
+            raise stopped(header.strip(b"\0")) from None
+        number += 1
+        if member.size < 0 or number > MOST_MEMBERS:
+            raise damaged("a file of less than no bytes" if member.size < 0 else f"more than {MOST_MEMBERS:,} files")
         name = member.name.rpartition("/")[2]
         content = pieces(member.size)
         if member.isreg() and name.endswith((f".{_STORED}", f".{_TOMBSTONES}")):
+            if name in names:
+                raise damaged(f"two files are named {name[:_NAME]!r}")
+            names.add(name)
             yield name, member.size, content
+        else:
+            passed_over += member.size
+            if passed_over > HELD_BYTES:
+                require_room(passed_over - HELD_BYTES)
         for _ in chain(content, pieces(-member.size % tarfile.BLOCKSIZE)):
             pass
-    words = body.read(_PIECE).strip(b"\0")
+    words = stream.body.read(_PIECE).strip(b"\0")
     if words:
-        raise ServerError(f"{stopped}: {message_of(Reply(200, {}, words))}", hint=hint, status=200)
+        raise stopped(words)

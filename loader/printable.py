@@ -1,0 +1,33 @@
+"""Foreign text as one line that is safe to show.
+
+Names and words of servers, files and datasets may hold anything. Errors and events make what they say printable
+themselves, so nothing that moves a cursor, changes a colour or turns the direction of writing reaches a terminal.
+"""
+
+from __future__ import annotations
+
+WORDS = 500
+"""Most characters of the words of a server."""
+MESSAGE = 2_000
+"""Most characters of a message that quotes others beside its own words."""
+
+
+def printable(text: str, most: int = WORDS) -> str:
+    """Return ``text`` in at most ``most`` characters, with escapes for what cannot be seen.
+
+    Escapes stand for control characters (also of C1), line ends, marks of direction and other invisible formats,
+    lone surrogates, and what Unicode does not define. What is cut off is counted at the end, beyond ``most``.
+    """
+    shown: list[str] = []
+    room = most
+    for number, character in enumerate(text):
+        piece = character if character.isprintable() else _escape(character)
+        if len(piece) > room:
+            return "".join(shown) + f"… ({len(text) - number:,} more characters)"
+        room -= len(piece)
+        shown.append(piece)
+    return "".join(shown)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,125 @@
+"""How long a server may take for a reply: its sockets wait until a deadline, not for each byte anew.
+
+``http.client`` reads a reply through a file of its socket, whose timeout begins again at every byte. Here that file
+asks a deadline first, for the head of a reply as for its body.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from math import inf
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from loader.servers.base import ReplyKind
+
+HOUR = 3_600.0
+SLOWEST = 1_024
+"""Bytes a second that a long reply must bring, on the average, after its first hour."""
+
+
+class Pace:
+    """What one connection grants its server: ``seconds`` for each wait, and a deadline for each reply.
+
+    The head of a reply is due ``seconds`` after its request was sent, and so is the body of a small reply or an error.
+    Other bodies are due an hour after the head, or ``seconds`` where that is longer, and a second later for each
+    SLOWEST bytes that came.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._long = False
+        self._deadline = inf
+
+    def start(self) -> None:
+        """Begin to count: the request was sent."""
+        self._long = False
+        self._deadline = time.monotonic() + self._seconds
+
+    def go_on(self, kind: ReplyKind) -> None:
+        """Grant the time for the body of a reply of ``kind``, which is no error: its head has come."""
+        self._long = kind not in {ReplyKind.WRITE, ReplyKind.SMALL}
+        if self._long:
+            self._deadline = time.monotonic() + max(self._seconds, HOUR)
+
+    def next_wait(self) -> float:
+        """Return the seconds that the next bytes may take; raises TimeoutError when the reply is overdue."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the reply is overdue")
+        return min(self._seconds, left)
+
+    def count(self, size: int) -> None:
+        """Take ``size`` bytes into account, which came."""
+        if self._long:
+            self._deadline += size / SLOWEST
+
+
+def install(manager: urllib3.PoolManager, pace: Pace) -> None:
+    """Let all connections that ``manager`` makes from now on keep to ``pace``."""
+
+    class Response(_PacedResponse):
+        pass
+
+    Response.pace = pace
+
+    class Plain(HTTPConnection):
+        response_class = Response
+
+    class Encrypted(HTTPSConnection):
+        response_class = Response
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class EncryptedPool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Encrypted
+
+    manager.pool_classes_by_scheme = {"http": PlainPool, "https": EncryptedPool}
+
+
+class _PacedResponse(http.client.HTTPResponse):
+    """A reply whose bytes come through a _PacedFile."""
+
+    pace: Pace
+
+    def __init__(self, sock: socket.socket, *arguments: object, **options: object) -> None:
+        super().__init__(sock, *arguments, **options)  # type: ignore[arg-type]
+        self.pace.start()
+        self.fp = io.BufferedReader(_PacedFile(self.fp.detach(), sock, self.pace))
+
+    def _read_next_chunk_size(self) -> int:
+        """Return the size of the next chunk; of one below zero, http.client would read all there is."""
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("a chunk of less than no bytes")
+        return size
+
+
+class _PacedFile(io.RawIOBase):
+    """The file of a socket, which waits no longer than a pace allows."""
+
+    def __init__(self, file: io.RawIOBase, sock: socket.socket, pace: Pace) -> None:
+        self._file = file
+        self._sock = sock
+        self._pace = pace
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int | None:  # type: ignore[override]
+        """Read what is there, or wait for it; raises TimeoutError."""
+        self._sock.settimeout(self._pace.next_wait())
+        size: int | None = self._file.readinto(buffer)
+        self._pace.count(size or 0)
+        return size
+
+    def close(self) -> None:
+        """Close the socket's file, too."""
+        self._file.close()
+        super().close()
