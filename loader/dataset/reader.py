@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from loader.dataset.beneath import look
 from loader.dataset.chunk import Chunk
+from loader.dataset.contents import differing
 from loader.dataset.manifest import Manifest, Partition, read_manifest
 from loader.dataset.schema import PointSchema, column_problem
 from loader.errors import StageError
+from loader.events import Observer, ignore
 
 GROUP_ROWS = 131_072
 """Rows of a staged row group, and of a batch that is not joined."""
@@ -24,11 +28,12 @@ JOINED_BYTES = 64 << 20
 """Most bytes of joined batches, up to the last of them."""
 
 
-def open_dataset(root: Path) -> Manifest:
-    """Return the manifest of the dataset at ``root`` after a look at every partition's size and footer.
+def open_dataset(root: Path, observe: Observer = ignore, stop: threading.Event | None = None) -> Manifest:
+    """Return the manifest of the dataset at ``root`` after a look at every partition's size, footer and checksum.
 
-    Pages are not read. Raises ConfigError when there is no dataset; StageError when staging did not finish,
-    or a file is missing, damaged, or disagrees with the manifest.
+    Files that are not known yet are read for their checksum, see ``differing``; setting ``stop`` then raises
+    KeyboardInterrupt. Raises ConfigError when there is no dataset; StageError when staging did not finish, or a file
+    is missing, damaged, or disagrees with the manifest.
     """
     manifest = read_manifest(root)
     if not manifest.complete:
@@ -36,8 +41,13 @@ def open_dataset(root: Path) -> Manifest:
             f"{root}: staging did not finish ({len(manifest.partitions)} partitions are there)",
             hint=f"run it again with the same settings, it goes on where it was: loader stage --out {root}",
         )
+    if not manifest.rows:
+        raise StageError(f"{root}: the manifest lists no rows", hint="stage trades into another folder")
     for partition in manifest.partitions:
         _check(root, partition, manifest.schema)
+    if wrong := differing(root, manifest.partitions, observe, stop):
+        more = f", and that of {len(wrong) - 1} more files" if len(wrong) > 1 else ""
+        raise _disagreement(root, root / wrong[0].path, f"its content is not what the manifest says (SHA-256){more}")
     return manifest
 
 
@@ -104,6 +114,7 @@ def _clipped(batches: Iterator[pa.RecordBatch], row: int, chunk: Chunk) -> Itera
 def _opened(root: Path, path: Path, dictionaries: tuple[str, ...]) -> Iterator[pq.ParquetFile]:
     """Open ``path``; what fails, then or in the ``with`` block, becomes a StageError that names it."""
     try:
+        look(root, str(path.relative_to(root)))  # a FIFO would keep whoever opens it waiting
         with pq.ParquetFile(
             path,
             read_dictionary=dictionaries,
@@ -135,5 +146,6 @@ def _disagreement(root: Path, path: Path, what: str) -> StageError:
     """Return the error for a file that is not what the dataset needs."""
     return StageError(
         f"{path}: {what}",
-        hint=f"remove this file if it is there, and stage it again with the same settings: loader stage --out {root}",
+        hint="put back the file that was staged, or move this one away and stage it again with the same settings: "
+        f"loader stage --out {root}",
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from loader.dataset.chunk import Chunk
+from loader.dataset.state import append_text, state_path
 from loader.errors import LoadError
 
 
@@ -23,19 +23,17 @@ class RejectedLine:
 
 
 class RejectedFile:
-    """Appends rejected lines as JSON Lines to a file that is made with the first of them."""
+    """Appends rejected lines of the dataset at ``root`` as JSON Lines to a file that is made with the first of them."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, root: Path, fingerprint: str) -> None:
+        self._root = root
+        self._name = f"rejected/{fingerprint}.jsonl"
+        self.path = state_path(root, self._name)
 
     def append(self, lines: Iterable[RejectedLine]) -> None:
-        """Write ``lines`` and wait until they are on disk; raises LoadError."""
+        """Write ``lines`` and wait until they are on disk; raises LoadError or StageError."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(_entry(rejected)) + "\n" for rejected in lines)
-                file.flush()
-                os.fsync(file.fileno())
+            append_text(self._root, self._name, "".join(json.dumps(_entry(rejected)) + "\n" for rejected in lines))
         except OSError as error:
             raise LoadError(
                 f"{self.path}: rejected lines cannot be written: {error.strerror}",

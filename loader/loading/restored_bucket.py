@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from loader.errors import ConfigError, LoadError
 from loader.events import Noted, Observer
 from loader.loading.identities import require_distinct
 from loader.loading.ledger import add_mark, marks
+from loader.loading.ledger_values import make_mark
 from loader.loading.settings import LoadSettings
 from loader.loading.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
 from loader.servers import restore as api
@@ -104,7 +104,7 @@ class BucketMaker:
     def _make(self, dialect: InfluxDB2) -> RestoredBucket:
         settings = self.settings
         shards = plan_shards(self.manifest.partitions, settings.shard_duration or DEFAULT_DURATION)
-        mark = f"restored by loader, {uuid.uuid4().hex}"
+        mark = make_mark()
         add_mark(self.database, settings.target, self.manifest.fingerprint, mark)
         request = api.build_bucket(
             settings.target,

@@ -12,10 +12,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from loader.dataset.chunk import Chunk
-from loader.dataset.manifest import STATE, Manifest
+from loader.dataset.manifest import Manifest
 from loader.encoding.warm import compile_line_encoder
 from loader.errors import ConfigError, LoadError, ServerError
 from loader.events import SERVER_BUSY, Noted, Observer, Rejected, Started, Waited
@@ -46,7 +45,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         server = probe(connection)
         bucket = _prepare_bucket(connection, server, settings, observe)
     _check_retention(bucket, manifest)
-    rejected = RejectedFile(_rejected_path(settings, manifest))
+    rejected = RejectedFile(settings.dataset, manifest.fingerprint)
     ledger_key = (settings.dataset, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
@@ -202,7 +201,3 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow, level: int) -> Non
             if flow.stopping:
                 return
             tally.advance(payload.chunk.rows, payload.size, len(compressed(payload.body, level)))
-
-
-def _rejected_path(settings: LoadSettings, manifest: Manifest) -> Path:
-    return settings.dataset / STATE / "rejected" / f"{manifest.fingerprint}.jsonl"
