@@ -101,7 +101,7 @@ def _refuse(foreign: Sequence[str], root: Path) -> None:
         raise ConfigError(
             f"{root}: holds Parquet that the loader did not stage, or that was changed since: {excerpt(foreign[0])}"
             + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""),
-            hint="stage into another folder, or move it away; what an earlier version of this loader staged bears no mark",
+            hint="stage into another folder, or move it away; files of its earlier versions bear no mark",
         )
 
 
@@ -113,9 +113,14 @@ def _compare(staged: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[st
         if isinstance(before, dict) and isinstance(now, dict):
             other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
             yield (
-                f"{excerpt(name)}: staged {len(before)}, asked {len(now)}, differing in "
-                + ", ".join(map(excerpt, other[:5]))
+                f"{_plain(name)}: staged {len(before)}, asked {len(now)}, differing in "
+                + ", ".join(map(_plain, other[:5]))
                 + (" and more" if len(other) > 5 else "")
             )
         else:
-            yield f"{excerpt(name)}: staged {excerpt(before)}, asked {excerpt(now)}"
+            yield f"{_plain(name)}: staged {_plain(before)}, asked {_plain(now)}"
+
+
+def _plain(value: object) -> str:
+    """Return a setting as a message shows it; the staged ones may be anything."""
+    return excerpt(value).strip("'")
