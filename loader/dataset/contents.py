@@ -109,7 +109,7 @@ def _read(
         futures = [pool.submit(_checksum, root, partition.path, halt) for partition in partitions]
         try:
             for partition, future in zip(partitions, futures, strict=True):
-                while not wait([future], timeout=0.2).done:
+                while not wait([future], timeout=0.5).done:
                     if stop and stop.is_set():
                         raise KeyboardInterrupt
                 yield partition, *future.result()

@@ -194,9 +194,7 @@ class Ledger:
     def restored(self) -> dict[int, int]:
         """Rows of each shard that is acknowledged, by its start."""
         return check_shards(
-            self._database.execute(
-                "SELECT start, rows FROM restored WHERE load = ? AND rows IS NOT NULL", (self._load,)
-            )
+            self._database.execute("SELECT start, rows, attempts FROM restored WHERE load = ?", (self._load,))
         )
 
     def finish(self) -> None:

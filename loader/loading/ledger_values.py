@@ -55,13 +55,15 @@ def check_ranges(ranges: Iterable[tuple[Any, Any]], rows: int) -> Iterator[tuple
         least = stop + 1
 
 
-def check_shards(shards: Iterable[tuple[Any, Any]]) -> dict[int, int]:
-    """Return the rows of shards by their start."""
+def check_shards(shards: Iterable[tuple[Any, Any, Any]]) -> dict[int, int]:
+    """Return the rows of acknowledged shards by their start, of starts, rows and numbers of attempts."""
     found = {}
-    for start, rows in shards:
+    for start, rows, attempts in shards:
         if type(start) is not int:
             raise sqlite3.DatabaseError(f"it is damaged: a shard starts at {excerpt(start)}")
-        found[start] = check_count("the rows of a shard", rows)
+        check_attempts(attempts)
+        if rows is not None:
+            found[start] = check_count("the rows of a shard", rows)
     return found
 
 
