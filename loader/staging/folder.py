@@ -43,6 +43,7 @@ def keep_partitions(
     Nothing is removed or replaced that this loader did not make. Raises ConfigError when ``root`` was staged with other
     settings, or holds Parquet that is not the loader's; StageError for links and for a damaged manifest.
     """
+    staged = has_manifest(root)  # raises for what is no regular file
     if overwrite:
         found = [name for name in sorted({*_parquet(root), *planned, *_listed(root)}) if look(root, name)]
         _refuse([name for name in found if not is_marked(root, name)], root)
@@ -50,7 +51,7 @@ def keep_partitions(
             remove_file(root, name)
             remove_empty_folder(root, name)
         return ()
-    if not has_manifest(root):
+    if not staged:
         _refuse(_parquet(root), root)
         return ()
     manifest = read_manifest(root)
