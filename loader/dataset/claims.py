@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from loader.dataset.schema import FieldType
+from loader.dataset.state import STATE
 
 LEAST, MOST = -(2**63), 2**63 - 1
 _MOST_PATH = 4_096
+_MOST_LINE = 2_000
 _CHECKSUM = re.compile("[0-9a-f]{64}")
 _UNITS = ("", "s", "ms", "us", "ns")
 
@@ -34,7 +36,7 @@ def check_path(path: Any) -> str:
         raise ValueError(f"partition {excerpt(text)}: its path does not lead downwards from the dataset's folder")
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise ValueError(f"partition {excerpt(text)}: a path holds no control characters")
-    if parts[0] == ".loader":
+    if parts[0] == STATE:
         raise ValueError(f"partition {excerpt(text)}: the loader's own files are no partitions")
     return text
 
@@ -51,6 +53,22 @@ def check_text(what: str, value: Any) -> str:
     if not isinstance(value, str) or not value or any(unicodedata.category(character) == "Cs" for character in value):
         raise ValueError(f"{what} is {excerpt(value)}, not text")
     return value
+
+
+def is_line(value: Any) -> bool:
+    """Tell whether ``value`` is text that can be shown: not long, without control characters."""
+    return (
+        isinstance(value, str)
+        and len(value) <= _MOST_LINE
+        and not any(unicodedata.category(character) in {"Cc", "Cs"} for character in value)
+    )
+
+
+def check_line(what: str, value: Any) -> str:
+    """Return text that can be shown, and is not empty."""
+    if not value or not is_line(value):
+        raise ValueError(f"{what} is {excerpt(value)}, not a short line of text")
+    return str(value)
 
 
 def check_flag(what: str, value: Any) -> bool:

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from loader.dataset.claims import excerpt
+from loader.dataset.claims import excerpt, is_line
 
 _MARK = re.compile("restored by loader, [0-9a-f]{32}")
 _ADDRESS = re.compile("https?://[!-~]{1,2000}")
-_MOST_TEXT = 2_000
 _MOST = 2**63 - 1
 _MOST_ATTEMPTS = 10**9 - 1
 """A storage file's name has nine digits for it."""
@@ -104,10 +103,10 @@ def _check_address(value: Any) -> str:
 
 
 def _check_text(what: str, value: Any) -> str:
-    """Return text that is not long."""
-    if not isinstance(value, str) or len(value) > _MOST_TEXT:
+    """Return text that can be shown."""
+    if not is_line(value):
         raise sqlite3.DatabaseError(f"it is damaged: {what} is {excerpt(value)}")
-    return value
+    return str(value)
 
 
 def _check_instant(value: Any) -> str:

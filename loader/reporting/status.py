@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from loader.dataset.claims import check_integer, check_mapping, check_text
+from loader.dataset.claims import check_integer, check_line, check_mapping
 from loader.dataset.manifest import read_manifest
 from loader.loading.ledger import last_load
 from loader.loading.ledger_values import LastLoad
@@ -63,9 +63,9 @@ def _last_verification(root: Path) -> LastVerification | None:
         target = check_mapping("the target", check_mapping("the settings", metrics["settings"])["target"])
         report = metrics["report"] and check_mapping("the report", metrics["report"])
         return LastVerification(
-            check_text("the start", metrics["started"]),
-            check_text("the address", target["url"]),
-            check_text("the bucket", target["bucket"]),
+            check_line("the start", metrics["started"]),
+            check_line("the address", target["url"]),
+            check_line("the bucket", target["bucket"]),
             check_integer("the number of differences", report["difference_count"], 0) if report else None,
         )
     except KeyError as error:
