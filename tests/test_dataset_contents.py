@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -138,6 +139,30 @@ def test_where_nothing_can_be_remembered_files_are_read_each_time(
     assert len(read) == 6
 
 
+def test_where_nothing_can_be_written_a_dataset_is_read(tmp_path: Path) -> None:
+    """Read-only media have their lock, too, and get nothing written."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        small_dataset(folder / "data")
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        before = sorted(folder.rglob("*"))
+        user = os.geteuid()
+        try:
+            if user == 0:  # the superuser may write anywhere
+                os.seteuid(65534)
+            with opened_dataset(folder / "data") as manifest:
+                os.seteuid(user)
+                with pytest.raises(ConfigError, match="is being loaded"), writing(folder / "data"):
+                    pass
+        finally:
+            os.seteuid(user)
+            for path in folder.rglob("*"):
+                path.chmod(0o755)
+        assert manifest.rows == 600
+        assert sorted(folder.rglob("*")) == before
+
+
 def test_a_memory_that_lies_about_content_is_not_believed(root: Path) -> None:
     """It is asked for the checksum of the manifest, and of no other."""
     open_dataset(root)
@@ -179,6 +204,19 @@ def test_reading_ends_when_it_is_to_stop(root: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         load(LoadSettings(root, Target("http://127.0.0.1:1", "b")), stop=stop)
     assert time.monotonic() - began < 10
+
+
+def test_reading_takes_its_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as nobody wants it to stop."""
+    monkeypatch.setattr(contents, "_POLL_SECONDS", 0.01)
+    checksum = contents._checksum
+
+    def dawdle(root: Path, path: str, halt: threading.Event) -> tuple[contents.Identity, str]:
+        time.sleep(0.1)
+        return checksum(root, path, halt)
+
+    monkeypatch.setattr(contents, "_checksum", dawdle)
+    assert open_dataset(root, stop=threading.Event()).rows == 600
 
 
 class Endless(io.FileIO):

@@ -12,8 +12,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from loader.cli import build_app
+from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import NAME
 from loader.dataset.state import STATE
+from loader.errors import LoadError, StageError
+from loader.loading.rejected import RejectedFile, RejectedLine
 from tests.datasets import small_dataset
 from tests.plants import KINDS, PRECIOUS, hard_link, link, plant, precious, untouched
 
@@ -127,3 +130,21 @@ def test_what_is_not_needed_does_no_harm(root: Path, name: str, kind: Callable[[
     for command, result in results(root):
         assert result.exit_code in (0, 2, 3), (command, result.output)
         assert untouched(root / "x")
+
+
+def test_rejected_lines_go_to_no_link(root: Path) -> None:
+    """They are appended to a regular file, or not at all."""
+    rejected = RejectedFile(root, "print")
+    line = RejectedLine("m v=1 1", Chunk(PARTITION, 1, 2), 400, "no")
+    rejected.append([line, line])
+    assert len(rejected.path.read_text().splitlines()) == 2
+    for kind in (link, hard_link):
+        plant(rejected.path, kind)
+        with pytest.raises(StageError, match=r"is a link|2 names"):
+            rejected.append([line])
+        assert untouched(rejected.path)
+    rejected.path.unlink()
+    rejected.path.parent.rmdir()
+    rejected = RejectedFile(root, "n" * 300)
+    with pytest.raises(LoadError, match="rejected lines cannot be written: File name too long"):
+        rejected.append([line])

@@ -33,6 +33,7 @@ _MENTIONED = 1 << 30
 _SETTLED = 2_000_000_000
 """Nanoseconds after which a change shows in the times of any file system."""
 _THREADS = 4
+_POLL_SECONDS = 0.5
 
 
 def identify(status: os.stat_result) -> Identity:
@@ -109,7 +110,7 @@ def _read(
         futures = [pool.submit(_checksum, root, partition.path, halt) for partition in partitions]
         try:
             for partition, future in zip(partitions, futures, strict=True):
-                while not wait([future], timeout=0.5).done:
+                while not wait([future], timeout=_POLL_SECONDS).done:
                     if stop and stop.is_set():
                         raise KeyboardInterrupt
                 yield partition, *future.result()

@@ -31,8 +31,8 @@ def clean(root: Path) -> None:
         f"{folder}/{name}" for folder in folders for name in list_folder(root, folder) if temporary_of(name) == FILE
     ]
     for name in (*found, *list_leftovers(root)):
-        if look(root, name):
-            remove_file(root, name)
+        look(root, name)  # raises for what is no regular file
+        remove_file(root, name)
 
 
 def keep_partitions(
