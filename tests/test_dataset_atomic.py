@@ -9,7 +9,7 @@ import pytest
 
 from loader.dataset.atomic import TEMPORARY_SUFFIX, temporary_of, whole_file, write_whole
 from loader.errors import StageError
-from tests.plants import link, plant, untouched
+from tests.plants import dangling, fifo, link, plant, untouched
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
@@ -74,3 +74,22 @@ def test_a_write_that_comes_back_early_goes_on(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, content[:3]))
     write_whole(tmp_path / "file", b"0123456789")
     assert (tmp_path / "file").read_bytes() == b"0123456789"
+
+
+def test_nobody_foresees_a_temporary_name(tmp_path: Path) -> None:
+    """So nothing is planted there; what is there all the same is not opened."""
+    path = tmp_path / "file"
+    with whole_file(path) as first, whole_file(path) as second:
+        assert first != second
+    assert path.exists()
+
+
+def test_a_temporary_file_that_is_there_already_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even through a link to nowhere."""
+    monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
+    root = tmp_path / "data"
+    for kind in (link, dangling, fifo):
+        plant(root / ".file.loader-0000000000000000.tmp", kind)
+        with pytest.raises(FileExistsError):
+            write_whole(root / "file", b"content", root)
+        assert untouched(root / "file")

@@ -18,6 +18,7 @@ from loader.dataset import Chunk, open_dataset, read_batches, read_manifest, rea
 from loader.dataset.reader import join_batches
 from loader.errors import ConfigError, StageError
 from tests.datasets import small_dataset, trades
+from tests.plants import KINDS, plant
 
 ROWS = 100
 NAME = "date=2024-01-03/trades.parquet"
@@ -198,3 +199,12 @@ def test_batches_are_joined_by_rows_and_by_bytes(monkeypatch: pytest.MonkeyPatch
     assert [len(batch) for batch in by_bytes] == [20] * 5
     for joined in (by_rows, by_bytes):
         assert pa.Table.from_batches(joined)["number"].to_pylist() == list(range(100))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_file_is_not_opened(tmp_path: Path, kind: Callable[[Path], None]) -> None:
+    """A FIFO that took a file's place keeps nobody waiting, and a link leads nowhere."""
+    root = tmp_path / "data"
+    plant(root / "one.parquet", kind)
+    with pytest.raises(StageError, match=r"one\.parquet: is a .*only a regular file"):
+        next(read_batches(root, trades_schema(), Chunk("one.parquet", 0, 1), 10))
