@@ -256,6 +256,19 @@ def test_a_folder_that_becomes_a_link_meanwhile_is_named(root: Path) -> None:
         (root / NAME).parent.symlink_to("elsewhere")
 
 
+def copy_over(path: Path) -> None:
+    """Put a copy with the same time there."""
+    shutil.copy2(path, path.with_name("new"))
+    path.with_name("new").replace(path)
+
+
+@pytest.mark.parametrize("change", [lambda path: path.chmod(0o600), copy_over])
+def test_a_change_that_is_none_of_the_content_is_no_error(root: Path, change: Callable[[Path], None]) -> None:
+    """A backup, or a file system that numbers files anew, costs another look at the content, and no load."""
+    with opened_dataset(root):
+        change(root / NAME)
+
+
 def test_a_dataset_that_stays_is_read_without_a_word(root: Path) -> None:
     """Errors of the work get through."""
     with pytest.raises(ValueError, match="mine"), opened_dataset(root):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from loader.dataset.contents import Identity, identities
+from loader.dataset.contents import Identity, differing, identities
 from loader.dataset.manifest import Manifest, read_manifest
 from loader.dataset.reader import open_dataset
 from loader.dataset.state import reading
@@ -44,10 +44,18 @@ def opened_dataset(root: Path, observe: Observer = ignore, stop: threading.Event
             _require_same(root, manifest, before)
 
 
-def _require_same(root: Path, manifest: Manifest, before: dict[str, Identity | None]) -> None:
+def _require_same(root: Path, manifest: Manifest, before: Mapping[str, Identity | None]) -> None:
     try:
         after = identities(root, manifest.partitions)
+        other = [partition for partition in manifest.partitions if after[partition.path] != before.get(partition.path)]
+        # A chmod, or a file system that numbers its files anew, changes no content.
+        same = [part for part in other if _size_and_time(after[part.path]) == _size_and_time(before.get(part.path))]
+        wrong = differing(root, same, ignore)
     except (OSError, StageError) as error:  # a folder is a link now, say
         raise FilesChanged(root, manifest.fingerprint, tuple(before)) from error
-    if changed := tuple(path for path, identity in after.items() if identity != before.get(path)):
+    if changed := tuple(part.path for part in other if part not in same or part in wrong):
         raise FilesChanged(root, manifest.fingerprint, changed)
+
+
+def _size_and_time(identity: Identity | None) -> tuple[int, ...]:
+    return identity[:2] if identity else ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.state import append_text, state_path
-from loader.errors import LoadError
+from loader.errors import LoadError, StageError
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,13 @@ class RejectedFile:
         self.path = state_path(root, self._name)
 
     def append(self, lines: Iterable[RejectedLine]) -> None:
-        """Write ``lines`` and wait until they are on disk; raises LoadError or StageError."""
+        """Write ``lines`` and wait until they are on disk; raises LoadError."""
         try:
             append_text(self._root, self._name, "".join(json.dumps(_entry(rejected)) + "\n" for rejected in lines))
-        except OSError as error:
+        except (OSError, StageError) as error:
+            why = error.message if isinstance(error, StageError) else error.strerror
             raise LoadError(
-                f"{self.path}: rejected lines cannot be written: {error.strerror}",
+                f"{self.path}: rejected lines cannot be written: {why}",
                 hint="check space and permissions, then run the same command again",
             ) from error
 
