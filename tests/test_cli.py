@@ -114,7 +114,7 @@ def test_a_stage_is_resumed_summarised_and_measured(tmp_path: Path) -> None:
     refused = run(*arguments, "--seed", "2")
     assert refused.exit_code == 2
     assert "seed" in refused.stderr
-    assert "--overwrite" in refused.stderr
+    assert "stage into another folder" in refused.stderr
     assert run(*arguments, "--seed", "2", "--overwrite", "--quiet").output == ""
 
 

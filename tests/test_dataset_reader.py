@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.dataset import Chunk, open_dataset, read_batches, read_manifest, reader, trades_schema, write_manifest
+from loader.dataset import Chunk, batches, open_dataset, read_batches, read_manifest, trades_schema, write_manifest
+from loader.dataset.batches import join_batches
 from loader.dataset.manifest import Partition
-from loader.dataset.reader import join_batches, read_joined
+from loader.dataset.reader import read_joined
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, EncodeError, StageError
 from tests.datasets import small_dataset, trades
+from tests.plants import KINDS, plant
 from tests.tables import write_tables
 
 ROWS = 100
@@ -142,9 +144,9 @@ def test_a_chunk_is_exactly_its_rows(grouped: tuple[Path, pa.Table], first: int,
     """Whatever the chunk and the batch size, the rows are those of the file, in order, in batches of bounded size."""
     folder, table = grouped
     chunk = Chunk("one.parquet", min(first, second), max(first, second))
-    batches = list(read_batches(folder, trades_schema(), chunk, batch_rows))
-    assert all(0 < batch.num_rows <= batch_rows for batch in batches)
-    rows = [row for batch in batches for row in batch.to_pylist()]
+    found = list(read_batches(folder, trades_schema(), chunk, batch_rows))
+    assert all(0 < batch.num_rows <= batch_rows for batch in found)
+    rows = [row for batch in found for row in batch.to_pylist()]
     assert rows == table.slice(chunk.start, chunk.rows).to_pylist()
 
 
@@ -195,11 +197,11 @@ def test_a_file_that_vanished_or_shrank_since_is_named(grouped: tuple[Path, pa.T
 
 def test_batches_are_joined_by_rows_and_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Joined batches have all rows in order, and do not grow beyond either bound by more than a batch."""
-    batches = [pa.record_batch({"number": pa.array(range(start, start + 10))}) for start in range(0, 100, 10)]
-    by_rows = list(join_batches(batches, 25))
+    parts = [pa.record_batch({"number": pa.array(range(start, start + 10))}) for start in range(0, 100, 10)]
+    by_rows = list(join_batches(parts, 25))
     assert [len(batch) for batch in by_rows] == [30, 30, 30, 10]
-    monkeypatch.setattr(reader, "JOINED_BYTES", 100)
-    by_bytes = list(join_batches(batches, 1_000))
+    monkeypatch.setattr(batches, "JOINED_BYTES", 100)
+    by_bytes = list(join_batches(parts, 1_000))
     assert [len(batch) for batch in by_bytes] == [20] * 5
     for joined in (by_rows, by_bytes):
         assert pa.Table.from_batches(joined)["number"].to_pylist() == list(range(100))
@@ -218,21 +220,21 @@ def test_batches_are_bounded_by_the_bytes_of_their_texts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dictionary: bool
 ) -> None:
     """However few bytes a file has, a batch has few once its texts are written out; one long row is one batch."""
-    monkeypatch.setattr(reader, "BATCH_BYTES", 1_000)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 1_000)
     strings = ["a" * 100, None, "b" * 100] * 30 + ["c" * 5_000] + ["d"] * 9
     table = texts(["x" * 50] * 100, strings)
     pq.write_table(table, tmp_path / "one.parquet", use_dictionary=dictionary, row_group_size=60)
-    batches = list(read_batches(tmp_path, TEXTS, Chunk("one.parquet", 3, 98), 1_000))
-    sizes = [sum(len(row["tag"]) + len(row["s"] or "") for row in batch.to_pylist()) for batch in batches]
-    assert max(size for size, batch in zip(sizes, batches, strict=True) if len(batch) > 1) <= 1_000
-    assert [row for batch in batches for row in batch.to_pylist()] == table.slice(3, 95).to_pylist()
+    found = list(read_batches(tmp_path, TEXTS, Chunk("one.parquet", 3, 98), 1_000))
+    sizes = [sum(len(row["tag"]) + len(row["s"] or "") for row in batch.to_pylist()) for batch in found]
+    assert max(size for size, batch in zip(sizes, found, strict=True) if len(batch) > 1) <= 1_000
+    assert [row for batch in found for row in batch.to_pylist()] == table.slice(3, 95).to_pylist()
 
 
 def test_joined_batches_are_bounded_by_the_bytes_of_their_texts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Joined batches count the bytes of dictionaries as their texts are written out."""
-    monkeypatch.setattr(reader, "JOINED_BYTES", 10_000)
+    monkeypatch.setattr(batches, "JOINED_BYTES", 10_000)
     pq.write_table(texts(["x"] * 600, ["y" * 90] * 600), tmp_path / "one.parquet", row_group_size=10)
     partition = Partition("one.parquet", 600, 0, 599, 1, "0" * 64)
     joined = [batch.num_rows for _, batch in read_joined(tmp_path, TEXTS, partition)]
@@ -273,8 +275,8 @@ def test_int96_that_nanoseconds_cannot_hold_arrives_as_seconds(tmp_path: Path) -
     table = pa.table({"n": list(range(7)), "t": seconds.cast(pa.timestamp("us"))})
     write_tables(tmp_path, schema, {"one.parquet": table}, use_deprecated_int96_timestamps=True)
     partition = read_manifest(tmp_path).partitions[0]
-    batches = list(read_joined(tmp_path, schema, partition))
-    found = [(batch.schema.field("t").type.unit, batch["t"].cast(pa.int64()).to_pylist()) for _, batch in batches]
+    joined = list(read_joined(tmp_path, schema, partition))
+    found = [(batch.schema.field("t").type.unit, batch["t"].cast(pa.int64()).to_pylist()) for _, batch in joined]
     assert found == [
         ("ns", [0]),
         ("s", [-(10**11)]),
@@ -282,4 +284,13 @@ def test_int96_that_nanoseconds_cannot_hold_arrives_as_seconds(tmp_path: Path) -
         ("s", [10**11, 10**11 + 1]),
         ("ns", [None, 5 * 10**9]),
     ]
-    assert [row for _, batch in batches for row in batch["n"].to_pylist()] == list(range(7))
+    assert [row for _, batch in joined for row in batch["n"].to_pylist()] == list(range(7))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_file_is_not_opened(tmp_path: Path, kind: Callable[[Path], None]) -> None:
+    """A FIFO that took a file's place keeps nobody waiting, and a link leads nowhere."""
+    root = tmp_path / "data"
+    plant(root / "one.parquet", kind)
+    with pytest.raises(StageError, match=r"one\.parquet: is a .*only a regular file"):
+        next(read_batches(root, trades_schema(), Chunk("one.parquet", 0, 1), 10))

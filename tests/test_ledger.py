@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tempfile
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -76,16 +78,25 @@ def test_a_bucket_that_is_made_anew_is_forgotten(root: Path) -> None:
             assert ledger.pending(PARTITION) == pending
 
 
-def test_the_last_load_is_read_where_nothing_can_be_written(root: Path) -> None:
+def test_the_last_load_is_read_where_nothing_can_be_written() -> None:
     """Where SQLite has no place for what its readers share, the ledger is read all the same."""
-    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-        ledger.acknowledge(chunk(0, 7), 0)
-    in_the_way = root / STATE / "ledger.sqlite-wal"
-    in_the_way.mkdir()
-    last = last_load(root)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / STATE).mkdir()
+        with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+            ledger.acknowledge(chunk(0, 7), 0)
+        user = os.geteuid()
+        root.chmod(0o755)
+        (root / STATE).chmod(0o555)
+        try:
+            if user == 0:  # the superuser may write anywhere
+                os.seteuid(65534)
+            last = last_load(root)
+        finally:
+            os.seteuid(user)
+            (root / STATE).chmod(0o755)
     assert last is not None
     assert last.rows == 7
-    in_the_way.rmdir()
 
 
 def test_a_ledger_without_tables_is_none(root: Path) -> None:

@@ -143,8 +143,10 @@ def test_metrics_are_found_again(tmp_path: Path) -> None:
         write_metrics(tmp_path, "load", {"number": number, **Meter().read()})
     newest = newest_metrics(tmp_path, "load")
     assert newest is not None
-    assert newest["number"] == 1
-    assert newest["peak_memory"] > 2**20
+    path, content = newest
+    assert path.is_file()
+    assert content["number"] == 1
+    assert content["peak_memory"] > 2**20
     assert newest_metrics(tmp_path, "verify") is None
 
 

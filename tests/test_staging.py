@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -169,16 +170,33 @@ def test_same_trades_with_any_number_of_workers(tmp_path, straight):
 
 
 def test_only_missing_partitions_are_made_again(tmp_path, straight):
-    """A rerun makes partitions that are gone or of another size, and keeps the others as they are."""
+    """A rerun makes partitions that are gone or another of ours, and keeps the others as they are."""
     stage(settings(tmp_path))
-    first, second, third, *_ = sorted(tmp_path.glob("date=*/*"))
+    first, second, third, fourth, *_ = sorted(tmp_path.glob("date=*/*"))
     first.unlink()
-    second.write_bytes(b"PAR1")
+    second.write_bytes(fourth.read_bytes())
     kept = third.stat().st_mtime_ns
     report = stage(settings(tmp_path))
     assert report.partitions_kept == 6
     assert files(tmp_path) == straight
     assert third.stat().st_mtime_ns == kept
+
+
+def test_a_partition_that_somebody_changed_is_not_replaced(tmp_path, straight):
+    """Nobody knows whose a damaged file is: a rerun names it, and goes on once it is moved away."""
+    stage(settings(tmp_path))
+    damaged = sorted(tmp_path.glob("date=*/*"))[1]
+    content = bytearray(damaged.read_bytes())
+    content[100] ^= 1
+    damaged.write_bytes(content)
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match=r"changed since: 'date=2024-01-02/trades\.parquet'"):
+            stage(settings(tmp_path, overwrite=overwrite))
+    assert damaged.read_bytes() == content
+    damaged.rename(tmp_path / "damaged")
+    assert stage(settings(tmp_path)).partitions_kept == 7
+    (tmp_path / "damaged").unlink()
+    assert files(tmp_path) == straight
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -202,10 +220,18 @@ def test_a_killed_stage_is_resumed(tmp_path, straight, workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     (tmp_path / "data/date=2024-01-08").mkdir(exist_ok=True)
-    leftover = tmp_path / "data/date=2024-01-08/.trades.parquet.1.tmp"
-    leftover.write_bytes(b"PAR1 cut short")
+    leftovers = [
+        tmp_path / "data" / folder / f".{name}.loader-{7:016x}.tmp"
+        for folder, name in (("date=2024-01-08", "trades.parquet"), (".loader", "manifest.json"))
+    ]
+    others = [tmp_path / "data/date=2024-01-08" / name for name in (".mine.tmp", ".trades.parquet.1.tmp")]
+    for path in (*leftovers, *others):
+        path.write_bytes(b"PAR1 cut short")
     report = stage(settings(tmp_path / "data"))
     assert report.partitions_kept == len(listed.partitions)
+    assert not any(path.exists() for path in leftovers)
+    for path in others:  # what somebody else calls so is theirs
+        path.unlink()
     assert files(tmp_path / "data") == straight
 
 
@@ -297,20 +323,25 @@ def test_a_killed_worker_is_an_error_and_a_rerun_goes_on(tmp_path, straight):
     assert files(tmp_path) == straight
 
 
-def test_a_full_disk_is_an_error_and_a_rerun_goes_on(tmp_path, straight):
+def test_a_full_disk_is_an_error_and_a_rerun_goes_on(tmp_path, straight, monkeypatch):
     """When the disk fills up the stage says so, leaves no part of a file, and goes on once there is room."""
+    write, left = os.write, 3 * 2
 
-    def fill(event: Event) -> None:
-        if isinstance(event, Started):
-            folder = tmp_path / "date=2024-01-03"
-            folder.mkdir()
-            (folder / f".trades.parquet.{os.getpid()}.tmp").symlink_to("/dev/full")
+    def fill(descriptor: int, content: memoryview) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            write(descriptor, content[:100])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, content)
 
+    monkeypatch.setattr(os, "write", fill)
     with pytest.raises(StageError, match="no room to write") as caught:
-        stage(settings(tmp_path), fill)
+        stage(settings(tmp_path))
+    monkeypatch.undo()
     assert "run the same command again" in caught.value.hint
-    assert sorted(files(tmp_path)) == sorted(straight)[:2]
     assert len(read_manifest(tmp_path).partitions) == 2
+    assert files(tmp_path).items() < straight.items()
     assert stage(settings(tmp_path)).partitions_kept == 2
     assert files(tmp_path) == straight
 
@@ -377,7 +408,7 @@ def test_other_settings_are_refused_by_name(tmp_path, straight):
     assert "trades: staged 4000, asked 5000" in message
     assert "symbols: staged 3, asked 2, differing in BRK.B, F, TSLA" in message
     assert "calendar" not in message
-    assert "--overwrite" in caught.value.hint
+    assert caught.value.hint == "repeat those settings, or stage into another folder"
     assert files(tmp_path) == straight
 
 

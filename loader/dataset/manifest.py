@@ -14,13 +14,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from loader.dataset.atomic import write_whole
+from loader.dataset.beneath import look
+from loader.dataset.claims import (
+    check_checksum,
+    check_distinct,
+    check_flag,
+    check_integer,
+    check_list,
+    check_mapping,
+    check_path,
+    check_schema,
+    excerpt,
+)
 from loader.dataset.schema import PointSchema
+from loader.dataset.state import STATE, has_state, read_json, state_name, state_path, write_json
 from loader.errors import ConfigError, StageError
 
-STATE = ".loader"
-NAME = f"{STATE}/manifest.json"
+__all__ = ["NAME", "STATE", "VERSION", "Manifest", "Partition", "has_manifest", "read_manifest", "write_manifest"]
+
+_FILE = "manifest.json"
+NAME = state_name(_FILE)
 VERSION = 1
+_ELSEWHERE = "put back the file as it was staged, or stage into another folder"
 
 
 @dataclass(frozen=True, order=True)
@@ -79,40 +94,76 @@ class Manifest:
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Put ``manifest`` into the dataset at ``root``, whole or not at all."""
-    write_whole(root / NAME, json.dumps(manifest.to_json(), indent=1).encode() + b"\n")
+    """Put ``manifest`` into the dataset at ``root``, whole or not at all; raises OSError or StageError."""
+    write_json(root, _FILE, manifest.to_json())
 
 
 def read_manifest(root: Path) -> Manifest:
-    """Read the manifest of the dataset at ``root``.
+    """Read the manifest of the dataset at ``root``: what it says has the right form, and its paths stay inside.
 
     Raises ConfigError when there is no dataset, StageError when the manifest is damaged.
     """
-    path = root / NAME
-    if not root.is_dir():
+    path = state_path(root, _FILE)
+    if not _is_folder(root):
         raise ConfigError(f"{root}: no such folder", hint=f"stage trades first: loader stage --out {root}")
     try:
-        data = json.loads(path.read_bytes())
+        data = check_mapping("the manifest", read_json(root, _FILE))
         if data["version"] != VERSION:
             raise ConfigError(
-                f"{path}: version {data['version']} of the manifest; this loader reads {VERSION}",
-                hint="stage the dataset again with this loader, or use the loader that staged it",
+                f"{path}: version {excerpt(data['version'])} of the manifest; this loader reads {VERSION}",
+                hint="use the loader that staged it, or stage into another folder with this one",
             )
-        return Manifest(
-            schema=PointSchema.from_json(data["schema"]),
-            settings=data["settings"],
-            versions=data["versions"],
-            partitions=tuple(Partition(**entry) for entry in data["partitions"]),
-            complete=data["complete"],
-            distinct=data.get("distinct", False),
-        )
+        manifest = _from_json(data)
+        for partition in manifest.partitions:
+            look(root, partition.path)
     except FileNotFoundError:
         raise ConfigError(
             f"{root}: holds no staged dataset ({NAME} is missing)",
             hint=f"stage trades first: loader stage --out {root}",
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StageError(
-            f"{path}: damaged manifest ({error!r})",
-            hint=f"stage again: loader stage --out {root} --overwrite",
-        ) from error
+    except (ValueError, KeyError) as error:
+        what = f"{excerpt(error.args[0])} is missing" if isinstance(error, KeyError) else error
+        raise StageError(f"{path}: damaged manifest: {what}", hint=_ELSEWHERE) from error
+    return manifest
+
+
+def has_manifest(root: Path) -> bool:
+    """Tell whether there is a manifest at ``root``; raises StageError for what is no regular file."""
+    return has_state(root, _FILE)
+
+
+def _is_folder(root: Path) -> bool:
+    try:
+        return root.is_dir()
+    except OSError as error:
+        raise ConfigError(f"{root}: {error.strerror}", hint="name a folder that can be read") from error
+
+
+def _from_json(data: dict[str, Any]) -> Manifest:
+    partitions = [_partition(entry) for entry in check_list("the partitions", data["partitions"])]
+    check_distinct("partition", [partition.path for partition in partitions])
+    return Manifest(
+        schema=PointSchema.from_json(check_schema(data["schema"])),
+        settings=check_mapping("the settings", data["settings"]),
+        versions=check_mapping("the versions", data["versions"]),
+        partitions=tuple(partitions),
+        complete=check_flag("complete", data["complete"]),
+        distinct=check_flag("distinct", data.get("distinct", False)),
+    )
+
+
+def _partition(entry: Any) -> Partition:
+    said = check_mapping("a partition", entry)
+    path = check_path(said["path"])
+    what = f"of partition {excerpt(path)}"
+    partition = Partition(
+        path=path,
+        rows=check_integer(f"rows {what}", said["rows"], 0),
+        time_min=check_integer(f"time_min {what}", said["time_min"]),
+        time_max=check_integer(f"time_max {what}", said["time_max"]),
+        size=check_integer(f"size {what}", said["size"], 0),
+        checksum=check_checksum(f"checksum {what}", said["checksum"]),
+    )
+    if partition.rows and partition.time_min > partition.time_max:
+        raise ValueError(f"time_min {what} is after its time_max")
+    return partition

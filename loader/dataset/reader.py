@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import threading
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -11,38 +12,36 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from loader.dataset.batches import INDEX_BYTES, join_batches, rows_within, split_by_bytes
+from loader.dataset.beneath import look
 from loader.dataset.chunk import Chunk
+from loader.dataset.contents import differing
 from loader.dataset.instant import read_instant
 from loader.dataset.manifest import Manifest, Partition, read_manifest
-from loader.dataset.schema import PointSchema, column_problem, is_text
+from loader.dataset.schema import PointSchema, column_problem
 from loader.errors import ConfigError, EncodeError, StageError
+from loader.events import Observer, ignore
 
 GROUP_ROWS = 131_072
 """Rows of a staged row group, and of a batch that is not joined."""
-BATCH_BYTES = 16 << 20
-"""Most bytes of a batch, once texts are written out, but for a single row that has more."""
 READ_BUFFER = 1 << 20
 """Bytes that are read of a column at a time, as long as all columns together stay within READ_BYTES."""
 READ_BYTES = 64 << 20
 _LEAST_BUFFER = 4_096
-_INDEX_BYTES = 8
-"""What a text takes beside its bytes."""
 MOST_TAG_BYTES = 65_535
 """No tag is longer, since no series is."""
 JOINED_ROWS = 1_000_000
 """Rows of a joined batch, but for the last."""
-JOINED_BYTES = 64 << 20
-"""Most bytes of joined batches, up to the last of them."""
 
 
-def open_dataset(root: Path) -> Manifest:
-    """Return the manifest of the dataset at ``root`` after a look at every partition's size and footer.
+def open_dataset(root: Path, observe: Observer = ignore, stop: threading.Event | None = None) -> Manifest:
+    """Return the manifest of the dataset at ``root`` after a look at every partition's size, footer and checksum.
 
-    Pages are not read. Raises ConfigError when there is no dataset; StageError when staging did not finish,
-    or a file is missing, damaged, or disagrees with the manifest.
+    Files that are not known yet are read for their checksum, see ``differing``; setting ``stop`` then raises
+    KeyboardInterrupt. Raises ConfigError when there is no dataset; StageError when staging did not finish, or a file
+    is missing, damaged, or disagrees with the manifest.
     """
     manifest = read_manifest(root)
     if not manifest.complete:
@@ -50,8 +49,13 @@ def open_dataset(root: Path) -> Manifest:
             f"{root}: staging did not finish ({len(manifest.partitions)} partitions are there)",
             hint=f"run it again with the same settings, it goes on where it was: loader stage --out {root}",
         )
+    if not manifest.rows:
+        raise StageError(f"{root}: the manifest lists no rows", hint="stage trades into another folder")
     for partition in manifest.partitions:
         _check(root, partition, manifest.schema)
+    if wrong := differing(root, manifest.partitions, observe, stop):
+        more = f", and that of {len(wrong) - 1} more files" if len(wrong) > 1 else ""
+        raise _disagreement(root, root / wrong[0].path, f"its content is not what the manifest says (SHA-256){more}")
     return manifest
 
 
@@ -72,7 +76,7 @@ def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int)
         for group in range(file.metadata.num_row_groups):
             stop = row + file.metadata.row_group(group).num_rows
             if row < chunk.stop and chunk.start < stop:
-                most = min(batch_rows, max(1, BATCH_BYTES // _row_bytes(file, group, schema)))
+                most = min(batch_rows, rows_within(_row_bytes(file, group, schema)))
                 batches = file.iter_batches(most, row_groups=[group], columns=schema.columns, use_threads=False)
                 if _is_int96(file, schema.time):
                     batches = _checked_int96(root, path, schema.time, group, most, batches)
@@ -91,68 +95,6 @@ def read_joined(root: Path, schema: PointSchema, partition: Partition) -> Iterat
     for batch in join_batches(read_batches(root, schema, whole, GROUP_ROWS), JOINED_ROWS):
         yield Chunk(partition.path, row, row + batch.num_rows), batch
         row += batch.num_rows
-
-
-def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield ``batches`` joined to ``rows`` rows or JOINED_BYTES bytes each, but for the last; memory is twice those.
-
-    Row groups are small so that little is held at a time; what costs the same for every batch wants large ones.
-    Batches whose columns differ in type are not joined.
-    """
-    held: list[pa.RecordBatch] = []
-    held_rows = held_bytes = 0
-    for batch in batches:
-        if held and held[0].schema != batch.schema:
-            yield from _join(held)
-            held, held_rows, held_bytes = [], 0, 0
-        held.append(batch)
-        held_rows += batch.num_rows
-        held_bytes += most_bytes(batch)
-        if held_rows >= rows or held_bytes >= JOINED_BYTES:
-            yield from _join(held)
-            held, held_rows, held_bytes = [], 0, 0
-    if held:
-        yield from _join(held)
-
-
-def _join(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    joined: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return joined
-
-
-def most_bytes(batch: pa.RecordBatch) -> int:
-    """Return an upper bound of the bytes of ``batch`` once the texts of its dictionaries are written out."""
-    size = 0
-    for column in batch.columns:
-        if pa.types.is_dictionary(column.type):
-            longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
-            size += len(column) * (_INDEX_BYTES + longest)
-        else:
-            size += column.nbytes
-    return size
-
-
-def split_by_bytes(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield ``batch`` in slices of up to BATCH_BYTES, counted as in ``read_batches``, of one row at least."""
-    if batch.num_rows < 2 or most_bytes(batch) <= BATCH_BYTES:
-        yield batch
-        return
-    sizes = np.zeros(batch.num_rows, np.int64)
-    for column in batch.columns:
-        if pa.types.is_dictionary(column.type):
-            lengths = pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
-            sizes += pc.fill_null(lengths, 0).to_numpy() + _INDEX_BYTES
-        elif is_text(column.type):
-            sizes += pc.fill_null(pc.binary_length(column).cast(pa.int64()), 0).to_numpy() + _INDEX_BYTES
-        else:
-            sizes += -(-column.type.bit_width // 8)
-    ends = np.cumsum(sizes)
-    start = 0
-    while start < batch.num_rows:
-        before = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
-        yield batch.slice(start, stop - start)
-        start = stop
 
 
 def _row_bytes(file: pq.ParquetFile, group: int, schema: PointSchema) -> int:
@@ -210,6 +152,7 @@ def _opened(root: Path, path: Path, texts: tuple[str, ...], **options: Any) -> I
     Those of ``texts`` that the file holds as dictionaries are read as such.
     """
     try:
+        look(root, str(path.relative_to(root)))  # a FIFO would keep whoever opens it waiting
         metadata = pq.read_metadata(path)
         with pq.ParquetFile(
             path,
@@ -260,7 +203,7 @@ def _check_tags(file: pq.ParquetFile, path: Path, schema: PointSchema) -> None:
     for group in range(file.metadata.num_row_groups):
         for number in _positions(file, schema.tags):
             column = file.metadata.row_group(group).column(number)
-            if column.total_uncompressed_size > (column.num_values + 1) * (MOST_TAG_BYTES + _INDEX_BYTES):
+            if column.total_uncompressed_size > (column.num_values + 1) * (MOST_TAG_BYTES + INDEX_BYTES):
                 raise EncodeError(
                     f"{path}, row group {group}, column {column.path_in_schema!r}: tags of more than {MOST_TAG_BYTES:,}"
                     f" bytes ({column.total_uncompressed_size:,} bytes for {column.num_values:,} rows)",
@@ -285,5 +228,6 @@ def _disagreement(root: Path, path: Path, what: str) -> StageError:
     """Return the error for a file that is not what the dataset needs."""
     return StageError(
         f"{path}: {what}",
-        hint=f"stage again with the same settings, into another folder if the file is not the loader's: {root}",
+        hint="put back the file that was staged, or move this one away and stage it again with the same settings: "
+        f"loader stage --out {root}",
     )

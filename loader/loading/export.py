@@ -13,7 +13,8 @@ from pathlib import Path
 
 from loader.dataset.atomic import whole_file
 from loader.dataset.chunk import RejectedRow
-from loader.dataset.reader import open_dataset
+from loader.dataset.manifest import Manifest
+from loader.dataset.opened import opened_dataset
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError
 from loader.events import Advanced, Observer, Started, ignore
@@ -57,7 +58,13 @@ def export(settings: ExportSettings, observe: Observer = ignore, stop: threading
     """
     began = time.monotonic()
     check_duration(settings.shard_duration)
-    manifest = open_dataset(settings.dataset)
+    with opened_dataset(settings.dataset, observe, stop) as manifest:
+        return _export(settings, manifest, observe, stop, began)
+
+
+def _export(
+    settings: ExportSettings, manifest: Manifest, observe: Observer, stop: threading.Event | None, began: float
+) -> ExportReport:
     root = settings.out / "data" / BUCKET_ID / "autogen"
     sizes: list[int] = []
     rows = 0

@@ -10,20 +10,31 @@ whose description then tells whose it is. No token is ever in the ledger.
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from loader.dataset.chunk import Chunk
-from loader.dataset.manifest import STATE, Partition
+from loader.dataset.database import opened_database, read_database
+from loader.dataset.manifest import Partition
+from loader.dataset.state import has_state, sole, state_path
 from loader.errors import ConfigError, LoadError
+from loader.loading.ledger_values import (
+    LastLoad,
+    check_attempts,
+    check_count,
+    check_last_load,
+    check_ranges,
+    check_shards,
+    is_mark,
+)
 from loader.servers.base import Target
 
+_FILE = "ledger.sqlite"
+_LOCK = "load.lock"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS loads (
     id INTEGER PRIMARY KEY,
@@ -49,52 +60,28 @@ CREATE TABLE IF NOT EXISTS marks (
 """
 
 
-@dataclass(frozen=True)
-class LastLoad:
-    """The load that began last, and how far it came. ``started`` and ``finished`` are ISO 8601, UTC."""
-
-    url: str
-    org: str
-    bucket: str
-    fingerprint: str
-    rows: int
-    rejected: int
-    started: str
-    finished: str
-
-
 def ledger_path(root: Path) -> Path:
-    """Return where the ledger of the dataset at ``root`` is."""
-    return root / STATE / "ledger.sqlite"
+    """Return where the ledger of the dataset at ``root`` is, for messages."""
+    return state_path(root, _FILE)
 
 
 def last_load(root: Path) -> LastLoad | None:
     """Return the load of the dataset at ``root`` that began last, None when there was none.
 
-    Raises LoadError when the ledger cannot be read.
+    Raises LoadError or StageError when the ledger cannot be read.
     """
-    path = ledger_path(root)
-    if not path.exists() or not path.stat().st_size:
-        return None
-    with _explained(path):
-        try:
-            return _read_last_load(path, "mode=rw", _SCHEMA)
-        except sqlite3.OperationalError:
-            # Where nothing can be written there is no place for what readers share, and nobody to share it with.
-            return _read_last_load(path, "immutable=1", "")
-
-
-def _read_last_load(path: Path, mode: str, schema: str) -> LastLoad | None:
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)) as database:
+    with _explained(root), read_database(root, _FILE, _SCHEMA) as database:
         # A load that was killed at its very start has left no tables.
-        database.executescript(schema)
-        row = database.execute(
-            "SELECT url, org, bucket, fingerprint, "
-            "max((SELECT coalesce(sum(stop - start), 0) FROM acknowledged WHERE load = id),"
-            " (SELECT coalesce(sum(rows), 0) FROM restored WHERE load = id)), rejected, started, finished "
-            "FROM loads ORDER BY started DESC, id DESC LIMIT 1"
-        ).fetchone()
-    return LastLoad(*row) if row else None
+        row = (
+            database
+            and database.execute(
+                "SELECT url, org, bucket, fingerprint, "
+                "max((SELECT coalesce(sum(stop - start), 0) FROM acknowledged WHERE load = id),"
+                " (SELECT coalesce(sum(rows), 0) FROM restored WHERE load = id)), rejected, started, finished "
+                "FROM loads ORDER BY started DESC, id DESC LIMIT 1"
+            ).fetchone()
+        )
+        return check_last_load(*row) if row else None
 
 
 def forget(root: Path, target: Target) -> None:
@@ -102,12 +89,29 @@ def forget(root: Path, target: Target) -> None:
 
     Raises ConfigError while another load of this dataset runs, LoadError when the ledger cannot be written.
     """
-    with _sole_load(root), _sqlite(ledger_path(root)) as database, database:
+    with opened_ledger(root) as database, database:
         place = _place(target)
         loads = "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ?"
         database.execute(f"DELETE FROM acknowledged WHERE load IN ({loads})", place)
         database.execute(f"DELETE FROM restored WHERE load IN ({loads})", place)
         database.execute(f"DELETE FROM loads WHERE id IN ({loads})", place)
+
+
+def forget_rows(root: Path, fingerprint: str, paths: Iterable[str]) -> None:
+    """Forget what loads of the dataset ``fingerprint`` have acknowledged of the partitions ``paths``, and all shards.
+
+    For what was sent of a file that changed meanwhile is not known. Raises as ``forget`` does.
+    """
+    if not has_state(root, _FILE):
+        return
+    with opened_ledger(root) as database, database:
+        loads = "SELECT id FROM loads WHERE fingerprint = ?"
+        database.executemany(
+            f"DELETE FROM acknowledged WHERE load IN ({loads}) AND partition = ?",
+            [(fingerprint, path) for path in paths],
+        )
+        database.execute(f"UPDATE restored SET rows = NULL WHERE load IN ({loads})", (fingerprint,))
+        database.execute("UPDATE loads SET finished = '' WHERE fingerprint = ?", (fingerprint,))
 
 
 class Ledger:
@@ -177,7 +181,7 @@ class Ledger:
                 "ON CONFLICT DO UPDATE SET attempts = attempts + 1 RETURNING attempts",
                 (self._load, start),
             ).fetchone()
-        return int(row[0])
+        return check_attempts(row[0])
 
     def acknowledge_shard(self, start: int, rows: int, rejected: int = 0) -> None:
         """Record that the server has counted the points of the shard that starts at ``start``.
@@ -193,10 +197,8 @@ class Ledger:
     @property
     def restored(self) -> dict[int, int]:
         """Rows of each shard that is acknowledged, by its start."""
-        return dict(
-            self._database.execute(
-                "SELECT start, rows FROM restored WHERE load = ? AND rows IS NOT NULL", (self._load,)
-            )
+        return check_shards(
+            self._database.execute("SELECT start, rows, attempts FROM restored WHERE load = ?", (self._load,))
         )
 
     def finish(self) -> None:
@@ -208,15 +210,16 @@ class Ledger:
     def rejected(self) -> int:
         """Rows that cannot be points or whose lines the server refused for good, over all runs of this load."""
         row = self._database.execute("SELECT rejected FROM loads WHERE id = ?", (self._load,)).fetchone()
-        return int(row[0])
+        return check_count("the number of rejected lines", row[0])
 
     def pending(self, partition: Partition) -> list[Chunk]:
         """Return the row ranges of ``partition`` that are not acknowledged, in order."""
         gaps, row = [], 0
-        for start, stop in self._database.execute(
+        acknowledged = self._database.execute(
             "SELECT start, stop FROM acknowledged WHERE load = ? AND partition = ? ORDER BY start",
             (self._load, partition.path),
-        ):
+        )
+        for start, stop in check_ranges(acknowledged, partition.rows):
             if start > row:
                 gaps.append(Chunk(partition.path, row, start))
             row = stop
@@ -231,7 +234,7 @@ def opened_ledger(root: Path) -> Iterator[sqlite3.Connection]:
 
     Raises ConfigError while another load of this dataset runs, LoadError when the ledger cannot be written.
     """
-    with _sole_load(root), _sqlite(ledger_path(root)) as database:
+    with _explained(root), _sole_load(root), opened_database(root, _FILE, _SCHEMA) as database:
         yield database
 
 
@@ -242,13 +245,17 @@ def add_mark(database: sqlite3.Connection, target: Target, fingerprint: str, mar
 
 
 def marks(database: sqlite3.Connection, target: Target, fingerprint: str) -> frozenset[str]:
-    """Return the marks of all buckets that loads of this dataset made, or were about to make, as ``target``."""
+    """Return the marks of all buckets that loads of this dataset made, or were about to make, as ``target``.
+
+    Anything else in their place is none: a bucket without description must not become ours.
+    """
     return frozenset(
         mark
         for (mark,) in database.execute(
             "SELECT mark FROM marks WHERE url = ? AND org = ? AND bucket = ? AND fingerprint = ?",
             (*_place(target), fingerprint),
         )
+        if is_mark(mark)
     )
 
 
@@ -257,40 +264,28 @@ def _place(target: Target) -> tuple[str, str, str]:
 
 
 @contextmanager
-def _sqlite(path: Path) -> Iterator[sqlite3.Connection]:
-    with _explained(path), closing(sqlite3.connect(path)) as database:
-        # A power cut may lose the newest acknowledgements, which are then sent again; it never invents one.
-        database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-        database.executescript(_SCHEMA)
-        yield database
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(root: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
         raise LoadError(
-            f"{path}: the ledger cannot be used: {error}",
-            hint="check space and permissions; a damaged ledger may be removed, the load then begins again",
+            f"{ledger_path(root)}: the ledger cannot be used: {error}",
+            hint="check space and permissions; without a ledger, moved away when it is damaged, a load begins again",
         ) from error
 
 
 @contextmanager
 def _sole_load(root: Path) -> Iterator[None]:
-    path = root / STATE / "load.lock"
-    try:
-        file = path.open("w")
-    except OSError as error:
-        raise LoadError(
-            f"{path}: cannot be written: {error.strerror}",
-            hint="a load keeps its ledger beside the dataset; make the folder writable",
-        ) from error
-    with file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"{root}: another load of this dataset is running", hint="wait for it") from None
+            free = stack.enter_context(sole(root, _LOCK))
+        except OSError as error:
+            raise LoadError(
+                f"{state_path(root, _LOCK)}: cannot be written: {error.strerror}",
+                hint="a load keeps its ledger beside the dataset; make the folder writable",
+            ) from error
+        if not free:
+            raise ConfigError(f"{root}: another load of this dataset is running", hint="wait for it")
         yield
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from math import inf
 
-from loader.dataset.reader import open_dataset
+from loader.dataset.opened import FilesChanged, opened_dataset
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
+from loader.loading.ledger import forget_rows
 from loader.loading.restore_path import restore
 from loader.loading.settings import LoadReport, LoadSettings, Way
 from loader.loading.write_path import write
@@ -21,13 +22,20 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
 
     Setting ``stop`` finishes what is in flight, records it and returns a report that says ``interrupted``.
     Raises ConfigError and StageError before anything is sent; Refused, LoadError and EncodeError when the
-    load cannot go on: what was acknowledged until then is in the ledger.
+    load cannot go on: what was acknowledged until then is in the ledger. Raises FilesChanged when the dataset was
+    changed meanwhile: a rerun sends the rows of those files again.
     """
     if settings.via not in list(Way):
         raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(Way)}")
     _check(settings)
     way = restore if settings.via == Way.RESTORE else write
-    return way(settings, open_dataset(settings.dataset), observe, stop or threading.Event())
+    stop = stop or threading.Event()
+    try:
+        with opened_dataset(settings.dataset, observe, stop) as manifest:
+            return way(settings, manifest, observe, stop)
+    except FilesChanged as error:
+        forget_rows(settings.dataset, error.fingerprint, error.paths)
+        raise
 
 
 def _check(settings: LoadSettings) -> None:

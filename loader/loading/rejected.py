@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from loader.dataset.chunk import Chunk, RejectedRow
-from loader.dataset.manifest import STATE, Manifest
-from loader.errors import LoadError
+from loader.dataset.manifest import Manifest
+from loader.dataset.state import append_text, state_path
+from loader.errors import LoadError, StageError
 from loader.events import Observer, Rejected
 from loader.printable import MESSAGE, printable
 
@@ -27,22 +27,21 @@ class RejectedLine:
 
 
 class RejectedFile:
-    """Appends rejected rows as JSON Lines to a file that is made with the first of them."""
+    """Appends rejected rows of the dataset at ``root`` as JSON Lines to a file that is made with the first of them."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, root: Path, fingerprint: str) -> None:
+        self._root = root
+        self._name = f"rejected/{fingerprint}.jsonl"
+        self.path = state_path(root, self._name)
 
     def append(self, rows: Iterable[RejectedRow | RejectedLine]) -> None:
         """Write ``rows`` and wait until they are on disk; raises LoadError."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(_entry(rejected)) + "\n" for rejected in rows)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
+            append_text(self._root, self._name, "".join(json.dumps(_entry(rejected)) + "\n" for rejected in rows))
+        except (OSError, StageError) as error:
+            why = error.message if isinstance(error, StageError) else error.strerror
             raise LoadError(
-                f"{self.path}: rejected rows cannot be written: {error.strerror}",
+                f"{self.path}: rejected rows cannot be written: {why}",
                 hint="check space and permissions, then run the same command again",
             ) from error
 
@@ -51,7 +50,7 @@ class Rejections:
     """The rejected rows of a load: ``total`` of all its runs, ``most`` that are allowed, ``first`` of this run."""
 
     def __init__(self, root: Path, manifest: Manifest, most: int, total: int, observe: Observer) -> None:
-        self.file = RejectedFile(root / STATE / "rejected" / f"{manifest.fingerprint}.jsonl")
+        self.file = RejectedFile(root, manifest.fingerprint)
         self.most = most
         self.total = total
         self.first = ""

@@ -7,7 +7,6 @@ before a bucket is made, and the bucket's description bears it.
 from __future__ import annotations
 
 import sqlite3
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from loader.dataset.manifest import Manifest
 from loader.errors import ConfigError, LoadError
 from loader.events import Noted, Observer
 from loader.loading.ledger import add_mark, marks
+from loader.loading.ledger_values import make_mark
 from loader.loading.settings import LoadSettings
 from loader.loading.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
 from loader.servers import restore as api
@@ -113,7 +113,7 @@ class BucketMaker:
     def _make(self, dialect: InfluxDB2) -> RestoredBucket:
         settings = self.settings
         shards = self._plan(settings.shard_duration or DEFAULT_DURATION)
-        mark = f"restored by loader, {uuid.uuid4().hex}"
+        mark = make_mark()
         add_mark(self.database, settings.target, self.manifest.fingerprint, mark)
         request = api.build_bucket(
             settings.target,

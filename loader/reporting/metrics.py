@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
+import re
 import resource
 import sys
 import time
@@ -15,12 +15,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from loader.dataset.atomic import write_whole
-from loader.dataset.manifest import STATE
+from loader.dataset.beneath import list_folder
+from loader.dataset.claims import check_mapping
+from loader.dataset.state import read_json, state_name, state_path, write_json
+from loader.errors import StageError
 from loader.memory import measure_peak_memory
 from loader.servers.address import redacted
 
-FOLDER = f"{STATE}/metrics"
+_FOLDER = "metrics"
 
 
 class Meter:
@@ -72,18 +74,34 @@ def settings_json(settings: Any) -> dict[str, Any]:
 def write_metrics(root: Path, activity: str, content: Mapping[str, Any]) -> Path:
     """Write the metrics of one run below the dataset at ``root``, whole; raises OSError."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    path = root / FOLDER / f"{activity}-{stamp}.json"
-    write_whole(path, json.dumps(dict(content), indent=1, default=str).encode() + b"\n")
-    return path
+    name = f"{_FOLDER}/{activity}-{stamp}.json"
+    try:
+        write_json(root, name, dict(content))
+    except StageError as error:
+        raise OSError(error.message) from error
+    return state_path(root, name)
 
 
-def newest_metrics(root: Path, activity: str) -> dict[str, Any] | None:
-    """Return the newest metrics of ``activity`` below ``root``, None when there are none."""
-    paths = sorted((root / FOLDER).glob(f"{activity}-*.json"))
-    if not paths:
+def newest_metrics(root: Path, activity: str) -> tuple[Path, dict[str, Any]] | None:
+    """Return path and content of the newest metrics of ``activity`` below ``root``, None when there are none.
+
+    Raises StageError when they are damaged; older ones are no answer, for the newest may say something else.
+    """
+    name = re.compile(rf"{activity}-\d{{8}}T\d{{6}}\.\d{{6}}Z\.json")
+    names = [found for found in list_folder(root, state_name(_FOLDER)) if name.fullmatch(found)]
+    if not names:
         return None
-    content: dict[str, Any] = json.loads(paths[-1].read_bytes())
-    return content
+    newest = f"{_FOLDER}/{max(names)}"
+    path = state_path(root, newest)
+    try:
+        return path, check_mapping("its content", read_json(root, newest))
+    except (FileNotFoundError, ValueError) as error:
+        raise damaged_metrics(path, error) from error
+
+
+def damaged_metrics(path: Path, why: object) -> StageError:
+    """Return the error for metrics that do not say what a run leaves."""
+    return StageError(f"{path}: damaged metrics: {why}", hint="move this file away")
 
 
 def _cpu_seconds() -> float:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from loader.dataset.claims import check_integer, check_line, check_mapping
 from loader.dataset.manifest import read_manifest
-from loader.loading.ledger import LastLoad, last_load
+from loader.loading.ledger import last_load
+from loader.loading.ledger_values import LastLoad
 from loader.printable import printable
-from loader.reporting.metrics import newest_metrics
+from loader.reporting.metrics import damaged_metrics, newest_metrics
 from loader.servers.address import redacted
 
 
@@ -37,15 +39,11 @@ class Status:
 
 
 def read_status(root: Path) -> Status:
-    """Return the status of the dataset at ``root``; raises ConfigError or StageError when there is none."""
+    """Return the status of the dataset at ``root``.
+
+    Raises ConfigError when there is none, StageError for damaged manifest or metrics, LoadError for a damaged ledger.
+    """
     manifest = read_manifest(root)
-    metrics = newest_metrics(root, "verify")
-    verification = None
-    if metrics:
-        target = metrics["settings"]["target"]
-        differences = (metrics["report"] or {}).get("difference_count")
-        started, bucket = (printable(str(text)) for text in (metrics["started"], target["bucket"]))
-        verification = LastVerification(started, redacted(target["url"]), bucket, differences)
     return Status(
         dataset=str(root),
         rows=manifest.rows,
@@ -54,10 +52,30 @@ def read_status(root: Path) -> Status:
         complete=manifest.complete,
         fingerprint=manifest.fingerprint,
         load=_shown(last_load(root)),
-        verification=verification,
+        verification=_last_verification(root),
     )
 
 
 def _shown(load: LastLoad | None) -> LastLoad | None:
     """Return ``load`` as it may be shown: a ledger from elsewhere may hold passwords and control characters."""
     return replace(load, url=redacted(load.url), bucket=printable(load.bucket)) if load else None
+
+
+def _last_verification(root: Path) -> LastVerification | None:
+    newest = newest_metrics(root, "verify")
+    if newest is None:
+        return None
+    path, metrics = newest
+    try:
+        target = check_mapping("the target", check_mapping("the settings", metrics["settings"])["target"])
+        report = metrics["report"] and check_mapping("the report", metrics["report"])
+        return LastVerification(
+            check_line("the start", metrics["started"]),
+            redacted(check_line("the address", target["url"])),
+            printable(check_line("the bucket", target["bucket"])),
+            check_integer("the number of differences", report["difference_count"], 0) if report else None,
+        )
+    except KeyError as error:
+        raise damaged_metrics(path, f"{error} is missing") from error
+    except ValueError as error:
+        raise damaged_metrics(path, error) from error

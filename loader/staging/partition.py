@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from loader.dataset.atomic import write_whole
+from loader.dataset.contents import Identity, identify
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS
 from loader.errors import ConfigError, StageError
 from loader.market.prices import SessionPlan
 from loader.market.trades import make_trades
 from loader.memory import measure_peak_memory
+from loader.staging.mark import FILE, write_marked
 
-FILE = "trades.parquet"
 _LEVELS = {"zstd": range(1, 23)}
 _CODECS = ("zstd", "lz4", "snappy", "none")
 
@@ -56,9 +55,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished partition, and the peak memory of the process that made it, bytes."""
+    """A finished partition, its file as it was made, and the peak memory of the process that made it, bytes."""
 
     partition: Partition
+    identity: Identity
     process: int
     peak_memory: int
 
@@ -76,8 +76,8 @@ def make_partition(task: Task) -> Outcome:
     trades = make_trades(task.plan)
     path = name_partition(task.plan)
     check_order(trades, path)
-    content = encode_parquet(trades, task.compression)
-    write_whole(task.root / path, content)
+    content, checksum = encode_parquet(trades, task.compression)
+    written = write_whole(task.root / path, content, task.root)
     times = pc.min_max(trades["timestamp"].cast(pa.int64())).as_py()
     partition = Partition(
         path=path,
@@ -85,9 +85,9 @@ def make_partition(task: Task) -> Outcome:
         time_min=times["min"],
         time_max=times["max"],
         size=len(content),
-        checksum=hashlib.sha256(content).hexdigest(),
+        checksum=checksum,
     )
-    return Outcome(partition, os.getpid(), measure_peak_memory())
+    return Outcome(partition, identify(written), os.getpid(), measure_peak_memory())
 
 
 def check_order(trades: pa.Table, path: str) -> None:
@@ -108,17 +108,15 @@ def check_order(trades: pa.Table, path: str) -> None:
         )
 
 
-def encode_parquet(trades: pa.Table, compression: Compression) -> bytes:
-    """Return ``trades`` as a Parquet file."""
+def encode_parquet(trades: pa.Table, compression: Compression) -> tuple[memoryview, str]:
+    """Return ``trades`` as a Parquet file with the loader's mark, and the file's SHA-256."""
     # Timestamps packed as deltas are as dense as they get: compressing them again costs time and gains nothing.
     codecs = dict.fromkeys(trades.column_names, compression.codec) | {"timestamp": "none"}
     levels = {} if compression.level is None else dict.fromkeys(codecs, compression.level)
     levels.pop("timestamp", None)
-    sink = pa.BufferOutputStream()
-    pq.write_table(
+    return write_marked(
         trades,
-        sink,
-        row_group_size=GROUP_ROWS,
+        GROUP_ROWS,
         compression=codecs,
         compression_level=levels or None,
         use_dictionary=["symbol", "side", "price", "amount"],
@@ -126,5 +124,3 @@ def encode_parquet(trades: pa.Table, compression: Compression) -> bytes:
         write_statistics=True,
         write_page_checksum=True,  # so that damage is an error, and not another price
     )
-    content: bytes = sink.getvalue().to_pybytes()
-    return content

@@ -18,15 +18,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from loader.dataset.contents import Identity, remember
 from loader.dataset.manifest import Manifest, write_manifest
 from loader.dataset.schema import trades_schema
+from loader.dataset.state import writing
 from loader.errors import ConfigError, StageError
 from loader.events import Advanced, Observer, Started, ignore
 from loader.market.calendar import list_sessions
 from loader.market.prices import SessionPlan, plan_sessions
 from loader.market.symbols import COLUMNS, SYMBOLS, Symbol, parse_symbols, pick_symbols
 from loader.memory import measure_peak_memory
-from loader.staging.folder import check_space, clean, keep_partitions, locked
+from loader.staging.folder import check_space, clean, keep_partitions
 from loader.staging.partition import Compression, Outcome, Task, make_partition, name_partition
 from loader.staging.settings import StageReport, StageSettings
 
@@ -45,7 +47,7 @@ def stage(settings: StageSettings, observe: Observer = ignore) -> StageReport:
     began = time.monotonic()
     symbols = _read_symbols(settings)
     plans = _plan(settings, symbols)
-    with _explained(settings.out), locked(settings.out):
+    with _explained(settings.out), writing(settings.out):
         return _stage(settings, _describe(settings, symbols), plans, observe, began)
 
 
@@ -75,14 +77,17 @@ def _stage(
 
     partitions = list(kept)
     memory: dict[int, int] = {}
+    made: dict[str, tuple[Identity, str]] = {}
     observe(Started("stage", settings.trades, rows_kept))
     manifest = record(complete=not tasks)
     with closing(_run(tasks, settings.workers)) as outcomes:
         for outcome in outcomes:
             partitions.append(outcome.partition)
+            made[outcome.partition.path] = outcome.identity, outcome.partition.checksum
             memory[outcome.process] = outcome.peak_memory
             manifest = record(complete=len(partitions) == len(plans))
             observe(Advanced(outcome.partition.rows, outcome.partition.size))
+    remember(root, partitions, made, time.time_ns())
     memory[os.getpid()] = measure_peak_memory()
     return StageReport(
         rows=manifest.rows,

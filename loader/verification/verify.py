@@ -10,7 +10,7 @@ from time import monotonic
 import polars as pl
 
 from loader.dataset.manifest import Manifest
-from loader.dataset.reader import open_dataset
+from loader.dataset.opened import opened_dataset
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Noted, Observer, Started, ignore
@@ -56,7 +56,11 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     """
     started = monotonic()
     _check(settings)
-    manifest = open_dataset(settings.dataset)
+    with opened_dataset(settings.dataset, observe) as manifest:
+        return _verify(settings, manifest, observe, started)
+
+
+def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, started: float) -> VerifyReport:
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = probe(connection, observe)
         bucket = server.dialect.find_bucket(connection.send, settings.target)

@@ -21,6 +21,7 @@ from loader.events import Advanced, Event, Noted, Started, Waited
 from loader.loading import LoadSettings, load, restored_bucket, shard_sender, storage_files
 from loader.loading.flow import Flow
 from loader.loading.ledger import add_mark, last_load, opened_ledger
+from loader.loading.ledger_values import make_mark
 from loader.loading.shard_sender import Aborted, ShardSender
 from loader.loading.shards import plan_shards
 from loader.loading.superseded import Superseded
@@ -378,10 +379,11 @@ def test_a_bucket_without_shards_is_made_again(influx_v2: Any, root: Path) -> No
     """A run that was cut short while its bucket was made is no obstacle for the next."""
     settings = settings_for(influx_v2, root, "half made")
     org = json.loads(influx_v2.call(f"/api/v2/orgs?org={influx_v2.org}"))["orgs"][0]["id"]
-    body = {"orgID": org, "name": "half made", "description": "marked", "retentionRules": []}
+    mark = make_mark()
+    body = {"orgID": org, "name": "half made", "description": mark, "retentionRules": []}
     influx_v2.call("/api/v2/buckets", json.dumps(body).encode())
     with opened_ledger(root) as database:
-        add_mark(database, settings.target, read_manifest(root).fingerprint, "marked")
+        add_mark(database, settings.target, read_manifest(root).fingerprint, mark)
     assert load(settings).rows_acknowledged == ROWS
     assert_equal(influx_v2, settings)
 
@@ -389,12 +391,13 @@ def test_a_bucket_without_shards_is_made_again(influx_v2: Any, root: Path) -> No
 def test_a_bucket_that_lost_shards_is_named(influx_v2: Any, root: Path) -> None:
     """Shards that are gone cannot be filled: the error says to begin again, which works."""
     settings = settings_for(influx_v2, root, "lossy")
+    mark = make_mark()
     with opened_ledger(root) as database:
-        add_mark(database, settings.target, read_manifest(root).fingerprint, "lossy")
+        add_mark(database, settings.target, read_manifest(root).fingerprint, mark)
     with Connection(settings.target, 30.0) as link:
         org = InfluxDB2().find_organization(link.send, settings.target)
         group = api.ShardGroup(0, DAY)
-        api.parse_bucket(settings.target, link.send(api.build_bucket(settings.target, org, "lossy", DAY, [group])))
+        api.parse_bucket(settings.target, link.send(api.build_bucket(settings.target, org, mark, DAY, [group])))
     with pytest.raises(LoadError, match="lacks 5 of the 5 shards"):
         load(settings)
     assert load(replace(settings, restart=True)).rows_acknowledged == ROWS

@@ -1,0 +1,85 @@
+"""Record batches of bounded size; pure, with no input or output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loader.dataset.schema import is_text
+
+BATCH_BYTES = 16 << 20
+"""Most bytes of a batch, once texts are written out, but for a single row that has more."""
+JOINED_BYTES = 64 << 20
+"""Most bytes of joined batches, up to the last of them."""
+INDEX_BYTES = 8
+"""What a text takes beside its bytes."""
+
+
+def rows_within(row_bytes: int) -> int:
+    """Return how many rows of ``row_bytes`` bytes a batch may have, at least one."""
+    return max(1, BATCH_BYTES // row_bytes)
+
+
+def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield ``batches`` joined to ``rows`` rows or JOINED_BYTES bytes each, but for the last; memory is twice those.
+
+    Row groups are small so that little is held at a time; what costs the same for every batch wants large ones.
+    Batches whose columns differ in type are not joined.
+    """
+    held: list[pa.RecordBatch] = []
+    held_rows = held_bytes = 0
+    for batch in batches:
+        if held and held[0].schema != batch.schema:
+            yield from _join(held)
+            held, held_rows, held_bytes = [], 0, 0
+        held.append(batch)
+        held_rows += batch.num_rows
+        held_bytes += most_bytes(batch)
+        if held_rows >= rows or held_bytes >= JOINED_BYTES:
+            yield from _join(held)
+            held, held_rows, held_bytes = [], 0, 0
+    if held:
+        yield from _join(held)
+
+
+def _join(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    joined: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return joined
+
+
+def most_bytes(batch: pa.RecordBatch) -> int:
+    """Return an upper bound of the bytes of ``batch`` once the texts of its dictionaries are written out."""
+    size = 0
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+            size += len(column) * (INDEX_BYTES + longest)
+        else:
+            size += column.nbytes
+    return size
+
+
+def split_by_bytes(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield ``batch`` in slices of up to BATCH_BYTES, counted as in ``read_batches``, of one row at least."""
+    if batch.num_rows < 2 or most_bytes(batch) <= BATCH_BYTES:
+        yield batch
+        return
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            lengths = pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
+            sizes += pc.fill_null(lengths, 0).to_numpy() + INDEX_BYTES
+        elif is_text(column.type):
+            sizes += pc.fill_null(pc.binary_length(column).cast(pa.int64()), 0).to_numpy() + INDEX_BYTES
+        else:
+            sizes += -(-column.type.bit_width // 8)
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < batch.num_rows:
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
+        yield batch.slice(start, stop - start)
+        start = stop

@@ -1,0 +1,108 @@
+"""An SQLite database among the loader's own files, opened so that one made by others does no harm.
+
+SQLite follows links, obeys views and triggers that it finds, and removes a file whose name stands at the end of a
+planted rollback journal. So its files are looked at before it is, and its schema must be the known one, to the letter.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from loader.dataset.beneath import look, open_file
+from loader.dataset.state import state_name, state_path
+from loader.errors import StageError
+
+MOST_BYTES = 256 << 20
+"""Bytes of the largest file of a database."""
+_MOST_VALUE = 1 << 20
+"""Bytes of the largest value."""
+_MOST_OBJECTS = 100
+_SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
+"""How a rollback journal ends that names another journal, which SQLite then removes; no journal of ours does."""
+
+
+@contextmanager
+def opened_database(root: Path, name: str, schema: str) -> Iterator[sqlite3.Connection]:
+    """Open the database ``name`` of the dataset at ``root`` to read and write; missing tables of ``schema`` are made.
+
+    Raises sqlite3.Error also for a schema that is not ``schema``, StageError for files that are not to be opened.
+    """
+    _look_at_files(root, name)
+    with closing(sqlite3.connect(state_path(root, name))) as database:
+        _guard(database, schema)
+        # A power cut may lose the newest rows, which are then made again; it never invents one.
+        database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
+        database.executescript(schema)
+        yield database
+
+
+@contextmanager
+def read_database(root: Path, name: str, schema: str) -> Iterator[sqlite3.Connection | None]:
+    """Open the database ``name`` to read; None when it is not there, or has not all tables yet. Raises as above."""
+    if not _look_at_files(root, name):
+        yield None
+        return
+    address = state_path(root, name).resolve().as_uri()
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(sqlite3.connect(f"{address}?mode=rw", uri=True)))
+        try:
+            _guard(database, schema)
+        except sqlite3.OperationalError:
+            # Where nothing can be written there is no place for what readers share, and nobody to share it with.
+            database = stack.enter_context(closing(sqlite3.connect(f"{address}?immutable=1", uri=True)))
+            _guard(database, schema)
+        yield database if _objects(database) == _known(schema) else None
+
+
+def _look_at_files(root: Path, name: str) -> int:
+    """Return the bytes of the database; raises StageError for what SQLite must not open."""
+    sizes = []
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        status = look(root, state_name(name + suffix), alone=True)
+        sizes.append(status.st_size if status else 0)
+        if sizes[-1] > MOST_BYTES:
+            raise _strange(state_path(root, name + suffix), f"is larger than {MOST_BYTES >> 20} MiB")
+    if sizes[-1] and _names_a_file(root, state_name(f"{name}-journal")):
+        raise _strange(state_path(root, f"{name}-journal"), "names another file, which SQLite would remove")
+    return sizes[0]
+
+
+def _names_a_file(root: Path, journal: str) -> bool:
+    with os.fdopen(open_file(root, journal, os.O_RDONLY), "rb") as file:
+        file.seek(-min(len(_SUPER_JOURNAL), os.fstat(file.fileno()).st_size), os.SEEK_END)
+        return file.read() == _SUPER_JOURNAL
+
+
+def _strange(path: Path, what: str) -> StageError:
+    return StageError(f"{path}: {what}: the loader did not make it", hint="move it away")
+
+
+def _guard(database: sqlite3.Connection, schema: str) -> None:
+    """Bound what the database may hold; raises sqlite3.DatabaseError unless its schema is part of ``schema``."""
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
+    database.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    database.execute("PRAGMA trusted_schema = OFF")
+    database.execute("PRAGMA cell_size_check = ON")
+    if not set(_objects(database)) <= set(_known(schema)):
+        raise sqlite3.DatabaseError("it has other tables than this loader makes")
+    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"it is damaged: {found}")
+
+
+def _known(schema: str) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(schema)
+        return _objects(database)
+
+
+def _objects(database: sqlite3.Connection) -> list[tuple[str, ...]]:
+    """Return what is in the schema of ``database``, in order."""
+    objects = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchmany(_MOST_OBJECTS)
+    if len({*objects}) < len(objects) or len(objects) == _MOST_OBJECTS:
+        raise sqlite3.DatabaseError("its list of tables is damaged")
+    return sorted(objects, key=repr)

@@ -1,0 +1,61 @@
+"""A dataset while it is read: kept from being staged, and the same at the end as at the beginning."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from loader.dataset.contents import Identity, differing, identities
+from loader.dataset.manifest import Manifest, read_manifest
+from loader.dataset.reader import open_dataset
+from loader.dataset.state import reading
+from loader.errors import StageError
+from loader.events import Observer, ignore
+
+
+class FilesChanged(StageError):
+    """Partitions ``paths`` of the dataset ``fingerprint`` changed while they were read."""
+
+    def __init__(self, root: Path, fingerprint: str, paths: tuple[str, ...]) -> None:
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        super().__init__(
+            f"{root / paths[0]}{more}: changed while the dataset was read, which may have been something else",
+            hint="let nothing write there and run the same command again; after a load, verify the bucket",
+        )
+        self.fingerprint = fingerprint
+        self.paths = paths
+
+
+@contextmanager
+def opened_dataset(root: Path, observe: Observer = ignore, stop: threading.Event | None = None) -> Iterator[Manifest]:
+    """Yield the manifest of the dataset at ``root`` as ``open_dataset`` does, and keep stages out meanwhile.
+
+    At the end, also after an error, each file must be the one that was opened: raises FilesChanged. Raises
+    ConfigError while the dataset is being staged, and what ``open_dataset`` raises.
+    """
+    with reading(root):
+        before = identities(root, read_manifest(root).partitions)
+        manifest = open_dataset(root, observe, stop)
+        try:
+            yield manifest
+        finally:
+            _require_same(root, manifest, before)
+
+
+def _require_same(root: Path, manifest: Manifest, before: Mapping[str, Identity | None]) -> None:
+    try:
+        after = identities(root, manifest.partitions)
+        other = [partition for partition in manifest.partitions if after[partition.path] != before.get(partition.path)]
+        # A chmod, or a file system that numbers its files anew, changes no content.
+        same = [part for part in other if _size_and_time(after[part.path]) == _size_and_time(before.get(part.path))]
+        wrong = differing(root, same, ignore)
+    except (OSError, StageError) as error:  # a folder is a link now, say
+        raise FilesChanged(root, manifest.fingerprint, tuple(before)) from error
+    if changed := tuple(part.path for part in other if part not in same or part in wrong):
+        raise FilesChanged(root, manifest.fingerprint, changed)
+
+
+def _size_and_time(identity: Identity | None) -> tuple[int, ...]:
+    return identity[:2] if identity else ()

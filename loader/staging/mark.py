@@ -1,0 +1,77 @@
+"""The mark by which a staged Parquet file is known as this loader's own: nothing else is ever removed.
+
+It is the SHA-256 of all that stands before the footer, kept in the footer's metadata. So a file of somebody else has
+none, and one that was made of a staged file by another program, which copies metadata, has a wrong one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loader.dataset.beneath import look, open_file
+from loader.errors import StageError
+
+FILE = "trades.parquet"
+KEY = b"loader.staged"
+_PATH = re.compile(rf"date=\d{{4}}-\d\d-\d\d/{re.escape(FILE)}")
+_END = 8
+"""Bytes of the footer's length and the magic at the end of a file."""
+_CHUNK = 1 << 20
+
+
+def write_marked(table: pa.Table, row_group_size: int, **options: Any) -> tuple[memoryview, str]:
+    """Return ``table`` as a Parquet file with its mark, and the SHA-256 of the whole file.
+
+    ``options`` are those of ``pyarrow.parquet.ParquetWriter``. Memory: the file, twice while it grows.
+    """
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+        writer.write_table(table, row_group_size)
+        pages = sink.tell()
+        with sink.getbuffer() as content:
+            digest = hashlib.sha256(content)
+        writer.add_key_value_metadata({KEY: digest.hexdigest()})
+    whole = sink.getbuffer()
+    digest.update(whole[pages:])
+    return whole, digest.hexdigest()
+
+
+def is_marked(root: Path, name: str) -> bool:
+    """Tell whether the file ``name`` below ``root`` is a partition that this loader made and nobody has changed.
+
+    The file is read as a whole, in pieces. Raises StageError for what is no regular file, or cannot be read.
+    """
+    if not _PATH.fullmatch(name) or not look(root, name):
+        return False
+    try:
+        with os.fdopen(open_file(root, name, os.O_RDONLY), "rb") as file:
+            mark = _read_mark(file)
+            if not mark:
+                return False
+            file.seek(-_END, os.SEEK_END)
+            footer = int.from_bytes(file.read(4), "little")
+            left = os.fstat(file.fileno()).st_size - _END - footer
+            file.seek(0)
+            digest = hashlib.sha256()
+            while left > 0 and (piece := file.read(min(left, _CHUNK))):
+                digest.update(piece)
+                left -= len(piece)
+    except OSError as error:
+        raise StageError(f"{root / name}: cannot be read: {error.strerror}", hint="check the disk") from error
+    return mark == digest.hexdigest().encode()
+
+
+def _read_mark(file: BinaryIO) -> bytes:
+    try:
+        mark: bytes = (pq.read_metadata(file).metadata or {}).get(KEY, b"")
+    except (OSError, pa.ArrowException):  # no Parquet
+        return b""
+    return mark
