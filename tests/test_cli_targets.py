@@ -125,7 +125,7 @@ def test_old_records_are_shown_without_passwords(tmp_path: Path) -> None:
     settings = {"target": {"url": url, "bucket": "b"}}
     (root / ".loader" / "metrics").mkdir()
     content = {"started": "then", "settings": settings, "report": None}
-    (root / ".loader" / "metrics" / "verify-1.json").write_text(json.dumps(content))
+    (root / ".loader" / "metrics" / "verify-20240102T000000.000000Z.json").write_text(json.dumps(content))
     for flags in ((), ("--json",)):
         result = run("status", root, *flags)
         assert result.exit_code == 0

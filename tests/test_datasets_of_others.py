@@ -146,5 +146,5 @@ def test_rejected_lines_go_to_no_link(root: Path) -> None:
     rejected.path.unlink()
     rejected.path.parent.rmdir()
     rejected = RejectedFile(root, "n" * 300)
-    with pytest.raises(LoadError, match="rejected lines cannot be written: File name too long"):
+    with pytest.raises(LoadError, match="rejected rows cannot be written: File name too long"):
         rejected.append([line])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +143,10 @@ def test_a_damaged_ledger_is_named(root: Path, content: bytes) -> None:
 def test_names_that_speak_to_the_terminal_are_damage(root: Path, name: str) -> None:
     """No bucket is called so: neither in metrics nor in a ledger."""
     damaged(root, json.dumps({**SOUND, "settings": {"target": {"url": "http://h", "bucket": name}}}))
-    with Ledger.opened(root, Target("http://h", name, "o"), "", "print", restart=False):
+    with Ledger.opened(root, Target("http://h", "b", "o"), "", "print", restart=False):
         pass
+    with closing(sqlite3.connect(ledger_path(root))) as database, database:
+        database.execute("UPDATE loads SET bucket = ?", (name,))
     result = run("status", root)
     assert result.exit_code == 3
     assert "ledger.sqlite: the ledger cannot be used: it is damaged: a bucket is 'b" in result.stderr

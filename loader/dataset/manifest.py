@@ -29,6 +29,7 @@ from loader.dataset.claims import (
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import STATE, has_state, read_json, state_name, state_path, write_json
 from loader.errors import ConfigError, StageError
+from loader.printable import printable
 
 __all__ = ["NAME", "STATE", "VERSION", "Manifest", "Partition", "has_manifest", "read_manifest", "write_manifest"]
 
@@ -136,7 +137,8 @@ def _is_folder(root: Path) -> bool:
     try:
         return root.is_dir()
     except OSError as error:
-        raise ConfigError(f"{root}: {error.strerror}", hint="name a folder that can be read") from error
+        name = printable(str(root))
+        raise ConfigError(f"{name}: {error.strerror}", hint="name a folder that can be read") from error
 
 
 def _from_json(data: dict[str, Any]) -> Manifest:
