@@ -5,6 +5,7 @@ Library calls take an ``Observer``; progress bars, plain lines and metrics subsc
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -62,3 +63,14 @@ Observer = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """Observe nothing."""
+
+
+def one_at_a_time(observe: Observer) -> Observer:
+    """Return ``observe`` for the use of several threads."""
+    lock = threading.Lock()
+
+    def observe_alone(event: Event) -> None:
+        with lock:
+            observe(event)
+
+    return observe_alone

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "loader"
 LAYERS = (
-    {"errors", "events", "memory"},
+    {"errors", "events", "memory", "unexpected", "waiting"},
     {"dataset", "market"},
     {"encoding"},
     {"servers"},

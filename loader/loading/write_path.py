@@ -31,6 +31,7 @@ from loader.servers.base import Bucket
 from loader.servers.probe import Server, probe
 from loader.servers.restore import is_operator, takes_files
 from loader.servers.transport import Connection
+from loader.waiting import pause
 
 
 def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
@@ -134,7 +135,7 @@ class _Coordinator:
     def _wait(self, seconds: float) -> None:
         if seconds:
             self._tally.wait(Waited("rate", seconds))
-            self._flow.stop.wait(seconds)
+            pause(seconds, self._flow.stop)
 
     def _record(self, results: Iterator[Waited | Result]) -> None:
         for result in results:
