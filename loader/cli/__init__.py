@@ -31,4 +31,4 @@ def build_app() -> typer.Typer:
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    run_process(build_app())
+    run_process(build_app)

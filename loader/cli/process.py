@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import typer
@@ -15,12 +16,12 @@ from loader.errors import ConfigError
 from loader.unexpected import explain
 
 
-def run_process(app: typer.Typer) -> NoReturn:
-    """Run ``app`` with the arguments of this process, and end it; nothing that happens on the way is a traceback."""
+def run_process(build_app: Callable[[], typer.Typer]) -> NoReturn:
+    """Run an application with the arguments of this process, and end it; nothing that happens on the way is a traceback."""
     result, _ = guard_streams()
     output = Output(quiet=True, json="--json" in sys.argv, debug=_wants_debug())
     with Interrupts(lambda: _end_with(show(STOPPED, output))) as interrupts:
-        outcome = attempt(lambda: _call(app), int)
+        outcome = attempt(lambda: _call(build_app()), int)
         interrupts.settle()
         code = show(outcome, output) if outcome.error else outcome.code
         code = _check_result(result, code)
@@ -53,7 +54,8 @@ def _check_result(result: Outlet, code: int) -> int:
         return code
     words = explain(result.failure).message
     say(f"error: the result could not be written to standard output: {words}", error=True)
-    say("hint: the work itself is done; its metrics file and loader status tell how", error=True)
+    if code == DONE:
+        say("hint: the work itself is done; loader status and the metrics file of a run tell how", error=True)
     return code or UNFINISHED
 
 
