@@ -17,7 +17,7 @@ from loader.unexpected import explain
 
 
 def run_process(build_app: Callable[[], typer.Typer]) -> NoReturn:
-    """Run an application with the arguments of this process, and end it; nothing that happens on the way is a traceback."""
+    """Run an application with the arguments of this process, and end it; nothing on the way is a traceback."""
     result, _ = guard_streams()
     output = Output(quiet=True, json="--json" in sys.argv, debug=_wants_debug())
     with Interrupts(lambda: _end_with(show(STOPPED, output))) as interrupts:

@@ -139,22 +139,30 @@ class _Coordinator:
 
     def _record(self, results: Iterator[Waited | Result]) -> None:
         for result in results:
-            match result:
-                case Ack():
-                    self._acknowledge(result)
-                case Failed():
-                    self._error = self._error or result.error
-                case NotSent():
-                    pass
-                case _:
-                    self._tally.wait(result)
+            try:
+                self._take(result)
+            except Exception as error:  # of the ledger, or of an observer: the rest in flight is recorded all the same
+                self._error = self._error or error
+                self._flow.aborted.set()
+
+    def _take(self, result: Waited | Result) -> None:
+        match result:
+            case Ack():
+                self._acknowledge(result)
+            case Failed():
+                self._error = self._error or result.error
+            case NotSent():
+                pass
+            case _:
+                self._tally.wait(result)
 
     def _acknowledge(self, ack: Ack) -> None:
         chunk = ack.payload.chunk
         if ack.rejected:
             self._rejected.append(ack.rejected)
-            self._tally.observe(Rejected(len(ack.rejected)))
         self._ledger.acknowledge(chunk, len(ack.rejected))
+        if ack.rejected:
+            self._tally.observe(Rejected(len(ack.rejected)))
         self._tally.advance(chunk.rows, ack.payload.size, ack.body_size)
         if ack.rejected and self._ledger.rejected > self._settings.max_rejected:
             self._flow.aborted.set()

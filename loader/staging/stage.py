@@ -79,16 +79,12 @@ def _stage(
     memory: dict[int, int] = {}
     observe(Started("stage", settings.trades, rows_kept))
     manifest = record(complete=not tasks)
-    try:
-        with closing(_run(tasks, settings.workers)) as outcomes:
-            for outcome in outcomes:
-                partitions.append(outcome.partition)
-                memory[outcome.process] = outcome.peak_memory
-                manifest = record(complete=len(partitions) == len(plans))
-                observe(Advanced(outcome.partition.rows, outcome.partition.size))
-    except BaseException:
-        clean(root)  # what workers were just writing
-        raise
+    with closing(_run(tasks, settings.workers)) as outcomes:
+        for outcome in outcomes:
+            partitions.append(outcome.partition)
+            memory[outcome.process] = outcome.peak_memory
+            manifest = record(complete=len(partitions) == len(plans))
+            observe(Advanced(outcome.partition.rows, outcome.partition.size))
     memory[os.getpid()] = measure_peak_memory()
     return StageReport(
         rows=manifest.rows,
@@ -125,9 +121,9 @@ def _run(tasks: Sequence[Task], workers: int) -> Generator[Outcome, None, None]:
             for worker in multiprocessing.active_children():
                 if worker not in others:
                     worker.kill()
-            raise
-        finally:
             pool.shutdown(cancel_futures=True)
+            clean(tasks[0].root)
+            raise
 
 
 def _submit(pool: ProcessPoolExecutor, tasks: Iterable[Task]) -> set[Future[Outcome]]:
