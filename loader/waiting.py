@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, Queue, SimpleQueue
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar
 
 SLICE_SECONDS = 0.1
 
@@ -40,10 +40,22 @@ def pause(seconds: float, stop: threading.Event | None = None) -> bool:
     return idle.is_set()
 
 
-def join(thread: threading.Thread) -> None:
-    """Wait until ``thread`` has ended."""
-    while thread.is_alive():
-        thread.join(SLICE_SECONDS)
+class Ending(Protocol):
+    """A thread or a process."""
+
+    def is_alive(self) -> bool:
+        """Tell whether it still runs."""
+        ...
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended, at most ``timeout`` seconds."""
+        ...
+
+
+def join(ending: Ending) -> None:
+    """Wait until a thread or a process has ended."""
+    while ending.is_alive():
+        ending.join(SLICE_SECONDS)
 
 
 class Answer(Future[Item], Generic[Item]):
@@ -97,7 +109,7 @@ class Workers:
                 join(thread)
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        while (task := take(self._tasks)) is not None:
             answer, work = task
             if self.closed.is_set():
                 answer.cancel()

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from loader.waiting import join
+
 INTERRUPTED = 130
 GRACE_SECONDS = 1.0
 _AT_ONCE = 0.1
@@ -82,7 +84,7 @@ class Interrupts:
             signal.signal(number, before)
         signal.set_wakeup_fd(self._wakeup)
         os.close(self._writer)
-        self._watcher.join()
+        join(self._watcher)
         os.close(self._reader)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,7 +55,9 @@ class Outcome:
     trace: str = ""
 
 
-STOPPED = Outcome(None, INTERRUPTED, "interrupted", "what is finished is kept: run the same command again")
+STOPPED = Outcome(None, INTERRUPTED, "interrupted")
+_RESUMED = frozenset({"stage", "load"})
+_KEPT = "what is finished is kept: run the same command again"
 
 
 def attempt(
@@ -93,7 +95,8 @@ def run(
     command = _Command(activity, settings, root, output, render)
     with Interrupts(command.last_words, stop, command.in_flight.is_set, command.announce) as interrupts:
         outcome = STOPPED
-        with suppress(KeyboardInterrupt), watching(command.console, quiet=output.quiet or output.json) as show:
+        with suppress(KeyboardInterrupt), command.display as display:
+            show = display.enter_context(watching(command.console, quiet=output.quiet or output.json))
             outcome = attempt(lambda: work(command.observing(show)), judge, command.secrets)
         interrupts.settle()
         if interrupts.came and stop is None and outcome.error:
@@ -144,6 +147,7 @@ class _Command:
 
     def __init__(self, activity: str, settings: Any, root: Path, output: Output, render: Callable[[Any], str]) -> None:
         self.console = Console(stderr=True)
+        self.display = ExitStack()
         self.in_flight = threading.Event()
         self.secrets = [getattr(getattr(settings, "target", None), "token", "")]
         self._activity = activity
@@ -167,13 +171,13 @@ class _Command:
 
     def announce(self) -> None:
         """Say that the command stops when what is in flight is done."""
-        self.console.print(
-            f"stopping: what is in flight has {GRACE_SECONDS:g} s to finish; Ctrl-C again to stop now", highlight=False
-        )
+        words = f"stopping: what is in flight has {GRACE_SECONDS:g} s to finish; Ctrl-C again to stop now"
+        if not self._output.quiet:
+            self.console.print(words, highlight=False, soft_wrap=True)
 
     def last_words(self) -> None:
         """Conclude as interrupted, whatever the command is doing."""
-        self.console.show_cursor()
+        self.display.close()
         self.conclude(STOPPED)
 
     def conclude(self, outcome: Outcome) -> int:
@@ -184,6 +188,8 @@ class _Command:
         written = attempt(lambda: self._write(measured.report)) if measured.code == DONE else measured
         if written.code != DONE:
             say(f"warning: no metrics file: {written.error}", error=True)
+        if outcome is STOPPED and self._activity in _RESUMED:
+            outcome = replace(outcome, hint=_KEPT)
         return show(outcome, self._output, measured.report, self._render)
 
     def _measure(self, outcome: Outcome) -> dict[str, Any]:

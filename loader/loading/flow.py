@@ -8,6 +8,7 @@ import time
 from urllib.parse import urlsplit
 
 from loader.errors import ConfigError, Retryable
+from loader.waiting import pause
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
@@ -113,7 +114,7 @@ class Flow:
             if left <= 0:
                 return True
             # The pause may grow meanwhile, and a stop should not wait for its end.
-            time.sleep(min(left, 0.1))
+            pause(min(left, 0.1), self.stop)
         return False
 
 

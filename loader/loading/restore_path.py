@@ -133,7 +133,7 @@ class _Restorer:
 
     def _work(self) -> None:
         workspace = Workspace()  # kept from one shard to the next
-        while (order := self._orders.get()) is not None:
+        while (order := take(self._orders)) is not None:
             attempt, generation = order
             try:
                 self._outcomes.put((attempt, self._restore(attempt, generation, workspace)))

@@ -119,7 +119,7 @@ class Senders:
     def _run(self) -> None:
         jitter = random.Random()
         with Connection(self._target, self._timeout_seconds) as connection:
-            while (payload := self._work.get()) is not None:
+            while (payload := take(self._work)) is not None:
                 try:
                     progress = _Progress()
                     done = self._deliver(connection, payload, progress, jitter)

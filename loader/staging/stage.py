@@ -29,7 +29,7 @@ from loader.memory import measure_peak_memory
 from loader.staging.folder import check_space, clean, keep_partitions, locked
 from loader.staging.partition import Compression, Outcome, Task, make_partition, name_partition
 from loader.staging.settings import StageReport, StageSettings
-from loader.waiting import SLICE_SECONDS
+from loader.waiting import SLICE_SECONDS, join
 
 # A session is made in memory as a whole; busy ones have half as many trades again as the mean.
 MOST_ROWS = 10_000_000
@@ -167,7 +167,7 @@ def _end_with_coordinator() -> None:
     """Wait for the coordinator's end: a killed one cannot stop its workers, which would wait for work forever."""
     coordinator = multiprocessing.parent_process()
     if coordinator is not None:
-        coordinator.join()
+        join(coordinator)
         os._exit(1)
 
 
