@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from loader.unexpected import explain, find_secrets, trace
+if TYPE_CHECKING:
+    from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> NoReturn:
-    """Run the command line and end the process with its exit code, also when what it needs cannot be imported."""
+    """Run the command line and end the process with its exit code, also when what it needs cannot be imported.
+
+    What this module needs itself is imported when it is needed: signals should find their handlers as early as can be.
+    """
     _occupy_standard_descriptors()
     ignored = [number for number in SIGNALS if signal.getsignal(number) == signal.SIG_IGN]
     for number in SIGNALS:
@@ -49,6 +51,8 @@ def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _fail(error: BaseException) -> NoReturn:
+    from loader.unexpected import explain, find_secrets, trace  # noqa: PLC0415
+
     secrets = find_secrets(sys.argv, os.environ)
     explained = explain(error, secrets)
     if "--debug" in sys.argv or os.environ.get("LOADER_DEBUG"):
@@ -62,6 +66,8 @@ def _say(message: str, code: int, hint: str = "") -> None:
     if hint:
         _write(2, f"hint: {hint}")
     if "--json" in sys.argv:
+        import json  # noqa: PLC0415
+
         _write(1, json.dumps({"exit_code": code, "error": message}))
 
 
