@@ -24,6 +24,7 @@ from loader.cli import build_app, load, running
 from loader.cli.progress import watching
 from loader.cli.streams import Outlet
 from loader.events import Advanced, Event, Noted
+from loader.unexpected import find_secrets, hide
 from tests.datasets import small_dataset
 from tests.processes import LOADER
 
@@ -96,6 +97,15 @@ def test_a_foreign_error_is_a_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     for text in (result.output, debug.output, metrics.read_text()):
         assert SECRET not in text
         assert "somebody-elses-secret" not in text
+
+
+def test_secrets_are_known_wherever_they_are() -> None:
+    """Those of the command line and of the environment are hidden, in any form; what is very short is no secret."""
+    arguments = ["load", "--token", "of-a-flag", "--token=of-another", "--bucket", "b", "--token"]
+    environment = {"INFLUX_TOKEN": "of-the-environment\r", "INFLUXDB_V2_TOKEN": "abc", "INFLUX_HOST": "http://host"}
+    secrets = find_secrets(arguments, environment)
+    text = f"of-a-flag of-another {'of-the-environment'!r} abc http://host"
+    assert hide(text, secrets) == "*** *** '***' abc http://host"
 
 
 def test_the_kind_and_where_to_report_it_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,11 +213,14 @@ def test_a_library_that_cannot_be_imported(tmp_path: Path, debug: bool) -> None:
     assert json.loads(result.stdout) == {"exit_code": 3, "error": "unexpected ImportError: half installed"}
     assert ("Traceback" in result.stderr) == debug
     assert "issue page" in result.stderr
+    with Path("/dev/full").open("w") as full:
+        assert run_process("load", env=environment, stderr=full).returncode == 3
 
 
-def test_an_error_round_a_command_is_a_3(tmp_path: Path) -> None:
-    """The guard stands round what is round the commands, too: here, how they are put together."""
-    program = "import loader.cli as cli; cli.build_app = lambda: 1 / 0; from loader.__main__ import main; main()"
+@pytest.mark.parametrize("broken", ["lambda: 1 / 0", "lambda: lambda **_: 1 / 0"])
+def test_an_error_round_a_command_is_a_3(broken: str) -> None:
+    """The guard stands round what is round the commands, too: how they are put together, how they are called."""
+    program = f"import loader.cli as cli; cli.build_app = {broken}; from loader.__main__ import main; main()"
     result = subprocess.run([sys.executable, "-c", program, "--debug"], capture_output=True, text=True)
     assert result.returncode == 3
     assert "error: unexpected ZeroDivisionError" in result.stderr
@@ -243,8 +256,7 @@ def test_a_full_disk_for_the_result_is_a_3(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = run_process("load", tmp_path, "--dry-run", stdout=full)
         wrong = run_process("load", tmp_path, "--no-such-option", "--json", stdout=full)
-        both = run_process("load", tmp_path, "--dry-run", stdout=full, stderr=full)
-    assert (done.returncode, wrong.returncode, both.returncode) == (3, 2, 3)
+    assert (done.returncode, wrong.returncode) == (3, 2)
     for result in (done, wrong):
         assert "could not be written to standard output: No space left on device" in result.stderr
         assert "Traceback" not in result.stderr
@@ -261,7 +273,7 @@ def test_progress_that_cannot_be_written_does_not_end_the_work(tmp_path: Path) -
     assert "600 of 600" in result.stdout
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "ascii:strict", "latin-1"])
+@pytest.mark.parametrize("encoding", ["ascii:strict", "latin-1"])
 def test_a_terminal_of_few_characters(tmp_path: Path, encoding: str) -> None:
     """What the terminal's encoding lacks is shown as an escape."""
     small_dataset(tmp_path / "Börse €")

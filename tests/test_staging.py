@@ -247,6 +247,17 @@ def test_an_interrupted_stage_leaves_nothing_half_written(tmp_path, straight, wo
     assert files(tmp_path) == straight
 
 
+def test_an_interrupted_stage_ends_no_process_of_others(tmp_path):
+    """Only its own workers are killed: a program may have other children."""
+    child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    child.start()
+    with pytest.raises(KeyboardInterrupt):
+        stage(settings(tmp_path, workers=2), AfterPartitions(1, lambda: signal.raise_signal(signal.SIGINT)))
+    assert multiprocessing.active_children() == [child]
+    child.kill()
+    child.join()
+
+
 def test_ctrl_c_reaches_no_worker(tmp_path):
     """A terminal interrupts all its processes: workers that are only just starting say nothing, and the stage ends."""
     command = [sys.executable, "-m", "loader", "stage", "--out", str(tmp_path / "data"), "--workers", "2"]
