@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,13 +21,14 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from loader import loading
-from loader.cli import build_app, load, running
+from loader.cli import build_app, load
+from loader.cli import running as command_running
 from loader.cli.progress import watching
 from loader.cli.streams import Outlet
 from loader.events import Advanced, Event, Noted
 from loader.unexpected import find_secrets, hide
 from tests.datasets import small_dataset
-from tests.processes import LOADER
+from tests.processes import LOADER, running
 
 SECRET = "very-secret-token"
 
@@ -172,14 +174,14 @@ def test_a_result_that_cannot_be_shown(tmp_path: Path, monkeypatch: pytest.Monke
     result = run("load", tmp_path, "--dry-run")
     assert result.exit_code == 3
     assert "the result cannot be shown: unexpected ZeroDivisionError" in result.stderr
-    monkeypatch.setattr(module, "_judge", lambda report: running.DIFFERENT)
+    monkeypatch.setattr(module, "_judge", lambda report: command_running.DIFFERENT)
     assert run("load", tmp_path, "--dry-run").exit_code == 1
 
 
 def test_metrics_that_cannot_be_measured_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The work is done all the same."""
     small_dataset(tmp_path)
-    monkeypatch.setattr(running, "versions", lambda: 1 / 0)
+    monkeypatch.setattr(command_running, "versions", lambda: 1 / 0)
     result = run("load", tmp_path, "--dry-run")
     assert result.exit_code == 0
     assert "warning: no metrics file: unexpected ZeroDivisionError" in result.stderr
@@ -248,6 +250,19 @@ def test_a_reader_that_is_gone_changes_nothing(
     assert result.returncode == code, result
     assert "Traceback" not in result.stderr
     assert "Exception ignored" not in result.stderr
+
+
+def test_closed_descriptors_are_not_given_to_files(tmp_path: Path) -> None:
+    """A ledger or a socket that came to be standard error would get what is meant for a terminal."""
+    small_dataset(tmp_path)
+    closing = ("bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *LOADER)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with running("verify", tmp_path, "--host", address, program=closing) as process:
+            accepted, _ = listener.accept()
+            with accepted:
+                found = [Path(f"/proc/{process.pid}/fd/{number}").readlink() for number in range(3)]
+    assert found == [Path("/dev/null")] * 3
 
 
 def test_a_full_disk_for_the_result_is_a_3(tmp_path: Path) -> None:

@@ -97,12 +97,17 @@ def test_what_is_cancelled_is_not_done() -> None:
 
 def test_an_interrupt_waits_for_nobody() -> None:
     """After Ctrl-C a thread that waits for a server is left behind."""
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
     began = time.monotonic()
+
+    def work() -> None:
+        begun.set()
+        release.wait(60)
 
     def interrupted() -> None:
         with Workers(1) as workers:
-            workers.submit(release.wait, 60)
+            workers.submit(work)
+            begun.wait()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
