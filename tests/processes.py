@@ -70,6 +70,12 @@ def wait_for_words(words: str, process: Process) -> str:
     return said
 
 
+def wait_until_deaf(process: Process) -> None:
+    """Wait until a loader of ``deaf`` computes."""
+    wait_for_words("deaf", process)
+    time.sleep(0.3)  # from its words to the library
+
+
 def interrupted(process: Process, *numbers: signal.Signals, everybody: bool = False) -> tuple[str, str]:
     """Send signals to ``process``, which must end soon and in good order; return what it said.
 

@@ -18,7 +18,7 @@ import pytest
 
 from loader.cli.interrupts import Interrupts, within
 from tests.datasets import small_dataset
-from tests.processes import LOADER, PROMPT_SECONDS, deaf, interrupted, running, wait_for_words, wait_until
+from tests.processes import LOADER, PROMPT_SECONDS, deaf, interrupted, running, wait_until, wait_until_deaf
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_library_that_computes(tmp_path: Path, command: str) -> None:
     small_dataset(tmp_path)
     arguments = ("--out", tmp_path) if command == "stage" else (tmp_path,)
     with running(command, *arguments, "--json", program=deaf(*DEAF[command])) as process:
-        wait_for_words("deaf", process)
+        wait_until_deaf(process)
         output, errors = interrupted(process)
     assert errors.startswith("error: interrupted\n")
     assert json.loads(output)["exit_code"] == 130
@@ -76,7 +76,7 @@ def test_the_second_one_does_not_wait(tmp_path: Path) -> None:
     """Whoever presses Ctrl-C again wants no second of grace."""
     small_dataset(tmp_path)
     with running("verify", tmp_path, program=deaf("loader.verification", "verify")) as process:
-        wait_for_words("deaf", process)
+        wait_until_deaf(process)
         began = time.monotonic()
         interrupted(process, signal.SIGINT, signal.SIGINT)
         assert time.monotonic() - began < PROMPT_SECONDS
@@ -95,6 +95,7 @@ def test_a_terminal_that_takes_no_words(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=writer, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "deaf\n"
+        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         assert process.wait(PROMPT_SECONDS) == 130
     os.close(writer)
