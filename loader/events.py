@@ -6,6 +6,7 @@ Messages are printable, whatever they quote.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -71,3 +72,14 @@ Observer = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """Observe nothing."""
+
+
+def one_at_a_time(observe: Observer) -> Observer:
+    """Return ``observe`` for the use of several threads."""
+    lock = threading.Lock()
+
+    def observe_alone(event: Event) -> None:
+        with lock:
+            observe(event)
+
+    return observe_alone

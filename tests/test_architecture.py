@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "loader"
 LAYERS = (
-    {"errors", "events", "memory", "printable"},
+    {"errors", "events", "memory", "printable", "unexpected", "waiting"},
     {"dataset", "market"},
     {"encoding"},
     {"servers"},
@@ -39,6 +39,17 @@ def imports(path: Path, where: Path) -> Iterator[str]:
             yield from (".".join((*base, *filter(None, [node.module]), alias.name)) for alias in node.names)
 
 
+def deaf(path: Path) -> Iterator[int]:
+    """Yield the lines of waits that have no limit, or sleep: a thread in one of them does not hear Ctrl-C."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            endless = node.func.attr in {"get", "join", "wait", "acquire"} and not node.args and not node.keywords
+            if ast.unparse(node.func) == "self._flow.wait":  # looks up by itself
+                continue
+            if endless or ast.unparse(node.func) == "time.sleep":
+                yield node.lineno
+
+
 def faults(package: Path) -> list[str]:
     """Return every breach of the rules below ``package``."""
     found = []
@@ -58,6 +69,10 @@ def faults(package: Path) -> list[str]:
                 found.append(f"{where} imports {name}, which belongs to the command line")
             if top in OUTSIDE and part == "encoding":
                 found.append(f"{where} imports {name}, and encoding is pure")
+            if part != "waiting" and name.rpartition(".")[2] in {"sleep", "ThreadPoolExecutor"}:
+                found.append(f"{where} imports {name}, for which Ctrl-C waits: see loader/waiting.py")
+        if part != "waiting":
+            found += [f"{where}, line {line}, waits without an end: see loader/waiting.py" for line in deaf(path)]
     return found
 
 
@@ -79,6 +94,9 @@ def test_the_package_keeps_its_rules() -> None:
         ("loading/planted.py", "import rich.progress", "command line"),
         ("encoding/planted.py", "from pathlib import Path", "pure"),
         ("encoding/planted.py", "import sqlite3", "pure"),
+        ("loading/planted.py", "from concurrent.futures import ThreadPoolExecutor", "Ctrl-C"),
+        ("loading/planted.py", "def f(results):\n    return results.get()", "line 2, waits without an end"),
+        ("loading/planted.py", "import time\ntime.sleep(1)", "line 2, waits without an end"),
         ("cli/utils.py", "", "not a name"),
         ("cli/common/__init__.py", "", "not a name"),
         ("cli/planted.py", "\n" * 301, "longer"),

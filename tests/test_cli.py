@@ -8,11 +8,8 @@ import io
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -53,18 +50,6 @@ def test_other_names_are_not() -> None:
     """What the package does not promise is an error, as for any module."""
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         loader.nothing  # noqa: B018
-
-
-def test_ctrl_c_while_it_imports_is_no_traceback(tmp_path: Path) -> None:
-    """The libraries take a second, in which a person may change their mind."""
-    command = [sys.executable, "-m", "loader", "stage", "--out", str(tmp_path / "data"), "--workers", "1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while "pyarrow" not in Path(f"/proc/{process.pid}/maps").read_text():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in errors
 
 
 def test_help_names_every_command() -> None:
@@ -293,35 +278,3 @@ def test_quiet_is_quiet() -> None:
         for event in EVENTS:
             observe(event)
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
-
-
-@pytest.fixture
-def slow_load(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Return a load that hangs on a server that never answers."""
-    import socket
-
-    small_dataset(tmp_path / "data")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        command = [sys.executable, "-m", "loader", "load", str(tmp_path / "data"), "--host", address]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            accepted, _ = listener.accept()
-            with accepted:
-                yield process
-                process.kill()
-
-
-def test_ctrl_c_twice_interrupts(slow_load: subprocess.Popen[str]) -> None:
-    """The first is a wish, the second an order with exit code 130 and no traceback."""
-    assert slow_load.stderr is not None
-    assert slow_load.stderr.readline().startswith("server http://127.0.0.1:")
-    slow_load.send_signal(signal.SIGINT)
-    assert "Ctrl-C again" in slow_load.stderr.readline()
-    killer = threading.Timer(20, slow_load.kill)
-    killer.start()
-    slow_load.send_signal(signal.SIGINT)
-    _, errors = slow_load.communicate()
-    killer.cancel()
-    assert slow_load.returncode == 130
-    assert "interrupted" in errors
-    assert "Traceback" not in errors

@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,7 +33,7 @@ from loader.market.prices import SessionPlan
 from loader.market.trades import SCHEMA, make_trades
 from loader.staging import StageSettings, stage
 from loader.staging import partition as partition_module
-from loader.staging.stage import _end_with_coordinator, _interrupts_held
+from loader.staging.stage import _end_with_coordinator, _interrupts_held, _run
 
 
 def settings(out: Path, **changes) -> StageSettings:
@@ -271,6 +272,39 @@ def test_an_interrupted_stage_leaves_nothing_half_written(tmp_path, straight, wo
     assert files(tmp_path).items() <= straight.items()
     assert stage(settings(tmp_path)).partitions_kept >= 2
     assert files(tmp_path) == straight
+
+
+class Endless:
+    """A partition that takes a minute to make."""
+
+    def __init__(self, root):
+        self.root = root
+
+    @property
+    def plan(self):
+        """Take a minute."""
+        time.sleep(60)
+
+
+def test_an_interrupted_stage_waits_for_no_session(tmp_path):
+    """A session that is being made is nothing yet: its worker is killed."""
+    began = time.monotonic()
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        next(_run([Endless(tmp_path), Endless(tmp_path)], 2))
+    assert time.monotonic() - began < 30
+    assert not multiprocessing.active_children()
+
+
+def test_an_interrupted_stage_ends_no_process_of_others(tmp_path):
+    """Only its own workers are killed: a program may have other children."""
+    child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    child.start()
+    with pytest.raises(KeyboardInterrupt):
+        stage(settings(tmp_path, workers=2), AfterPartitions(1, lambda: signal.raise_signal(signal.SIGINT)))
+    assert multiprocessing.active_children() == [child]
+    child.kill()
+    child.join()
 
 
 def test_ctrl_c_reaches_no_worker(tmp_path):

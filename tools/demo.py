@@ -121,7 +121,7 @@ def _step(arguments: list[str], environment: dict[str, str]) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)  # SIGINT may be ignored in the background
             try:
                 process.wait(30)
             except (KeyboardInterrupt, subprocess.TimeoutExpired):
@@ -147,8 +147,10 @@ def _steps(data: str, trades: int, environment: dict[str, str]) -> int:
 
 def main() -> int:
     """Run the demo and return its exit code."""
-    # A termination ends the demo as Ctrl-C does: with the server stopped and the folder removed.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A termination, or a terminal that is closed, ends the demo as Ctrl-C does: the server stopped, the folder removed.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, signal.default_int_handler)
     wish = os.environ.get("TRADES", "2000000")
     if not wish.isdecimal() or int(wish) == 0:
         raise SystemExit(f"TRADES={wish}: give a number of trades, such as TRADES=2000000")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import typer
 
 from loader.cli.export import export
 from loader.cli.load import load
+from loader.cli.process import run_process
 from loader.cli.stage import stage
 from loader.cli.status import status
 from loader.cli.verify import verify
@@ -26,6 +29,6 @@ def build_app() -> typer.Typer:
     return app
 
 
-def main() -> None:
-    """Run the command line."""
-    build_app()()
+def main() -> NoReturn:
+    """Run the command line and end the process with its exit code."""
+    run_process(build_app)

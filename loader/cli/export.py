@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loader import loading
+from loader.cli.interrupts import INTERRUPTED
 from loader.cli.options import DatasetArgument, JsonOption, QuietOption, read_duration
-from loader.cli.running import DIFFERENT, DONE, INTERRUPTED, Output, guarded, run, stopping
+from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
 from loader.loading import ExportReport, ExportSettings
 from loader.reporting.text import export_text
 
@@ -22,22 +24,24 @@ def export(
     shard_duration: Annotated[str, typer.Option(help="Time in a shard, such as 7d, the default.")] = "",
     quiet: QuietOption = False,
     json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Write the storage files that a restore would send, for influxd inspect and for study."""
-    output = Output(quiet, json)
+    output = Output(quiet, json, debug)
     settings = guarded(
         output, lambda: ExportSettings(dataset=dataset, out=out, shard_duration=read_duration(shard_duration))
     )
-    with stopping() as stop:
-        run(
-            "export",
-            settings,
-            dataset,
-            output,
-            lambda observe: loading.export(settings, observe, stop),
-            export_text,
-            _judge,
-        )
+    stop = threading.Event()
+    run(
+        "export",
+        settings,
+        dataset,
+        output,
+        lambda observe: loading.export(settings, observe, stop),
+        export_text,
+        _judge,
+        stop,
+    )
 
 
 def _judge(report: ExportReport) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loader import loading
+from loader.cli.interrupts import INTERRUPTED
 from loader.cli.options import (
     BucketOption,
     CaFileOption,
@@ -21,7 +23,7 @@ from loader.cli.options import (
     read_duration,
     read_target,
 )
-from loader.cli.running import DIFFERENT, DONE, INTERRUPTED, Output, guarded, run, stopping
+from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
 from loader.loading import LoadReport, LoadSettings
 from loader.loading.settings import Way
 from loader.reporting.text import load_text
@@ -51,9 +53,10 @@ def load(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Encode everything, send nothing.")] = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Load a dataset into a bucket; run it again to go on after a stop."""
-    output = Output(quiet, json)
+    output = Output(quiet, json, debug)
     settings = guarded(
         output,
         lambda: LoadSettings(
@@ -73,16 +76,17 @@ def load(
             dry_run=dry_run,
         ),
     )
-    with stopping() as stop:
-        run(
-            "load",
-            settings,
-            dataset,
-            output,
-            lambda observe: loading.load(settings, observe, stop),
-            load_text,
-            _judge,
-        )
+    stop = threading.Event()
+    run(
+        "load",
+        settings,
+        dataset,
+        output,
+        lambda observe: loading.load(settings, observe, stop),
+        load_text,
+        _judge,
+        stop,
+    )
 
 
 def _judge(report: LoadReport) -> int:

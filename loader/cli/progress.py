@@ -46,14 +46,29 @@ class _Shown(Counts):
 
 @contextmanager
 def watching(console: Console, *, quiet: bool) -> Iterator[Observer]:
-    """Yield an observer that shows progress on ``console``; a quiet one shows nothing."""
+    """Yield an observer that shows progress on ``console``, as long as it can; a quiet one shows nothing."""
     if quiet:
         yield ignore
     elif console.is_terminal:
         with _bar(console) as observe:
-            yield observe
+            yield _harmless(observe)
     else:
-        yield _lines(console)
+        yield _harmless(_lines(console))
+
+
+def _harmless(show: Observer) -> Observer:
+    """Return ``show`` as an observer that falls silent when it fails: no work ends for want of its progress."""
+    failed = False
+
+    def observe(event: Event) -> None:
+        nonlocal failed
+        if not failed:
+            try:
+                show(event)
+            except Exception:
+                failed = True
+
+    return observe
 
 
 @contextmanager
@@ -66,7 +81,7 @@ def _bar(console: Console) -> Iterator[Observer]:
         TextColumn("{task.fields[details]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
         task: TaskID = progress.add_task("", total=None, details="")
 
         def observe(event: Event) -> None:

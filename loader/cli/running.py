@@ -1,32 +1,38 @@
 """What every command does around its one library call: progress, metrics, result, exit code.
 
-Exit codes: 0 done; 1 differences or rejected lines; 2 usage or configuration; 3 it could not finish;
-130 interrupted.
+Exit codes: 0 done; 1 differences, or rejected lines; 2 usage or configuration; 3 it could not finish;
+130 interrupted. No error of any kind becomes a 1.
 """
 
 from __future__ import annotations
 
 import json
-import signal
+import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from loader.cli.interrupts import GRACE_SECONDS, INTERRUPTED, Interrupts
 from loader.cli.progress import watching
+from loader.cli.streams import say
 from loader.errors import ConfigError, LoaderError
-from loader.events import Event, Observer
+from loader.events import Event, Observer, Started
 from loader.reporting.counts import Counts
 from loader.reporting.metrics import Meter, machine, settings_json, versions, write_metrics
+from loader.unexpected import explain, find_secrets, hide, trace
 
-DONE, DIFFERENT, MISUSED, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, DIFFERENT, MISUSED, UNFINISHED = 0, 1, 2, 3
+
+DebugOption = Annotated[
+    bool, typer.Option("--debug", envvar="LOADER_DEBUG", help="Print the traceback of an error, for a report of it.")
+]
 
 
 @dataclass(frozen=True)
@@ -35,14 +41,41 @@ class Output:
 
     quiet: bool
     json: bool
+    debug: bool = False
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
+    """How something ended: its report where there is one, its exit code, and what is said of an error."""
+
     report: Any
     code: int
     error: str = ""
     hint: str = ""
+    trace: str = ""
+
+
+STOPPED = Outcome(None, INTERRUPTED, "interrupted")
+_RESUMED = frozenset({"stage", "load"})
+_KEPT = "what is finished is kept: run the same command again"
+
+
+def attempt(
+    work: Callable[[], Any], judge: Callable[[Any], int] = lambda _: DONE, secrets: Iterable[str] = ()
+) -> Outcome:
+    """Return how ``work`` ended, whatever it raised."""
+    secrets = [*find_secrets(sys.argv, os.environ), *filter(None, secrets)]
+    try:
+        report = work()
+        return Outcome(report, judge(report))
+    except KeyboardInterrupt:
+        return STOPPED
+    except LoaderError as error:
+        code = MISUSED if isinstance(error, ConfigError) else UNFINISHED
+        return Outcome(None, code, hide(error.message, secrets), error.hint, trace(error, secrets))
+    except BaseException as error:  # also a panic of Polars, which is no Exception
+        explained = explain(error, secrets)
+        return Outcome(None, UNFINISHED, explained.message, explained.hint, trace(error, secrets))
 
 
 def run(
@@ -53,90 +86,125 @@ def run(
     work: Callable[[Observer], Any],
     render: Callable[[Any], str],
     judge: Callable[[Any], int],
+    stop: threading.Event | None = None,
 ) -> None:
-    """Do ``work`` under observation, leave its metrics at ``root``, show its report, and exit."""
-    meter, counts = Meter(), Counts()
-    console = Console(stderr=True)
-    with watching(console, quiet=output.quiet or output.json) as show:
+    """Do ``work`` under observation, leave its metrics at ``root``, show its report, and exit.
 
-        def observe(event: Event) -> None:
-            counts.count(event)
-            show(event)
-
-        outcome = _attempt(lambda: work(observe), judge)
-    metrics: dict[str, Any] = {
-        "activity": activity,
-        "exit_code": outcome.code,
-        "error": outcome.error,
-        "settings": settings_json(settings),
-        "report": asdict(outcome.report) if outcome.report else None,
-        **counts.read(),
-        **meter.read(),
-        "machine": machine(),
-        "versions": versions(),
-    }
-    if root.is_dir() and any(root.iterdir()):
-        try:
-            write_metrics(root, activity, metrics)
-        except OSError as error:
-            _complain(f"warning: no metrics file: {error}")
-    _print_error(outcome)
-    print_result(metrics, outcome.report, output, render)
-    raise typer.Exit(outcome.code)
+    The first signal sets ``stop``, if there is one, once work is in flight; otherwise it interrupts ``work``.
+    """
+    command = _Command(activity, settings, root, output, render)
+    with Interrupts(command.last_words, stop, command.in_flight.is_set, command.announce) as interrupts:
+        outcome = STOPPED
+        with suppress(KeyboardInterrupt), command.display as display:
+            show = display.enter_context(watching(command.console, quiet=output.quiet or output.json))
+            outcome = attempt(lambda: work(command.observing(show)), judge, command.secrets)
+        interrupts.settle()
+        if interrupts.came and stop is None and outcome.error:
+            outcome = STOPPED  # a signal to all processes of a group ends workers too, which is an error of its own
+        code = command.conclude(outcome)
+    raise typer.Exit(code)
 
 
 def guarded(output: Output, prepare: Callable[[], Any]) -> Any:
     """Return what ``prepare`` makes of the options; an error in them ends the command with its exit code."""
-    outcome = _attempt(prepare, lambda _: DONE)
+    outcome = attempt(prepare)
     if outcome.code == DONE:
         return outcome.report
-    _print_error(outcome)
-    print_result({"exit_code": outcome.code, "error": outcome.error}, None, output, str)
-    raise typer.Exit(outcome.code)
+    raise typer.Exit(show(replace(outcome, report=None), output))
 
 
-def print_result(content: dict[str, Any], report: Any, output: Output, render: Callable[[Any], str]) -> None:
-    """Print a result to stdout: ``content`` as JSON, or ``report`` as text where there is one."""
-    if output.json:
-        typer.echo(json.dumps(content, default=str))
-    elif report is not None and not output.quiet:
-        typer.echo(render(report))
+def show(
+    outcome: Outcome,
+    output: Output,
+    content: Mapping[str, Any] | None = None,
+    render: Callable[[Any], str] | None = None,
+) -> int:
+    """Print how something ended, as JSON (``content``) or as text for people; return the exit code.
 
-
-def _print_error(outcome: _Outcome) -> None:
+    A result that cannot be put in words is an error of its own, which does not hide how the work ended.
+    """
+    if output.debug and outcome.trace:
+        say(outcome.trace, error=True)
     if outcome.error:
-        _complain(f"error: {outcome.error}")
+        say(f"error: {outcome.error}", error=True)
     if outcome.hint:
-        _complain(f"hint: {outcome.hint}")
+        say(f"hint: {outcome.hint}", error=True)
+    if output.json:
+        failures = {"exit_code": outcome.code, "error": outcome.error}
+        printed = attempt(lambda: say(json.dumps(content or failures, default=str)))
+    elif render and outcome.report is not None and not output.quiet:
+        printed = attempt(lambda: say(render(outcome.report)))
+    else:
+        return outcome.code
+    if printed.code == DONE:
+        return outcome.code
+    show(replace(printed, error=f"the result cannot be shown: {printed.error}"), replace(output, json=False))
+    return outcome.code or printed.code
 
 
-def _attempt(work: Callable[[], Any], judge: Callable[[Any], int]) -> _Outcome:
-    try:
-        report = work()
-    except KeyboardInterrupt:
-        return _Outcome(None, INTERRUPTED, "interrupted", "what is finished is kept: run the same command again")
-    except LoaderError as error:
-        code = MISUSED if isinstance(error, ConfigError) else UNFINISHED
-        return _Outcome(None, code, error.message, error.hint)
-    return _Outcome(report, judge(report))
+class _Command:
+    """One command at its work: what it has counted, and how its end is written down and told."""
 
+    def __init__(self, activity: str, settings: Any, root: Path, output: Output, render: Callable[[Any], str]) -> None:
+        self.console = Console(stderr=True)
+        self.display = ExitStack()
+        self.in_flight = threading.Event()
+        self.secrets = [getattr(getattr(settings, "target", None), "token", "")]
+        self._activity = activity
+        self._settings = settings
+        self._root = root
+        self._output = output
+        self._render = render
+        self._meter, self._counts = Meter(), Counts()
+        self._concluding = threading.Lock()
 
-def _complain(text: str) -> None:
-    typer.echo(text, err=True)
+    def observing(self, show: Observer) -> Observer:
+        """Return an observer that counts events, and then shows them."""
 
+        def observe(event: Event) -> None:
+            self._counts.count(event)
+            if isinstance(event, Started):
+                self.in_flight.set()
+            show(event)
 
-@contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C sets; the second one interrupts."""
-    stop = threading.Event()
+        return observe
 
-    def first(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        typer.echo("\n" * sys.stderr.isatty() + "stopping after what is in flight; Ctrl-C again to stop now", err=True)
+    def announce(self) -> None:
+        """Say that the command stops when what is in flight is done."""
+        words = f"stopping: what is in flight has {GRACE_SECONDS:g} s to finish; Ctrl-C again to stop now"
+        if not self._output.quiet:
+            self.console.print(words, highlight=False, soft_wrap=True)
 
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def last_words(self) -> None:
+        """Conclude as interrupted, whatever the command is doing."""
+        self.display.close()
+        self.conclude(STOPPED)
+
+    def conclude(self, outcome: Outcome) -> int:
+        """Leave metrics and print the outcome, once; return the exit code."""
+        if not self._concluding.acquire(blocking=False):
+            return outcome.code
+        measured = attempt(lambda: self._measure(outcome))
+        written = attempt(lambda: self._write(measured.report)) if measured.code == DONE else measured
+        if written.code != DONE:
+            say(f"warning: no metrics file: {written.error}", error=True)
+        if outcome is STOPPED and self._activity in _RESUMED:
+            outcome = replace(outcome, hint=_KEPT)
+        return show(outcome, self._output, measured.report, self._render)
+
+    def _measure(self, outcome: Outcome) -> dict[str, Any]:
+        return {
+            "activity": self._activity,
+            "exit_code": outcome.code,
+            "error": outcome.error,
+            "settings": settings_json(self._settings),
+            "report": asdict(outcome.report) if outcome.report else None,
+            **self._counts.read(),
+            **self._meter.read(),
+            "machine": machine(),
+            "versions": versions(),
+        }
+
+    def _write(self, metrics: Mapping[str, Any]) -> None:
+        if self._root.is_dir() and any(self._root.iterdir()):
+            write_metrics(self._root, self._activity, metrics)

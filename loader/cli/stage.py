@@ -11,7 +11,7 @@ import typer
 
 from loader import staging
 from loader.cli.options import JsonOption, QuietOption, read_names
-from loader.cli.running import DONE, Output, run
+from loader.cli.running import DONE, DebugOption, Output, run
 from loader.reporting.text import stage_text
 from loader.staging import StageSettings
 
@@ -32,6 +32,7 @@ def stage(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset of other settings.")] = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Stage synthetic trades of 2024 as one Parquet file a session; run it again to go on after a stop."""
     settings = StageSettings(
@@ -51,7 +52,7 @@ def stage(
         "stage",
         settings,
         out,
-        Output(quiet, json),
+        Output(quiet, json, debug),
         lambda observe: staging.stage(settings, observe),
         stage_text,
         lambda report: DONE,

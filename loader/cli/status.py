@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+import typer
+
 from loader.cli.options import DatasetArgument, JsonOption
-from loader.cli.running import Output, guarded, print_result
+from loader.cli.running import DONE, DebugOption, Outcome, Output, guarded, show
 from loader.reporting.status import read_status
 from loader.reporting.text import status_text
 
 
-def status(dataset: DatasetArgument = Path("data"), json: JsonOption = False) -> None:
+def status(dataset: DatasetArgument = Path("data"), json: JsonOption = False, debug: DebugOption = False) -> None:
     """Say what of a dataset is staged, loaded and verified."""
-    output = Output(quiet=False, json=json)
+    output = Output(quiet=False, json=json, debug=debug)
     found = guarded(output, lambda: read_status(dataset))
-    print_result(asdict(found), found, output, status_text)
+    raise typer.Exit(show(Outcome(found, DONE), output, asdict(found), status_text))

@@ -20,7 +20,7 @@ from loader.cli.options import (
     TokenOption,
     read_wishes,
 )
-from loader.cli.running import DIFFERENT, DONE, Output, guarded, run
+from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
 from loader.loading.ledger import last_load
 from loader.reporting.text import verify_text
 from loader.servers.base import Target
@@ -43,16 +43,18 @@ def verify(
         bool, typer.Option("--values", help="Compare every stored value, not samples; InfluxDB 2.x: operator token.")
     ] = False,
     connections: Annotated[int, typer.Option(help="Queries at a time.")] = 2,
+    retry_seconds: Annotated[float, typer.Option(help="How long one question or backup is tried again.")] = 300.0,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for one reply.")] = 120.0,
     quiet: QuietOption = False,
     json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Verify the last load of a dataset, or the bucket that the options name.
 
     The server is named by flags, environment or profile as for a load. Where the last load went to another one,
     --host is asked for.
     """
-    output = Output(quiet, json)
+    output = Output(quiet, json, debug)
 
     def target() -> Target:
         wishes = with_last_load(read_wishes(host, token, token_file, org, bucket), _loaded(dataset), str(dataset))
@@ -67,6 +69,7 @@ def verify(
             seed=seed,
             values=values,
             connections=connections,
+            retry_seconds=retry_seconds,
             timeout_seconds=timeout,
         ),
     )

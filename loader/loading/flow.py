@@ -7,10 +7,12 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-from loader.errors import ConfigError
+from loader.errors import ConfigError, Retryable
+from loader.waiting import pause
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
+_LONGEST_WISH = 86_400.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -22,6 +24,37 @@ def backoff(attempt: int, retry_after: float | None, jitter: random.Random) -> f
     """
     delay: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempt - 1, 16))
     return max(delay * jitter.uniform(0.5, 1.0), retry_after or 0.0)
+
+
+class Retries:
+    """The failures of one request, which is tried again until ``retry_seconds`` after the first of them.
+
+    Every loop that tries something again asks this how long to wait.
+    """
+
+    def __init__(self, retry_seconds: float, jitter: random.Random) -> None:
+        self._retry_seconds = retry_seconds
+        self._jitter = jitter
+        self._first: float | None = None
+        self.failures = 0
+
+    def delay(self, error: Retryable) -> float | None:
+        """Count a failure and return the seconds to wait for the next attempt, None when it is time to give up.
+
+        A server that wishes to be left alone for longer than there is time is not asked again.
+        """
+        now = time.monotonic()
+        self.failures += 1
+        self._first = now if self._first is None else self._first
+        delay = backoff(self.failures, error.retry_after, self._jitter)
+        return delay if delay <= min(self._retry_seconds - (now - self._first), _LONGEST_WISH) else None
+
+    def words(self, error: Retryable) -> str:
+        """Return what is to be said when it is given up because of ``error``."""
+        wish = error.retry_after or 0.0
+        asked = f"; it wants to be asked again in {wish:,.0f} s" if wish > _LONGEST_DELAY else ""
+        attempts = f"{self.failures} attempt{'s' * (self.failures != 1)}"
+        return f"gave up after {attempts} in {self._retry_seconds:g} s: {error.message}{asked}"
 
 
 def gzip_level(compress: str, url: str) -> int:
@@ -95,7 +128,7 @@ class Flow:
             if left <= 0:
                 return True
             # The pause may grow meanwhile, and a stop should not wait for its end.
-            time.sleep(min(left, 0.1))
+            pause(min(left, 0.1), self.stop)
         return False
 
 

@@ -12,7 +12,6 @@ from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest
 from loader.dataset.state import append_text, state_path
 from loader.errors import LoadError, StageError
-from loader.events import Observer, Rejected
 from loader.printable import MESSAGE, printable
 
 
@@ -49,12 +48,11 @@ class RejectedFile:
 class Rejections:
     """The rejected rows of a load: ``total`` of all its runs, ``most`` that are allowed, ``first`` of this run."""
 
-    def __init__(self, root: Path, manifest: Manifest, most: int, total: int, observe: Observer) -> None:
+    def __init__(self, root: Path, manifest: Manifest, most: int, total: int) -> None:
         self.file = RejectedFile(root, manifest.fingerprint)
         self.most = most
         self.total = total
         self.first = ""
-        self._observe = observe
 
     def keep(self, rows: Sequence[RejectedRow | RejectedLine]) -> None:
         """Put ``rows`` on file and count them; raises LoadError when they cannot be written."""
@@ -67,16 +65,17 @@ class Rejections:
         if rows:
             self.first = self.first or describe(rows[0])
             self.total += len(rows)
-            self._observe(Rejected(len(rows)))
 
-    def check(self) -> None:
-        """Raise LoadError when there are more than allowed."""
-        if self.total > self.most:
-            first = f"; the first of this run is {self.first}" if self.first else ""
-            raise LoadError(
-                f"{self.total:,} rows were rejected, more than the {self.most:,} allowed{first}",
-                hint=f"see {self.file.path}; go on with a higher --max-rejected",
-            )
+    @property
+    def excess(self) -> LoadError | None:
+        """The error that there are more than allowed, None when there are not."""
+        if self.total <= self.most:
+            return None
+        first = f"; the first of this run is {self.first}" if self.first else ""
+        return LoadError(
+            f"{self.total:,} rows were rejected, more than the {self.most:,} allowed{first}",
+            hint=f"see {self.file.path}; go on with a higher --max-rejected",
+        )
 
 
 def describe(rejected: RejectedRow | RejectedLine) -> str:

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 from loader.dataset.manifest import Manifest
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable, StageError
 from loader.events import Observer, Started, Waited
-from loader.loading.flow import Flow, backoff
+from loader.loading.flow import Flow, Retries
 from loader.loading.identities import find_superseded
 from loader.loading.ledger import Ledger, opened_ledger
 from loader.loading.rejected import Rejections
@@ -34,6 +33,7 @@ from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.frames import instant
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
+from loader.waiting import pause, take
 
 
 def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
@@ -58,8 +58,9 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
             return tally.report(server.name, manifest.rows, stopped=True)
         made = maker.prepare(bucket)
         ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
-        rejections = Rejections(settings.dataset, manifest, settings.max_rejected, ledger.rejected, observe)
-        rejections.check()
+        rejections = Rejections(settings.dataset, manifest, settings.max_rejected, ledger.rejected)
+        if rejections.excess:
+            raise rejections.excess
         restored = ledger.restored
         resumed = sum(restored.values())
         prepare_encoders(observe)
@@ -88,11 +89,10 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """A shard to restore, ``delay`` seconds from now; it failed ``failures`` times, first at ``first_failure``."""
+    """A shard to restore, ``delay`` seconds from now; ``retries`` knows how often it has failed."""
 
     shard: Shard
-    failures: int = 0
-    first_failure: float = 0.0
+    retries: Retries
     delay: float = 0.0
 
 
@@ -121,7 +121,7 @@ class _Restorer:
 
     def run(self, shards: Iterable[Shard]) -> None:
         """Restore ``shards``; raises the first error that cannot be mended, once what is on its way has ended."""
-        waiting = deque(_Attempt(shard) for shard in shards)
+        waiting = deque(_Attempt(shard, Retries(self._settings.retry_seconds, self._jitter)) for shard in shards)
         # Daemons: a second Ctrl-C must not wait for a reply that may take a minute.
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._settings.connections)]
         for thread in threads:
@@ -133,7 +133,7 @@ class _Restorer:
                     attempt = waiting.popleft()
                     self._orders.put((attempt, self._ledger.begin_shard(attempt.shard.start)))
                     running += 1
-                attempt, outcome = self._outcomes.get()
+                attempt, outcome = take(self._outcomes)
                 running -= 1
                 waiting.extendleft(self._settle(attempt, outcome))
         except BaseException:
@@ -148,7 +148,7 @@ class _Restorer:
 
     def _work(self) -> None:
         workspace = Workspace()  # kept from one shard to the next
-        while (order := self._orders.get()) is not None:
+        while (order := take(self._orders)) is not None:
             attempt, generation = order
             try:
                 self._outcomes.put((attempt, self._restore(attempt, generation, workspace)))
@@ -161,37 +161,29 @@ class _Restorer:
             case Restored(rows, size, rejected):
                 self._rejections.keep(rejected)
                 self._ledger.acknowledge_shard(attempt.shard.start, rows, len(rejected))
+                self._error = self._error or self._rejections.excess
+                self._tally.reject(len(rejected))
                 self._tally.advance(rows, size, size)
-                self._check()
             case Retryable():
                 return self._again(attempt, outcome)
             case BaseException():
                 self._error = self._error or outcome
         return []
 
-    def _check(self) -> None:
-        try:
-            self._rejections.check()
-        except LoadError as error:
-            self._error = self._error or error
-
     def _again(self, attempt: _Attempt, error: Retryable) -> list[_Attempt]:
-        now = time.monotonic()
-        failures, first_failure = attempt.failures + 1, attempt.first_failure or now
-        delay = backoff(failures, error.retry_after, self._jitter)
-        if now + delay - first_failure > self._settings.retry_seconds:
+        delay = attempt.retries.delay(error)
+        if delay is None:
             self._error = self._error or LoadError(
-                f"the shard of {instant(attempt.shard.start)}: gave up after {failures} attempts in "
-                f"{self._settings.retry_seconds:g} s: {error.message}",
+                f"the shard of {instant(attempt.shard.start)}: {attempt.retries.words(error)}",
                 hint=error.hint or "run the same command again when the server is well: it resumes where it stopped",
             )
             return []
         self._tally.wait(Waited("retry", delay, error.message))
-        return [_Attempt(attempt.shard, failures, first_failure, delay)]
+        return [replace(attempt, delay=delay)]
 
     def _restore(self, attempt: _Attempt, generation: int, workspace: Workspace) -> Restored | None:
         """Restore a shard; return None when the load stops first."""
-        if attempt.failures and self._flow.stop.wait(attempt.delay):
+        if attempt.retries.failures and pause(attempt.delay, self._flow.stop):
             return None
         return self._sender.restore(attempt.shard, generation, workspace)
 
@@ -199,7 +191,7 @@ class _Restorer:
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     """Do all of a load but the sending, and keep nothing."""
     settings = tally.settings
-    rejections = Rejections(settings.dataset, manifest, settings.max_rejected, 0, tally.observe)
+    rejections = Rejections(settings.dataset, manifest, settings.max_rejected, 0)
     superseded = find_superseded(settings.dataset, manifest, tally.observe, flow.stop)
     prepare_encoders(tally.observe)
     workspace = Workspace()
@@ -212,6 +204,7 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     )
     for file in files:
         rejections.count(file.rejected)
+        tally.reject(len(file.rejected))
         tally.advance(file.rows, file.content.size, file.content.size)
         if flow.stopping:
             break

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from loader.errors import LoadError, PartialWrite, Retryable, TooLarge
 from loader.events import Waited
-from loader.loading.flow import Flow, backoff
+from loader.loading.flow import Flow, Retries
 from loader.loading.payloads import Payload
 from loader.loading.rejected import RejectedLine
 from loader.servers.base import Dialect, Reply, Target
 from loader.servers.transport import Connection
+from loader.waiting import join, take
 
 _SAMPLE = 8
 """Lines of a refused body that are tried alone."""
@@ -120,11 +121,11 @@ class Senders:
         for _ in self._threads:
             self._work.put(None)
         for thread in self._threads:
-            thread.join()
+            join(thread)
 
     def _next(self) -> Waited | Result:
         started = time.monotonic()
-        result = self._results.get()
+        result = take(self._results)
         self.seconds_waited += time.monotonic() - started
         if not isinstance(result, Waited):
             self._in_flight -= 1
@@ -133,10 +134,10 @@ class Senders:
     def _run(self) -> None:
         jitter = random.Random()
         with Connection(self._target, self._timeout_seconds) as connection:
-            while (payload := self._work.get()) is not None:
-                self._results.put(self._take(connection, payload, jitter))
+            while (payload := take(self._work)) is not None:
+                self._results.put(self._bring(connection, payload, jitter))
 
-    def _take(self, connection: Connection, payload: Payload, jitter: random.Random) -> Result:
+    def _bring(self, connection: Connection, payload: Payload, jitter: random.Random) -> Result:
         """Bring ``payload`` to the server and return what became of it."""
         progress = _Progress()
         try:
@@ -191,22 +192,18 @@ class Senders:
 
     def _send(self, connection: Connection, payload: Payload, progress: _Progress, jitter: random.Random) -> bool:
         body = compressed(payload.body, self._gzip_level)
-        first_failure = 0.0
-        attempt = 0
+        retries = Retries(self._retry_seconds, jitter)
         while self._flow.wait():
             try:
-                attempt += 1
                 reply = self._write(connection, body)
                 progress.body_size += len(body)
                 self._dialect.classify_write(reply)
                 return True
             except Retryable as error:
-                first_failure = first_failure or time.monotonic()
-                delay = backoff(attempt, error.retry_after, jitter)
-                if time.monotonic() + delay - first_failure > self._retry_seconds:
+                delay = retries.delay(error)
+                if delay is None:
                     raise LoadError(
-                        f"{payload.chunk}: gave up after {attempt} attempts in {self._retry_seconds:g} s: "
-                        f"{error.message}",
+                        f"{payload.chunk}: {retries.words(error)}",
                         hint="run the same command again when the server is well: it resumes where it stopped",
                     ) from error
                 self._results.put(Waited("retry", delay, error.message))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from loader.events import Advanced, Observer, Waited
+from loader.events import Advanced, Observer, Rejected, Waited
 from loader.loading.rejected import Rejections
 from loader.loading.settings import LoadReport, LoadSettings
 
@@ -31,6 +31,11 @@ class Tally:
         self.retries += event.cause == "retry"
         self.waits[event.cause] = self.waits.get(event.cause, 0.0) + event.seconds
         self.observe(event)
+
+    def reject(self, rows: int) -> None:
+        """Tell of rejected rows."""
+        if rows:
+            self.observe(Rejected(rows))
 
     def advance(self, rows: int, payload_size: int, body_size: int) -> None:
         """Count and tell rows that are done."""

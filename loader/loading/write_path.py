@@ -17,7 +17,7 @@ from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
 from loader.encoding.warm import compile_line_encoder
-from loader.errors import ConfigError, LoadError, ServerError
+from loader.errors import ConfigError, ServerError
 from loader.events import SERVER_BUSY, Noted, Observer, Started, Waited
 from loader.loading.compiling import compile_ahead
 from loader.loading.field_types import note_other_types
@@ -34,6 +34,7 @@ from loader.servers.base import Bucket
 from loader.servers.probe import Server, probe
 from loader.servers.restore import is_operator, takes_files
 from loader.servers.transport import Connection
+from loader.waiting import pause
 
 
 def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
@@ -49,8 +50,9 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     _check_retention(bucket, manifest)
     ledger_key = (settings.dataset, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
-        rejections = Rejections(settings.dataset, manifest, settings.max_rejected, ledger.rejected, observe)
-        rejections.check()
+        rejections = Rejections(settings.dataset, manifest, settings.max_rejected, ledger.rejected)
+        if rejections.excess:
+            raise rejections.excess
         superseded = find_superseded(settings.dataset, manifest, observe, stop)
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
@@ -141,34 +143,39 @@ class _Coordinator:
     def _wait(self, seconds: float) -> None:
         if seconds:
             self._tally.wait(Waited("rate", seconds))
-            self._flow.stop.wait(seconds)
+            pause(seconds, self._flow.stop)
 
     def _record(self, results: Iterator[Waited | Result]) -> None:
         for result in results:
-            match result:
-                case Ack():
-                    self._acknowledge(result)
-                case Failed(error, ack):
-                    if ack:
-                        self._acknowledge(ack)
-                    self._error = self._error or error
-                case NotSent():
-                    pass
-                case _:
-                    self._tally.wait(result)
+            try:
+                self._take(result)
+            except Exception as error:  # of the ledger, or of an observer: the rest in flight is recorded all the same
+                self._error = self._error or error
+                self._flow.aborted.set()
+
+    def _take(self, result: Waited | Result) -> None:
+        match result:
+            case Ack():
+                self._acknowledge(result)
+            case Failed(error, ack):
+                self._error = self._error or error
+                if ack:
+                    self._acknowledge(ack)
+            case NotSent():
+                pass
+            case _:
+                self._tally.wait(result)
 
     def _acknowledge(self, ack: Ack) -> None:
         rejected: list[RejectedRow | RejectedLine] = [*ack.payload.rejected, *ack.rejected]
         self._rejections.keep(rejected)
         self._ledger.acknowledge(ack.payload.chunk, len(rejected))
-        self._tally.advance(ack.payload.chunk.rows, ack.payload.size, ack.body_size)
         self._flow.count_rejected(len(ack.payload.rejected))
-        if not self._error:
-            try:
-                self._rejections.check()
-            except LoadError as error:
-                self._flow.aborted.set()
-                self._error = error
+        if not self._error and (error := self._rejections.excess):
+            self._flow.aborted.set()
+            self._error = error
+        self._tally.reject(len(rejected))
+        self._tally.advance(ack.payload.chunk.rows, ack.payload.size, ack.body_size)
 
 
 def _prepare_bucket(connection: Connection, server: Server, settings: LoadSettings, observe: Observer) -> Bucket:
@@ -201,7 +208,7 @@ def _encode_all(
 ) -> LoadReport:
     """Do all of a load but the sending, and keep nothing."""
     flow = Flow(settings.batch_bytes, stop)
-    rejections = Rejections(settings.dataset, manifest, settings.max_rejected, 0, observe)
+    rejections = Rejections(settings.dataset, manifest, settings.max_rejected, 0)
     superseded = find_superseded(settings.dataset, manifest, observe, stop)
     tally = _begin(settings, observe)
     observe(Started("dry run", manifest.rows))
@@ -221,6 +228,7 @@ def _encode_all(
         if flow.stopping:
             break
         rejections.count(payload.rejected)
+        tally.reject(len(payload.rejected))
         tally.advance(payload.chunk.rows, payload.size, len(compressed(payload.body, level)))
     return tally.report(
         DRY_RUN, manifest.rows, stopped=stop.is_set(), rejections=rejections, rows_replaced=superseded.rows

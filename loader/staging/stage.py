@@ -31,9 +31,11 @@ from loader.memory import measure_peak_memory
 from loader.staging.folder import check_space, clean, keep_partitions
 from loader.staging.partition import Compression, Outcome, Task, make_partition, name_partition
 from loader.staging.settings import StageReport, StageSettings
+from loader.waiting import SLICE_SECONDS, join
 
 # A session is made in memory as a whole; busy ones have half as many trades again as the mean.
 MOST_ROWS = 10_000_000
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def stage(settings: StageSettings, observe: Observer = ignore) -> StageReport:
@@ -107,17 +109,26 @@ def _run(tasks: Sequence[Task], workers: int) -> Generator[Outcome, None, None]:
         return
     # Spawned, since a fork of a process with threads (pyarrow has them) may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_follow_coordinator) as pool:
+    others = multiprocessing.active_children()
+    with _interrupts_held():
+        pool = ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_follow_coordinator)
+    with pool:
         rest = iter(tasks)
-        running = _submit(pool, islice(rest, 2 * workers))
         try:
+            running = _submit(pool, islice(rest, 2 * workers))
             while running:
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                finished, running = wait(running, SLICE_SECONDS, FIRST_COMPLETED)
                 for future in finished:
                     yield future.result()
                 running |= _submit(pool, islice(rest, len(finished)))
-        finally:
+        except BaseException:
+            # A session takes seconds, and is nothing before it is whole: nobody waits for its end.
+            for worker in multiprocessing.active_children():
+                if worker not in others:
+                    worker.kill()
             pool.shutdown(cancel_futures=True)
+            clean(tasks[0].root)
+            raise
 
 
 def _submit(pool: ProcessPoolExecutor, tasks: Iterable[Task]) -> set[Future[Outcome]]:
@@ -130,23 +141,30 @@ def _submit(pool: ProcessPoolExecutor, tasks: Iterable[Task]) -> set[Future[Outc
 def _interrupts_held() -> Iterator[None]:
     """Hold Ctrl-C back: neither a worker that is still importing nor one half spawned may be interrupted."""
     held: list[int] = []
-    main = threading.current_thread() is threading.main_thread()
+    handlers: dict[int, Any] = {}
     # The mask is for the workers, which inherit it; this process may get the signal in any of its threads.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    handler = signal.signal(signal.SIGINT, lambda number, frame: held.append(number)) if main else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    if threading.current_thread() is threading.main_thread():
+        for number in _ENDING:
+            # Only a handler of Python comes amid a spawn; what is ignored, or ends the process, does that now too.
+            if callable(handler := signal.getsignal(number)):
+                handlers[number] = handler
+                signal.signal(number, lambda number, frame: held.append(number))
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if main:
-            signal.signal(signal.SIGINT, handler)
-    if held:
-        signal.raise_signal(signal.SIGINT)
+        for kind, handler in handlers.items():
+            signal.signal(kind, handler)
+    for came in dict.fromkeys(held):
+        handlers[came](came, None)
 
 
 def _follow_coordinator() -> None:
     """Set up a worker: Ctrl-C is the coordinator's affair, and the worker ends when the coordinator is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     threading.Thread(target=_end_with_coordinator, daemon=True).start()
 
 
@@ -154,8 +172,8 @@ def _end_with_coordinator() -> None:
     """Wait for the coordinator's end: a killed one cannot stop its workers, which would wait for work forever."""
     coordinator = multiprocessing.parent_process()
     if coordinator is not None:
-        coordinator.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+        join(coordinator)
+        os._exit(1)
 
 
 def _plan(settings: StageSettings, symbols: Sequence[Symbol]) -> tuple[SessionPlan, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -12,21 +12,27 @@ from typing import TypeVar
 import polars as pl
 
 from loader.dataset.schema import Field, PointSchema
+from loader.events import Observer
 from loader.servers.base import AggregateQuery, Dialect, PointsQuery, Target
 from loader.servers.transport import Connection
 from loader.verification.expected import column
+from loader.verification.retried import retried
+from loader.verification.settings import VerifySettings
+from loader.waiting import Workers, take
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class Asker:
-    """Asks the server; answers are futures, which raise ServerError."""
+    """Asks the server, again for ``retry_seconds`` while it is busy; answers are futures, which raise ServerError."""
 
     target: Target
     dialect: Dialect
-    pool: ThreadPoolExecutor
+    pool: Workers
     connections: SimpleQueue[Connection]
+    retry_seconds: float
+    observe: Observer
 
     def aggregates(
         self, schema: PointSchema, start: int, stop: int, wanted: Sequence[tuple[Field, str]]
@@ -56,23 +62,23 @@ class Asker:
         return self._with_connection(lambda link: self.dialect.parse_points(query, link.send(request)))
 
     def _with_connection(self, ask: Callable[[Connection], Answer]) -> Answer:
-        connection = self.connections.get()
+        connection = take(self.connections)
         try:
-            return ask(connection)
+            return retried(lambda: ask(connection), self.retry_seconds, self.observe, self.pool.closed)
         finally:
             self.connections.put(connection)
 
 
 @contextmanager
-def asking(target: Target, dialect: Dialect, connections: int, timeout_seconds: float) -> Iterator[Asker]:
-    """Yield an Asker of ``connections`` connections; what is not asked yet when the block ends never is."""
+def asking(settings: VerifySettings, dialect: Dialect, observe: Observer) -> Iterator[Asker]:
+    """Yield an Asker for the target of ``settings``; what is not asked yet when the block ends never is."""
+    target, connections = settings.target, settings.connections
     with ExitStack() as stack:
         idle: SimpleQueue[Connection] = SimpleQueue()
         for _ in range(connections):
-            idle.put(stack.enter_context(Connection(target, timeout_seconds)))
-        pool = ThreadPoolExecutor(connections, thread_name_prefix="verify")
-        stack.callback(pool.shutdown, cancel_futures=True)
-        yield Asker(target, dialect, pool, idle)
+            idle.put(stack.enter_context(Connection(target, settings.timeout_seconds)))
+        pool = stack.enter_context(Workers(connections))
+        yield Asker(target, dialect, pool, idle, settings.retry_seconds, observe)
 
 
 def joined(schema: PointSchema, answers: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -16,6 +16,7 @@ class VerifySettings:
     ``tolerance`` is relative, for sums of floats only; everything else is compared exactly.
     At most ``drills`` of the (series, day) that differ are fetched, to tell which of their points differ.
     With ``values``, every stored value is compared instead of samples and drills.
+    ``retry_seconds`` bounds the time for which one question, or the files of one shard, are asked for again.
     """
 
     dataset: Path
@@ -28,6 +29,7 @@ class VerifySettings:
     max_listed: int = 100
     drills: int = 20
     values: bool = False
+    retry_seconds: float = 300.0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from loader.dataset.manifest import Manifest
 from loader.dataset.opened import opened_dataset
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
-from loader.events import Advanced, Noted, Observer, Started, ignore
+from loader.events import Advanced, Noted, Observer, Started, ignore, one_at_a_time
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
 from loader.servers.probe import probe
@@ -55,6 +55,7 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     Raises ConfigError, StageError, ServerError, DecodeError.
     """
     started = monotonic()
+    observe = one_at_a_time(observe)
     _check(settings)
     with opened_dataset(settings.dataset, observe) as manifest:
         return _verify(settings, manifest, observe, started)
@@ -67,7 +68,7 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         gives_files = settings.values and takes_files(server.dialect)
         shards = list_shards(connection.send, bucket) if gives_files and bucket else None
     observe(Started("verify", manifest.rows))
-    with asking(settings.target, server.dialect, settings.connections, settings.timeout_seconds) as asker:
+    with asking(settings, server.dialect, observe) as asker:
         if bucket is None:
             observe(Noted(f"bucket {settings.target.bucket!r} does not exist: every point is missing"))
         outcome = _Verification(settings, manifest, None if bucket is None else asker, observe)
@@ -94,8 +95,9 @@ def _check(settings: VerifySettings) -> None:
         ("samples", settings.samples, 0),
         ("seed", settings.seed, 0),
         ("connections", settings.connections, 1),
+        ("retry seconds", settings.retry_seconds, 0),
     ):
-        if value < least:
+        if not value >= least:  # also for what is not a number
             raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
 
 

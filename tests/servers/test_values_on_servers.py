@@ -16,17 +16,18 @@ import polars as pl
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
-from loader.errors import Refused, Retryable, StageError
+from loader.errors import Refused, ServerError, StageError
 from loader.events import Advanced, Event, Noted, Started, Waited
-from loader.loading import LoadSettings, compiling, load
+from loader.loading import LoadSettings, compiling, flow, load
 from loader.servers.backup import build_shard, list_shards
 from loader.servers.base import Target
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
-from loader.verification import VerifyReport, VerifySettings, verify
+from loader.verification import Difference, VerifyReport, VerifySettings, verify
 from loader.verification.values import by_file, plan, shard_files
+from loader.verification.values.outcome import Outcome
 from tests.cases import Case, agreeing, name_of
-from tests.fault_proxy import Answer, fault_proxy
+from tests.fault_proxy import Answer, Reset, fault_proxy
 from tests.points import DAY, FIRST_DAY, MINUTE, line, trades, write_dataset
 from tools.influxd import RunningServer
 
@@ -59,9 +60,8 @@ def members(case: Case) -> dict[str, list[str]]:
     return found
 
 
-def test_a_server_that_is_busy_deleting_is_asked_again(case_v2: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_busy_deleting_is_asked_again(case_v2: Case) -> None:
     """A shard that the server does not give at once is waited for, and said so; a server that never gives ends it."""
-    monkeypatch.setattr(by_file, "ATTEMPTS", 2)
     events: list[Event] = []
     with fault_proxy(case_v2.target.url, lambda call: Answer(500) if call.number == 0 else None) as proxy:
         target = replace(case_v2.target, url=proxy.url)
@@ -69,11 +69,40 @@ def test_a_server_that_is_busy_deleting_is_asked_again(case_v2: Case, monkeypatc
     assert report.difference_count == 0
     assert [event.cause for event in events if isinstance(event, Waited)] == ["retry"]
     assert sum(event.rows for event in events if isinstance(event, Advanced)) == report.rows
+    with fault_proxy(case_v2.target.url, lambda call: Answer(500)) as proxy:
+        settings = VerifySettings(case_v2.root, replace(target, url=proxy.url), values=True, retry_seconds=0.8)
+        with pytest.raises(ServerError, match=r"gave up after . attempts in 0\.8 s: read shard"):
+            verify(settings)
+
+
+def test_a_backup_that_fails_for_longer_is_waited_for(case_v2: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that refuses its files more often than five times is asked for as long as is allowed."""
+    monkeypatch.setattr(flow, "_LONGEST_DELAY", 0.1)
+    with fault_proxy(case_v2.target.url, lambda call: Answer(500) if call.number < 6 else None) as proxy:
+        target = replace(case_v2.target, url=proxy.url)
+        report = verify(VerifySettings(case_v2.root, target, values=True))
+    assert report.difference_count == 0
+
+
+@pytest.mark.parametrize("wish", ["999999999", "9" * 400])
+def test_the_wish_of_a_backup_is_bounded(case_v2: Case, wish: str) -> None:
+    """A server that wants to be asked again in years is not waited for, and its wish is shown."""
+    answer = Answer(503, headers=(("Retry-After", wish),))
     with (
-        fault_proxy(case_v2.target.url, lambda call: Answer(500)) as proxy,
-        pytest.raises(Retryable, match="read shard"),
+        fault_proxy(case_v2.target.url, lambda call: answer) as proxy,
+        pytest.raises(ServerError, match="it wants to be asked again in"),
     ):
         verify(VerifySettings(case_v2.root, replace(case_v2.target, url=proxy.url), values=True))
+
+
+def test_a_query_that_fails_in_passing_is_asked_again(case: Case) -> None:
+    """A verification does not end for one answer of a server that is busy, or that was away."""
+    faults = {4: Answer(503), 6: Reset()}
+    events: list[Event] = []
+    with fault_proxy(case.target.url, lambda call: faults.get(call.number), ("/query",)) as proxy:
+        report = verify(VerifySettings(case.root, replace(case.target, url=proxy.url), samples=5), events.append)
+    assert report.difference_count == 0
+    assert sum(isinstance(event, Waited) for event in events) == 2
 
 
 def test_what_differs_is_looked_at_twice(case_v2: Case) -> None:
@@ -84,6 +113,32 @@ def test_what_differs_is_looked_at_twice(case_v2: Case) -> None:
         report = verify(VerifySettings(case_v2.root, target, values=True))
         assert len(proxy.writes) == 2
     assert report.difference_count == 0
+
+
+def test_what_keeps_changing_is_looked_at_until_two_looks_agree(case_v2: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that differs from the one before proves nothing: there is another one; those that agree are enough."""
+    monkeypatch.setattr(by_file, "_NEXT_LOOK_SECONDS", 0.0)
+    looks: list[int] = []
+
+    def differing(number: int) -> Any:
+        compare = by_file._compare_files
+
+        def compared(settings: VerifySettings, *rest: Any) -> Outcome:
+            outcome = compare(settings, *rest)
+            looks.append(number)
+            outcome.add(Difference("missing", "2024-01-02", "", "", str(min(len(looks), number))) for _ in "x")
+            return outcome
+
+        return compared
+
+    monkeypatch.setattr(by_file, "_compare_files", differing(3))
+    report = case_v2.verify(values=True)
+    assert len(looks) == 4
+    assert [difference.detail for difference in report.differences] == ["3"]
+    monkeypatch.setattr(by_file, "_MOST_LOOKS", 2)
+    looks.clear()
+    case_v2.verify(values=True)
+    assert len(looks) == 2
 
 
 def names(report: VerifyReport) -> list[tuple[str, str, str, str]]:

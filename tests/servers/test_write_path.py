@@ -305,6 +305,23 @@ def test_a_stop_does_not_wait_for_retries(influx: Any, root: Path) -> None:
     assert time.monotonic() - before < 10
 
 
+def test_an_observer_that_raises_loses_nothing(influx: Any, root: Path) -> None:
+    """The error of a program's own observer ends the load, once all that was in flight is in the ledger."""
+    settings = settings_for(influx, root, batch_lines=10)
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Advanced):
+            raise ZeroDivisionError
+
+    with fault_proxy(influx.url, lambda call: None) as proxy:
+        asked = replace(settings, target=replace(settings.target, url=proxy.url))
+        with pytest.raises(ZeroDivisionError):
+            load(asked, observe)
+        sent = len(proxy.writes)
+        report = load(asked)
+    assert 0 < report.rows_resumed == 10 * sent
+
+
 def test_an_interrupt_stops_now(influx: Any, root: Path) -> None:
     """A KeyboardInterrupt passes through at once and keeps what was acknowledged."""
     settings = settings_for(influx, root)

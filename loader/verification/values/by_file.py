@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import random
-import time
+import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 
 import numpy as np
 
@@ -16,26 +13,25 @@ from loader.encoding.tsm.decode.columns import Column
 from loader.encoding.tsm.decode.fields import Reading, StoredField, gather_field
 from loader.encoding.tsm.layout import BLOCK_POINTS
 from loader.encoding.warm import compile_decoders
-from loader.errors import Retryable
-from loader.events import Advanced, Event, Observer, Started, Waited, ignore
+from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
 from loader.loading.compiling import compile_ahead
-from loader.loading.flow import backoff
 from loader.servers.backup import Shard
 from loader.servers.frames import instant
 from loader.servers.transport import Connection
 from loader.verification.plan import Window
+from loader.verification.retried import retried
 from loader.verification.settings import Difference, VerifySettings
 from loader.verification.values.compare import columns_differences, columns_equal, day_counts, series_name
 from loader.verification.values.expected import expected_values
 from loader.verification.values.outcome import Outcome, merged
 from loader.verification.values.plan import WINDOW_ROWS, Span, halves, plan_spans
 from loader.verification.values.shard_files import ShardFiles, fetched
+from loader.waiting import Workers, pause
 
 SHARDS_AT_A_TIME = 2
 """Shards that are compared at a time: one is decoded while the other arrives."""
-ATTEMPTS = 5
-"""How often the files of a shard are asked for."""
-_SECOND_LOOK_SECONDS = 1.0
+_NEXT_LOOK_SECONDS = 1.0
+_MOST_LOOKS = 10
 
 
 def compare_values(settings: VerifySettings, manifest: Manifest, shards: Sequence[Shard], observe: Observer) -> Outcome:
@@ -47,54 +43,52 @@ def compare_values(settings: VerifySettings, manifest: Manifest, shards: Sequenc
     """
     spans = plan_spans(shards, [partition for partition in manifest.partitions if partition.rows])
     observe(Started("verify values", sum(span.rows for span in spans)))
-    lock = Lock()
-
-    def tell(event: Event) -> None:
-        with lock:
-            observe(event)
-
+    tell = one_at_a_time(observe)
     compile_ahead(compile_decoders, "decoders", observe)
-    pool = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="values")
-    try:
-        outcomes = list(pool.map(lambda span: _compare_span(settings, manifest.schema, span, tell), spans))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with Workers(SHARDS_AT_A_TIME) as workers:
+        answers = [
+            workers.submit(_compare_span, settings, manifest.schema, span, tell, workers.closed) for span in spans
+        ]
+        outcomes = [answer.result() for answer in answers]
     return merged(outcomes, settings.max_listed)
 
 
-def _compare_span(settings: VerifySettings, schema: PointSchema, span: Span, observe: Observer) -> Outcome:
-    """Compare a span; what differs is looked at twice.
+def _compare_span(
+    settings: VerifySettings, schema: PointSchema, span: Span, observe: Observer, closed: threading.Event
+) -> Outcome:
+    """Compare a span; what differs is looked at again, until two looks agree or ``closed`` is set.
 
     For a backup passes over what the server has in memory while it happens to write something of it to disk.
     """
     if span.shard is None:
         return _compare_files(settings, schema, span, ShardFiles((), ()), observe)
-    outcome = _fetch_and_compare(settings, schema, span, span.shard, observe)
-    if outcome.difference_count:
-        time.sleep(_SECOND_LOOK_SECONDS)
-        outcome = _fetch_and_compare(settings, schema, span, span.shard, ignore)
-    return outcome
+    looked = _fetch_and_compare(settings, schema, span, span.shard, observe, closed)
+    for _ in range(_MOST_LOOKS - 1):
+        if not looked.difference_count or pause(_NEXT_LOOK_SECONDS, closed):
+            break
+        again = _fetch_and_compare(settings, schema, span, span.shard, ignore, closed)
+        agree = again.differences == looked.differences and again.difference_count == looked.difference_count
+        looked = again
+        if agree:
+            break
+    return looked
 
 
 def _fetch_and_compare(
-    settings: VerifySettings, schema: PointSchema, span: Span, shard: Shard, observe: Observer
+    settings: VerifySettings,
+    schema: PointSchema,
+    span: Span,
+    shard: Shard,
+    observe: Observer,
+    closed: threading.Event,
 ) -> Outcome:
     """Compare a span with the files of ``shard``, which the server refuses to give while it deletes in it."""
-    attempt = 0
-    while True:
-        attempt += 1
-        try:
-            with (
-                Connection(settings.target, settings.timeout_seconds) as connection,
-                fetched(connection, shard) as files,
-            ):
-                return _compare_files(settings, schema, span, files, observe)
-        except Retryable as error:
-            if attempt == ATTEMPTS:
-                raise
-            delay = backoff(attempt, error.retry_after, random.Random())
-            observe(Waited("retry", delay, error.message))
-            time.sleep(delay)
+
+    def compare() -> Outcome:
+        with Connection(settings.target, settings.timeout_seconds) as connection, fetched(connection, shard) as files:
+            return _compare_files(settings, schema, span, files, observe)
+
+    return retried(compare, settings.retry_seconds, observe, closed)
 
 
 def _compare_files(

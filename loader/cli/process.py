@@ -1,0 +1,69 @@
+"""The process of a command line: one guard round everything that no command catches itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import typer
+
+from loader.cli.interrupts import INTERRUPTED, Interrupts
+from loader.cli.running import DONE, MISUSED, STOPPED, UNFINISHED, Output, attempt, show
+from loader.cli.streams import Outlet, guard_streams, say
+from loader.errors import ConfigError
+from loader.unexpected import explain
+
+
+def run_process(build_app: Callable[[], typer.Typer]) -> NoReturn:
+    """Run an application with the arguments of this process, and end it; nothing on the way is a traceback."""
+    result, _ = guard_streams()
+    output = Output(quiet=True, json="--json" in sys.argv, debug=_wants_debug())
+    with Interrupts(lambda: _end_with(show(STOPPED, output))) as interrupts:
+        outcome = attempt(lambda: _call(build_app()), int)
+        interrupts.settle()
+        code = show(outcome, output) if outcome.error else outcome.code
+        code = _check_result(result, code)
+    if code == INTERRUPTED:
+        # Threads that wait for a server are left where they are.
+        _end_with(code)
+    sys.exit(code)
+
+
+def _call(app: typer.Typer) -> int:
+    """Return the exit code of the command; raises ConfigError for what it cannot be told."""
+    if len(sys.argv) == 1:
+        app(["--help"], standalone_mode=False)
+        return MISUSED
+    try:
+        code: Any = app(standalone_mode=False)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        context = getattr(error, "ctx", None)
+        path = getattr(context, "command_path", "loader")
+        raise ConfigError(error.format_message(), hint=f"{path} --help says what there is") from None
+    return code or DONE
+
+
+def _check_result(result: Outlet, code: int) -> int:
+    """Return the exit code after the last of the result is written; a full disk is no success."""
+    result.flush()
+    if result.failure is None:
+        return code
+    words = explain(result.failure).message
+    say(f"error: the result could not be written to standard output: {words}", error=True)
+    if code == DONE:
+        say("hint: the work itself is done; loader status and the metrics file of a run tell how", error=True)
+    return code or UNFINISHED
+
+
+def _wants_debug() -> bool:
+    return "--debug" in sys.argv or bool(os.environ.get("LOADER_DEBUG"))
+
+
+def _end_with(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

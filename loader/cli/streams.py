@@ -1,0 +1,76 @@
+"""Standard output and standard error that never raise: what cannot be written is remembered instead."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from contextlib import suppress
+from typing import Any, TextIO, cast
+
+_GONE = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET})
+
+
+class Outlet:
+    """Writes to ``stream`` until it fails, and then to nowhere; ``failure`` is the error, None while all is well.
+
+    A stream whose reader is gone, or that is closed, has not failed: nobody wants what is written there.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self.failure: Exception | None = None
+
+    def write(self, text: str) -> int:
+        """Write ``text``; characters that the stream's encoding lacks as escapes."""
+        if self._stream is not None:
+            try:
+                encoding = self._stream.encoding or "utf-8"
+                self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            except Exception as error:
+                self._give_up(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        if self._stream is not None:
+            try:
+                self._stream.flush()
+            except Exception as error:
+                self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Let everything go nowhere from now on, also what the interpreter writes at its end."""
+        stream, self._stream = self._stream, None
+        # Python raises ValueError for a stream that it has closed itself.
+        if not isinstance(error, ValueError) and getattr(error, "errno", None) not in _GONE:
+            self.failure = error
+        with suppress(Exception):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, cast(TextIO, stream).fileno())
+            os.close(nowhere)
+
+    def isatty(self) -> bool:
+        """Tell whether a person may be looking."""
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except ValueError:
+            return False
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else a stream has, as libraries ask for it."""
+        return getattr(self.__dict__["_stream"], name)
+
+
+def guard_streams() -> tuple[Outlet, Outlet]:
+    """Let everybody's standard output and standard error go through outlets; return them."""
+    output, errors = Outlet(sys.stdout), Outlet(sys.stderr)
+    sys.stdout, sys.stderr = cast(TextIO, output), cast(TextIO, errors)
+    return output, errors
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Write a line to standard output, or to standard error, at once."""
+    stream = sys.stderr if error else sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()

@@ -1,0 +1,91 @@
+"""What is said of an error that nothing in the loader expected: its kind, a short text, where to report it.
+
+Standard library only, for it must work where an import fails.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+
+from loader.errors import LoaderError
+
+MOST_CHARACTERS = 200
+SHORTEST_SECRET = 4
+REPORT_HINT = "this is a fault of the loader: please report it on the project's issue page, with what --debug prints"
+_CREDENTIALS = (
+    (re.compile(r"//[^/\s@]*@"), "//***@"),
+    (re.compile(r"(?i)\b(token|bearer|basic) [\w+/=:.\-]{8,}"), r"\1 ***"),
+)
+
+
+def explain(error: BaseException, secrets: Iterable[str] = ()) -> LoaderError:
+    """Return ``error`` as an error of ours: one line without control characters and without ``secrets``."""
+    if isinstance(error, MemoryError):
+        return LoaderError(
+            "there is not enough memory", hint="leave more memory free, or use smaller files and fewer connections"
+        )
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return LoaderError(
+            shorten(f"{where}{error.strerror}", secrets),
+            hint="check files, space and permissions; --debug shows where it happened",
+        )
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return LoaderError(shorten(f"unexpected {name}: {_text(error)}", secrets).rstrip(": "), hint=REPORT_HINT)
+
+
+def trace(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """Return the traceback of ``error``, without values of variables and without ``secrets``."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(_visible(redact(line, secrets)) for line in lines)
+
+
+def shorten(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return ``text`` in one line of at most MOST_CHARACTERS, control characters as escapes, without ``secrets``."""
+    # What is far behind the limit is not looked at: a text may have gigabytes.
+    line = _visible(redact(" ".join(text[: 100 * MOST_CHARACTERS].split()), secrets))
+    return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 1]}…"
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return ``text`` without ``secrets``, and without what looks like a credential."""
+    text = hide(text, secrets)
+    for pattern, replacement in _CREDENTIALS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """Return ``text`` without ``secrets``; very short ones are none."""
+    for secret in secrets:
+        for form in (secret, repr(secret)[1:-1]):
+            text = text.replace(form, "***") if len(form) >= SHORTEST_SECRET else text
+    return text
+
+
+def find_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """Return the secrets that a command line and its environment hold."""
+    found = [value for name, value in environment.items() if name.startswith("INFLUX") and name.endswith("TOKEN")]
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        if flag == "--token":
+            found.append(value)
+        elif flag.startswith("--token="):
+            found.append(flag.removeprefix("--token="))
+    return [secret for text in found for secret in (text, text.strip()) if secret]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an error may be unable to say what it is
+        return ""
+
+
+def _visible(text: str) -> str:
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
+        for character in text
+    )
