@@ -97,7 +97,10 @@ def test_a_terminal_that_takes_no_words(tmp_path: Path) -> None:
         assert process.stdout.readline() == "deaf\n"
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        assert process.wait(PROMPT_SECONDS) == 130
+        try:
+            assert process.wait(PROMPT_SECONDS) == 130
+        finally:
+            process.kill()
     os.close(writer)
     os.close(reader)
 
