@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from loader import loading
 from loader.cli import build_app
 from loader.dataset.manifest import Manifest
 from loader.errors import ConfigError, LoadError
-from loader.events import Advanced, Event, Started
-from loader.loading import ExportSettings, export
+from loader.events import Advanced, Event, Observer, Started
+from loader.loading import ExportReport, ExportSettings, export
 from tests.datasets import small_dataset
 from tests.storage import index
 
@@ -154,9 +153,12 @@ def test_no_dataset(tmp_path: Path) -> None:
 
 def test_an_interrupted_command(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that was stopped says how far it got, with the code of an interruption."""
-    stop = threading.Event()
-    stop.set()
-    monkeypatch.setattr(sys.modules["loader.cli.export"], "stopping", lambda: nullcontext(stop))
+
+    def stopped(settings: ExportSettings, observe: Observer, stop: threading.Event) -> ExportReport:
+        stop.set()
+        return export(settings, observe, stop)
+
+    monkeypatch.setattr(loading, "export", stopped)
     result = run("export-tsm", data, "--out", tmp_path / "out", "--shard-duration", "1d")
     assert result.exit_code == 130, result.output
     assert "stopped  200 points in 1 files of 3 shards" in result.stdout

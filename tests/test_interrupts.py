@@ -49,7 +49,7 @@ def test_a_server_that_says_nothing(tmp_path: Path, silent_server: tuple[str, so
         with accepted:
             _, errors = interrupted(process)
     hint = "hint: what is finished is kept: run the same command again\n"
-    assert errors == "error: interrupted\n" + hint * (command == "load")
+    assert errors == f"server {address}, bucket 'trades'\nerror: interrupted\n" + hint * (command == "load")
 
 
 DEAF = {

@@ -12,7 +12,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from loader.dataset.manifest import Partition
 from loader.dataset.state import read_json, write_json
 from loader.errors import StageError
 from loader.events import Noted, Observer
+from loader.waiting import Workers
 
 Identity = tuple[int, int, int, int]
 """Size, times of change of content and of status (nanoseconds), inode: a file that was changed has another one."""
@@ -106,17 +106,18 @@ def _read(
 ) -> Iterator[tuple[Partition, Identity, str]]:
     """Yield each partition with identity and checksum of its file."""
     halt = threading.Event()
-    with ThreadPoolExecutor(_THREADS) as pool:
-        futures = [pool.submit(_checksum, root, partition.path, halt) for partition in partitions]
+    with Workers(_THREADS) as workers:
+        answers = [workers.submit(_checksum, root, partition.path, halt) for partition in partitions]
         try:
-            for partition, future in zip(partitions, futures, strict=True):
-                while not wait([future], timeout=_POLL_SECONDS).done:
+            for partition, answer in zip(partitions, answers, strict=True):
+                while not answer.done():
                     if stop and stop.is_set():
                         raise KeyboardInterrupt
-                yield partition, *future.result()
+                    with suppress(TimeoutError):
+                        answer.result(_POLL_SECONDS)
+                yield partition, *answer.result()
         finally:
             halt.set()
-            pool.shutdown(cancel_futures=True)
 
 
 def _checksum(root: Path, path: str, halt: threading.Event) -> tuple[Identity, str]:
