@@ -52,8 +52,8 @@ def differing(
 ) -> tuple[Partition, ...]:
     """Return those of ``partitions``, whose files are there, that have other content than the manifest says.
 
-    Files are read in pieces, in a few threads. Setting ``stop`` raises KeyboardInterrupt. Raises StageError when a
-    file cannot be read.
+    Files are read in pieces, in a few threads. Setting ``stop`` ends that early: what is not read yet is not looked
+    at, since nothing is done with it. Raises StageError when a file cannot be read.
     """
     known = _recall(root)
     began = time.time_ns()
@@ -112,7 +112,7 @@ def _read(
             for partition, answer in zip(partitions, answers, strict=True):
                 while not answer.done():
                     if stop and stop.is_set():
-                        raise KeyboardInterrupt
+                        return
                     with suppress(TimeoutError):
                         answer.result(_POLL_SECONDS)
                 yield partition, *answer.result()
