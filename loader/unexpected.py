@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 
 from loader.errors import LoaderError
+from loader.printable import MESSAGE, printable
 
 MOST_CHARACTERS = 200
 SHORTEST_SECRET = 4
@@ -40,14 +41,13 @@ def explain(error: BaseException, secrets: Iterable[str] = ()) -> LoaderError:
 def trace(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """Return the traceback of ``error``, without values of variables and without ``secrets``."""
     lines = "".join(traceback.format_exception(error)).splitlines()
-    return "\n".join(_visible(redact(line, secrets)) for line in lines)
+    return "\n".join(printable(redact(line, secrets), MESSAGE) for line in lines)
 
 
 def shorten(text: str, secrets: Iterable[str] = ()) -> str:
     """Return ``text`` in one line of at most MOST_CHARACTERS, control characters as escapes, without ``secrets``."""
     # What is far behind the limit is not looked at: a text may have gigabytes.
-    line = _visible(redact(" ".join(text[: 100 * MOST_CHARACTERS].split()), secrets))
-    return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 1]}…"
+    return printable(redact(" ".join(text[: 100 * MOST_CHARACTERS].split()), secrets), MOST_CHARACTERS)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -82,10 +82,3 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception:  # an error may be unable to say what it is
         return ""
-
-
-def _visible(text: str) -> str:
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )

@@ -39,9 +39,10 @@ JOINED_ROWS = 1_000_000
 def open_dataset(root: Path, observe: Observer = ignore, stop: threading.Event | None = None) -> Manifest:
     """Return the manifest of the dataset at ``root`` after a look at every partition's size, footer and checksum.
 
-    Files that are not known yet are read for their checksum, see ``differing``; setting ``stop`` then raises
-    KeyboardInterrupt. Raises ConfigError when there is no dataset; StageError when staging did not finish, or a file
-    is missing, damaged, or disagrees with the manifest.
+    Files that are not known yet are read for their checksum, see ``differing``; setting ``stop`` ends that early.
+    Raises ConfigError when there is no dataset, or integers are times of an unknown unit; EncodeError for tags that
+    must be too long; StageError when staging did not finish, or a file is missing, damaged, or disagrees with the
+    manifest.
     """
     manifest = read_manifest(root)
     if not manifest.complete:

@@ -67,7 +67,8 @@ def _rejected_lines(number: int, first: str, path: str) -> list[str]:
     """Say how many rows were rejected, which was the first, and where they are kept."""
     if not number:
         return []
-    return [f"rejected {number:,} rows" + f": {path}" * bool(path), *([f"         {first}"] if first else [])]
+    rows = f"rejected {number:,} row{'s' if number > 1 else ''}"
+    return [rows + f": {path}" * bool(path), *([f"         {first}"] if first else [])]
 
 
 def export_text(report: ExportReport) -> str:

@@ -59,7 +59,7 @@ def test_rejected_lines_are_exit_code_1(influx_v2: Any, tmp_path: Path) -> None:
     with fault_proxy(influx_v2.url, lambda call: Answer(422) if call.number == 3 else None) as proxy:
         result = run(influx_v2, *arguments, "--host", proxy.url)
     assert result.exit_code == 1, result.output
-    assert "rejected 1 lines" in result.stdout
+    assert "rejected 1 row: " in result.stdout
 
 
 def test_a_load_that_fails_leaves_what_it_did(influx_v2: Any, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_the_words_of_a_server_are_shown_tame_and_short(influx_v2: Any, tmp_path
             said = [caught.value.message]
         else:
             path = Path(load(settings).rejected_path)
-            said = [json.loads(line)["message"] for line in path.read_text().splitlines()]
+            said = [json.loads(line)["reason"] for line in path.read_text().splitlines()]
     for text in said:
         assert text.isprintable()
         assert "\\x1b]0;owned\\x07" in text
