@@ -30,7 +30,7 @@ class _Shown(Counts):
 
     @property
     def details(self) -> str:
-        """Rate and size, then retries and rejected lines where there are any."""
+        """Rate and size, then retries and rejected rows where there are any."""
         seconds = max(time.monotonic() - self._started, 1e-9)
         parts = [f"{(self.rows_done - self.rows_resumed) / seconds:,.0f} rows/s"]
         parts += [size_text(self.size)] if self.size else []

@@ -1,6 +1,6 @@
 """What every command does around its one library call: progress, metrics, result, exit code.
 
-Exit codes: 0 done; 1 differences, or rejected lines; 2 usage or configuration; 3 it could not finish;
+Exit codes: 0 done; 1 differences, or rejected rows; 2 usage or configuration; 3 it could not finish;
 130 interrupted. No error of any kind becomes a 1.
 """
 

@@ -210,7 +210,7 @@ class Ledger:
     def rejected(self) -> int:
         """Rows that cannot be points or whose lines the server refused for good, over all runs of this load."""
         row = self._database.execute("SELECT rejected FROM loads WHERE id = ?", (self._load,)).fetchone()
-        return check_count("the number of rejected lines", row[0])
+        return check_count("the number of rejected rows", row[0])
 
     def pending(self, partition: Partition) -> list[Chunk]:
         """Return the row ranges of ``partition`` that are not acknowledged, in order."""

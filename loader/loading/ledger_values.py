@@ -89,7 +89,7 @@ def check_last_load(*row: Any) -> LastLoad:
         _check_text("a bucket", bucket),
         _check_text("a fingerprint", fingerprint),
         check_count("the number of acknowledged rows", rows),
-        check_count("the number of rejected lines", rejected),
+        check_count("the number of rejected rows", rejected),
         _check_instant(started),
         _check_instant(finished),
     )

@@ -22,7 +22,7 @@ class LoadSettings:
     """How to load the dataset at ``dataset``.
 
     ``via`` is "write" (line protocol, into any bucket) or "restore" (storage files, into a bucket of its own on
-    InfluxDB 2.x); the restore path knows no batches, compression, rate or rejected lines, and its ``connections``
+    InfluxDB 2.x); the restore path knows no batches, compression, or rate, and its ``connections``
     are the shards that are made and sent at a time.
     ``compress`` is "auto" (none on loopback, gzip:1 elsewhere), "none", "gzip" or "gzip:LEVEL"; ``rate`` is
     points a second, 0 for no limit; ``retry_seconds`` bounds the time one payload is retried;
