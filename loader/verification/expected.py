@@ -145,15 +145,10 @@ def _in_order(
         if order is None:
             by_time = rows.points["time"].is_sorted()
             order = _TimeOrder(schema, total) if by_time else _SeriesOrder(schema, total)
-        if not order.add(rows.points, _picked(rows.points, picks)):
+        if not order.add(rows.points, rows.pick(picks)):
             return None
     assert order is not None
     return total.result() if order.end() else None
-
-
-def _picked(points: pl.DataFrame, picks: Sequence[int]) -> pl.DataFrame:
-    """Return the points whose row is one of ``picks``."""
-    return points.filter(pl.col("row").is_in(picks)) if picks else points.clear()
 
 
 class _SeriesOrder:
@@ -168,7 +163,7 @@ class _SeriesOrder:
 
     def add(self, points: pl.DataFrame, picked: pl.DataFrame) -> bool:
         """Add a batch; return false when its rows are not in this order."""
-        self._total.picked.append(text_tags(self._schema, shortened(picked)).drop("row"))
+        self._total.picked.append(text_tags(self._schema, shortened(picked)))
         self._total.add(points)
         if points.is_empty():
             return True
@@ -207,7 +202,7 @@ class _TimeOrder:
         times = points["time"]
         if points.is_empty():
             self._total.add(points)
-            self._total.picked.append(text_tags(self._schema, picked).drop("row"))
+            self._total.picked.append(text_tags(self._schema, picked))
             return True
         if not times.is_sorted() or (self._last is not None and times[0] < self._last):
             return False
@@ -236,7 +231,7 @@ class _TimeOrder:
             self._total.superseded += superseded
             picked = points.join(picked.select(identity), on=identity, how="semi")
         self._total.add(points)
-        self._total.picked.append(shortened(picked.drop("row", strict=False)))
+        self._total.picked.append(shortened(picked))
 
 
 def _in_no_order(
@@ -252,7 +247,7 @@ def _in_no_order(
             total.add_unfit(partition, rows)
             points = text_tags(schema, shortened(rows.points))
             size += points.estimated_size() + _ROW_BYTES * points.height
-            wanted.append(_picked(points, picks[partition.path]).select(identity))
+            wanted.append(text_tags(schema, rows.pick(picks[partition.path])).select(identity))
     passes = int(size // MERGED_BYTES) + 1
     for number in range(passes):
         parts = list(_parts(root, schema, partitions, number, passes))
@@ -270,5 +265,5 @@ def _parts(
     digest = sum((pl.col(name).hash() for name in identity_columns(schema)), pl.lit(0, pl.UInt64))
     for partition in partitions:
         for rows in read_rows(root, schema, partition):
-            points = text_tags(schema, shortened(rows.points)).drop("row")
+            points = text_tags(schema, shortened(rows.points))
             yield points if passes == 1 else points.filter(digest % passes == number)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from loader.dataset.manifest import Partition
@@ -21,15 +23,28 @@ _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 @dataclass(frozen=True)
 class Rows:
-    """Consecutive rows of a partition.
+    """Consecutive rows of a partition, from row ``start`` on.
 
-    ``points`` has ``row`` (its number in the partition), ``time`` (Int64 nanoseconds), the tags ``t0``, … (text, empty
+    ``points`` has ``time`` (Int64 nanoseconds), the tags ``t0``, … (text, empty
     where a row has none) and fields ``f0``, … in the types of answers, or null. ``unfit`` has the rows that no point
     can be: ``row``, ``time`` (null where there is none), tags, and the ``column``, its ``value`` and the ``reason``.
     """
 
+    start: int
     points: pl.DataFrame
     unfit: pl.DataFrame
+
+    def pick(self, numbers: Sequence[int]) -> pl.DataFrame:
+        """Return the points of the rows ``numbers`` (ascending, of the partition) that are here, and are points."""
+        size = self.points.height + self.unfit.height
+        here = numbers[bisect_left(numbers, self.start) : bisect_left(numbers, self.start + size)]
+        if not here:
+            return self.points.clear()
+        # What no point can be is not among the points.
+        bad = self.unfit["row"].to_numpy()
+        places = np.array([row for row in here if not len(bad) or row not in self.unfit["row"]], np.int64)
+        positions: list[int] = (places - self.start - np.searchsorted(bad, places)).tolist()
+        return self.points[positions]
 
 
 @dataclass(frozen=True)
@@ -59,13 +74,12 @@ def make_points(schema: PointSchema, partition: Partition, start: int, raw: pl.D
         if empty.any():
             names = ", ".join(field.column for field in schema.fields)
             doubts.append(_Doubt(empty, names, pl.repeat("null", len(empty), eager=True), "a point needs a field"))
-    rows = pl.arange(start, start + len(raw), eager=True).alias("row")
-    points = pl.DataFrame([rows, *columns, *fields])
+    points = pl.DataFrame([*columns, *fields])
     if not doubts:
-        return Rows(_within(partition, points), _unfit(points.clear(), doubts, pl.Series(dtype=pl.Boolean)))
+        return Rows(start, _within(partition, points), _unfit(start, points.clear(), [], pl.Series(dtype=pl.Boolean)))
     bad = pl.select(pl.any_horizontal(doubt.rows for doubt in doubts)).to_series()
     good = points.filter(~bad)
-    return Rows(_within(partition, good), _unfit(points, doubts, bad))
+    return Rows(start, _within(partition, good), _unfit(start, points, doubts, bad))
 
 
 def unfit_differences(schema: PointSchema, partition: Partition, unfit: pl.DataFrame) -> Iterator[Difference]:
@@ -155,7 +169,7 @@ def _is_odd(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _unfit(points: pl.DataFrame, doubts: list[_Doubt], bad: pl.Series) -> pl.DataFrame:
+def _unfit(start: int, points: pl.DataFrame, doubts: list[_Doubt], bad: pl.Series) -> pl.DataFrame:
     """Return the ``bad`` rows with the first doubt of each."""
     told: dict[str, pl.Expr] = {name: pl.lit(None, pl.String) for name in ("column", "value", "reason")}
     for doubt in reversed(doubts):
@@ -167,7 +181,7 @@ def _unfit(points: pl.DataFrame, doubts: list[_Doubt], bad: pl.Series) -> pl.Dat
         }
         told = {name: pl.when(holds).then(values[name]).otherwise(told[name]) for name in told}
     fields = [name for name in points.columns if name.startswith("f")]
-    rows = points.drop(fields).filter(bad)
+    rows = points.drop(fields).with_row_index("row", offset=start).filter(bad)
     return rows.with_columns(**told)
 
 

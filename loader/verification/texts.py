@@ -34,7 +34,8 @@ def short_texts(texts: pl.Series) -> pl.Series:
 
 def shortened(points: pl.DataFrame) -> pl.DataFrame:
     """Return ``points`` with short strings."""
-    return points.with_columns(short_texts(column) for column in points if column.dtype == pl.Binary)
+    texts = [short_texts(column) for column in points if column.dtype == pl.Binary]
+    return points.with_columns(texts) if texts else points
 
 
 def shown(value: object) -> str:
