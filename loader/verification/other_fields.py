@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loader.dataset.schema import PointSchema
+from loader.errors import ConfigError
 from loader.servers.frames import instant, tag_columns
 from loader.verification.compare import series_text
 from loader.verification.found import Asker
@@ -21,7 +22,12 @@ def find_other_fields(schema: PointSchema, windows: Sequence[Window], asker: Ask
     for window, names in answers:
         for name in sorted(set(names.result()) - known):
             # Only the number is asked for, which has the same type whatever that of the field.
-            found = asker.count(schema, name, window.start, window.stop).result()
+            try:
+                found = asker.count(schema, name, window.start, window.stop).result()
+            except ConfigError:
+                detail = "the dataset has no such field; the server cannot be asked how many values it has"
+                differences.append(Difference("surplus", instant(window.start)[:10], "", cut(name), detail))
+                continue
             tags = tag_columns(len(schema.tags))
             for row in found.sort("day", *tags).iter_rows(named=True):
                 series = series_text(schema, [row[tag] for tag in tags])
