@@ -21,7 +21,7 @@ POINTS = PointsQuery(trades_schema(), ("AAPL", ""), START, START + 1)
 
 def aggregate(function: str, field: Field = PRICE) -> AggregateQuery:
     """Return a query over one day."""
-    return AggregateQuery(trades_schema(), field, function, START, START + DAY)
+    return AggregateQuery(trades_schema(), (field,), function, START, START + DAY)
 
 
 def test_aggregate_request() -> None:
@@ -34,7 +34,7 @@ def test_aggregate_request() -> None:
         " |> range(start: 2024-01-02T00:00:00.000000000Z, stop: 2024-01-03T00:00:00.000000000Z)"
         ' |> filter(fn: (r) => r._measurement == "trades" and r._field == "price")'
         ' |> aggregateWindow(every: 1d, fn: sum, createEmpty: false, timeSrc: "_start")'
-        ' |> keep(columns: ["symbol", "side", "_time", "_value"]) |> group()'
+        ' |> keep(columns: ["symbol", "side", "_field", "_time", "_value"]) |> group()'
     )
     assert "secret" not in repr(request)
 
@@ -43,7 +43,7 @@ def test_points_request() -> None:
     """Times keep their nanoseconds; an empty tag value asks for points without the tag."""
     query = json.loads(flux.build_points(TARGET, POINTS).body)["query"]
     assert "stop: 2024-01-02T00:00:00.000000001Z" in query
-    assert 'r["symbol"] == "AAPL" and not exists r["side"]' in query
+    assert 'r["symbol"] == "AAPL") and (not exists r["side"]' in query
     assert '(r._field == "price" or r._field == "amount")' in query
 
 
@@ -54,18 +54,18 @@ def test_points_request() -> None:
 def test_aggregate_reply(function: str, value: float, dtype: type[pl.DataType]) -> None:
     """Series that differ in a tag outside of the schema are merged; a tag that is not there is empty."""
     low, high = (b"1", b"3") if function == "count" else (b"1.5", b"2.5")
-    body = b",result,table,_time,_value,symbol\r\n" + b"".join(
-        b",_result,0,2024-01-02T00:00:00Z," + number + b",AAPL\r\n" for number in (low, high)
+    body = b",result,table,_time,_value,_field,symbol\r\n" + b"".join(
+        b",_result,0,2024-01-02T00:00:00Z," + number + b",price,AAPL\r\n" for number in (low, high)
     )
     frame = flux.parse_aggregate(aggregate(function), Reply(200, body=body + b"\r\n"))
-    assert frame.rows(named=True) == [{"symbol": "AAPL", "side": "", "day": START, "value": value}]
+    assert frame.rows(named=True) == [{"t0": "AAPL", "t1": "", "field": 0, "day": START, "value": value}]
     assert frame.schema["value"] == dtype
 
 
 def test_no_rows() -> None:
     """An empty reply is a frame without rows, of the right types."""
     frame = flux.parse_aggregate(aggregate("max", Field("amount", FieldType.INTEGER)), Reply(200))
-    assert frame.schema == {"symbol": pl.String, "side": pl.String, "day": pl.Int64, "value": pl.Int64}
+    assert frame.schema == {"t0": pl.String, "t1": pl.String, "field": pl.Int32, "day": pl.Int64, "value": pl.Int64}
     assert frame.height == 0
 
 
@@ -86,14 +86,14 @@ def test_points_reply() -> None:
     assert frame.rows() == [
         (START + 1, 2**64 - 1, None, None),
         (START + 100_000_000, None, True, None),
-        (START + 1_000_000_000, None, False, 'a,\n"b'),
+        (START + 1_000_000_000, None, False, b'a,\n"b'),
     ]
 
 
 def test_error_after_rows() -> None:
     """An error that the server sends after good rows, with status 200, is an error."""
     body = (
-        b",result,table,_time,_value,symbol,side\r\n,_result,0,2024-01-02T00:00:00Z,1,AAPL,buy\r\n"
+        b",result,table,_time,_value,_field,symbol,side\r\n,_result,0,2024-01-02T00:00:00Z,1,price,AAPL,buy\r\n"
         b"\r\nerror,reference\r\nout of memory,897\r\n"
     )
     with pytest.raises(ServerError, match="out of memory"):

@@ -6,6 +6,7 @@ Nothing here is shared with loading, so that a mistake of its reader cannot hide
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,12 +71,13 @@ def _columns(path: Path, schema: PointSchema, found: pa.Schema) -> list[_Column]
     wanted += [(tag, f"t{number}", True) for number, tag in enumerate(schema.tags)]
     for number, field in enumerate(schema.fields):
         wanted.append((field.column, f"f{number}", field.type is FieldType.STRING))
-    columns = []
-    for name, label, text in wanted:
-        if found.names.count(name) != 1:
-            raise _damaged(path, f"has column {name!r} {found.names.count(name)} times")
-        columns.append(_Column(found.names.index(name), name, label, text))
-    return columns
+    positions = defaultdict(list)
+    for position, name in enumerate(found.names):
+        positions[name].append(position)
+    for name, _, _ in wanted:
+        if len(positions[name]) != 1:
+            raise _damaged(path, f"has column {name!r} {len(positions[name])} times")
+    return [_Column(positions[name][0], name, label, text) for name, label, text in wanted]
 
 
 def _refuse_large_pages(path: Path, metadata: pq.FileMetaData, columns: list[_Column]) -> None:

@@ -15,7 +15,8 @@ import pyarrow as pa
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.decode.columns import Column
-from loader.encoding.tsm.decode.fields import Reading, StoredField, gather_fields
+from loader.encoding.tsm.decode.fields import Reading, StoredField
+from loader.encoding.tsm.decode.gather import gather_fields
 from loader.encoding.warm import compile_decoders
 from loader.errors import Retryable
 from loader.events import Advanced, Event, Observer, Started, Waited, ignore
