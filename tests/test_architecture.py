@@ -26,6 +26,8 @@ OUTSIDE = {
     *("pathlib", "os", "io", "shutil", "tempfile", "sqlite3", "subprocess"),
 }
 LONGEST = 300
+STORED = ("arrays", "compiled", "series_text", "tsm.decode", "warm")
+"""What verification takes of encoding: how what a server stores is read, nothing of how points are made."""
 
 
 def imports(path: Path, where: Path) -> Iterator[str]:
@@ -58,7 +60,17 @@ def faults(package: Path) -> list[str]:
                 found.append(f"{where} imports {name}, which belongs to the command line")
             if top in OUTSIDE and part == "encoding":
                 found.append(f"{where} imports {name}, and encoding is pure")
+            if part == "verification" and _is_shared(name):
+                found.append(f"{where} imports {name}, and what is expected shares nothing with a load")
     return found
+
+
+def _is_shared(name: str) -> bool:
+    """Tell whether ``name`` belongs to the load's way from Parquet to a payload."""
+    encoding = name.removeprefix("loader.encoding.")
+    if encoding != name:
+        return not any(encoding == stored or encoding.startswith(f"{stored}.") for stored in STORED)
+    return name.startswith(("loader.dataset.reader.read", "loader.dataset.reader.join"))
 
 
 def test_the_package_keeps_its_rules() -> None:
@@ -79,6 +91,10 @@ def test_the_package_keeps_its_rules() -> None:
         ("loading/planted.py", "import rich.progress", "command line"),
         ("encoding/planted.py", "from pathlib import Path", "pure"),
         ("encoding/planted.py", "import sqlite3", "pure"),
+        ("verification/planted.py", "from loader.dataset.reader import read_batches", "shares nothing"),
+        ("verification/planted.py", "from loader.encoding.columns import read_columns", "shares nothing"),
+        ("verification/values/planted.py", "from loader.encoding.series import find_series", "shares nothing"),
+        ("verification/planted.py", "import loader.encoding.escaping", "shares nothing"),
         ("cli/utils.py", "", "not a name"),
         ("cli/common/__init__.py", "", "not a name"),
         ("cli/planted.py", "\n" * 301, "longer"),

@@ -19,7 +19,7 @@ from loader.verification.reading import read_rows
 from loader.verification.settings import Difference
 from loader.verification.texts import shortened
 
-MERGED_BYTES = 256 << 20
+MERGED_BYTES = 128 << 20
 """Bytes of rows that are looked through for one identity at a time."""
 _ROW_BYTES = 48
 """Bytes of an identity in memory, about."""

@@ -46,8 +46,13 @@ def plan_spans(shards: Sequence[Shard], partitions: Sequence[Partition]) -> list
 
 
 def halves(window: Window) -> Iterator[Window]:
-    """Yield the halves of ``window``, of whole days as long as there are several; of a nanosecond, itself."""
-    middle = (window.start + window.stop) // 2
+    """Yield the halves of ``window``, of whole days as long as there are several; of a nanosecond, itself.
+
+    They part the times that the partitions have in it; where those are one, the window.
+    """
+    first = max(window.start, min((partition.time_min for partition in window.partitions), default=window.start))
+    last = min(window.stop, max((partition.time_max + 1 for partition in window.partitions), default=window.stop))
+    middle = (first + last) // 2 if last - first > 1 else (window.start + window.stop) // 2
     if middle // DAY > window.start // DAY:
         middle = middle // DAY * DAY
     if middle <= window.start:
