@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
-from loader.errors import Retryable, ServerError
+from loader.errors import ConfigError, Retryable, ServerError
 from loader.servers import influxql
 from loader.servers.base import AggregateQuery, PointsQuery, Reply, Target
 
@@ -104,3 +104,23 @@ def test_busy() -> None:
     """A reply of another status is an error with the server's words."""
     with pytest.raises(Retryable, match="timeout"):
         influxql.parse_points(POINTS, Reply(503, body=b'{"error":"timeout"}'))
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\0"])
+def test_names_without_a_spelling(name: str) -> None:
+    """A name that InfluxQL cannot spell is an error that says so, before the server is asked."""
+    schema = PointSchema(name, (), (AMOUNT,), "t")
+    with pytest.raises(ConfigError, match="cannot be compared"):
+        influxql.build_points(TARGET, PointsQuery(schema, (), START, START + 1))
+
+
+def test_aggregates_of_several_fields() -> None:
+    """One query asks for many fields; what a series lacks is no row; a series without tags has none."""
+    schema = PointSchema("m", (), (Field("a", FieldType.FLOAT), Field("b", FieldType.STRING)), "t")
+    query = AggregateQuery(schema, schema.fields, "count", START, START + DAY)
+    (text,) = parse_qs(influxql.build_aggregate(TARGET, query).body.decode())["q"]
+    assert text.startswith('SELECT COUNT("a"::field), COUNT("b"::field) FROM "m"')
+    body = (
+        b'{"results":[{"series":[{"name":"m","columns":["time","count","count_1"],"values":[[%d,null,3]]}]}]}' % START
+    )
+    assert influxql.parse_aggregate(query, Reply(200, body=body)).rows() == [(1, START, 3)]

@@ -139,89 +139,96 @@ def _in_order(
 ) -> Expected | None:
     """Aggregate rows that are in series order or in time order, None where they are in neither."""
     total = _Sum(schema, [partition], listed)
-    order: _SeriesOrder | _TimeOrder | None = None
+    by_series, by_time = _SeriesOrder(schema), _TimeOrder(schema, total)
     for rows in read_rows(root, schema, partition):
         total.add_unfit(partition, rows)
-        if order is None:
-            by_time = rows.points["time"].is_sorted()
-            order = _TimeOrder(schema, total) if by_time else _SeriesOrder(schema, total)
-        if not order.add(rows.points, rows.pick(picks)):
+        points, picked = rows.points, shortened(rows.pick(picks))
+        by_series.add(points)
+        if by_time.add(points, picked):
+            continue
+        if not by_series.holds:
             return None
-    assert order is not None
-    return total.result() if order.end() else None
+        total.add(points)
+        total.picked.append(text_tags(schema, picked))
+    by_time.end()
+    found = total.result()
+    return found if by_time.holds or by_series.is_whole(found.cells) else None
 
 
 class _SeriesOrder:
-    """Rows series by series, each series' times strictly ascending: then no two have one identity."""
+    """Rows series by series, each series' times strictly ascending: then no two have one identity.
 
-    def __init__(self, schema: PointSchema, total: _Sum) -> None:
-        self._schema = schema
+    ``holds`` as long as times ascend within the runs of series.
+    """
+
+    def __init__(self, schema: PointSchema) -> None:
+        self.holds = True
         self._tags = tag_columns(len(schema.tags))
-        self._total = total
         self._last: tuple[object, ...] | None = None
         self._runs = 0
 
-    def add(self, points: pl.DataFrame, picked: pl.DataFrame) -> bool:
-        """Add a batch; return false when its rows are not in this order."""
-        self._total.picked.append(text_tags(self._schema, shortened(picked)))
-        self._total.add(points)
-        if points.is_empty():
-            return True
+    def add(self, points: pl.DataFrame) -> None:
+        """Look at the next rows."""
+        if not self.holds or points.is_empty():
+            return
         same = pl.lit(value=True)
         for tag in self._tags:
             same &= pl.col(tag) == pl.col(tag).shift(1)
         later = pl.col("time") > pl.col("time").shift(1)
-        changes, ascending = points.select((~same).slice(1).sum(), (later | ~same).slice(1).all().alias("later")).row(0)
+        changes, self.holds = points.select((~same).slice(1).sum(), (later | ~same).slice(1).all().alias("later")).row(
+            0
+        )
         identity = points.select(*self._tags, "time")
         first, last = identity.row(0), identity.row(-1)
         self._runs += changes
         if self._last is None or self._last[:-1] != first[:-1]:
             self._runs += 1
         else:
-            ascending = ascending and first[-1] > self._last[-1]
+            self.holds = self.holds and first[-1] > self._last[-1]
         self._last = last
-        return bool(ascending)
 
-    def end(self) -> bool:
-        """Tell whether no series came twice."""
-        series = pl.concat(self._total.cells).select(*self._tags, series=pl.lit(1)).unique()
-        return self._runs in {0, series.height}
+    def is_whole(self, cells: pl.DataFrame) -> bool:
+        """Tell whether no series of ``cells``, those of all rows, came twice."""
+        return self.holds and self._runs == cells.select(*self._tags, series=pl.lit(1)).unique().height
 
 
 class _TimeOrder:
-    """Rows in time order: those of one identity are close to each other."""
+    """Rows in time order: those of one identity are close to each other. ``holds`` until rows are not."""
 
     def __init__(self, schema: PointSchema, total: _Sum) -> None:
+        self.holds = True
         self._schema = schema
         self._total = total
         self._held: list[tuple[pl.DataFrame, pl.DataFrame]] = []
         self._last: int | None = None
 
     def add(self, points: pl.DataFrame, picked: pl.DataFrame) -> bool:
-        """Add a batch; rows of its last time are held until it is known whether there are more of that time."""
+        """Add a batch, or return false; rows of its last time are held until no more of that time can come."""
         times = points["time"]
-        if points.is_empty():
-            self._total.add(points)
-            self._total.picked.append(text_tags(self._schema, picked))
-            return True
-        if not times.is_sorted() or (self._last is not None and times[0] < self._last):
+        if self.holds and points.height:
+            follows = times.is_sorted() and (self._last is None or times[0] >= self._last)
+            if not follows or sum(part.estimated_size() for part, _ in self._held) > MERGED_BYTES:
+                self.end()
+                self.holds = False
+        if not self.holds:
             return False
+        if points.is_empty():
+            self._held.append((text_tags(self._schema, points), text_tags(self._schema, picked)))
+            return True
         self._last = times[-1]
-        points = text_tags(self._schema, points)
-        picked = text_tags(self._schema, picked)
+        points, picked = text_tags(self._schema, points), text_tags(self._schema, picked)
         before, same = pl.col("time") < self._last, pl.col("time") == self._last
         if times[0] < self._last:
-            held, self._held = self._held, []
-            held.append((points.filter(before), picked.filter(before)))
-            self._settle(held)
+            self._held.append((points.filter(before), picked.filter(before)))
+            self.end()
         self._held.append((points.filter(same), picked.filter(same)))
-        return sum(part.estimated_size() for part, _ in self._held) <= MERGED_BYTES
-
-    def end(self) -> bool:
-        """Add what is held."""
-        if self._held:
-            self._settle(self._held)
         return True
+
+    def end(self) -> None:
+        """Add what is held."""
+        held, self._held = self._held, []
+        if held:
+            self._settle(held)
 
     def _settle(self, parts: Sequence[tuple[pl.DataFrame, pl.DataFrame]]) -> None:
         points, picked = (pl.concat(side) for side in zip(*parts, strict=True))
@@ -231,7 +238,7 @@ class _TimeOrder:
             self._total.superseded += superseded
             picked = points.join(picked.select(identity), on=identity, how="semi")
         self._total.add(points)
-        self._total.picked.append(shortened(picked))
+        self._total.picked.append(picked)
 
 
 def _in_no_order(

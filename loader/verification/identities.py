@@ -22,7 +22,7 @@ def identity_columns(schema: PointSchema) -> list[str]:
 def merge_rows(schema: PointSchema, rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """Return one row an identity of ``rows``, which are in the dataset's order, and how many values are superseded."""
     fields = field_columns(len(schema.fields))
-    merged = rows.group_by(identity_columns(schema)).agg(pl.col(fields).last(ignore_nulls=True))
+    merged = rows.group_by(identity_columns(schema)).agg(pl.col(fields).last(ignore_nulls=True)).select(rows.columns)
     return merged, _values(rows, fields) - _values(merged, fields)
 
 

@@ -31,6 +31,7 @@ LARGEST_PAGE = 64 << 20
 _VIEW_BYTES = 16
 """Bytes of a string beside its text."""
 _NUMBER_BYTES = 8
+_TEXT_ROWS = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,7 @@ def _read(
             together, size = [], 0
         together.append(column)
         size += compressed
-    if together:
-        parts.append(_scan(path, file, together, start, rows))
+    parts.append(_scan(path, file, together, start, rows))
     return pl.concat(parts, how="horizontal")
 
 
@@ -167,7 +167,9 @@ class _Texts:
     column: _Column
 
     def __post_init__(self) -> None:
-        self._arrays: Iterator[pl.Series] = self._all()
+        file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 16)
+        batches = file.iter_batches(_TEXT_ROWS, columns=[self.column.name], use_threads=False)
+        self._arrays = (_bytes_of(batch.column(0)) for batch in batches)
         self._row = 0
         self._rest = pl.Series(dtype=pl.Binary)
 
@@ -184,11 +186,6 @@ class _Texts:
             start, rows = max(start, self._row), rows - len(part)
             parts.append(part)
         return pl.concat(parts).alias(self.column.label)
-
-    def _all(self) -> Iterator[pl.Series]:
-        with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 16) as file:
-            for batch in file.iter_batches(1 << 13, columns=[self.column.name], use_threads=False):
-                yield _bytes_of(batch.column(0))
 
 
 def _bytes_of(column: pa.Array) -> pl.Series:
