@@ -179,3 +179,10 @@ def test_the_status_names_what_is_unfinished(tmp_path: Path) -> None:
     text = status_text(replace(status, complete=False, load=replace(load, rejected=7)))
     assert "unfinished: stage again" in text
     assert "7 lines rejected" in text
+
+
+def test_rows_that_cannot_be_compared() -> None:
+    """A verification says how many rows cannot be points, and how many values later rows set again."""
+    text = verify_text(replace(VERIFIED, unfit=2, superseded=3_000))
+    assert "2 rows cannot be points" in text
+    assert "3,000 values are superseded" in text

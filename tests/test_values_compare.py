@@ -65,6 +65,13 @@ def test_bytes_that_no_text_has() -> None:
     assert difference.field == "text"
 
 
+def test_two_texts_of_one_series() -> None:
+    """Two stored texts of the same tags stay apart, so that neither hides the other."""
+    first, second = stored_keys([b"m,a=b", b"m,a\\=b", b"m,a=b,c="]).values(), stored_keys([b"m,a=b"]).values()
+    assert len(set(first)) == 3
+    assert set(second) < set(first)
+
+
 def test_counts_by_day() -> None:
     """Values are counted by series and day, field by field."""
     first, second = columns(GOOD)

@@ -26,14 +26,18 @@ def dataset_key(schema: PointSchema, values: Sequence[str]) -> bytes:
 def stored_keys(texts: Sequence[bytes]) -> dict[bytes, bytes]:
     """Return the form of each series that a server stores, by its text.
 
-    Two texts of the same tags, which no server should have, stay apart.
+    What cannot be taken apart, and two texts of the same tags, which no server should have, stay apart.
     """
     keys: dict[bytes, bytes] = {}
     seen: set[bytes] = set()
     for text in sorted(texts):
-        key = series_key(series_tags(text.decode(errors="surrogateescape")))
+        whole = series_key({"": text.decode(errors="backslashreplace")})
+        try:
+            key = series_key(series_tags(text.decode(errors="surrogateescape")))
+        except ValueError:
+            key = whole
         if key in seen:
-            key = series_key({"": text.decode(errors="backslashreplace")})
+            key = whole
         seen.add(key)
         keys[text] = key
     return keys
