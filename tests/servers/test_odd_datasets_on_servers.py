@@ -237,6 +237,17 @@ def test_tags_that_flux_has_no_room_for(influx_v2: Any, tmp_path: Path) -> None:
     ]
 
 
+def test_names_that_influxql_cannot_spell(influx_v1: Any, tmp_path: Path) -> None:
+    """Where a name keeps queries from being asked, it is said that nothing can be compared; without points, too."""
+    schema = PointSchema("a\rb", (), (Field("a", FieldType.FLOAT),), "time", "ns")
+    for number, value in enumerate((1.0, float("nan"))):
+        root = dataset(tmp_path / str(number), schema, [pa.table({"a": [value], "time": [FIRST_DAY]})])
+        case = case_of(influx_v1, root)
+        for values in (False, True):
+            with pytest.raises(ConfigError, match="cannot be compared"):
+                case.verify(values=values)
+
+
 @both_ways
 def test_long_texts(influx: Any, tmp_path: Path, values: bool) -> None:
     """Texts beyond what CSV readers take are compared whole, to their last character."""

@@ -146,13 +146,9 @@ def _found(stored: Sequence[StoredField], window: Window, keys: Mapping[bytes, b
     points = max(most // (_POINT_BYTES * len(stored)), 1) if most else 0
     columns = []
     former: Reading | None = None
-    series: dict[int, list[bytes]] = {}
     for field in stored:
         former = field.read(window.start, window.stop, former, _short_texts, points)
-        column = former.column
-        if id(column.series) not in series:
-            series[id(column.series)] = [keys[text] for text in column.series]
-        columns.append(replace(column, series=series[id(column.series)]))
+        columns.append(replace(former.column, series=[keys[text] for text in former.column.series]))
     return columns
 
 
