@@ -89,6 +89,8 @@ def test_the_same_points_whatever_the_batches(
     if name == "BATCH_ROWS":
         assert max(part.points.height for part in parts) <= max(value, 99)
         assert len(parts) > 1
+    if name == "BATCH_BYTES" and not dictionary:
+        assert max(part.points.estimated_size() for part in parts) < 4 * value
 
 
 def test_text_that_is_not_utf8_in_one_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,8 @@ from loader.verification.texts import shortened
 
 MERGED_BYTES = 128 << 20
 """Bytes of rows that are looked through for one identity at a time."""
+_RUN_ROWS = 8
+"""Rows that a run of one series and day should have to be worth looking for."""
 _ROW_BYTES = 48
 """Bytes of an identity in memory, about."""
 
@@ -123,15 +125,26 @@ class _Sum:
         return Expected(cells, pl.concat(self.picked), self.superseded, self.unfit, self.unfit_count)
 
     def _aggregate(self, points: pl.DataFrame) -> pl.DataFrame:
-        """Return the cells of ``points``; days are only computed where there are several."""
-        tags = tag_columns(len(self.schema.tags))
-        days = pl.lit(self.day * DAY) if self.one_day else pl.col("time") // DAY * DAY
+        """Return the cells of ``points``; days are only computed where there are several.
+
+        Rows in series order are aggregated run by run, which takes a third of the time; a cell may then come twice.
+        """
+        keys = key_columns(self.schema)
         columns = []
         for number, entry in enumerate(self.schema.fields):
             value = pl.col(f"f{number}")
             known = {"count": value.count().cast(pl.Int64), "sum": value.sum(), "min": value.min(), "max": value.max()}
             columns += [known[name].alias(f"{name}{number}") for name in functions_of(entry.type)]
-        return text_tags(self.schema, points.group_by(*tags, days.alias("day")).agg(columns))
+        days = pl.lit(self.day * DAY) if self.one_day else pl.col("time") // DAY * DAY
+        dated = points.with_columns(days.alias("day"))
+        begins = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
+        runs = dated.with_columns(begins.cum_sum().alias("run"))
+        if points.height and runs["run"][-1] * _RUN_ROWS <= points.height:
+            grouped = runs.with_columns(pl.col("run").set_sorted()).group_by("run")
+            cells = grouped.agg(pl.col(keys).first(), *columns).drop("run")
+        else:
+            cells = dated.group_by(keys).agg(columns)
+        return text_tags(self.schema, cells)
 
 
 def _in_order(
