@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
 from loader.encoding.tsm.decode.blocks import part_blocks
-from loader.encoding.tsm.decode.fields import Source, gather_field
+from loader.encoding.tsm.decode.fields import Source
+from loader.encoding.tsm.decode.gather import gather_field
 from loader.encoding.tsm.decode.index import StoredFile, read_file
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import FileEncoder

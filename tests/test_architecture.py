@@ -26,6 +26,8 @@ OUTSIDE = {
     *("pathlib", "os", "io", "shutil", "tempfile", "sqlite3", "subprocess"),
 }
 LONGEST = 300
+STORED = ("arrays", "compiled", "series_text", "tsm.decode", "warm")
+"""What verification takes of encoding: how what a server stores is read, nothing of how points are made."""
 
 
 def imports(path: Path, where: Path) -> Iterator[str]:
@@ -71,9 +73,19 @@ def faults(package: Path) -> list[str]:
                 found.append(f"{where} imports {name}, and encoding is pure")
             if part != "waiting" and name.rpartition(".")[2] in {"sleep", "ThreadPoolExecutor"}:
                 found.append(f"{where} imports {name}, for which Ctrl-C waits: see loader/waiting.py")
+            if part == "verification" and _is_shared(name):
+                found.append(f"{where} imports {name}, and what is expected shares nothing with a load")
         if part != "waiting":
             found += [f"{where}, line {line}, waits without an end: see loader/waiting.py" for line in deaf(path)]
     return found
+
+
+def _is_shared(name: str) -> bool:
+    """Tell whether ``name`` belongs to the load's way from Parquet to a payload."""
+    encoding = name.removeprefix("loader.encoding.")
+    if encoding != name:
+        return not any(encoding == stored or encoding.startswith(f"{stored}.") for stored in STORED)
+    return name.startswith(("loader.dataset.reader.read", "loader.dataset.reader.join"))
 
 
 def test_the_package_keeps_its_rules() -> None:
@@ -97,6 +109,10 @@ def test_the_package_keeps_its_rules() -> None:
         ("loading/planted.py", "from concurrent.futures import ThreadPoolExecutor", "Ctrl-C"),
         ("loading/planted.py", "def f(results):\n    return results.get()", "line 2, waits without an end"),
         ("loading/planted.py", "import time\ntime.sleep(1)", "line 2, waits without an end"),
+        ("verification/planted.py", "from loader.dataset.reader import read_batches", "shares nothing"),
+        ("verification/planted.py", "from loader.encoding.columns import read_columns", "shares nothing"),
+        ("verification/values/planted.py", "from loader.encoding.series import find_series", "shares nothing"),
+        ("verification/planted.py", "import loader.encoding.escaping", "shares nothing"),
         ("cli/utils.py", "", "not a name"),
         ("cli/common/__init__.py", "", "not a name"),
         ("cli/planted.py", "\n" * 301, "longer"),

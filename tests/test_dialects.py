@@ -173,7 +173,7 @@ def test_a_policy_of_1_is_made_with_its_database(databases: Reply, statement: st
 def test_a_policy_of_1_is_written_and_asked() -> None:
     """Lines and queries name database and policy apart, but for /api/v2/write, which takes both as the bucket."""
     early, current = EarlyInfluxDB1(), dialects()["1"]
-    aggregate = AggregateQuery(SCHEMA, SCHEMA.fields[0], "count", JANUARY_2, JANUARY_2 + 1)
+    aggregate = AggregateQuery(SCHEMA, SCHEMA.fields[:1], "count", JANUARY_2, JANUARY_2 + 1)
     assert dict(current.build_write(DATABASE_WITH_POLICY, b"", gzipped=False).params)["bucket"] == "trades/old"
     for request in (
         early.build_write(DATABASE_WITH_POLICY, b"", gzipped=False),
@@ -218,7 +218,7 @@ def test_an_error_inside_a_good_reply_of_1_is_an_error() -> None:
 def test_each_dialect_asks_in_its_own_language(version: str, path: str) -> None:
     """Counts and points are asked with InfluxQL or Flux; an empty answer is an empty frame."""
     dialect = dialects()[version]
-    aggregate = AggregateQuery(SCHEMA, SCHEMA.fields[0], "count", JANUARY_2, JANUARY_2 + 1)
+    aggregate = AggregateQuery(SCHEMA, SCHEMA.fields[:1], "count", JANUARY_2, JANUARY_2 + 1)
     points = PointsQuery(SCHEMA, ("AAPL", "buy"), JANUARY_2, JANUARY_2 + 1)
     nothing = NOTHING if version == "1" else Reply(200, body=b"\r\n")
     assert dialect.build_aggregate(TARGET, aggregate).path == path
@@ -253,7 +253,7 @@ def test_before_1_8_a_user_and_password_are_sent_as_such() -> None:
     """Every request carries them in the form of RFC 7617, which 1.6 reads; a token of another form stays as it is."""
     dialect = EarlyInfluxDB1()
     target = replace(TARGET, token="Aladdin:open sesame")
-    aggregate = AggregateQuery(SCHEMA, SCHEMA.fields[0], "count", JANUARY_2, JANUARY_2 + 1)
+    aggregate = AggregateQuery(SCHEMA, SCHEMA.fields[:1], "count", JANUARY_2, JANUARY_2 + 1)
     send = Answers(DATABASES, POLICIES, NOTHING)
     assert dialect.find_bucket(send, target) == Bucket("trades", "", 3_600 * 10**9, WEEK)
     dialect.create_bucket(send, target, 0)

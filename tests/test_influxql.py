@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from urllib.parse import parse_qs
 
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
-from loader.errors import Retryable, ServerError
+from loader.errors import ConfigError, Retryable, ServerError
 from loader.servers import influxql
 from loader.servers.base import AggregateQuery, PointsQuery, Reply, Target
 
@@ -22,7 +23,7 @@ POINTS = PointsQuery(trades_schema(), ("O'R\\", ""), START, START + 1)
 
 def aggregate(function: str, field: Field = AMOUNT) -> AggregateQuery:
     """Return a query over one day."""
-    return AggregateQuery(trades_schema(), field, function, START, START + DAY)
+    return AggregateQuery(trades_schema(), (field,), function, START, START + DAY)
 
 
 def test_aggregate_request() -> None:
@@ -34,18 +35,19 @@ def test_aggregate_request() -> None:
         (("db", "trades"), ("epoch", "ns")),
     )
     assert parse_qs(request.body.decode())["q"] == [
-        f'SELECT SUM("amount") FROM "trades" WHERE time >= {START} AND time < {START + DAY}'
+        f'SELECT SUM("amount"::field) FROM "trades" WHERE time >= {START} AND time < {START + DAY}'
         ' GROUP BY time(1d), "symbol", "side" FILL(none)'
     ]
 
 
 def test_points_request() -> None:
-    """Tag values are quoted; times are integers."""
-    (query,) = parse_qs(influxql.build_points(TARGET, POINTS).body.decode())["q"]
-    assert query == (
+    """Tag values travel apart from the query; times are integers."""
+    form = parse_qs(influxql.build_points(TARGET, POINTS).body.decode())
+    assert json.loads(form["params"][0]) == {"tag0": "O'R\\", "tag1": ""}
+    assert form["q"][0] == (
         'SELECT "price"::field, "amount"::field FROM "trades"'
         f" WHERE time >= {START} AND time < {START + 1}"
-        " AND \"symbol\"::tag = 'O\\'R\\\\' AND \"side\"::tag = ''"
+        ' AND "symbol"::tag = $tag0 AND "side"::tag = $tag1'
     )
 
 
@@ -56,18 +58,18 @@ def test_aggregate_reply() -> None:
         b'"columns":["time","sum"],"values":[[1704153600000000000,9223372036854775807]]}]}]}'
     )
     frame = influxql.parse_aggregate(aggregate("sum"), Reply(200, body=body))
-    assert frame.rows() == [("AAPL", "", START, 2**63 - 1)]
+    assert frame.rows() == [("AAPL", "", 0, START, 2**63 - 1)]
 
 
 def test_no_rows() -> None:
     """A result without series is a frame without rows, of the right types."""
     reply = Reply(200, body=b'{"results":[{"statement_id":0}]}')
     frame = influxql.parse_aggregate(aggregate("count", Field("price", FieldType.FLOAT)), reply)
-    assert frame.schema == {"symbol": pl.String, "side": pl.String, "day": pl.Int64, "value": pl.Int64}
+    assert frame.schema == {"t0": pl.String, "t1": pl.String, "field": pl.Int32, "day": pl.Int64, "value": pl.Int64}
     assert influxql.parse_points(POINTS, reply).schema == {
         "time": pl.Int64,
-        "price": pl.Float64,
-        "amount": pl.Int64,
+        "f0": pl.Float64,
+        "f1": pl.Int64,
     }
 
 
@@ -79,8 +81,8 @@ def test_points_reply() -> None:
         b'"values":[[2,null,null,18446744073709551615,false,"1"],[1,-0,-1,null,true,null]]}]}]}'
     )
     frame = influxql.parse_points(PointsQuery(schema, (), 0, DAY), Reply(200, body=body))
-    assert frame.rows() == [(1, 0.0, -1, None, True, None), (2, None, None, 2**64 - 1, False, "1")]
-    assert math.copysign(1, frame["float"][0]) == -1
+    assert frame.rows() == [(1, 0.0, -1, None, True, None), (2, None, None, 2**64 - 1, False, b"1")]
+    assert math.copysign(1, frame["f0"][0]) == -1
 
 
 @pytest.mark.parametrize(
@@ -102,3 +104,23 @@ def test_busy() -> None:
     """A reply of another status is an error with the server's words."""
     with pytest.raises(Retryable, match="timeout"):
         influxql.parse_points(POINTS, Reply(503, body=b'{"error":"timeout"}'))
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\0"])
+def test_names_without_a_spelling(name: str) -> None:
+    """A name that InfluxQL cannot spell is an error that says so, before the server is asked."""
+    schema = PointSchema(name, (), (AMOUNT,), "t")
+    with pytest.raises(ConfigError, match="cannot be compared"):
+        influxql.build_points(TARGET, PointsQuery(schema, (), START, START + 1))
+
+
+def test_aggregates_of_several_fields() -> None:
+    """One query asks for many fields; what a series lacks is no row; a series without tags has none."""
+    schema = PointSchema("m", (), (Field("a", FieldType.FLOAT), Field("b", FieldType.STRING)), "t")
+    query = AggregateQuery(schema, schema.fields, "count", START, START + DAY)
+    (text,) = parse_qs(influxql.build_aggregate(TARGET, query).body.decode())["q"]
+    assert text.startswith('SELECT COUNT("a"::field), COUNT("b"::field) FROM "m"')
+    body = (
+        b'{"results":[{"series":[{"name":"m","columns":["time","count","count_1"],"values":[[%d,null,3]]}]}]}' % START
+    )
+    assert influxql.parse_aggregate(query, Reply(200, body=body)).rows() == [(1, START, 3)]

@@ -224,7 +224,7 @@ def test_counts_are_counts(root: Path, value: object) -> None:
     with pytest.raises(LoadError, match="damaged: the number of"):
         last_load(root)
     with (
-        pytest.raises(LoadError, match="damaged: the number of rejected lines"),
+        pytest.raises(LoadError, match="damaged: the number of rejected rows"),
         Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger,
     ):
         _ = ledger.rejected

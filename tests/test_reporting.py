@@ -194,3 +194,10 @@ def test_the_status_names_what_is_unfinished(tmp_path: Path) -> None:
     assert "unfinished: stage again" in text
     assert "loaded   2 points into b" in text
     assert "7 rows rejected" in text
+
+
+def test_rows_that_cannot_be_compared() -> None:
+    """A verification says how many rows cannot be points, and how many values later rows set again."""
+    text = verify_text(replace(VERIFIED, unfit=2, superseded=3_000))
+    assert "2 rows cannot be points" in text
+    assert "3,000 values are superseded" in text

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from loader.dataset.schema import Field, FieldType
 from loader.encoding.tsm.decode.columns import Column
-from loader.encoding.tsm.decode.fields import Reading, Source, gather_field
+from loader.encoding.tsm.decode.fields import Reading, Source
+from loader.encoding.tsm.decode.gather import gather_field
 from loader.encoding.tsm.decode.index import read_file
 from tests import reference_tsm as reference
 from tests.reference_tsm import Block, block, build_file

@@ -7,12 +7,17 @@ import struct
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.dataset.schema import Field, FieldType
-from loader.encoding.tsm.decode.fields import Reading, Source, gather_field
+from loader.encoding.tsm.decode import fields
+from loader.encoding.tsm.decode.blocks import read_times
+from loader.encoding.tsm.decode.columns import TooManyPoints
+from loader.encoding.tsm.decode.fields import Reading, Source
+from loader.encoding.tsm.decode.gather import gather_field
 from loader.encoding.tsm.decode.index import read_file
 from loader.encoding.tsm.decode.tombstones import Tombstone, read_tombstones
 from loader.errors import DecodeError
@@ -92,6 +97,47 @@ def test_tombstones_delete_from_their_own_file() -> None:
     assert points([middle, source(late)]) == {b"m": {3: 33, 4: 41}}
 
 
+def test_strings_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strings are decoded some bytes at a time, and each is given the form that is asked for."""
+    monkeypatch.setattr(fields, "DECODED_BYTES", 60)
+    blocks = [plain_block("string", [at, at + 1], [b"a%d" % at, b"b" * 40]) for at in range(0, 12, 2)]
+    file = read_file("1.tsm", np.frombuffer(build_file({b"m#!~#v": ("string", blocks)}), np.uint8))
+    pieces = []
+
+    def first(texts: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
+        pieces.append(len(texts))
+        return pa.array([text[:2] for text in texts.to_pylist()], pa.large_binary())
+
+    column = gather_field([Source(file)], "m", Field("v", FieldType.STRING)).read(1, 11, form=first).column
+    assert column.times.tolist() == list(range(1, 11))
+    assert column.values.to_pylist()[:4] == [b"bb", b"a2", b"bb", b"a4"]
+    assert len(pieces) > 1
+
+
+def test_blocks_that_hold_far_more_than_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large blocks are decoded some at a time, and of each only the range is kept; a range may be too large."""
+    monkeypatch.setattr(fields, "DECODED_POINTS", 250)
+    times, series = list(range(100)), [b"m,a=%d" % number for number in range(10, 40)]
+    sources = [source({name: dict.fromkeys(times, 7) for name in series}, size=100)]
+    decoded = []
+    monkeypatch.setattr(
+        fields,
+        "read_times",
+        lambda part, to, out: (decoded.append(len(out)), read_times(part, to, out)),  # type: ignore[func-returns-value]
+    )
+    assert points(sources, 5, 7) == {name: {5: 7, 6: 7} for name in series}
+    assert len(decoded) >= 12
+    assert max(decoded) <= 350
+    stored = gather_field(sources, "m", FIELD)
+    assert len(stored.read(5, 7, most=60).column.times) == 60
+    for most, stop in ((59, 7), (1, 100)):
+        with pytest.raises(TooManyPoints):
+            stored.read(5, stop, most=most)
+    monkeypatch.setattr(fields, "DECODED_POINTS", 1 << 20)
+    with pytest.raises(TooManyPoints):
+        stored.read(5, 7, most=59)
+
+
 @pytest.mark.parametrize("deleted", ["v", "w"])
 def test_a_field_that_alone_is_deleted(deleted: str) -> None:
     """Fields with the same timestamps share them only as long as nothing is deleted of either."""
@@ -119,9 +165,10 @@ def test_a_field_that_alone_is_deleted(deleted: str) -> None:
     ),
     st.tuples(st.integers(0, 15), st.integers(10, 31)),
     st.integers(1, 5),
+    st.sampled_from([1, 3, 7, 1 << 22]),
 )
-def test_any_files(files: list[Any], bounds: tuple[int, int], size: int) -> None:
-    """Any files and tombstones give what putting one file over the other gives."""
+def test_any_files(files: list[Any], bounds: tuple[int, int], size: int, at_a_time: int) -> None:
+    """Any files and tombstones give what putting one file over the other gives, however few are decoded at a time."""
     expected: Points = {}
     for values, deleted in files:
         for series, times in values.items():
@@ -133,7 +180,9 @@ def test_any_files(files: list[Any], bounds: tuple[int, int], size: int) -> None
         source(values, [Tombstone(series + b"#!~#v", first, last) for series, first, last in deleted], size)
         for values, deleted in files
     ]
-    assert points(sources, *bounds) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fields, "DECODED_POINTS", at_a_time)
+        assert points(sources, *bounds) == expected
 
 
 def entry(key: bytes, first: int, last: int) -> bytes:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import LoaderError, ServerError
-from loader.servers import flux
+from loader.servers import flux, influxql
 from loader.servers.backup import parse_shards
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Target
 from loader.servers.probe import identify, identify_early
@@ -26,7 +26,11 @@ TARGET = Target("http://127.0.0.1:8086", "trades", "loader", "token")
 KINDS = (FieldType.FLOAT, FieldType.INTEGER, FieldType.UNSIGNED, FieldType.BOOLEAN, FieldType.STRING)
 SCHEMA = PointSchema("m", ("t",), tuple(Field(f"f{kind}", kind) for kind in KINDS), "time")
 POINTS = PointsQuery(SCHEMA, ("a",), 0, 9)
-AGGREGATES = [AggregateQuery(SCHEMA, field, name, 0, 9) for field in SCHEMA.fields for name in ("count", "sum", "min")]
+AGGREGATES = [
+    AggregateQuery(SCHEMA, (field,), name, 0, 9) for field in SCHEMA.fields for name in ("count", "sum", "min")
+]
+    AggregateQuery(SCHEMA, (field,), name, 0, 9) for field in SCHEMA.fields for name in ("count", "sum", "min")
+]
 DIALECTS = (InfluxDB1(), EarlyInfluxDB1(), InfluxDB2())
 
 Reader = Callable[[Reply], Any]
@@ -38,6 +42,7 @@ def readers() -> dict[str, Reader]:
         "identify": lambda reply: identify(TARGET.url, reply),
         "identify early": lambda reply: identify_early(TARGET.url, reply),
         "count": flux.parse_count,
+        "types": influxql.parse_types,
         "operator": lambda reply: is_operator(lambda request: reply),
         "restored bucket": lambda reply: parse_bucket(TARGET, Reply(201, body=reply.body)),
         "shards": lambda reply: parse_shards(reply, Bucket("trades", "1")),
@@ -52,7 +57,7 @@ def readers() -> dict[str, Reader]:
         found[f"{name} fields"] = dialect.parse_fields
         found[f"{name} points"] = lambda reply, it=dialect: it.parse_points(POINTS, reply)
         for query in AGGREGATES:
-            found[f"{name} {query.function} {query.field.column}"] = lambda reply, it=dialect, query=query: (
+            found[f"{name} {query.function} {query.fields[0].column}"] = lambda reply, it=dialect, query=query: (
                 it.parse_aggregate(query, reply)
             )
     return found

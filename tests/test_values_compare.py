@@ -11,6 +11,7 @@ import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.decode.columns import Column
+from loader.verification.series import stored_keys
 from loader.verification.values.compare import columns_differences, columns_equal, day_counts
 
 DAY = 86_400_000_000_000
@@ -25,7 +26,8 @@ def columns(points: Points) -> list[Column]:
     times = np.array([row[0] for row in rows], np.int64)
     floats = np.array([row[1] for row in rows], np.float64).view(np.uint64)
     texts = pa.array([row[2] for row in rows], pa.large_binary())
-    return [Column(list(points), bounds, times, values) for values in (floats, texts)]
+    keys = stored_keys(list(points))
+    return [Column([keys[text] for text in points], bounds, times, values) for values in (floats, texts)]
 
 
 GOOD: Points = {b"m": [(1, 0.0, b"x")], b"m,a=b": [(1, 1.5, b""), (2, 2.5, b"y"), (DAY, 0.1, b"z")]}
@@ -34,7 +36,7 @@ GOOD: Points = {b"m": [(1, 0.0, b"x")], b"m,a=b": [(1, 1.5, b""), (2, 2.5, b"y")
 def test_equal_columns() -> None:
     """Equal columns are equal, also where one knows series without points."""
     assert columns_equal(columns(GOOD), columns(GOOD))
-    assert columns_equal(columns({b"": [], **GOOD}), columns({**GOOD, b"n": []}))
+    assert columns_equal(columns({b"m,a=a": [], **GOOD}), columns({**GOOD, b"m,c=d": []}))
 
 
 @pytest.mark.parametrize(
@@ -60,12 +62,24 @@ def test_bytes_that_no_text_has() -> None:
     sides = [columns({b"m": [(DAY, 1.0, text)]}) for text in (b"\\xff", b"\xff")]
     (difference,) = columns_differences(SCHEMA, *sides)
     assert (difference.kind, difference.day, difference.series) == ("different", "1970-01-02", "a=")
-    assert "not UTF-8" in difference.detail
+    assert difference.field == "text"
+
+
+def test_two_texts_of_one_series() -> None:
+    """Two stored texts of the same tags stay apart, so that neither hides the other."""
+    first, second = stored_keys([b"m,a=b", b"m,a\\=b", b"m,a=b,c="]).values(), stored_keys([b"m,a=b"]).values()
+    assert len(set(first)) == 3
+    assert set(second) < set(first)
 
 
 def test_counts_by_day() -> None:
     """Values are counted by series and day, field by field."""
     first, second = columns(GOOD)
-    fewer = Column([b"m,a=b"], np.array([0, 1]), second.times[-1:], second.values[-1:])
-    counts = day_counts(SCHEMA, [first, fewer]).sort("a", "day")
-    assert counts.rows() == [("", 0, 1, None), ("b", 0, 2, None), ("b", DAY, 1, 1)]
+    fewer = Column(second.series[1:], np.array([0, 1]), second.times[-1:], second.values[-1:])
+    counts = day_counts(SCHEMA, [first, fewer])
+    assert counts[FieldType.FLOAT].sort("t0", "day").select("t0", "day", "field", "count").rows() == [
+        ("", 0, 0, 1),
+        ("b", 0, 0, 2),
+        ("b", DAY, 0, 1),
+    ]
+    assert counts[FieldType.STRING].select("t0", "day", "field", "count").rows() == [("b", DAY, 1, 1)]

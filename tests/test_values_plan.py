@@ -91,9 +91,15 @@ def test_windows_cover_every_row_once(parts: list[tuple[int, int, int]], cuts: l
 
 
 def test_halves() -> None:
-    """Windows are halved at midnight, as long as there is one within."""
+    """Windows are halved at midnight, as long as there is one within, then where the partitions' times are."""
     parts = (partition(0, 0), partition(2, 2))
     first, second = halves(Window(DAY // 4, 3 * DAY, parts))
     assert (first, second) == (Window(DAY // 4, DAY, parts[:1]), Window(DAY, 3 * DAY, parts[1:]))
-    day = Window(DAY // 4, DAY, parts)
-    assert list(halves(day)) == [day]
+    day = Window(DAY // 4, DAY, parts[:1])
+    noon = parts[0].time_min
+    assert list(halves(day)) == [Window(DAY // 4, 5 * DAY // 8, parts[:1]), Window(5 * DAY // 8, DAY, ())]
+    some = Partition("some", 10, DAY // 2, DAY // 2 + 9, 1, "")
+    middle = DAY // 2 + 5
+    assert list(halves(Window(0, DAY, (some,)))) == [Window(0, middle, (some,)), Window(middle, DAY, (some,))]
+    instant = Window(noon, noon + 1, parts[:1])
+    assert list(halves(instant)) == [instant]

@@ -10,7 +10,8 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.line_protocol import LineEncoder
 from loader.encoding.selection import select_points
 from loader.encoding.tsm.decode.columns import ascending
-from loader.encoding.tsm.decode.fields import Reading, Source, gather_field
+from loader.encoding.tsm.decode.fields import Reading, Source
+from loader.encoding.tsm.decode.gather import gather_field
 from loader.encoding.tsm.decode.index import read_file
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import FileEncoder

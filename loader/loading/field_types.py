@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loader.dataset.manifest import Manifest
-from loader.errors import ServerError
+from loader.errors import ConfigError, ServerError
 from loader.events import Noted, Observer
 from loader.servers import influxql
 from loader.servers.base import Target
@@ -23,7 +23,7 @@ def note_other_types(
     build = influxql.build_fields if takes_files(server.dialect) else server.dialect.build_fields
     try:
         types = influxql.parse_types(connection.send(build(target, manifest.schema, 0, 0)))
-    except ServerError:
+    except (ConfigError, ServerError):  # also for a measurement that InfluxQL cannot spell
         return
     for field in manifest.schema.fields:
         known = types.get(field.column, {field.type})

@@ -91,6 +91,10 @@ def verify_text(report: VerifyReport) -> str:
         f"         {report.windows:,} series and days, {looked_at}, {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
     ]
+    if report.unfit:
+        lines.append(f"         {report.unfit:,} rows cannot be points: they are missing")
+    if report.superseded:
+        lines.append(f"         {report.superseded:,} values are superseded by later rows of the same series and time")
     for difference in report.differences:
         field = f" {difference.field}" if difference.field else ""
         lines.append(f"  {difference.kind:<9} {difference.day} {difference.series}{field}: {difference.detail}")

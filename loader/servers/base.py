@@ -86,16 +86,18 @@ class Bucket:
 
 @dataclass(frozen=True)
 class AggregateQuery:
-    """``function`` of one field per series and UTC day, over ``start`` <= time < ``stop`` (nanoseconds).
+    """``function`` of each of ``fields`` per series and UTC day, over ``start`` <= time < ``stop`` (nanoseconds).
 
-    ``function`` is "count", "sum", "min" or "max".
+    ``function`` is "count", "sum", "min" or "max"; but for "count", all ``fields`` have one type. An ``encoded``
+    answer is slower, and keeps the characters in tags and field keys that the dialect's plain answer loses.
     """
 
     schema: PointSchema
-    field: Field
+    fields: tuple[Field, ...]
     function: str
     start: int
     stop: int
+    encoded: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,10 @@ class PointsQuery:
     series: tuple[str, ...]
     start: int
     stop: int
+
+
+class AmbiguousText(Exception):
+    """The plain answer to a query may have lost characters of a tag: no failure, it is asked again ``encoded``."""
 
 
 Send = Callable[[Request], Reply]
@@ -143,9 +149,11 @@ class Dialect(Protocol):
         ...
 
     def parse_aggregate(self, query: AggregateQuery, reply: Reply) -> pl.DataFrame:
-        """Read (tag columns as String, ``day`` Int64 nanoseconds at 00:00 UTC, ``value``); raises ServerError.
+        """Read (tags ``t0``, ``t1``, …, ``field``, ``day``, ``value``); raises ServerError, AmbiguousText.
 
-        ``value`` has the field's own type (Int64, UInt64, Float64), Int64 for counts.
+        Tags are String, empty where a series has none. ``field`` is a position in ``query.fields`` (Int32), ``day``
+        is 00:00 UTC (Int64 nanoseconds). ``value`` has the field's own type (Int64, UInt64, Float64), Int64 for counts.
+        AmbiguousText asks for the same query ``encoded``.
         """
         ...
 
@@ -162,8 +170,8 @@ class Dialect(Protocol):
         ...
 
     def parse_points(self, query: PointsQuery, reply: Reply) -> pl.DataFrame:
-        """Read (``time`` Int64 nanoseconds, one column a field in its own type), by time; raises ServerError.
+        """Read (``time`` Int64 nanoseconds, fields ``f0``, ``f1``, … in their own types), by time; raises ServerError.
 
-        A field that a point lacks is null.
+        Strings are Binary. A field that a point lacks is null.
         """
         ...

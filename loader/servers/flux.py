@@ -2,55 +2,104 @@
 
 The storage engine computes an aggregate by itself (pushdown, some hundred times faster) as long as
 ``range |> filter |> aggregateWindow`` name nothing but times, measurement, field and tags: whatever shapes
-the answer comes after that. Floats arrive in the shortest form that reads back to the same bits;
-the CSV turns a line feed in a string into CR LF and drops a carriage return.
+the answer comes after that. Floats arrive in the shortest form that reads back to the same bits.
+
+The CSV turns a line feed into CR LF and drops a carriage return. Strings that hold one are therefore asked for as JSON.
+So are tags, once an answer shows that one may have lost it: only then a cell comes in quotes.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.errors import ServerError
-from loader.servers.base import AggregateQuery, PointsQuery, Reply, ReplyKind, Request, Target
-from loader.servers.frames import aggregate_frame, instant, nanoseconds, points_frame
+from loader.errors import ConfigError, ServerError
+from loader.servers.base import AggregateQuery, AmbiguousText, PointsQuery, Reply, ReplyKind, Request, Target
+from loader.servers.frames import aggregate_frame, instant, nanoseconds, points_frame, tag_columns
 from loader.servers.replies import raise_for, reading, shown
 
+NAMED_FIELDS = 200
+"""More fields than these are not named in a query of points."""
+_RESERVED = frozenset({"_value", "_time", "_start", "_stop"})
+_FIXED = ["", "result", "table"]
+"""The first columns of every table."""
+_CELL = re.compile(r'("[^"]*(?:""[^"]*)*"|[^",\r\n]*)(,|\r\n|\n|\Z)')
+_CODED = "coded"
 READ: Mapping[FieldType, Callable[[str], object]] = {
     FieldType.FLOAT: float,
     FieldType.INTEGER: int,
     FieldType.UNSIGNED: int,
     FieldType.BOOLEAN: "true".__eq__,
-    FieldType.STRING: lambda text: text.replace("\r\n", "\n"),
+    FieldType.STRING: lambda text: text.replace("\r\n", "\n").encode("utf-8", "surrogateescape"),
 }
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row of a table: ``columns`` are the positions of its own columns, behind the fixed ones."""
+
+    columns: Mapping[str, int]
+    cells: Sequence[str]
+    quoted: bool
+
+    @property
+    def result(self) -> str:
+        return self.cells[1]
+
+    def __getitem__(self, name: str) -> str:
+        return self.cells[self.columns[name]]
+
+    def get(self, name: str) -> str:
+        """Return a cell, "" where the table has no such column."""
+        position = self.columns.get(name)
+        return "" if position is None else self.cells[position]
+
+
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
-    """Return the request for ``query``, in a form that the storage engine computes by itself."""
-    where = f"r._measurement == {_string(query.schema.measurement)} and r._field == {_string(query.field.column)}"
-    columns = ", ".join(map(_string, (*query.schema.tags, "_time", "_value")))
-    return _request(
-        target,
+    """Return the request for ``query``, in a form that the storage engine computes by itself.
+
+    Raises ConfigError for a tag that Flux has no room for.
+    """
+    tags = query.schema.tags
+    _refuse_reserved(tags)
+    columns = ", ".join(map(_string, (*tags, "_field", "_time", "_value")))
+    where = f"r._measurement == {_string(query.schema.measurement)} and {_any_field(query.fields)}"
+    text = (
         f"{_source(target, query.start, query.stop)}"
         f" |> filter(fn: (r) => {where})"
         f' |> aggregateWindow(every: 1d, fn: {query.function}, createEmpty: false, timeSrc: "_start")'
-        f" |> keep(columns: [{columns}]) |> group()",
+        f" |> keep(columns: [{columns}]) |> group()"
     )
+    if _is_encoded(query):
+        keys = [f"r[{_string(tag)}]" for tag in tags]
+        coded = [f't{i}: if exists {key} then string(v: json.encode(v: {key})) else ""' for i, key in enumerate(keys)]
+        values = ", ".join([*coded, "_field: string(v: json.encode(v: r._field))", "_time: r._time, _value: r._value"])
+        text = f'import "json" {text} |> map(fn: (r) => ({{{values}}}))'
+    return _request(target, text)
 
 
 def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
-    """Read what ``Dialect.parse_aggregate`` promises; raises ServerError."""
-    read = int if query.function == "count" else READ[query.field.type]
-    tags = query.schema.tags
-    rows = (
-        (*(row.get(tag, "") for tag in tags), nanoseconds(row["_time"]), read(row["_value"])) for row in _rows(reply)
-    )
-    return aggregate_frame(query, rows)
+    """Read what ``Dialect.parse_aggregate`` promises; raises ServerError, AmbiguousText."""
+    read = int if query.function == "count" else READ[query.fields[0].type]
+    encoded = _is_encoded(query)
+    tags = tag_columns(len(query.schema.tags)) if encoded else query.schema.tags
+    positions = {field.column: position for position, field in enumerate(query.fields)}
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for row in _rows(reply):
+            if row.quoted and not encoded:
+                raise AmbiguousText
+            *series, field = (row.get(name) for name in (*tags, "_field"))
+            if encoded:
+                *series, field = (json.loads(text) if text else "" for text in (*series, field))
+            yield *series, positions[field], nanoseconds(row["_time"]), read(row["_value"])
+
+    return aggregate_frame(query, rows())
 
 
 def build_count(target: Target, schema: PointSchema, field: Field, start: int, stop: int) -> Request:
@@ -71,49 +120,107 @@ def parse_count(reply: Reply) -> int:
 
 
 def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> Request:
-    """Return the request for the field keys of the measurement, which the index answers."""
+    """Return the request for the field keys of the measurement, which the index answers, as JSON."""
     return _request(
         target,
-        'import "influxdata/influxdb/schema" '
+        'import "influxdata/influxdb/schema" import "json" '
         f"schema.measurementFieldKeys(bucket: {_string(target.bucket)}, measurement: {_string(schema.measurement)},"
-        f" start: {instant(start)}, stop: {instant(stop)})",
+        f" start: {instant(start)}, stop: {instant(stop)})"
+        " |> map(fn: (r) => ({_value: string(v: json.encode(v: r._value))}))",
     )
 
 
 def parse_fields(reply: Reply) -> list[str]:
     """Read what ``Dialect.parse_fields`` promises; raises ServerError."""
-    return [row["_value"] for row in _rows(reply)]
+    return [json.loads(row["_value"]) for row in _rows(reply)]
 
 
 def build_points(target: Target, query: PointsQuery) -> Request:
-    """Return the request for ``query``; fields stay in tables of their own, since their types differ."""
-    fields = " or ".join(f"r._field == {_string(field.column)}" for field in query.schema.fields)
-    conditions = [f"r._measurement == {_string(query.schema.measurement)}"]
-    for tag, value in zip(query.schema.tags, query.series, strict=True):
+    """Return the request for ``query``; fields stay in tables of their own, since their types differ.
+
+    Raises ConfigError for a tag that Flux has no room for.
+    """
+    schema = query.schema
+    _refuse_reserved(schema.tags)
+    conditions = [f"r._measurement == {_string(schema.measurement)}"]
+    for tag, value in zip(schema.tags, query.series, strict=True):
         key = f"r[{_string(tag)}]"
         conditions.append(f"{key} == {_string(value)}" if value else f"not exists {key}")
+    if len(schema.fields) <= NAMED_FIELDS:
+        conditions.append(_any_field(schema.fields))
+    rows = (
+        f"{_source(target, query.start, query.stop)}"
+        f" |> filter(fn: (r) => {_tree(conditions, 'and')})"
+        f' |> keep(columns: ["_field", "_time", "_value"])'
+    )
+    if _is_odd(field.column for field in schema.fields):
+        rows += " |> map(fn: (r) => ({r with _field: string(v: json.encode(v: r._field))}))"
+    elif not any(field.type is FieldType.STRING for field in schema.fields):
+        return _request(target, rows)
+    text = 'types.isType(v: r._value, type: "string")'
+    coded = "{r with _value: string(v: json.encode(v: r._value))}"
     return _request(
         target,
-        f"{_source(target, query.start, query.stop)}"
-        f" |> filter(fn: (r) => {' and '.join(conditions)} and ({fields}))"
-        f' |> keep(columns: ["_field", "_time", "_value"])',
+        f'import "types" import "json" rows = {rows}'
+        f' rows |> filter(fn: (r) => not {text}) |> yield(name: "others")'
+        f" texts = rows |> filter(fn: (r) => {text})"
+        ' texts |> filter(fn: (r) => r._value !~ /\\r/) |> yield(name: "texts")'
+        f" texts |> filter(fn: (r) => r._value =~ /\\r/) |> map(fn: (r) => ({coded}))"
+        f' |> yield(name: "{_CODED}")',
     )
 
 
 def parse_points(query: PointsQuery, reply: Reply) -> pl.DataFrame:
     """Read what ``Dialect.parse_points`` promises; raises ServerError."""
-    read = {field.column: READ[field.type] for field in query.schema.fields}
-    values: dict[str, dict[int, object]] = {column: {} for column in read}
+    fields = query.schema.fields
+    odd = _is_odd(field.column for field in fields)
+    positions = {field.column: position for position, field in enumerate(fields)}
+    values: dict[int, dict[int, object]] = {position: {} for position in range(len(fields))}
     for row in _rows(reply):
-        column = row["_field"]
-        values[column][nanoseconds(row["_time"])] = read[column](row["_value"])
+        position = positions.get(json.loads(row["_field"]) if odd else row["_field"])
+        if position is not None:
+            text = row["_value"]
+            value = json.loads(text).encode() if row.result == _CODED else READ[fields[position].type](text)
+            values[position][nanoseconds(row["_time"])] = value
     return points_frame(query, values)
+
+
+def _is_odd(names: Iterable[str]) -> bool:
+    """Tell whether one of ``names`` does not survive the CSV."""
+    return any("\r" in name or "\n" in name for name in names)
+
+
+def _is_encoded(query: AggregateQuery) -> bool:
+    return query.encoded or _is_odd((*query.schema.tags, *(field.column for field in query.fields)))
+
+
+def _refuse_reserved(tags: Sequence[str]) -> None:
+    """Raise ConfigError for a tag that has the name of a column of Flux's own: the server panics over it."""
+    if found := sorted(_RESERVED.intersection(tags)):
+        raise ConfigError(
+            f"the tag {found[0]!r} cannot be compared: InfluxDB 2.x cannot answer queries about a tag of this name",
+            hint="rename the tag, or compare the stored files: --values",
+        )
 
 
 def _string(text: str) -> str:
     """Return a Flux string literal of ``text``."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
-    return f'"{escaped}"'
+    return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", escaped) + '"'
+
+
+def _any_field(fields: Sequence[Field]) -> str:
+    """Return the condition that the field is one of ``fields``."""
+    return _tree([f"r._field == {_string(field.column)}" for field in fields], "or")
+
+
+def _tree(conditions: Sequence[str], operator: str) -> str:
+    """Return ``conditions`` joined in pairs: the server refuses what is nested too deep, as a long chain is."""
+    if len(conditions) == 1:
+        return conditions[0]
+    middle = len(conditions) // 2
+    left, right = (_tree(part, operator) for part in (conditions[:middle], conditions[middle:]))
+    return f"({left} {operator} {right})"
 
 
 def _source(target: Target, start: int, stop: int) -> str:
@@ -132,20 +239,46 @@ def _request(target: Target, text: str) -> Request:
     )
 
 
-def _rows(reply: Reply) -> Iterator[dict[str, str]]:
+def _rows(reply: Reply) -> Iterator[_Row]:
     """Yield the rows of all tables, each under its header; an error may follow rows: raises ServerError."""
     if reply.status != 200:
         raise_for(reply, "query")
+    columns: dict[str, int] | None = None
     header: list[str] = []
-    for cells in csv.reader(io.StringIO(reply.body.decode(errors="replace"), newline="")):
-        if not cells:
-            header = []
-        elif not header:
+    for cells, quoted in _lines(reply.body.decode(errors="surrogateescape")):
+        if cells == [""]:
+            columns = None
+        elif columns is None:
             header = cells
-            if not {"table", "error"} & {*header}:
+            if header[: len(_FIXED)] != _FIXED and "error" not in header:
                 raise ValueError("this is no table of Flux")
+            columns = {name: position for position, name in enumerate(cells) if position >= len(_FIXED)}
+        elif header[: len(_FIXED)] != _FIXED:
+            message = dict(zip(header, cells, strict=False))["error"]
+            raise ServerError(f"the server gave up a query: {shown(reply, message)}", status=reply.status)
+        elif len(cells) != len(header):
+            raise ValueError("a row of Flux is shorter or longer than its header")
         else:
-            row = dict(zip(header, cells, strict=True))
-            if "error" in row and "_value" not in row:
-                raise ServerError(f"the server gave up a query: {shown(reply, row['error'])}", status=reply.status)
-            yield row
+            yield _Row(columns, cells, quoted)
+
+
+def _lines(text: str) -> Iterator[tuple[list[str], bool]]:
+    """Yield the cells of each line of CSV, of any length, and whether one of them came in quotes."""
+    if '"' not in text:
+        for line in text.replace("\r\n", "\n").split("\n"):
+            yield line.split(","), False
+        return
+    cells: list[str] = []
+    quoted, at = False, 0
+    while at < len(text):
+        found = _CELL.match(text, at)
+        if found is None:
+            raise ValueError("the reply is not CSV")
+        cell, end = found.groups()
+        if cell.startswith('"'):
+            cell, quoted = cell[1:-1].replace('""', '"'), True
+        cells.append(cell)
+        at = found.end()
+        if end != ",":
+            yield cells, quoted
+            cells, quoted = [], False

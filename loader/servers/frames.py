@@ -1,17 +1,31 @@
-"""The frames that answers of every dialect become, and the times in them."""
+"""The frames that answers of every dialect become, and the times in them.
+
+Their columns have names of ours only (``t0``, ``f0``, …, by position in the schema): no tag or field can collide.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import polars as pl
 
-from loader.encoding.columns import DTYPES
+from loader.dataset.schema import FieldType
 from loader.servers.base import AggregateQuery, PointsQuery
 
 SECOND = 1_000_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ANSWER_TYPES: Mapping[FieldType, type[pl.DataType]] = MappingProxyType(
+    {
+        FieldType.FLOAT: pl.Float64,
+        FieldType.INTEGER: pl.Int64,
+        FieldType.UNSIGNED: pl.UInt64,
+        FieldType.BOOLEAN: pl.Boolean,
+        FieldType.STRING: pl.Binary,
+    }
+)
+"""The Polars type of a field's values in answers; of strings, the bytes, for a server stores any."""
 
 
 def instant(time: int) -> str:
@@ -27,24 +41,39 @@ def nanoseconds(text: str) -> int:
     return seconds * SECOND + int(digits.ljust(9, "0"))
 
 
-def aggregate_frame(query: AggregateQuery, rows: Iterable[tuple[object, ...]]) -> pl.DataFrame:
-    """Return ``rows`` (tags, day, value) as ``Dialect.parse_aggregate`` promises.
+def tag_columns(number: int) -> list[str]:
+    """Return the names of the columns of ``number`` tags."""
+    return [f"t{position}" for position in range(number)]
 
-    Series that differ in a tag outside the schema give several rows for one (tags, day): they are merged.
+
+def field_columns(number: int) -> list[str]:
+    """Return the names of the columns of ``number`` fields."""
+    return [f"f{position}" for position in range(number)]
+
+
+def aggregate_frame(query: AggregateQuery, rows: Iterable[tuple[object, ...]]) -> pl.DataFrame:
+    """Return ``rows`` (tags, field, day, value) as ``Dialect.parse_aggregate`` promises.
+
+    Series that differ in a tag outside the schema give several rows for one (tags, field, day): they are merged.
     """
-    dtype = pl.Int64 if query.function == "count" else DTYPES[query.field.type]
-    tags = query.schema.tags
-    schema: dict[str, type[pl.DataType]] = {**dict.fromkeys(tags, pl.String), "day": pl.Int64, "value": dtype}
+    dtype = pl.Int64 if query.function == "count" else ANSWER_TYPES[query.fields[0].type]
+    tags = tag_columns(len(query.schema.tags))
+    schema: dict[str, type[pl.DataType]] = {
+        **dict.fromkeys(tags, pl.String),
+        "field": pl.Int32,
+        "day": pl.Int64,
+        "value": dtype,
+    }
     value = pl.col("value")
     merged = {"min": value.min(), "max": value.max()}.get(query.function, value.sum())
-    return pl.DataFrame(rows, schema=schema, orient="row").group_by(*tags, "day").agg(merged)
+    return pl.DataFrame(rows, schema=schema, orient="row").group_by(*tags, "field", "day").agg(merged)
 
 
-def points_frame(query: PointsQuery, values: Mapping[str, Mapping[int, object]]) -> pl.DataFrame:
-    """Return ``values`` (per field, then time) as ``Dialect.parse_points`` promises."""
+def points_frame(query: PointsQuery, values: Mapping[int, Mapping[int, object]]) -> pl.DataFrame:
+    """Return ``values`` (by position of the field, then time) as ``Dialect.parse_points`` promises."""
     times = sorted(set[int]().union(*values.values()))
     columns = {"time": pl.Series(times, dtype=pl.Int64)}
-    for field in query.schema.fields:
-        found = values[field.column]
-        columns[field.column] = pl.Series([found.get(time) for time in times], dtype=DTYPES[field.type])
+    for position, field in enumerate(query.schema.fields):
+        found = values.get(position, {})
+        columns[f"f{position}"] = pl.Series([found.get(time) for time in times], dtype=ANSWER_TYPES[field.type])
     return pl.DataFrame(columns)

@@ -7,26 +7,28 @@ the same bits.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import polars as pl
 
 from loader.dataset.schema import FieldType, PointSchema
-from loader.errors import ServerError
+from loader.errors import ConfigError, ServerError
 from loader.servers.base import AggregateQuery, PointsQuery, Reply, ReplyKind, Request, Target
 from loader.servers.database import database_of
 from loader.servers.frames import aggregate_frame, points_frame
-from loader.servers.replies import message_of, raise_for, shown
+from loader.servers.replies import message_of, raise_for, reading, shown
 
 
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
-    """Return the request for ``query``."""
+    """Return the request for ``query``; raises ConfigError for a name that InfluxQL has no spelling for."""
     groups = "".join(f", {_name(tag)}" for tag in query.schema.tags)
+    values = ", ".join(f"{query.function.upper()}({_name(field.column)}::field)" for field in query.fields)
     return _request(
         target,
-        f"SELECT {query.function.upper()}({_name(query.field.column)}) FROM {_name(query.schema.measurement)}"
+        f"SELECT {values} FROM {_name(query.schema.measurement)}"
         f" WHERE time >= {query.start} AND time < {query.stop}"
         f" GROUP BY time(1d){groups} FILL(none)",
     )
@@ -34,11 +36,13 @@ def build_aggregate(target: Target, query: AggregateQuery) -> Request:
 
 def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
     """Read what ``Dialect.parse_aggregate`` promises; raises ServerError."""
-    kind = FieldType.INTEGER if query.function == "count" else query.field.type
+    kind = FieldType.INTEGER if query.function == "count" else query.fields[0].type
     rows = (
-        (*(series["tags"][tag] for tag in query.schema.tags), int(time), _value(kind, value))
+        (*(series.get("tags", {}).get(tag, "") for tag in query.schema.tags), field, int(time), _value(kind, value))
         for series in _series(reply)
-        for time, value in series["values"]
+        for time, *values in series["values"]
+        for field, value in enumerate(values)
+        if value is not None
     )
     return aggregate_frame(query, rows)
 
@@ -56,63 +60,65 @@ def parse_fields(reply: Reply) -> list[str]:
 def parse_types(reply: Reply) -> dict[str, set[str]]:
     """Read the types of each field key from the answer to ``build_fields``; raises ServerError."""
     types: dict[str, set[str]] = {}
-    for series in _series(reply):
-        for name, kind in series["values"]:
-            types.setdefault(name, set()).add(kind)
+    with reading(reply, "look for the types of fields"):
+        for series in _series(reply):
+            for name, kind in series["values"]:
+                types.setdefault(name, set()).add(kind)
     return types
 
 
 def build_points(target: Target, query: PointsQuery) -> Request:
-    """Return the request for ``query``."""
+    """Return the request for ``query``; raises ConfigError for a name that InfluxQL has no spelling for."""
     fields = ", ".join(f"{_name(field.column)}::field" for field in query.schema.fields)
-    tags = zip(query.schema.tags, query.series, strict=True)
-    where = "".join(f" AND {_name(tag)}::tag = {_string(value)}" for tag, value in tags)
+    where = "".join(f" AND {_name(tag)}::tag = $tag{number}" for number, tag in enumerate(query.schema.tags))
     return _request(
         target,
         f"SELECT {fields} FROM {_name(query.schema.measurement)}"
         f" WHERE time >= {query.start} AND time < {query.stop}{where}",
+        {f"tag{number}": value for number, value in enumerate(query.series)},
     )
 
 
 def parse_points(query: PointsQuery, reply: Reply) -> pl.DataFrame:
     """Read what ``Dialect.parse_points`` promises; raises ServerError."""
     fields = query.schema.fields
-    values: dict[str, dict[int, object]] = {field.column: {} for field in fields}
+    values: dict[int, dict[int, object]] = {position: {} for position in range(len(fields))}
     for series in _series(reply):
         for time, *row in series["values"]:
-            for field, value in zip(fields, row, strict=True):
+            for position, (field, value) in enumerate(zip(fields, row, strict=True)):
                 if value is not None:
-                    values[field.column][int(time)] = _value(field.type, value)
+                    values[position][int(time)] = _value(field.type, value)
     return points_frame(query, values)
 
 
 def _value(kind: FieldType, value: Any) -> Any:
     """Return ``value`` in the type of its field: a whole float is printed like an integer."""
+    if kind is FieldType.STRING:
+        return str(value).encode("utf-8", "surrogatepass")
     read = {FieldType.FLOAT: float, FieldType.INTEGER: int, FieldType.UNSIGNED: int}.get(kind)
     return read(value) if read else value
 
 
 def _name(text: str) -> str:
-    """Return ``text`` as an identifier."""
-    return '"' + _escaped(text).replace('"', '\\"') + '"'
+    """Return ``text`` as an identifier; raises ConfigError where none can be."""
+    if re.search(r"[\r\0]", text):
+        raise ConfigError(
+            f"the name {text!r} cannot be compared: InfluxQL has no spelling for a carriage return or NUL in names",
+            hint="rename the column or measurement, to letters and digits for example",
+        )
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
-def _string(text: str) -> str:
-    """Return ``text`` as a string literal."""
-    return "'" + _escaped(text).replace("'", "\\'") + "'"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n")
-
-
-def _request(target: Target, text: str) -> Request:
+def _request(target: Target, text: str, values: Mapping[str, str] | None = None) -> Request:
+    """Return the request for a statement; tag values travel apart from its text, so that any is possible."""
+    form = {"q": text, **({"params": json.dumps(values)} if values else {})}
     return Request(
         method="POST",
         path="/query",
         params=(*database_of(target.bucket).params, ("epoch", "ns")),
         headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
-        body=urlencode({"q": text}).encode(),
+        body=urlencode(form).encode(),
         reply=ReplyKind.ANSWER,
     )
 

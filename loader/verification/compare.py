@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -10,71 +12,86 @@ import polars as pl
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.servers.base import PointsQuery
 from loader.servers.frames import instant
-from loader.verification.expected import aggregates, column
+from loader.verification.aggregates import Aggregates, functions_of, key_columns
 from loader.verification.plan import DAY
 from loader.verification.settings import Difference
+from loader.verification.texts import cut, named, shown
 
 FOUND = ", found"
-Cell = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A (series, UTC day) that differs: how many points both sides have, and the aggregates of fields that differ.
+
+    ``fields`` are pairs of a field's number and its aggregates by function, as expected and, with FOUND added, as
+    found.
+    """
+
+    series: tuple[str, ...]
+    day: int
+    expected: int
+    found: int
+    fields: tuple[tuple[int, Row], ...]
 
 
 def compare_cells(
-    schema: PointSchema, expected: pl.DataFrame, found: pl.DataFrame, tolerance: float
+    schema: PointSchema, expected: Aggregates, found: Aggregates, tolerance: float
 ) -> tuple[int, list[Cell]]:
     """Return how many (series, day) there are, and those that differ, by day and series.
 
-    Each has the tags, ``day``, and every aggregate of ``expected`` as expected and, with FOUND added to its name, as
-    found.
     ``tolerance`` is relative, for sums of floats only.
     """
-    keys = [*schema.tags, "day"]
-    both = expected.join(found, on=keys, how="full", coalesce=True, suffix=FOUND)
-    differs = []
-    for field, function in aggregates(schema):
-        if column(field, function) not in expected.columns:
-            continue
-        left, right = pl.col(column(field, function)), pl.col(column(field, function) + FOUND)
-        if function == "sum" and field.type is FieldType.FLOAT:
-            bound = tolerance * pl.max_horizontal(left.abs(), right.abs())
-            differs.append(((left - right).abs() > bound).fill_null(value=False))
-        elif function in {"count", "sum"}:
-            differs.append(left.fill_null(0) != right.fill_null(0))
-        else:
-            differs.append(left.ne_missing(right))
-    return both.height, list(both.filter(pl.any_horizontal(differs)).sort("day", *schema.tags).iter_rows(named=True))
+    keys = key_columns(schema)
+    sizes, differing = [], []
+    for kind, wanted in expected.items():
+        functions = [function for function in functions_of(kind) if function in wanted.columns]
+        both = wanted.join(found[kind], on=[*keys, "field"], how="full", coalesce=True, suffix=FOUND)
+        differs = pl.any_horizontal(_differs(kind, function, tolerance) for function in functions)
+        sizes.append(both.select(*keys, "count", "count" + FOUND))
+        differing.append(both.filter(differs))
+    counts = pl.concat(sizes).group_by(keys).agg(pl.col("count", "count" + FOUND).max().fill_null(0))
+    rows: dict[tuple[Any, ...], list[tuple[int, Row]]] = defaultdict(list)
+    for frame in differing:
+        for row in frame.sort("field").iter_rows(named=True):
+            rows[tuple(row[key] for key in keys)].append((row["field"], row))
+    places = pl.DataFrame(list(rows), schema=dict(counts.select(keys).schema), orient="row")
+    chosen = counts.join(places, on=keys, how="semi").sort("day", *keys[:-1])
+    cells = [
+        Cell(tuple(key[:-1]), key[-1], wanted, there, tuple(sorted(rows[tuple(key)], key=lambda pair: pair[0])))
+        for *key, wanted, there in chosen.iter_rows()
+    ]
+    return counts.height, cells
 
 
 def cell_differences(schema: PointSchema, cell: Cell) -> list[Difference]:
     """Return what the aggregates of ``cell`` say, for when its points are not looked at."""
-    expected, found = cell_sizes(schema, cell)
-    if not found:
-        return [_difference(schema, cell, "missing", "", f"expected {_points(expected)}, found none")]
-    if not expected:
-        return [_difference(schema, cell, "surplus", "", f"expected no points, found {found:,}")]
+    tell = _teller(schema, cell.series, cell.day)
+    if not cell.found:
+        return [tell("missing", "", f"expected {_points(cell.expected)}, found none")]
+    if not cell.expected:
+        return [tell("surplus", "", f"expected no points, found {cell.found:,}")]
     differences = []
-    for field in schema.fields:
-        wanted, there = _pair(cell, field, "count")
+    for number, row in cell.fields:
+        field = schema.fields[number]
+        wanted, there = row["count"] or 0, row["count" + FOUND] or 0
         if wanted != there:
             kind = "missing" if there < wanted else "surplus"
-            detail = f"expected {wanted:,} values, found {there:,}"
-            differences.append(_difference(schema, cell, kind, field.column, detail))
+            differences.append(tell(kind, field.column, f"expected {wanted:,} values, found {there:,}"))
             continue
-        pairs = {
-            function: _pair(cell, field, function)
-            for other, function in aggregates(schema)
-            if other == field and column(field, function) in cell
-        }
-        words = [f"{name} {pair[0]}, found {pair[1]}" for name, pair in pairs.items() if pair[0] != pair[1]]
-        if words:
-            detail = f"expected {'; '.join(words)}"
-            differences.append(_difference(schema, cell, "different", field.column, detail))
+        pairs = [(name, row[name], row[name + FOUND]) for name in functions_of(field.type) if name in row]
+        words = [f"{name} {left}, found {right}" for name, left, right in pairs if left != right]
+        differences.append(tell("different", field.column, f"expected {'; '.join(words)}"))
     return differences
 
 
 def compare_points(query: PointsQuery, expected: pl.DataFrame, found: pl.DataFrame) -> list[Difference]:
-    """Compare points (``time``, fields) bit for bit; each kind of difference is counted, with an example."""
+    """Compare points (``time``, ``f0``, …) bit for bit; each kind of difference is counted, with an example."""
     schema = query.schema
-    cell = {**dict(zip(schema.tags, query.series, strict=True)), "day": query.start // DAY * DAY}
+    if _same(expected, found):
+        return []
+    tell = _teller(schema, query.series, query.start // DAY * DAY)
     there = pl.lit(value=True)
     both = (
         expected.with_columns(there.alias("in dataset"))
@@ -85,31 +102,52 @@ def compare_points(query: PointsQuery, expected: pl.DataFrame, found: pl.DataFra
     missing = both.filter(pl.col("on server").is_null())
     if missing.height:
         number = f"{missing.height:,} of {_points(expected.height)}"
-        detail = f"{number} missing{_example(schema, missing, '')}"
-        differences.append(_difference(schema, cell, "missing", "", detail))
+        differences.append(tell("missing", "", f"{number} missing{_example(schema, missing, '')}"))
     surplus = both.filter(pl.col("in dataset").is_null())
     if surplus.height:
         detail = f"{_points(surplus.height)} that the dataset does not have{_example(schema, surplus, FOUND)}"
-        differences.append(_difference(schema, cell, "surplus", "", detail))
+        differences.append(tell("surplus", "", detail))
     common = both.drop_nulls(["in dataset", "on server"])
-    for field in schema.fields:
-        differences += _field_differences(schema, cell, field, common)
+    for position, field in enumerate(schema.fields):
+        differences += _field_differences(field, f"f{position}", common, tell)
     return differences
 
 
 def cell_query(schema: PointSchema, cell: Cell) -> PointsQuery:
     """Return the query for all points of ``cell``."""
-    return PointsQuery(schema, tuple(cell[tag] for tag in schema.tags), cell["day"], cell["day"] + DAY)
+    return PointsQuery(schema, cell.series, cell.day, cell.day + DAY)
 
 
-def cell_sizes(schema: PointSchema, cell: Cell) -> tuple[int, int]:
-    """Return how many points of ``cell`` the dataset and the server have."""
-    expected, found = zip(*(_pair(cell, field, "count") for field in schema.fields), strict=True)
-    return max(expected), max(found)
+def series_text(schema: PointSchema, series: Sequence[str]) -> str:
+    """Return the name of a series by the tags of ``schema``, as differences show it."""
+    return named(list(zip(schema.tags, series, strict=True)))
 
 
-def _field_differences(schema: PointSchema, cell: Cell, field: Field, common: pl.DataFrame) -> list[Difference]:
-    left, right = pl.col(field.column), pl.col(field.column + FOUND)
+def _same(expected: pl.DataFrame, found: pl.DataFrame) -> bool:
+    """Tell whether all bits are equal."""
+    if expected.height != found.height:
+        return False
+    return all(_bits(left).equals(_bits(right)) for left, right in zip(expected, found, strict=True))
+
+
+def _bits(values: pl.Series) -> pl.Series:
+    return values.reinterpret(dtype=pl.Int64) if values.dtype == pl.Float64 else values
+
+
+def _differs(kind: FieldType, function: str, tolerance: float) -> pl.Expr:
+    left, right = pl.col(function), pl.col(function + FOUND)
+    if function == "sum" and kind is FieldType.FLOAT:
+        bound = tolerance * pl.max_horizontal(left.abs(), right.abs())
+        return ((left - right).abs() > bound).fill_null(value=False)
+    if function in {"count", "sum"}:
+        return left.fill_null(0) != right.fill_null(0)
+    return left.ne_missing(right)
+
+
+def _field_differences(
+    field: Field, column: str, common: pl.DataFrame, tell: Callable[[str, str, str], Difference]
+) -> list[Difference]:
+    left, right = pl.col(column), pl.col(column + FOUND)
     if field.type is FieldType.FLOAT:
         same = left.reinterpret(dtype=pl.Int64).eq_missing(right.reinterpret(dtype=pl.Int64))
     else:
@@ -124,34 +162,31 @@ def _field_differences(schema: PointSchema, cell: Cell, field: Field, common: pl
         rows = common.filter(expression)
         if rows.height:
             first = rows.row(0, named=True)
-            expected, found = (_shown(first[name]) for name in (field.column, field.column + FOUND))
+            expected, found = (shown(first[name]) for name in (column, column + FOUND))
             detail = f"{_values(rows.height)}, such as at {_time(first)}: expected {expected}, found {found}"
-            differences.append(_difference(schema, cell, kind, field.column, detail))
+            differences.append(tell(kind, field.column, detail))
     return differences
 
 
-def _pair(cell: Cell, field: Field, function: str) -> tuple[Any, Any]:
-    name = column(field, function)
-    return cell[name] or 0, cell[name + FOUND] or 0
+def _teller(schema: PointSchema, series: Sequence[str], day: int) -> Callable[[str, str, str], Difference]:
+    """Return a function that makes a difference of a kind, a field and a detail."""
+    name, date = series_text(schema, series), instant(day)[:10]
+    return lambda kind, field, detail: Difference(kind, date, name, cut(field), detail)
 
 
-def _difference(schema: PointSchema, cell: Cell, kind: str, field: str, detail: str) -> Difference:
-    series = ",".join(f"{tag}={cell[tag]}" for tag in schema.tags)
-    return Difference(kind=kind, day=instant(cell["day"])[:10], series=series, field=field, detail=detail)
+_EXAMPLE_FIELDS = 10
+"""Fields of a point that are shown."""
 
 
 def _example(schema: PointSchema, rows: pl.DataFrame, suffix: str) -> str:
     first = rows.row(0, named=True)
-    values = ", ".join(f"{field.column}={_shown(first[field.column + suffix])}" for field in schema.fields)
-    return f", such as {values} at {_time(first)}"
+    values = [f"{cut(field.column)}={shown(first[f'f{number}{suffix}'])}" for number, field in enumerate(schema.fields)]
+    more = ", …" if len(values) > _EXAMPLE_FIELDS else ""
+    return f", such as {', '.join(values[:_EXAMPLE_FIELDS])}{more} at {_time(first)}"
 
 
-def _time(row: Cell) -> str:
+def _time(row: Row) -> str:
     return f"{instant(row['time'])} ({row['time']})"
-
-
-def _shown(value: object) -> str:
-    return "nothing" if value is None else repr(value)
 
 
 def _points(number: int) -> str:

@@ -2,145 +2,288 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Partition
-from loader.dataset.reader import read_batches
-from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.columns import DTYPES
+from loader.dataset.schema import PointSchema
+from loader.servers.frames import ANSWER_TYPES, field_columns, tag_columns
+from loader.verification.aggregates import functions_of, key_columns
+from loader.verification.identities import identity_columns, merge_rows, text_tags
 from loader.verification.plan import DAY
+from loader.verification.points import Rows, unfit_differences
+from loader.verification.reading import read_rows
+from loader.verification.settings import Difference
+from loader.verification.texts import shortened
 
-BATCH_ROWS = 1_000_000
-NUMBERS = frozenset({FieldType.FLOAT, FieldType.INTEGER, FieldType.UNSIGNED})
+MERGED_BYTES = 128 << 20
+"""Bytes of rows that are looked through for one identity at a time."""
+_RUN_ROWS = 8
+"""Rows that a run of one series and day should have to be worth looking for."""
+_ROW_BYTES = 48
+"""Bytes of an identity in memory, about."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Expected:
-    """What a partition says.
+    """What partitions say.
 
-    ``cells`` has the tags, ``day`` and one column an aggregate; ``picked`` the columns of the schema, time as
-    Int64 nanoseconds; ``duplicates`` counts rows that a later one of the same identity replaces.
+    ``cells`` has the tags, ``day`` and columns such as ``sum0``, of field 0; ``picked`` the points of picked rows;
+    ``superseded`` counts values of an identity that a later row sets. ``unfit`` are ``unfit_count`` rows that no point
+    can be, at most as many of them as are listed.
     """
 
     cells: pl.DataFrame
     picked: pl.DataFrame
-    duplicates: int
+    superseded: int
+    unfit: list[Difference] = field(default_factory=list)
+    unfit_count: int = 0
 
 
-def aggregates(schema: PointSchema) -> list[tuple[Field, str]]:
-    """Return which function of which field is compared: booleans and strings are only counted."""
-    functions = {True: ("count", "sum", "min", "max"), False: ("count",)}
-    return [(field, function) for field in schema.fields for function in functions[field.type in NUMBERS]]
+def summarise(
+    root: Path, schema: PointSchema, partitions: Sequence[Partition], picks: Mapping[str, Sequence[int]], listed: int
+) -> Expected:
+    """Aggregate ``partitions``, whose rows have times in common, and pick rows by number (ascending) in each.
 
-
-def counts(schema: PointSchema) -> list[tuple[Field, str]]:
-    """Return the aggregates that only count."""
-    return [(field, "count") for field in schema.fields]
-
-
-def column(field: Field, function: str) -> str:
-    """Return the name of an aggregate's column."""
-    return f"{function} of {field.column}"
-
-
-def summarise(root: Path, schema: PointSchema, partition: Partition, picks: Sequence[int]) -> Expected:
-    """Aggregate ``partition`` and pick its rows numbered ``picks`` (ascending).
-
-    Memory is bounded by one batch of BATCH_ROWS rows, as long as the rows are in series order, each series'
-    times ascending; otherwise by the partition, since identities must be counted. Integer sums wrap at 64
-    bits, as the server's do. Raises StageError.
+    Memory is bounded by one batch, as long as it is one partition whose rows are in series order, each series' times
+    ascending, or in time order. Otherwise identities have to be found: partitions are read as often as it takes to
+    look through MERGED_BYTES at a time. Integer sums wrap at 64 bits, as the server's do. Raises StageError.
     """
-    identity = [*schema.tags, schema.time]
-    parts, picked = [], []
-    last: list[pl.DataFrame] = []
-    row, runs, ordered = 0, 1, True
-    for frame in _frames(root, schema, partition):
-        parts.append(_aggregate(schema, partition, frame))
-        picked.append(frame[[pick - row for pick in picks if row <= pick < row + frame.height]])
-        changes, ascending = _order(schema, pl.concat([*last, frame.select(identity)]))
-        last = [frame.select(identity).tail(1)]
-        row, runs, ordered = row + frame.height, runs + changes, ordered and ascending
-    cells = merge(schema, parts)
-    chosen = pl.concat(picked)
-    if ordered and runs == cells.select(schema.tags).unique().height:
-        return Expected(cells, chosen, 0)
-    kept = pl.concat(_frames(root, schema, partition)).unique(identity, keep="last", maintain_order=True)
-    chosen = kept.join(chosen, on=identity, how="semi", nulls_equal=True)
-    return Expected(merge(schema, [_aggregate(schema, partition, kept)]), chosen, row - kept.height)
+    if len(partitions) == 1:
+        found = _in_order(root, schema, partitions[0], picks[partitions[0].path], listed)
+        if found:
+            return found
+    return _in_no_order(root, schema, partitions, picks, listed)
 
 
-def merge(schema: PointSchema, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def merge_cells(schema: PointSchema, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Merge the cells of ``parts``, of which several may hold the same series and day."""
     merged = []
-    for field, function in aggregates(schema):
-        value = pl.col(column(field, function))
-        merged.append({"min": value.min(), "max": value.max()}.get(function, value.sum()))
-    return pl.concat(parts).group_by(*schema.tags, "day").agg(merged)
+    for number, entry in enumerate(schema.fields):
+        for function in functions_of(entry.type):
+            value = pl.col(f"{function}{number}")
+            merged.append({"min": value.min(), "max": value.max()}.get(function, value.sum()))
+    return pl.concat(parts).group_by(key_columns(schema)).agg(merged)
 
 
-def series_rows(
+def series_points(
     root: Path, schema: PointSchema, partitions: Sequence[Partition], series: Sequence[str], day: int
 ) -> pl.DataFrame:
-    """Return the points (``time``, fields) of one series and day; of equal identities, the last row.
+    """Return the points (``time``, fields) of one series and day, by time; of strings, the short form.
 
     Memory is bounded by these points and one batch.
     """
-    same = [pl.col(tag).cast(pl.String).fill_null("") == value for tag, value in zip(schema.tags, series, strict=True)]
-    wanted = pl.all_horizontal(*same, pl.col(schema.time).is_between(day, day + DAY - 1))
-    rows = [
-        frame.filter(wanted)
+    tags = tag_columns(len(schema.tags))
+    wanted = pl.col("time").is_between(day, day + DAY - 1)
+    for tag, value in zip(tags, series, strict=True):
+        wanted &= pl.col(tag).cast(pl.String) == value
+    parts = [
+        shortened(text_tags(schema, rows.points.filter(wanted)))
         for partition in partitions
         if partition.time_min < day + DAY and partition.time_max >= day
-        for frame in _frames(root, schema, partition)
+        for rows in read_rows(root, schema, partition)
     ]
-    return points(schema, pl.concat(rows)) if rows else points(schema, _nothing(schema))
+    if not parts:
+        fields = {f"f{number}": ANSWER_TYPES[entry.type] for number, entry in enumerate(schema.fields)}
+        return pl.DataFrame(schema={"time": pl.Int64, **fields})
+    return points_of(schema, merge_rows(schema, pl.concat(parts))[0])
 
 
-def points(schema: PointSchema, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return ``rows`` as points: ``time`` and the fields, by time; of equal times, the last row."""
-    fields = [field.column for field in schema.fields]
-    return (
-        rows.select(pl.col(schema.time).alias("time"), *fields)
-        .unique("time", keep="last", maintain_order=True)
-        .sort("time")
-    )
+def points_of(schema: PointSchema, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return ``rows`` as ``Dialect.parse_points`` returns points: ``time`` and the fields, by time."""
+    return rows.select("time", *field_columns(len(schema.fields))).sort("time")
 
 
-def _nothing(schema: PointSchema) -> pl.DataFrame:
-    fields = {field.column: DTYPES[field.type] for field in schema.fields}
-    return pl.DataFrame(schema={schema.time: pl.Int64, **fields})
+class _Sum:
+    """Adds up what batches say."""
+
+    def __init__(self, schema: PointSchema, partitions: Sequence[Partition], listed: int) -> None:
+        self.schema = schema
+        first, last = (partition.time_min // DAY for partition in partitions), (p.time_max // DAY for p in partitions)
+        self.day, last_day = min(first), max(last)
+        self.one_day = self.day == last_day
+        self.cells: list[pl.DataFrame] = []
+        self.picked: list[pl.DataFrame] = []
+        self.superseded = 0
+        self.unfit: list[Difference] = []
+        self.unfit_count = 0
+        self.listed = listed
+
+    def add(self, points: pl.DataFrame) -> None:
+        self.cells.append(self._aggregate(points))
+
+    def add_unfit(self, partition: Partition, rows: Rows) -> None:
+        self.unfit_count += rows.unfit.height
+        some = rows.unfit.head(self.listed - len(self.unfit))
+        self.unfit += unfit_differences(self.schema, partition, some)
+
+    def result(self) -> Expected:
+        cells = merge_cells(self.schema, self.cells)
+        return Expected(cells, pl.concat(self.picked), self.superseded, self.unfit, self.unfit_count)
+
+    def _aggregate(self, points: pl.DataFrame) -> pl.DataFrame:
+        """Return the cells of ``points``; days are only computed where there are several.
+
+        Rows in series order are aggregated run by run, which takes a third of the time; a cell may then come twice.
+        """
+        keys = key_columns(self.schema)
+        columns = []
+        for number, entry in enumerate(self.schema.fields):
+            value = pl.col(f"f{number}")
+            known = {"count": value.count().cast(pl.Int64), "sum": value.sum(), "min": value.min(), "max": value.max()}
+            columns += [known[name].alias(f"{name}{number}") for name in functions_of(entry.type)]
+        days = pl.lit(self.day * DAY) if self.one_day else pl.col("time") // DAY * DAY
+        dated = points.with_columns(days.alias("day"))
+        begins = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
+        runs = dated.with_columns(begins.cum_sum().alias("run"))
+        if points.height and runs["run"][-1] * _RUN_ROWS <= points.height:
+            grouped = runs.with_columns(pl.col("run").set_sorted()).group_by("run")
+            cells = grouped.agg(pl.col(keys).first(), *columns).drop("run")
+        else:
+            cells = dated.group_by(keys).agg(columns)
+        return text_tags(self.schema, cells)
 
 
-def _frames(root: Path, schema: PointSchema, partition: Partition) -> Iterator[pl.DataFrame]:
-    """Yield the partition's rows with fields in the types of answers and time as Int64 nanoseconds."""
-    casts = [pl.col(field.column).cast(DTYPES[field.type]) for field in schema.fields]
-    time = pl.col(schema.time).cast(pl.Datetime("ns", "UTC")).cast(pl.Int64)
-    for batch in read_batches(root, schema, Chunk(partition.path, 0, partition.rows), BATCH_ROWS):
-        yield pl.DataFrame(batch).with_columns(*casts, time)
+def _in_order(
+    root: Path, schema: PointSchema, partition: Partition, picks: Sequence[int], listed: int
+) -> Expected | None:
+    """Aggregate rows that are in series order or in time order, None where they are in neither."""
+    total = _Sum(schema, [partition], listed)
+    by_series, by_time = _SeriesOrder(schema), _TimeOrder(schema, total)
+    for rows in read_rows(root, schema, partition):
+        total.add_unfit(partition, rows)
+        points, picked = rows.points, shortened(rows.pick(picks))
+        by_series.add(points)
+        if by_time.add(points, picked):
+            continue
+        if not by_series.holds:
+            return None
+        total.add(points)
+        total.picked.append(text_tags(schema, picked))
+    by_time.end()
+    found = total.result()
+    return found if by_time.holds or by_series.is_whole(found.cells) else None
 
 
-def _aggregate(schema: PointSchema, partition: Partition, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the cells of ``frame``; days are only computed where the partition has several."""
-    day = partition.time_min // DAY
-    time = pl.col(schema.time)
-    days = pl.lit(day * DAY) if partition.time_max // DAY == day else time // DAY * DAY
-    columns = []
-    for field, function in aggregates(schema):
-        value = pl.col(field.column)
-        expression = {"count": value.count().cast(pl.Int64), "sum": value.sum(), "min": value.min()}
-        columns.append(expression.get(function, value.max()).alias(column(field, function)))
-    texts = [pl.col(tag).cast(pl.String).fill_null("") for tag in schema.tags]
-    return frame.group_by(*schema.tags, days.alias("day")).agg(columns).with_columns(texts)
+class _SeriesOrder:
+    """Rows series by series, each series' times strictly ascending: then no two have one identity.
+
+    ``holds`` as long as times ascend within the runs of series.
+    """
+
+    def __init__(self, schema: PointSchema) -> None:
+        self.holds = True
+        self._tags = tag_columns(len(schema.tags))
+        self._last: tuple[object, ...] | None = None
+        self._runs = 0
+
+    def add(self, points: pl.DataFrame) -> None:
+        """Look at the next rows."""
+        if not self.holds or points.is_empty():
+            return
+        same = pl.lit(value=True)
+        for tag in self._tags:
+            same &= pl.col(tag) == pl.col(tag).shift(1)
+        later = pl.col("time") > pl.col("time").shift(1)
+        changes, self.holds = points.select((~same).slice(1).sum(), (later | ~same).slice(1).all().alias("later")).row(
+            0
+        )
+        identity = points.select(*self._tags, "time")
+        first, last = identity.row(0), identity.row(-1)
+        self._runs += changes
+        if self._last is None or self._last[:-1] != first[:-1]:
+            self._runs += 1
+        else:
+            self.holds = self.holds and first[-1] > self._last[-1]
+        self._last = last
+
+    def is_whole(self, cells: pl.DataFrame) -> bool:
+        """Tell whether no series of ``cells``, those of all rows, came twice."""
+        return self.holds and self._runs == cells.select(*self._tags, series=pl.lit(1)).unique().height
 
 
-def _order(schema: PointSchema, frame: pl.DataFrame) -> tuple[int, bool]:
-    """Return how often the series changes from row to row, and whether times ascend strictly in between."""
-    same = pl.all_horizontal(pl.col(tag).eq_missing(pl.col(tag).shift(1)) for tag in schema.tags)
-    later = pl.col(schema.time) > pl.col(schema.time).shift(1)
-    changes, ascending = frame.select((~same).slice(1).sum(), (later | ~same).slice(1).all().alias("later")).row(0)
-    return changes, ascending
+class _TimeOrder:
+    """Rows in time order: those of one identity are close to each other. ``holds`` until rows are not."""
+
+    def __init__(self, schema: PointSchema, total: _Sum) -> None:
+        self.holds = True
+        self._schema = schema
+        self._total = total
+        self._held: list[tuple[pl.DataFrame, pl.DataFrame]] = []
+        self._last: int | None = None
+
+    def add(self, points: pl.DataFrame, picked: pl.DataFrame) -> bool:
+        """Add a batch, or return false; rows of its last time are held until no more of that time can come."""
+        times = points["time"]
+        if self.holds and points.height:
+            follows = times.is_sorted() and (self._last is None or times[0] >= self._last)
+            if not follows or sum(part.estimated_size() for part, _ in self._held) > MERGED_BYTES:
+                self.end()
+                self.holds = False
+        if not self.holds:
+            return False
+        if points.is_empty():
+            self._held.append((text_tags(self._schema, points), text_tags(self._schema, picked)))
+            return True
+        self._last = times[-1]
+        points, picked = text_tags(self._schema, points), text_tags(self._schema, picked)
+        before, same = pl.col("time") < self._last, pl.col("time") == self._last
+        if times[0] < self._last:
+            self._held.append((points.filter(before), picked.filter(before)))
+            self.end()
+        self._held.append((points.filter(same), picked.filter(same)))
+        return True
+
+    def end(self) -> None:
+        """Add what is held."""
+        held, self._held = self._held, []
+        if held:
+            self._settle(held)
+
+    def _settle(self, parts: Sequence[tuple[pl.DataFrame, pl.DataFrame]]) -> None:
+        points, picked = (pl.concat(side) for side in zip(*parts, strict=True))
+        if points["time"].n_unique() < points.height:
+            identity = identity_columns(self._schema)
+            points, superseded = merge_rows(self._schema, points)
+            self._total.superseded += superseded
+            picked = points.join(picked.select(identity), on=identity, how="semi")
+        self._total.add(points)
+        self._total.picked.append(picked)
+
+
+def _in_no_order(
+    root: Path, schema: PointSchema, partitions: Sequence[Partition], picks: Mapping[str, Sequence[int]], listed: int
+) -> Expected:
+    """Aggregate rows in any order: those of some identities at a time."""
+    total = _Sum(schema, partitions, listed)
+    identity = identity_columns(schema)
+    wanted = []
+    size = 0.0
+    for partition in partitions:
+        for rows in read_rows(root, schema, partition):
+            total.add_unfit(partition, rows)
+            points = text_tags(schema, shortened(rows.points))
+            size += points.estimated_size() + _ROW_BYTES * points.height
+            wanted.append(text_tags(schema, rows.pick(picks[partition.path])).select(identity))
+    passes = int(size // MERGED_BYTES) + 1
+    for number in range(passes):
+        parts = list(_parts(root, schema, partitions, number, passes))
+        points, superseded = merge_rows(schema, pl.concat(parts))
+        total.superseded += superseded
+        total.add(points)
+        total.picked.append(points.join(pl.concat(wanted), on=identity, how="semi"))
+    return total.result()
+
+
+def _parts(
+    root: Path, schema: PointSchema, partitions: Sequence[Partition], number: int, passes: int
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows of every ``passes``-th identity, of those that ``number`` says."""
+    digest = sum((pl.col(name).hash() for name in identity_columns(schema)), pl.lit(0, pl.UInt64))
+    for partition in partitions:
+        for rows in read_rows(root, schema, partition):
+            points = text_tags(schema, shortened(rows.points))
+            yield points if passes == 1 else points.filter(digest % passes == number)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import TypeVar
 
 import polars as pl
 
-from loader.dataset.schema import Field, PointSchema
+from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.events import Observer
-from loader.servers.base import AggregateQuery, Dialect, PointsQuery, Target
+from loader.servers.base import AggregateQuery, AmbiguousText, Dialect, PointsQuery, Target
 from loader.servers.transport import Connection
-from loader.verification.expected import column
+from loader.verification.aggregates import FUNCTIONS, NUMBERS
 from loader.verification.retried import retried
 from loader.verification.settings import VerifySettings
+from loader.verification.texts import shortened
 from loader.waiting import Workers, take
 
 Answer = TypeVar("Answer")
+QUERY_FIELDS = 200
+"""Most fields that one query asks for."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,24 @@ class Asker:
     observe: Observer
 
     def aggregates(
-        self, schema: PointSchema, start: int, stop: int, wanted: Sequence[tuple[Field, str]]
-    ) -> list[Future[pl.DataFrame]]:
-        """Ask for the ``wanted`` aggregates of the points with ``start`` <= time < ``stop``."""
-        return [
-            self.pool.submit(self._aggregate, AggregateQuery(schema, field, function, start, stop))
-            for field, function in wanted
-        ]
+        self, schema: PointSchema, start: int, stop: int, functions: Sequence[str] = FUNCTIONS
+    ) -> list[tuple[str, Future[pl.DataFrame]]]:
+        """Ask for ``functions`` of all fields that have them, of the points with ``start`` <= time < ``stop``.
+
+        Fields of one type are asked for together, up to QUERY_FIELDS; those that are only counted, of any type.
+        """
+        answers: list[tuple[str, Future[pl.DataFrame]]] = []
+        for function in functions:
+            for numbers in _together(schema, function):
+                fields = tuple(schema.fields[number] for number in numbers)
+                query = AggregateQuery(schema, fields, function, start, stop)
+                answers.append((function, self.pool.submit(self._aggregate, query, numbers)))
+        return answers
+
+    def count(self, schema: PointSchema, field: str, start: int, stop: int) -> Future[pl.DataFrame]:
+        """Ask for the number of values of ``field``, which may be no field of ``schema`` and of any type."""
+        query = AggregateQuery(schema, (Field(field, FieldType.INTEGER),), "count", start, stop)
+        return self.pool.submit(self._aggregate, query, [0])
 
     def fields(self, schema: PointSchema, start: int, stop: int) -> Future[list[str]]:
         """Ask for the field keys of the measurement."""
@@ -52,14 +67,21 @@ class Asker:
         """Ask for the points of one series."""
         return self.pool.submit(self._points, query)
 
-    def _aggregate(self, query: AggregateQuery) -> pl.DataFrame:
+    def _aggregate(self, query: AggregateQuery, numbers: Sequence[int]) -> pl.DataFrame:
+        """Return the answer to ``query``, of which field ``i`` is number ``numbers[i]`` in the schema."""
+        try:
+            frame = self._ask_aggregate(query)
+        except AmbiguousText:
+            frame = self._ask_aggregate(replace(query, encoded=True))
+        return frame.with_columns(pl.Series(numbers, dtype=pl.Int32)[frame["field"]].alias("field"))
+
+    def _ask_aggregate(self, query: AggregateQuery) -> pl.DataFrame:
         request = self.dialect.build_aggregate(self.target, query)
-        frame = self._with_connection(lambda link: self.dialect.parse_aggregate(query, link.send(request)))
-        return frame.rename({"value": column(query.field, query.function)})
+        return self._with_connection(lambda link: self.dialect.parse_aggregate(query, link.send(request)))
 
     def _points(self, query: PointsQuery) -> pl.DataFrame:
         request = self.dialect.build_points(self.target, query)
-        return self._with_connection(lambda link: self.dialect.parse_points(query, link.send(request)))
+        return shortened(self._with_connection(lambda link: self.dialect.parse_points(query, link.send(request))))
 
     def _with_connection(self, ask: Callable[[Connection], Answer]) -> Answer:
         connection = take(self.connections)
@@ -81,10 +103,12 @@ def asking(settings: VerifySettings, dialect: Dialect, observe: Observer) -> Ite
         yield Asker(target, dialect, pool, idle, settings.retry_seconds, observe)
 
 
-def joined(schema: PointSchema, answers: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return one row a (series, day) of ``answers``, one column an aggregate; what the server lacks is null."""
-    keys = [*schema.tags, "day"]
-    frame, *others = answers
-    for other in others:
-        frame = frame.join(other, on=keys, how="full", coalesce=True)
-    return frame
+def _together(schema: PointSchema, function: str) -> Iterator[list[int]]:
+    """Yield the numbers of the fields that one query asks ``function`` of."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, field in enumerate(schema.fields):
+        if function == "count" or field.type in NUMBERS:
+            groups["" if function == "count" else field.type].append(number)
+    for numbers in groups.values():
+        for start in range(0, len(numbers), QUERY_FIELDS):
+            yield numbers[start : start + QUERY_FIELDS]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.servers.frames import instant
-from loader.verification.expected import column
+from loader.dataset.schema import PointSchema
+from loader.errors import ConfigError
+from loader.servers.frames import instant, tag_columns
+from loader.verification.compare import series_text
 from loader.verification.found import Asker
 from loader.verification.plan import Window
 from loader.verification.settings import Difference
+from loader.verification.texts import cut
 
 
 def find_other_fields(schema: PointSchema, windows: Sequence[Window], asker: Asker) -> list[Difference]:
@@ -20,10 +22,15 @@ def find_other_fields(schema: PointSchema, windows: Sequence[Window], asker: Ask
     for window, names in answers:
         for name in sorted(set(names.result()) - known):
             # Only the number is asked for, which has the same type whatever that of the field.
-            count = (Field(name, FieldType.INTEGER), "count")
-            (found,) = asker.aggregates(schema, window.start, window.stop, [count])
-            for row in found.result().sort("day", *schema.tags).iter_rows(named=True):
-                series = ",".join(f"{tag}={row[tag]}" for tag in schema.tags)
-                detail = f"expected no values, found {row[column(*count)]:,}: the dataset has no such field"
-                differences.append(Difference("surplus", instant(row["day"])[:10], series, name, detail))
+            try:
+                found = asker.count(schema, name, window.start, window.stop).result()
+            except ConfigError:
+                detail = "the dataset has no such field; the server cannot be asked how many values it has"
+                differences.append(Difference("surplus", instant(window.start)[:10], "", cut(name), detail))
+                continue
+            tags = tag_columns(len(schema.tags))
+            for row in found.sort("day", *tags).iter_rows(named=True):
+                series = series_text(schema, [row[tag] for tag in tags])
+                detail = f"expected no values, found {row['value']:,}: the dataset has no such field"
+                differences.append(Difference("surplus", instant(row["day"])[:10], series, cut(name), detail))
     return differences

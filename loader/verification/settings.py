@@ -34,9 +34,10 @@ class VerifySettings:
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference: ``kind`` is "missing", "surplus" or "different"; ``day`` is YYYY-MM-DD.
+    """One difference: ``kind`` is "missing", "surplus" or "different"; ``day`` is YYYY-MM-DD, empty without a time.
 
-    ``field`` is empty for whole points. ``detail`` says in words what was expected and found, with an example.
+    ``field`` is empty for whole points. ``detail`` says in words what was expected and found, with an example. Names
+    and values are cut to a length that fits a line; control characters are escaped.
     """
 
     kind: str
@@ -55,7 +56,8 @@ class Difference:
 class VerifyReport:
     """The outcome. ``differences`` holds at most ``max_listed``; ``difference_count`` counts all that were found.
 
-    ``values`` counts the values of the dataset that were compared one by one.
+    ``values`` counts the values of the dataset that were compared one by one, ``superseded`` those of an identity for
+    which a later row has another value. ``unfit`` are rows that no point can be; each is a difference.
     """
 
     server: str
@@ -66,3 +68,5 @@ class VerifyReport:
     difference_count: int
     seconds: float
     values: int = 0
+    unfit: int = 0
+    superseded: int = 0

@@ -16,24 +16,27 @@ from loader.errors import ConfigError
 from loader.events import Advanced, Noted, Observer, Started, ignore, one_at_a_time
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
+from loader.servers.frames import tag_columns
 from loader.servers.probe import probe
 from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
-from loader.verification.compare import Cell, cell_differences, cell_query, cell_sizes, compare_cells, compare_points
-from loader.verification.expected import aggregates, merge, points, series_rows, summarise
-from loader.verification.found import Asker, asking, joined
+from loader.verification.aggregates import by_field, joined, nothing
+from loader.verification.compare import Cell, cell_differences, cell_query, compare_cells, compare_points
+from loader.verification.expected import merge_cells, points_of, series_points, summarise
+from loader.verification.found import Asker, asking
+from loader.verification.identities import overlapping
 from loader.verification.other_fields import find_other_fields
+from loader.verification.outcome import Outcome
 from loader.verification.plan import DAY, Window, draw_samples, plan_windows
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
-from loader.verification.values.outcome import Outcome
-from loader.verification.values.verify import duplicates_text, verify_values
+from loader.verification.values.verify import verify_values
 
 DRILL_POINTS = 500_000
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A trade of the dataset and what the server will say about it."""
+    """A point of the dataset and what the server will say about it."""
 
     query: PointsQuery
     expected: pl.DataFrame
@@ -50,8 +53,12 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
 
     With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``.
 
-    Memory is bounded by one batch of the dataset, the aggregates of all (series, day), and the points of one
-    (series, day), at most DRILL_POINTS on the server; with ``settings.values``, by what ``compare_values`` says.
+    What the dataset has and no server can hold (a null time, NaN, ...) is missing, row by row, and not expected
+    otherwise. Of rows with one identity, in whatever partitions, the last value of each field is expected.
+
+    Memory is bounded by one batch of the dataset, or what ``summarise`` says of rows in no order, the aggregates of
+    all (series, day), and the points of one (series, day), at most DRILL_POINTS on the server; with
+    ``settings.values``, by what ``compare_values`` says.
     Raises ConfigError, StageError, ServerError, DecodeError.
     """
     started = monotonic()
@@ -76,6 +83,8 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
             outcome.windows, found = verify_values(settings, manifest, shards, asker, observe)
         else:
             found = outcome.compare_all()
+        if found.superseded:
+            observe(Noted(superseded_text(found.superseded)))
         if bucket:
             found.add(find_other_fields(manifest.schema, plan_windows(outcome.partitions), asker))
     return VerifyReport(
@@ -87,6 +96,16 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         difference_count=found.difference_count,
         seconds=monotonic() - started,
         values=found.values,
+        unfit=found.unfit,
+        superseded=found.superseded,
+    )
+
+
+def superseded_text(number: int) -> str:
+    """Return what is to be said of ``number`` values of an identity for which a later row has another."""
+    return (
+        f"{number:,} values of the dataset are superseded: a later row of the same series and time sets the same field;"
+        " a server keeps one of them, and the last one is expected"
     )
 
 
@@ -115,48 +134,49 @@ class _Verification:
 
     def compare_all(self) -> Outcome:
         """Return all differences."""
-        cells = self.compare_windows()
         found = Outcome(self.settings.max_listed)
+        cells = self.compare_windows(found)
         found.add(self.explain(cells))
         found.add(self.compare_samples(cells))
         return found
 
-    def compare_windows(self) -> list[Cell]:
-        """Return the (series, day) that differ; the server works ahead while the dataset is read."""
+    def compare_windows(self, outcome: Outcome) -> list[Cell]:
+        """Return the (series, day) that differ; the server works ahead while the dataset is read.
+
+        ``outcome`` gets the rows that no point can be, and the number of superseded values.
+        """
         picks = draw_samples(self.partitions, self.settings.samples, self.settings.seed)
         windows = plan_windows(self.partitions)
         answers = [self._ask(window) for window in windows]
         cells: list[Cell] = []
-        duplicates = 0
         for window, answer in zip(windows, answers, strict=True):
             parts = []
-            for partition in window.partitions:
-                part = summarise(self.settings.dataset, self.schema, partition, picks[partition.path])
+            for together in overlapping(window.partitions):
+                part = summarise(self.settings.dataset, self.schema, together, picks, self.settings.max_listed)
                 parts.append(part.cells)
-                duplicates += part.duplicates
+                outcome.superseded += part.superseded
+                outcome.add_unfit(part.unfit, part.unfit_count)
                 self._ask_samples(part.picked)
-            expected = merge(self.schema, parts)
-            found = joined(self.schema, [future.result() for future in answer]) if answer else expected.clear()
+                self.observe(Advanced(sum(partition.rows for partition in together)))
+            expected = by_field(self.schema, merge_cells(self.schema, parts))
+            results = [(function, future.result()) for function, future in answer]
+            found = joined(self.schema, results) if results else nothing(expected)
             number, differing = compare_cells(self.schema, expected, found, self.settings.tolerance)
             self.windows += number
             cells += differing
-            self.observe(Advanced(sum(partition.rows for partition in window.partitions)))
-        if duplicates:
-            self.observe(Noted(duplicates_text(duplicates)))
         return cells
 
     def explain(self, cells: Sequence[Cell]) -> list[Difference]:
         """Return the differences in ``cells``; those of which both sides have points are looked at first."""
         differences: list[Difference] = []
-        queries = [(cell_query(self.schema, cell), cell) for cell in cells]
-        queries.sort(key=lambda pair: not all(cell_sizes(self.schema, pair[1])))
-        for number, (query, cell) in enumerate(queries):
+        for number, cell in enumerate(sorted(cells, key=lambda cell: not (cell.expected and cell.found))):
             summary = cell_differences(self.schema, cell)
-            if self.asker is None or number >= self.settings.drills or cell_sizes(self.schema, cell)[1] > DRILL_POINTS:
+            if self.asker is None or number >= self.settings.drills or cell.found > DRILL_POINTS:
                 differences += summary
                 continue
+            query = cell_query(self.schema, cell)
             found = self.asker.points(query)
-            expected = series_rows(self.settings.dataset, self.schema, self.partitions, query.series, query.start)
+            expected = series_points(self.settings.dataset, self.schema, self.partitions, query.series, query.start)
             # equal counts and equal points: only the order in which floats were added differs
             counted = [difference for difference in summary if difference.kind != "different"]
             differences += compare_points(query, expected, found.result()) or counted
@@ -164,26 +184,22 @@ class _Verification:
 
     def compare_samples(self, cells: Sequence[Cell]) -> list[Difference]:
         """Return the differences of samples in (series, day) other than ``cells``, which are known to differ."""
-        known = {cell_query(self.schema, cell) for cell in cells}
+        known = {(cell.series, cell.day) for cell in cells}
         differences = []
         for sample in self.samples:
             found = sample.found.result()
-            day = sample.query.start // DAY * DAY
-            if PointsQuery(self.schema, sample.query.series, day, day + DAY) not in known:
+            if (sample.query.series, sample.query.start // DAY * DAY) not in known:
                 differences += compare_points(sample.query, sample.expected, found)
         return differences
 
-    def _ask(self, window: Window) -> list[Future[pl.DataFrame]]:
-        if self.asker is None:
-            return []
-        return self.asker.aggregates(self.schema, window.start, window.stop, aggregates(self.schema))
+    def _ask(self, window: Window) -> list[tuple[str, Future[pl.DataFrame]]]:
+        return self.asker.aggregates(self.schema, window.start, window.stop) if self.asker else []
 
-    def _ask_samples(self, rows: pl.DataFrame) -> None:
+    def _ask_samples(self, points: pl.DataFrame) -> None:
         if self.asker is None:
             return
-        for number, row in enumerate(rows.iter_rows(named=True)):
-            series = tuple(row[tag] or "" for tag in self.schema.tags)
-            time = row[self.schema.time]
-            query = PointsQuery(self.schema, series, time, time + 1)
-            expected = points(self.schema, rows[number])
-            self.samples.append(Sample(query, expected, self.asker.points(query)))
+        tags = tag_columns(len(self.schema.tags))
+        series = points.select(tags).rows() if tags else [()] * points.height
+        for number, (values, time) in enumerate(zip(series, points["time"], strict=True)):
+            query = PointsQuery(self.schema, values, time, time + 1)
+            self.samples.append(Sample(query, points_of(self.schema, points[number]), self.asker.points(query)))

@@ -150,9 +150,9 @@ def by_flux(target: Target, series: Sequence[tuple[str, ...]]) -> Points:
             query = PointsQuery(SCHEMA, tags, TIME_MIN, TIME_MAX)
             points = dialect.parse_points(query, link.send(dialect.build_points(target, query)))
             found[tags] = {
-                (time, field.column): exact(value)
-                for field in FIELDS
-                for time, value in points.select("time", field.column).drop_nulls().rows()
+                (time, field.column): exact(value.decode() if isinstance(value, bytes) else value)
+                for number, field in enumerate(FIELDS)
+                for time, value in points.select("time", f"f{number}").drop_nulls().rows()
             }
     return found
 

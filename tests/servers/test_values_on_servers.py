@@ -24,8 +24,8 @@ from loader.servers.base import Target
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
 from loader.verification import Difference, VerifyReport, VerifySettings, verify
-from loader.verification.values import by_file, plan, shard_files
-from loader.verification.values.outcome import Outcome
+from loader.verification.outcome import Outcome
+from loader.verification.values import by_file, by_query, plan, shard_files
 from tests.cases import Case, agreeing, name_of
 from tests.fault_proxy import Answer, Reset, fault_proxy
 from tests.points import DAY, FIRST_DAY, MINUTE, line, trades, write_dataset
@@ -382,13 +382,16 @@ def odd_rows(number: int) -> pl.DataFrame:
     return pl.DataFrame([*rows, *rows[5:9]], schema_overrides=types)
 
 
-@pytest.mark.parametrize(("window_rows", "held"), [(200, 0), (plan.WINDOW_ROWS, shard_files.HELD_BYTES)])
+@pytest.mark.parametrize(
+    ("window_rows", "window_bytes", "held"), [(200, 12_000, 0), (plan.WINDOW_ROWS, 1 << 30, shard_files.HELD_BYTES)]
+)
 def test_every_type_in_no_order(
-    influx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window_rows: int, held: int
+    influx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window_rows: int, window_bytes: int, held: int
 ) -> None:
     """What the write path stored is found again, whatever types, nulls, tags and order; partitions span shards."""
     monkeypatch.setattr(plan, "WINDOW_ROWS", window_rows)
-    monkeypatch.setattr(by_file, "WINDOW_ROWS", window_rows)
+    for module in (by_file, by_query):
+        monkeypatch.setattr(module, "WINDOW_BYTES", window_bytes)
     monkeypatch.setattr(shard_files, "HELD_BYTES", held)
     rows = odd_rows(800)
     if influx.kind == "v1":
@@ -401,12 +404,13 @@ def test_every_type_in_no_order(
     assert report.differences == ()
     unique = rows.with_columns(pl.col("tag=key", "a").fill_null("")).unique(["tag=key", "a", "when"], keep="last")
     assert report.values == sum(unique[field.column].count() for field in SCHEMA.fields)
-    assert any(isinstance(event, Noted) and event.message.startswith("4 rows") for event in events)
+    assert report.superseded == sum(rows[5:9][field.column].count() for field in SCHEMA.fields)
+    assert any(isinstance(event, Noted) and "superseded" in event.message for event in events)
 
 
 def test_many_more_points_than_the_dataset_has(case_v2: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A window in which the server has far more than the dataset is compared day by day."""
-    monkeypatch.setattr(by_file, "WINDOW_ROWS", 100)
+    monkeypatch.setattr(by_file, "WINDOW_BYTES", 4_000)
     root = tmp_path / "few"
     first, last = case_v2.rows.row(0, named=True), case_v2.rows.row(-1, named=True)
     write_dataset(root, trades_schema(), pl.DataFrame([first, last]), partition_days=7)

@@ -187,14 +187,15 @@ def test_sums_in_another_order(case: Case) -> None:
 
 
 def test_duplicates(case: Case, tmp_path: Path) -> None:
-    """Rows with the identity of a later row are counted, said, and not expected on the server."""
+    """Values of an identity that a later row sets are counted, said, and not expected on the server."""
     first = case.rows.head(1).with_columns(price=pl.lit(5.0))
     root = tmp_path / "duplicates"
     write_dataset(root, trades_schema(), pl.concat([first, case.rows]))
     events: list[Event] = []
     report = verify(VerifySettings(root, case.target, samples=1_000), events.append)
     assert report.differences == ()
-    assert any(isinstance(event, Noted) and event.message.startswith("1 row") for event in events)
+    assert report.superseded == 2
+    assert any(isinstance(event, Noted) and event.message.startswith("2 values") for event in events)
 
 
 @pytest.mark.parametrize("change", [{"samples": -1}, {"seed": -1}, {"connections": 0}, {"timeout_seconds": 0.0}])

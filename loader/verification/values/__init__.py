@@ -1,6 +1,5 @@
 """Every value that a server holds against every value of the dataset, bit for bit."""
 
-from loader.verification.values.outcome import Outcome
 from loader.verification.values.verify import verify_values
 
-__all__ = ["Outcome", "verify_values"]
+__all__ = ["verify_values"]

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-import numpy as np
+import polars as pl
+import pyarrow as pa
 
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.decode.columns import Column
-from loader.encoding.tsm.decode.fields import Reading, StoredField, gather_field
-from loader.encoding.tsm.layout import BLOCK_POINTS
+from loader.encoding.tsm.decode.fields import Reading, StoredField
+from loader.encoding.tsm.decode.gather import gather_fields
 from loader.encoding.warm import compile_decoders
 from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
 from loader.loading.compiling import compile_ahead
 from loader.servers.backup import Shard
 from loader.servers.frames import instant
 from loader.servers.transport import Connection
+from loader.verification.outcome import Outcome, merged
 from loader.verification.plan import Window
 from loader.verification.retried import retried
+from loader.verification.series import stored_keys, tags_of
 from loader.verification.settings import Difference, VerifySettings
-from loader.verification.values.compare import columns_differences, columns_equal, day_counts, series_name
+from loader.verification.texts import cut, short_texts
+from loader.verification.values.compare import columns_differences, columns_equal, day_counts
 from loader.verification.values.expected import expected_values
-from loader.verification.values.outcome import Outcome, merged
-from loader.verification.values.plan import WINDOW_ROWS, Span, halves, plan_spans
+from loader.verification.values.plan import WINDOW_BYTES, Span, in_parts, plan_spans
 from loader.verification.values.shard_files import ShardFiles, fetched
 from loader.waiting import Workers, pause
 
 SHARDS_AT_A_TIME = 2
 """Shards that are compared at a time: one is decoded while the other arrives."""
+_POINT_BYTES = 16
 _NEXT_LOOK_SECONDS = 1.0
 _MOST_LOOKS = 10
 
@@ -38,8 +43,8 @@ def compare_values(settings: VerifySettings, manifest: Manifest, shards: Sequenc
     """Compare every timestamp and value of the dataset's fields with the files of ``shards``, bit for bit.
 
     Points of the dataset's measurement that the dataset does not have are found from its first day to its last.
-    Memory is bounded by SHARDS_AT_A_TIME times the files of a shard, up to HELD_BYTES, and two windows of
-    WINDOW_ROWS rows. Raises Refused without operator permission, ServerError, StageError, DecodeError.
+    Memory is bounded by SHARDS_AT_A_TIME times the files of a shard, up to HELD_BYTES, and WINDOW_BYTES of both
+    sides, twice. Raises Refused without operator permission, ServerError, StageError, DecodeError.
     """
     spans = plan_spans(shards, [partition for partition in manifest.partitions if partition.rows])
     observe(Started("verify values", sum(span.rows for span in spans)))
@@ -94,47 +99,64 @@ def _fetch_and_compare(
 def _compare_files(
     settings: VerifySettings, schema: PointSchema, span: Span, files: ShardFiles, observe: Observer
 ) -> Outcome:
-    stored = [gather_field(files.sources, schema.measurement, field) for field in schema.fields]
+    stored = gather_fields(files.sources, schema.measurement, schema.fields)
+    keys = stored_keys(list(set[bytes]().union(*(field.series for field in stored))))
     outcome = Outcome(settings.max_listed)
+
+    def compare(window: Window, most: int) -> None:
+        _compare_window(settings, schema, window, stored, keys, outcome, most)
+        files.release()
+
     for whole in span.windows:
-        for window in _bounded(whole, stored):
-            expected = expected_values(settings.dataset, schema, window)
-            outcome.values += expected.size
-            outcome.duplicates += expected.duplicates
-            outcome.cells.append(day_counts(schema, expected.columns))
-            found = _found(stored, window)
-            if not columns_equal(expected.columns, found):
-                outcome.add(columns_differences(schema, expected.columns, found))
-            files.release()
+        in_parts(whole, WINDOW_BYTES, compare)
         observe(Advanced(whole.rows))
-    outcome.add(_mistyped(schema, span, stored))
+    outcome.add(_mistyped(schema, span, stored, keys))
     return outcome
 
 
-def _found(stored: list[StoredField], window: Window) -> list[Column]:
+def _compare_window(
+    settings: VerifySettings,
+    schema: PointSchema,
+    window: Window,
+    stored: Sequence[StoredField],
+    keys: Mapping[bytes, bytes],
+    outcome: Outcome,
+    most: int,
+) -> None:
+    """Compare the points of ``window``; raises TooManyPoints when they take more than ``most`` bytes, 0 for any."""
+    found = _found(stored, window, keys, most)
+    order = {key: number for number, key in enumerate(keys.values())}
+    expected = expected_values(settings.dataset, schema, window, order, settings.max_listed, most)
+    outcome.values += expected.size
+    outcome.superseded += expected.superseded
+    outcome.add_unfit(expected.unfit, expected.unfit_count)
+    outcome.cells.append(day_counts(schema, expected.columns))
+    if not columns_equal(expected.columns, found):
+        outcome.add(columns_differences(schema, expected.columns, found))
+
+
+def _found(stored: Sequence[StoredField], window: Window, keys: Mapping[bytes, bytes], most: int) -> list[Column]:
+    """Return what the server has in ``window``, series by their tags; the order of series stays."""
+    points = max(most // (_POINT_BYTES * len(stored)), 1) if most else 0
     columns = []
     former: Reading | None = None
     for field in stored:
-        former = field.read(window.start, window.stop, former)
-        columns.append(former.column)
+        former = field.read(window.start, window.stop, former, _short_texts, points)
+        columns.append(replace(former.column, series=[keys[text] for text in former.column.series]))
     return columns
 
 
-def _bounded(window: Window, stored: list[StoredField]) -> Iterator[Window]:
-    """Yield ``window``, in parts where the server has many more points in it than the dataset."""
-    blocks = max(int(np.sum((field.first < window.stop) & (field.last >= window.start))) for field in stored)
-    parts = list(halves(window))
-    if blocks * BLOCK_POINTS <= 2 * max(window.rows, WINDOW_ROWS) or len(parts) == 1:
-        yield window
-        return
-    for part in parts:
-        yield from _bounded(part, stored)
+def _short_texts(texts: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
+    return short_texts(pl.Series(texts)).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def _mistyped(schema: PointSchema, span: Span, stored: list[StoredField]) -> Iterator[Difference]:
+def _mistyped(
+    schema: PointSchema, span: Span, stored: Sequence[StoredField], keys: Mapping[bytes, bytes]
+) -> Iterator[Difference]:
     """Yield a difference for each series that holds a field of another type, of which nothing was read."""
     start = instant(span.windows[0].start)[:10]
     for field, entry in zip(schema.fields, stored, strict=True):
         for text, kind in entry.mistyped.items():
             detail = f"stored as {kind} from this day's shard on, expected {field.type}"
-            yield Difference("different", start, series_name(schema, text)[1], field.column, detail)
+            key = keys.get(text) or stored_keys([text])[text]
+            yield Difference("different", start, tags_of(schema, key)[1], cut(field.column), detail)

@@ -16,12 +16,12 @@ from loader.events import Advanced, Observer, Started
 from loader.servers.base import PointsQuery
 from loader.verification.compare import compare_points
 from loader.verification.found import Asker
-from loader.verification.plan import DAY, plan_windows
+from loader.verification.outcome import Outcome
+from loader.verification.plan import DAY, Window, plan_windows
 from loader.verification.settings import VerifySettings
 from loader.verification.values.compare import day_counts, series_frames
 from loader.verification.values.expected import expected_values
-from loader.verification.values.outcome import Outcome
-from loader.verification.values.plan import WINDOW_DAYS, WINDOW_ROWS
+from loader.verification.values.plan import WINDOW_BYTES, WINDOW_DAYS, WINDOW_ROWS, in_parts
 
 QUERY_POINTS = 100_000
 """Points of the dataset that one query covers."""
@@ -30,7 +30,7 @@ QUERY_POINTS = 100_000
 def query_values(settings: VerifySettings, manifest: Manifest, asker: Asker, observe: Observer) -> Outcome:
     """Compare every point of the dataset; of the server, every (series, day) that the dataset has points of.
 
-    Memory is bounded by a window of WINDOW_ROWS rows and the answers to a few queries. Raises ServerError,
+    Memory is bounded by WINDOW_BYTES of a window, twice, and the answers to a few queries. Raises ServerError,
     StageError.
     """
     windows = plan_windows([part for part in manifest.partitions if part.rows], WINDOW_DAYS, WINDOW_ROWS)
@@ -43,25 +43,31 @@ def query_values(settings: VerifySettings, manifest: Manifest, asker: Asker, obs
             query, expected, found = asked.popleft()
             outcome.add(compare_points(query, expected, found.result()))
 
-    for window in windows:
-        values = expected_values(settings.dataset, manifest.schema, window)
+    def compare(window: Window, most: int) -> None:
+        values = expected_values(settings.dataset, manifest.schema, window, {}, settings.max_listed, most)
         outcome.values += values.size
-        outcome.duplicates += values.duplicates
+        outcome.superseded += values.superseded
+        outcome.add_unfit(values.unfit, values.unfit_count)
         outcome.cells.append(day_counts(manifest.schema, values.columns))
-        for query, expected in _questions(manifest.schema, values.columns):
+        for query, expected in _questions(manifest.schema, window, values.columns):
             asked.append((query, expected, asker.points(query)))
             settle(2 * settings.connections)
         settle(0)
+
+    for window in windows:
+        in_parts(window, WINDOW_BYTES, compare)
         observe(Advanced(window.rows))
     return outcome
 
 
-def _questions(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tuple[PointsQuery, pl.DataFrame]]:
-    """Yield queries that cover whole days of series, and the points that they should find."""
+def _questions(
+    schema: PointSchema, window: Window, columns: Sequence[Column]
+) -> Iterator[tuple[PointsQuery, pl.DataFrame]]:
+    """Yield queries that cover days of series within ``window``, and the points that they should find."""
     for tags, frame in series_frames(schema, columns):
         for (number,), points in frame.group_by(pl.col("time") // DAY, maintain_order=True):
-            day = int(number) * DAY
-            bounds = [day, *points["time"].gather_every(QUERY_POINTS).to_list()[1:], day + DAY]
+            first, last = max(int(number) * DAY, window.start), min((int(number) + 1) * DAY, window.stop)
+            bounds = [first, *points["time"].gather_every(QUERY_POINTS).to_list()[1:], last]
             for start, stop in pairwise(bounds):
                 within = points.filter(pl.col("time").is_between(start, stop - 1))
                 yield PointsQuery(schema, tags, start, stop), within

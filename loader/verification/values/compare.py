@@ -12,15 +12,13 @@ import numpy.typing as npt
 import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.columns import DTYPES
-from loader.encoding.series_text import series_tags
 from loader.encoding.tsm.decode.columns import Column, Values
 from loader.servers.base import PointsQuery
-from loader.servers.frames import instant
+from loader.servers.frames import ANSWER_TYPES, tag_columns
+from loader.verification.aggregates import Aggregates, joined
 from loader.verification.compare import compare_points
-from loader.verification.expected import column as label
-from loader.verification.found import joined
 from loader.verification.plan import DAY
+from loader.verification.series import tags_of
 from loader.verification.settings import Difference
 
 
@@ -51,34 +49,36 @@ def columns_differences(
         wanted = [_cut(column, places.get(text)) for column, places in zip(expected, sides[0], strict=True)]
         there = [_cut(column, places.get(text)) for column, places in zip(found, sides[1], strict=True)]
         if not columns_equal(wanted, there):
-            differences = list(_series_differences(schema, text, _frame(schema, wanted), _frame(schema, there)))
-            yield from differences or [_odd_text(schema, text, wanted)]
+            yield from _series_differences(schema, text, _frame(schema, wanted), _frame(schema, there))
 
 
-def day_counts(schema: PointSchema, columns: Sequence[Column]) -> pl.DataFrame:
+def day_counts(schema: PointSchema, columns: Sequence[Column]) -> Aggregates:
     """Return how many values of each field every (series, UTC day) has, as answers to queries say it."""
-    frames = [
-        _days(schema, named).rename({"value": label(field, "count")})
-        for field, named in zip(schema.fields, columns, strict=True)
-    ]
-    return joined(schema, frames)
+    tags: dict[int, list[tuple[str, ...]]] = {}
+    for column in columns:
+        if id(column.series) not in tags:
+            tags[id(column.series)] = [tags_of(schema, key)[0] for key in column.series]
+    frames = [_days(schema, number, column, tags[id(column.series)]) for number, column in enumerate(columns)]
+    return joined(schema, [("count", frame) for frame in frames])
 
 
-def _days(schema: PointSchema, column: Column) -> pl.DataFrame:
+def _days(schema: PointSchema, number: int, column: Column, tags: list[tuple[str, ...]]) -> pl.DataFrame:
     days = column.times // DAY
     begins = np.ones(len(days), np.bool_)
     begins[1:] = days[1:] != days[:-1]
     begins[column.bounds[:-1][np.diff(column.bounds) > 0]] = True
     starts = np.flatnonzero(begins)
     owners = np.searchsorted(column.bounds, starts, "right") - 1
-    tags = [series_name(schema, text)[0] for text in column.series]
-    texts: pl.DataFrame = pl.DataFrame(tags, schema=dict.fromkeys(schema.tags, pl.String), orient="row")[
-        owners.tolist()
-    ]
-    return texts.with_columns(
-        pl.Series("day", days[starts] * DAY, pl.Int64),
-        pl.Series("value", np.diff(np.append(starts, len(days))), pl.Int64),
+    names = tag_columns(len(schema.tags))
+    texts = pl.DataFrame(tags, schema=dict.fromkeys(names, pl.String), orient="row")[owners.tolist()] if names else None
+    counts = pl.DataFrame(
+        {
+            "day": pl.Series(days[starts] * DAY, dtype=pl.Int64),
+            "field": pl.Series([number], dtype=pl.Int32).new_from_index(0, len(starts)),
+            "value": pl.Series(np.diff(np.append(starts, len(days))), dtype=pl.Int64),
+        }
     )
+    return counts if texts is None else pl.concat([texts, counts], how="horizontal")
 
 
 def series_frames(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tuple[tuple[str, ...], pl.DataFrame]]:
@@ -86,7 +86,7 @@ def series_frames(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tu
     places = [_places(column) for column in columns]
     for text in sorted(set[bytes]().union(*places)):
         cuts = [_cut(column, place.get(text)) for column, place in zip(columns, places, strict=True)]
-        yield series_name(schema, text)[0], _frame(schema, cuts)
+        yield tags_of(schema, text)[0], _frame(schema, cuts)
 
 
 def populated(column: Column) -> Column:
@@ -101,13 +101,6 @@ def populated(column: Column) -> Column:
 def values_equal(left: Values, right: Values) -> bool:
     """Tell whether all values have the same bits."""
     return bool(np.array_equal(left, right) if isinstance(left, np.ndarray) else left.equals(right))
-
-
-def series_name(schema: PointSchema, text: bytes) -> tuple[tuple[str, ...], str]:
-    """Return the values of the schema's tags and the name of a series, which has all tags that it has."""
-    tags = series_tags(text.decode(errors="backslashreplace"))
-    named = {**dict.fromkeys(schema.tags, ""), **tags}
-    return tuple(named[tag] for tag in schema.tags), ",".join(f"{tag}={value}" for tag, value in named.items())
 
 
 def _places(column: Column) -> Mapping[bytes, slice]:
@@ -129,34 +122,32 @@ def _cut(column: Column, place: slice | None) -> Column:
 
 def _frame(schema: PointSchema, columns: Sequence[Column]) -> pl.DataFrame:
     """Return the points of one series as ``Dialect.parse_points`` does."""
-    frame = pl.DataFrame({"time": np.empty(0, np.int64)})
-    for field, column in zip(schema.fields, columns, strict=True):
-        other = pl.DataFrame({"time": column.times, field.column: _typed(field, column.values)})
-        frame = frame.join(other, on="time", how="full", coalesce=True)
-    return frame.sort("time")
+    frame = pl.DataFrame({"time": np.unique(np.concatenate([column.times for column in columns]))})
+    values = []
+    for number, (field, column) in enumerate(zip(schema.fields, columns, strict=True)):
+        typed = _typed(field, column.values)
+        if len(typed) < frame.height:
+            # What the field lacks is taken from behind its values, where there is null.
+            places = np.full(frame.height, len(typed))
+            places[np.searchsorted(frame["time"].to_numpy(), column.times)] = np.arange(len(typed))
+            typed = typed.extend_constant(None, 1).gather(places)
+        values.append(typed.alias(f"f{number}"))
+    return frame.with_columns(values)
 
 
 def _typed(field: Field, values: Values) -> pl.Series:
-    """Return values in the type of answers; of text that is not UTF-8, the odd bytes as escapes."""
+    """Return values in the type of answers."""
     if not isinstance(values, np.ndarray):
-        texts = [text.decode(errors="backslashreplace") for text in values.to_pylist()]
-        return pl.Series(texts, dtype=pl.String)
+        return pl.Series(values)
     views: Mapping[FieldType, npt.DTypeLike] = {FieldType.FLOAT: np.float64, FieldType.INTEGER: np.int64}
     viewed: npt.NDArray[Any] = values.view(views.get(field.type, values.dtype))
-    return pl.Series(viewed).cast(DTYPES[field.type])
-
-
-def _odd_text(schema: PointSchema, text: bytes, expected: Sequence[Column]) -> Difference:
-    """Return the difference of a series whose strings differ in bytes that no text has."""
-    day = min(int(column.times[0]) for column in expected if len(column.times))
-    detail = "strings are stored as bytes that are not UTF-8"
-    return Difference("different", instant(day)[:10], series_name(schema, text)[1], "", detail)
+    return pl.Series(viewed).cast(ANSWER_TYPES[field.type])
 
 
 def _series_differences(
     schema: PointSchema, text: bytes, expected: pl.DataFrame, found: pl.DataFrame
 ) -> Iterator[Difference]:
-    tags, name = series_name(schema, text)
+    tags, name = tags_of(schema, text)
     day = pl.col("time") // DAY
     for number in sorted({*expected.select(day).to_series(), *found.select(day).to_series()}):
         query = PointsQuery(schema, tags, number * DAY, (number + 1) * DAY)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,47 +12,66 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from loader.dataset.chunk import Chunk
-from loader.dataset.reader import read_batches
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.arrays import Integers
-from loader.encoding.columns import read_columns
+from loader.encoding.arrays import Integers, Mask
 from loader.encoding.compiled import compiled
-from loader.encoding.escaping import sort_tags
-from loader.encoding.selection import select_points
-from loader.encoding.series import SeriesRuns, find_series
-from loader.encoding.tsm.decode.columns import Column, ascending, bounds_within, pick
+from loader.encoding.tsm.decode.columns import Column, TooManyPoints, bounds_within, by_time, pick
+from loader.servers.frames import tag_columns
 from loader.verification.plan import Window
+from loader.verification.points import unfit_differences
+from loader.verification.reading import read_rows
+from loader.verification.series import dataset_key
+from loader.verification.settings import Difference
+from loader.verification.texts import short_texts
 
-BATCH_ROWS = 1_000_000
+_NUMBER_BYTES = 8
 
 
 @dataclass
 class _Rows:
     """The rows of a window as they come: runs of one series each, and a list of arrays a column."""
 
-    numbers: dict[str, int] = field(default_factory=dict)
+    numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
     codes: list[Integers] = field(default_factory=list)
     starts: list[Integers] = field(default_factory=list)
     times: list[Integers] = field(default_factory=list)
     fields: list[list[pl.Series]] = field(default_factory=list)
+    size: int = 0
 
-    def add(self, runs: SeriesRuns, times: Integers, columns: Sequence[pl.Series]) -> None:
-        """Add the rows of a batch."""
-        codes = [self.numbers.setdefault(text, len(self.numbers)) for text in runs.texts.to_pylist()]
-        self.codes.append(np.array(codes, np.int64)[runs.codes])
-        self.starts.append(runs.starts)
-        self.times.append(times)
-        for parts, column in zip(self.fields, columns, strict=True):
+    def add(self, schema: PointSchema, points: pl.DataFrame) -> None:
+        """Add the points of a batch."""
+        tags = tag_columns(len(schema.tags))
+        begins = np.zeros(points.height, np.bool_)
+        begins[:1] = True
+        for tag in tags:
+            column = points[tag]
+            begins[1:] |= (column[1:] != column[:-1]).to_numpy()
+        starts = np.flatnonzero(begins)
+        heads = points.select(pl.col(tags).gather(starts).cast(pl.String)).rows() if tags else [()] * len(starts)
+        self.codes.append(np.array([self.numbers.setdefault(head, len(self.numbers)) for head in heads], np.int64))
+        self.starts.append(np.append(starts, points.height))
+        self.times.append(points["time"].to_numpy())
+        for number, parts in enumerate(self.fields):
+            column = points[f"f{number}"]
+            if column.dtype == pl.Binary:
+                column = short_texts(column)
+                self.size += int(column.bin.size().sum())
             parts.append(column)
+        self.size += points.height * _NUMBER_BYTES * (1 + len(self.fields))
 
 
-@dataclass(frozen=True)
+@dataclass
 class ExpectedValues:
-    """One column a field of the points in a window; ``duplicates`` are rows left out for a later one's identity."""
+    """One column a field of the points in a window, its series as ``dataset_key`` has them.
+
+    ``superseded`` counts the values left out for those of a later row of the same identity; ``unfit`` are the first
+    of ``unfit_count`` rows that no point can be.
+    """
 
     columns: list[Column]
-    duplicates: int
+    superseded: int
+    unfit: list[Difference]
+    unfit_count: int
 
     @property
     def size(self) -> int:
@@ -60,40 +79,42 @@ class ExpectedValues:
         return sum(len(column.times) for column in self.columns)
 
 
-def expected_values(root: Path, schema: PointSchema, window: Window) -> ExpectedValues:
-    """Return the values of the points in ``window``; of equal identities, those of the last row.
+def expected_values(
+    root: Path, schema: PointSchema, window: Window, order: Mapping[bytes, int], listed: int, most: int
+) -> ExpectedValues:
+    """Return the values of the points in ``window``; of equal identities, the last value of each field.
 
-    Rows may be in any order; in series order they are only copied, run by run. Memory is bounded by twice the rows
-    of the partitions. Raises StageError; EncodeError for what no server can hold.
+    Series are in the ``order`` of the server, then those that it lacks. Rows may be in any order; in series order they
+    are only copied, run by run. Memory is bounded by twice ``most`` bytes and a batch. Raises StageError;
+    TooManyPoints when there is more, unless ``most`` is 0.
     """
-    # Tags are in the order of storage keys.
-    keyed = replace(schema, tags=sort_tags(schema.tags))
     rows = _Rows(fields=[[] for _ in schema.fields])
+    unfit: list[Difference] = []
+    unfit_count = 0
     for partition in window.partitions:
-        address = Chunk(partition.path, 0, 0)
-        for batch in read_batches(root, keyed, Chunk(partition.path, 0, partition.rows), BATCH_ROWS):
-            address = Chunk(partition.path, address.stop, address.stop + len(batch))
-            _add(rows, keyed, address, batch, window)
-    return _arrange(schema, rows)
+        for batch in read_rows(root, schema, partition):
+            points, bad = batch.points, batch.unfit
+            if not window.start <= partition.time_min <= partition.time_max < window.stop:
+                points = points.filter(pl.col("time").is_between(window.start, window.stop - 1))
+                # A row without a time of its partition is told of with its first row.
+                known = pl.col("time").fill_null(partition.time_min).clip(partition.time_min, partition.time_max)
+                bad = bad.filter(known.is_between(window.start, window.stop - 1))
+            if points.height:
+                rows.add(schema, points)
+            unfit_count += bad.height
+            unfit += unfit_differences(schema, partition, bad.head(listed - len(unfit)))
+            if most and rows.size > most:
+                raise TooManyPoints
+    columns, superseded = _arrange(schema, rows, order)
+    return ExpectedValues(columns, superseded, unfit, unfit_count)
 
 
-def _add(rows: _Rows, schema: PointSchema, address: Chunk, batch: pa.RecordBatch, window: Window) -> None:
-    """Add what of ``batch`` lies in ``window``."""
-    points = select_points(batch, schema, address).points
-    columns = read_columns(points, schema)
-    runs, times, values = find_series(points, schema), columns.times.to_numpy(), columns.values
-    within = (times >= window.start) & (times < window.stop)
-    if not within.all():
-        times, values = times[within], tuple(column.filter(within) for column in values)
-        runs = replace(runs, starts=np.append(0, np.cumsum(within))[runs.starts])
-    rows.add(runs, times, values)
-
-
-def _arrange(schema: PointSchema, rows: _Rows) -> ExpectedValues:
+def _arrange(schema: PointSchema, rows: _Rows, order: Mapping[bytes, int]) -> tuple[list[Column], int]:
     """Arrange the rows by series; what is arranged of ``rows`` is dropped, so that it is not held twice."""
-    series = sorted(text.encode() for text in rows.numbers)
+    keys = {dataset_key(schema, tags): number for tags, number in rows.numbers.items()}
+    series = sorted(keys, key=lambda key: (order.get(key, len(order)), key))
     ranks = np.empty(len(series), np.int64)
-    ranks[[rows.numbers[text.decode()] for text in series]] = np.arange(len(series))
+    ranks[[keys[key] for key in series]] = np.arange(len(series))
     lengths = [np.diff(starts) for starts in rows.starts]
     owners, sizes = _joined([ranks[codes] for codes in rows.codes]), _joined(lengths)
     by = np.argsort(owners, kind="stable")
@@ -112,27 +133,57 @@ def _arrange(schema: PointSchema, rows: _Rows) -> ExpectedValues:
 
     times = arranged(rows.times, np.int64)
     rows.times.clear()
-    order = ascending(times, bounds)
-    if order:
-        times, bounds = times[order[0]], order[1]
-    columns = []
+    positions = by_time(times, bounds)
+    if positions is not None:
+        times = times[positions]
+    repeats = _repeats(times, bounds)
+    columns, superseded = [], 0
     for entry, parts in zip(schema.fields, rows.fields, strict=True):
         if entry.type is FieldType.STRING:
             numbers = np.split(np.arange(total), np.cumsum([len(part) for part in parts]))
-            values = _texts(pl.concat(parts).gather(arranged(numbers, np.int64)))
+            values = _texts(pl.concat(parts).gather(arranged(numbers, np.int64))) if parts else _texts(_NO_TEXTS)
         else:
             values = arranged((_numbers(part, entry) for part in parts), _dtype(entry))
         valid = None
         if any(part.has_nulls() for part in parts):
             valid = arranged((part.is_not_null().to_numpy() for part in parts), np.bool_)
         parts.clear()
-        if order:
-            values, valid = pick(values, order[0]), None if valid is None else valid[order[0]]
-        if valid is None:
-            columns.append(Column(series, bounds, times, values))
-        else:
-            columns.append(Column(series, bounds_within(bounds, valid), times[valid], pick(values, valid)))
-    return ExpectedValues(columns, total - len(times))
+        if positions is not None:
+            values, valid = pick(values, positions), None if valid is None else valid[positions]
+        column = Column(series, bounds, times, values)
+        if valid is not None:
+            column = _kept(column, valid)
+        if repeats:
+            last = _last_of_equal(column)
+            superseded += len(last) - int(last.sum())
+            column = _kept(column, last)
+        columns.append(column)
+    return columns, superseded
+
+
+def _repeats(times: Integers, bounds: Integers) -> bool:
+    """Tell whether a time comes twice in a series."""
+    equal = times[1:] == times[:-1]
+    if not equal.any():
+        return False
+    begins = bounds[(bounds > 0) & (bounds < len(times))] - 1
+    equal[begins] = False
+    return bool(equal.any())
+
+
+def _last_of_equal(column: Column) -> Mask:
+    """Return which points are the last of their series and time."""
+    last = np.ones(len(column.times), np.bool_)
+    last[:-1] = column.times[1:] != column.times[:-1]
+    last[column.bounds[1:][np.diff(column.bounds) > 0] - 1] = True
+    return last
+
+
+def _kept(column: Column, keep: Mask) -> Column:
+    return Column(column.series, bounds_within(column.bounds, keep), column.times[keep], pick(column.values, keep))
+
+
+_NO_TEXTS = pl.Series(dtype=pl.Binary)
 
 
 def _joined(parts: list[Integers]) -> Integers:
@@ -151,7 +202,7 @@ def _numbers(part: pl.Series, entry: Field) -> npt.NDArray[Any]:
 
 
 def _texts(texts: pl.Series) -> pa.LargeBinaryArray:
-    return texts.cast(pl.Binary).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return texts.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 @compiled

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from loader.dataset.manifest import Partition
+from loader.encoding.tsm.decode.columns import TooManyPoints
 from loader.servers.backup import Shard
 from loader.verification.plan import DAY, Window, plan_windows
 
 WINDOW_ROWS = 2_000_000
 """Rows of the dataset that are compared at a time; a larger partition is one window."""
 WINDOW_DAYS = 366
+WINDOW_BYTES = 192 << 20
+"""Bytes of the points of a window, on either side, beyond which it is compared in parts."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,32 @@ def plan_spans(shards: Sequence[Shard], partitions: Sequence[Partition]) -> list
 
 
 def halves(window: Window) -> Iterator[Window]:
-    """Yield the halves of ``window``, as far as whole days can be; of a day or less, itself."""
-    middle = max(window.start // DAY + 1, (window.start + window.stop) // 2 // DAY) * DAY
-    if middle >= window.stop:
+    """Yield the halves of ``window``, of whole days as long as there are several; of a nanosecond, itself.
+
+    They part the times that the partitions have in it; where those are one, the window.
+    """
+    first = max(window.start, min((partition.time_min for partition in window.partitions), default=window.start))
+    last = min(window.stop, max((partition.time_max + 1 for partition in window.partitions), default=window.stop))
+    middle = (first + last) // 2 if last - first > 1 else (window.start + window.stop) // 2
+    if middle // DAY > window.start // DAY:
+        middle = middle // DAY * DAY
+    if middle <= window.start:
         yield window
         return
     for start, stop in ((window.start, middle), (middle, window.stop)):
         yield Window(start, stop, _overlapping(window.partitions, start, stop))
+
+
+def in_parts(whole: Window, most: int, compare: Callable[[Window, int], None]) -> None:
+    """Call ``compare`` for ``whole``, or for as many parts of it as it takes to have no more than ``most`` in each."""
+    waiting = [whole]
+    while waiting:
+        window = waiting.pop()
+        parts = list(halves(window))
+        try:
+            compare(window, most if len(parts) > 1 else 0)
+        except TooManyPoints:
+            waiting += reversed(parts)
 
 
 def _span(shard: Shard | None, start: int, stop: int, partitions: Sequence[Partition]) -> list[Span]:

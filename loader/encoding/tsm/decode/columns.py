@@ -17,6 +17,10 @@ Values: TypeAlias = npt.NDArray[Any] | pa.LargeBinaryArray
 strings."""
 
 
+class TooManyPoints(Exception):
+    """There are more points in a range of time than may be held: a smaller range has fewer."""
+
+
 @dataclass(frozen=True)
 class Column:
     """Series ``i`` of ``series`` (by their bytes) has ``times`` and ``values`` from ``bounds[i]`` to ``bounds[i + 1]``.
@@ -43,22 +47,34 @@ def bounds_within(bounds: Integers, keep: Mask) -> Integers:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)])[bounds]
 
 
-def ascending(times: Integers, bounds: Integers) -> tuple[Integers, Integers] | None:
-    """Return the positions of points so that times ascend strictly within series, and the new bounds.
+def by_time(times: Integers, bounds: Integers) -> Integers | None:
+    """Return the positions of points so that times ascend within series, those of equal times in their order.
 
-    Of equal times only the last point is left. None where they ascend already, which costs one look at each; only
-    series that do not are sorted.
+    None where they ascend strictly already, which costs one look at each; only series that do not are sorted.
     """
     ascends = np.empty(len(bounds) - 1, np.bool_)
     _ascending(times, bounds, ascends)
     if ascends.all():
         return None
-    positions, keep = np.arange(len(times)), np.ones(len(times), np.bool_)
+    positions = np.arange(len(times))
     for series in np.flatnonzero(~ascends).tolist():
         span = slice(bounds[series], bounds[series + 1])
         positions[span] = span.start + np.argsort(times[span], kind="stable")
-        found = times[positions[span]]
-        keep[span.start : span.stop - 1] = found[1:] != found[:-1]
+    return positions
+
+
+def ascending(times: Integers, bounds: Integers) -> tuple[Integers, Integers] | None:
+    """Return the positions of points so that times ascend strictly within series, and the new bounds.
+
+    Of equal times only the last point is left. None where they ascend already, as ``by_time`` does.
+    """
+    positions = by_time(times, bounds)
+    if positions is None:
+        return None
+    found = times[positions]
+    keep = np.ones(len(found), np.bool_)
+    keep[:-1] = found[1:] != found[:-1]
+    keep[bounds[1:][np.diff(bounds) > 0] - 1] = True
     return positions[keep], bounds_within(bounds, keep)
 
 

@@ -5,21 +5,30 @@ Of points with one identity, that of the later file counts. A tombstone deletes 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from loader.dataset.schema import Field, FieldType
+from loader.dataset.schema import FieldType
 from loader.encoding.arrays import Integers, Mask
-from loader.encoding.escaping import MEASUREMENT
 from loader.encoding.tsm.decode.blocks import Parts, part_blocks, read_numbers, read_strings, read_times
-from loader.encoding.tsm.decode.columns import Column, Values, ascending, bounds_within, pick
+from loader.encoding.tsm.decode.columns import Column, TooManyPoints, Values, ascending, bounds_within, pick
 from loader.encoding.tsm.decode.index import StoredFile
 from loader.encoding.tsm.decode.tombstones import Tombstone
-from loader.encoding.tsm.layout import BLOCK_TYPES, FIELD_SEPARATOR
+
+DECODED_POINTS = 4 << 20
+"""Points of blocks that are decoded at a time; one block has at most a million."""
+DECODED_BYTES = 8 << 20
+"""Bytes of blocks of strings that are decoded at a time; they may become 32 times as many."""
+TextForm: TypeAlias = Callable[[pa.LargeBinaryArray], pa.LargeBinaryArray]
+
+
+def _whole(texts: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
+    return texts
 
 
 @dataclass(frozen=True)
@@ -65,14 +74,36 @@ class StoredField:
     deleted: Mapping[tuple[int, int], list[tuple[int, int]]]
     mistyped: Mapping[bytes, FieldType]
 
-    def read(self, start: int, stop: int, former: Reading | None = None) -> Reading:
-        """Return the points with ``start`` <= time < ``stop``; raises DecodeError.
+    def read(
+        self, start: int, stop: int, former: Reading | None = None, form: TextForm = _whole, most: int = 0
+    ) -> Reading:
+        """Return the points with ``start`` <= time < ``stop``, strings as ``form`` makes them; raises DecodeError.
 
         ``former`` is the reading of another field over the same range: encoded timestamps that are the same bytes
-        are not decoded again. Memory is bounded by the points of the blocks that overlap the range, twice.
+        are not decoded again. Memory is bounded by what the range holds, twice, and the blocks that are decoded at a
+        time: DECODED_POINTS and DECODED_BYTES, or one block. Raises TooManyPoints when the range holds more than
+        ``most`` points, 0 for any number.
         """
         chosen = np.flatnonzero((self.first < stop) & (self.last >= start))
-        owners, origins = self.owners[chosen], self.origins[chosen]
+        parts, places, counts = self._parts(chosen)
+        plain = not self.deleted and not self.mixed[self.owners[chosen]].any()
+        pieces = self._pieces(chosen, counts)
+        if len(pieces) == 1:
+            return self._read(chosen, parts, places, counts, start, stop, former, form, most, plain)
+        readings = []
+        held = 0
+        for piece in pieces:
+            some = chosen[piece]
+            readings.append(self._read(some, *self._parts(some), start, stop, None, form, 0, plain))
+            held += len(readings[-1].column.times)
+            if most and held > most:
+                raise TooManyPoints
+        column = _ordered(_concatenated(self.series, [reading.column for reading in readings]))
+        return Reading(column, parts, self.owners[chosen], None, plain=False)
+
+    def _parts(self, chosen: Integers) -> tuple[list[Parts], list[Integers], Integers]:
+        """Return the parts of the ``chosen`` blocks by file, their places among them, and their numbers of points."""
+        origins = self.origins[chosen]
         places = [np.flatnonzero(origins == number) for number in range(len(self.sources))]
         parts = [
             part_blocks(source.file, self.blocks[chosen[place]], self.kind)
@@ -81,10 +112,43 @@ class StoredField:
         counts = np.zeros(len(chosen), np.int64)
         for part, place in zip(parts, places, strict=True):
             counts[place] = part.counts
+        return parts, places, counts
+
+    def _pieces(self, chosen: Integers, counts: Integers) -> list[slice]:
+        """Part the ``chosen`` blocks into runs that are decoded at a time."""
+        points = counts
+        if self.kind is FieldType.STRING:
+            sizes = np.zeros(len(chosen), np.int64)
+            for number, source in enumerate(self.sources):
+                place = self.origins[chosen] == number
+                sizes[place] = source.file.sizes[self.blocks[chosen[place]]]
+            points = np.maximum(points, sizes * DECODED_POINTS // DECODED_BYTES)
+        ends = np.cumsum(points)
+        if not len(ends) or ends[-1] <= DECODED_POINTS:
+            return [slice(0, len(chosen))]
+        stops = np.flatnonzero(np.diff(ends // DECODED_POINTS)) + 1
+        return [slice(first, last) for first, last in pairwise([0, *stops.tolist(), len(chosen)])]
+
+    def _read(
+        self,
+        chosen: Integers,
+        parts: list[Parts],
+        places: list[Integers],
+        counts: Integers,
+        start: int,
+        stop: int,
+        former: Reading | None,
+        form: TextForm,
+        most: int,
+        plain: bool,
+    ) -> Reading:
+        """Return the points of the ``chosen`` blocks, all decoded at once."""
+        owners = self.owners[chosen]
         ends = np.cumsum(counts)
         to = ends - counts
         values = self._values(parts, places, to, counts)
-        plain = not self.deleted and not self.mixed[owners].any()
+        if not isinstance(values, np.ndarray):
+            values = form(values)
         if former and former.plain and plain and self._alike(former, owners, parts):
             keep, other = former.keep, former.column
             kept = values if keep is None else pick(values, keep)
@@ -98,10 +162,9 @@ class StoredField:
         keep = self._keep(chosen, times, to, ends, start, stop)
         if keep is not None:
             column = Column(self.series, bounds_within(column.bounds, keep), times[keep], pick(values, keep))
-        if not plain and (order := ascending(column.times, column.bounds)):
-            positions, bounds = order
-            column = Column(self.series, bounds, column.times[positions], pick(column.values, positions))
-        return Reading(column, parts, owners, keep, plain)
+        if most and len(column.times) > most:
+            raise TooManyPoints
+        return Reading(column if plain else _ordered(column), parts, owners, keep, plain)
 
     def _values(self, parts: Sequence[Parts], places: Sequence[Integers], to: Integers, counts: Integers) -> Values:
         points = int(counts.sum())
@@ -144,50 +207,22 @@ class StoredField:
         return keep
 
 
-def gather_field(sources: Sequence[Source], measurement: str, field: Field) -> StoredField:
-    """Return where the values of ``field`` are in ``sources``, which are in the order of their age."""
-    head, tail = MEASUREMENT.escape(measurement).encode(), FIELD_SEPARATOR + field.column.encode()
-    kinds = {number: kind for kind, number in BLOCK_TYPES.items()}
-    found: list[tuple[bytes, int, int]] = []
-    mistyped = {}
-    for origin, source in enumerate(sources):
-        for number, key in enumerate(source.file.keys):
-            text, separator, name = key.partition(FIELD_SEPARATOR)
-            if separator + name == tail and (text == head or text.startswith(head + b",")):
-                kind = kinds.get(int(source.file.types[number]))
-                if kind is field.type:
-                    found.append((text, origin, number))
-                elif kind:
-                    mistyped[text] = kind
-    series = sorted({text for text, _, _ in found})
-    numbers = {text: number for number, text in enumerate(series)}
-    deleted = defaultdict(list)
-    for origin, source in enumerate(sources):
-        for key, first, last in source.tombstones:
-            text, separator, name = key.partition(FIELD_SEPARATOR)
-            if separator + name == tail and text in numbers:
-                deleted[origin, numbers[text]].append((first, last))
-    columns = [_blocks(numbers[text], origin, sources[origin].file, number) for text, origin, number in found]
-    table, mixed = _in_order(np.concatenate([np.empty((5, 0), np.int64), *columns], axis=1), len(series))
-    owners, origins, blocks, first, last = table
-    return StoredField(
-        field.type, sources, series, owners, origins, blocks, first, last, mixed, dict(deleted), mistyped
-    )
+def _ordered(column: Column) -> Column:
+    """Return ``column`` with times that ascend strictly in each series: of equal times, the last point."""
+    order = ascending(column.times, column.bounds)
+    if order is None:
+        return column
+    positions, bounds = order
+    return Column(column.series, bounds, column.times[positions], pick(column.values, positions))
 
 
-def _blocks(owner: int, origin: int, file: StoredFile, key: int) -> Integers:
-    """Return owner, origin, number, first and last time, a row each, of the blocks of a key."""
-    span = slice(file.bounds[key], file.bounds[key + 1])
-    blocks = np.arange(span.start, span.stop)
-    return np.stack(
-        [np.full_like(blocks, owner), np.full_like(blocks, origin), blocks, file.first[span], file.last[span]]
-    )
-
-
-def _in_order(table: Integers, series: int) -> tuple[Integers, Mask]:
-    """Return the blocks in the order of StoredField, and for which of the ``series`` blocks overlap."""
-    owners, origins, _, first, last = table = table[:, np.lexsort((table[3], table[0]))]
-    mixed = np.zeros(series, np.bool_)
-    mixed[owners[1:][(owners[1:] == owners[:-1]) & (first[1:] <= last[:-1])]] = True
-    age = np.where(mixed[owners], origins, 0)
-    return table[:, np.lexsort((first, age, owners))], mixed
+def _concatenated(series: list[bytes], columns: Sequence[Column]) -> Column:
+    """Return ``columns``, whose points follow each other in the order of ``series``, as one."""
+    bounds = np.append(0, np.cumsum(sum(np.diff(column.bounds) for column in columns)))
+    values = [column.values for column in columns]
+    joined: Values
+    if isinstance(values[0], np.ndarray):
+        joined = np.concatenate([part for part in values if isinstance(part, np.ndarray)])
+    else:
+        joined = pa.concat_arrays(values)
+    return Column(series, bounds, np.concatenate([column.times for column in columns]), joined)

@@ -1,12 +1,11 @@
-"""What a comparison of all values found."""
+"""What a comparison found."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import polars as pl
-
+from loader.verification.aggregates import Aggregates
 from loader.verification.settings import Difference
 
 
@@ -14,8 +13,9 @@ from loader.verification.settings import Difference
 class Outcome:
     """How many values of the dataset were compared, the first ``limit`` differences, and how many there are.
 
-    ``places`` are the (day, series) of all differences; ``cells`` count the dataset's values by (series, day), a
-    frame a window; ``duplicates`` are rows of an identity that a later row has.
+    ``places`` are the (day, series) of all differences, as they are shown; ``cells`` count the dataset's values, an
+    entry a window; ``superseded`` counts values that a later row of the same identity sets; ``unfit`` rows that no
+    point can be, which are differences, too.
     """
 
     limit: int
@@ -23,8 +23,9 @@ class Outcome:
     differences: list[Difference] = field(default_factory=list)
     difference_count: int = 0
     places: set[tuple[str, str]] = field(default_factory=set)
-    cells: list[pl.DataFrame] = field(default_factory=list)
-    duplicates: int = 0
+    cells: list[Aggregates] = field(default_factory=list)
+    superseded: int = 0
+    unfit: int = 0
 
     def add(self, differences: Iterable[Difference]) -> None:
         """Count ``differences``, and list them up to the limit."""
@@ -33,6 +34,12 @@ class Outcome:
             self.places.add((difference.day, difference.series))
             if len(self.differences) < self.limit:
                 self.differences.append(difference)
+
+    def add_unfit(self, differences: Sequence[Difference], number: int) -> None:
+        """Count ``number`` rows that no point can be, of which ``differences`` are the first, up to the limit."""
+        self.unfit += number
+        self.difference_count += number
+        self.differences += differences[: self.limit - len(self.differences)]
 
 
 def merged(outcomes: Sequence[Outcome], limit: int) -> Outcome:
@@ -44,6 +51,7 @@ def merged(outcomes: Sequence[Outcome], limit: int) -> Outcome:
         listed[:limit],
         sum(outcome.difference_count for outcome in outcomes),
         set[tuple[str, str]]().union(*(outcome.places for outcome in outcomes)),
-        [frame for outcome in outcomes for frame in outcome.cells],
-        sum(outcome.duplicates for outcome in outcomes),
+        [cells for outcome in outcomes for cells in outcome.cells],
+        sum(outcome.superseded for outcome in outcomes),
+        sum(outcome.unfit for outcome in outcomes),
     )

@@ -1,0 +1,30 @@
+"""How large the pages of a Parquet file are, from their headers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_INTEGER_FIELD = 0x15
+"""In Thrift's compact protocol: the next field, of type i32."""
+_HEADER = 32
+
+
+def first_page_size(path: Path, offset: int) -> int:
+    """Return how many bytes the page whose header is at ``offset`` unpacks to, 0 where none can be seen."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        header = file.read(_HEADER)
+    at, number = 0, 0
+    # The header begins with the page's kind and its size.
+    for _ in range(2):
+        if header[at : at + 1] != bytes([_INTEGER_FIELD]):
+            return 0
+        at += 1
+        number = shift = 0
+        while at < len(header):
+            byte = header[at]
+            number |= (byte & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if byte < 0x80:
+                break
+    return number >> 1

@@ -1,0 +1,201 @@
+"""Rows as points: what InfluxDB can hold, and the rows that no point can be."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from loader.dataset.manifest import Partition
+from loader.dataset.schema import FieldType, PointSchema
+from loader.errors import StageError
+from loader.servers.frames import ANSWER_TYPES, instant, tag_columns
+from loader.verification.settings import Difference
+from loader.verification.texts import cut, named
+
+FIRST, LAST = -(2**63) + 2, 2**63 - 2
+"""The first and last nanosecond that InfluxDB stores."""
+_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Consecutive rows of a partition, from row ``start`` on.
+
+    ``points`` has ``time`` (Int64 nanoseconds), the tags ``t0``, … (text, empty
+    where a row has none) and fields ``f0``, … in the types of answers, or null. ``unfit`` has the rows that no point
+    can be: ``row``, ``time`` (null where there is none), tags, and the ``column``, its ``value`` and the ``reason``.
+    """
+
+    start: int
+    points: pl.DataFrame
+    unfit: pl.DataFrame
+
+    def pick(self, numbers: Sequence[int]) -> pl.DataFrame:
+        """Return the points of the rows ``numbers`` (ascending, of the partition) that are here, and are points."""
+        size = self.points.height + self.unfit.height
+        here = numbers[bisect_left(numbers, self.start) : bisect_left(numbers, self.start + size)]
+        if not here:
+            return self.points.clear()
+        # What no point can be is not among the points.
+        bad = self.unfit["row"].to_numpy()
+        places = np.array([row for row in here if not len(bad) or row not in self.unfit["row"]], np.int64)
+        positions: list[int] = (places - self.start - np.searchsorted(bad, places)).tolist()
+        return self.points[positions]
+
+
+@dataclass(frozen=True)
+class _Doubt:
+    """Rows (a mask) that ``reason`` keeps from being points; ``values`` are what ``column`` holds there."""
+
+    rows: pl.Series
+    column: str
+    values: pl.Series
+    reason: str
+
+
+def make_points(schema: PointSchema, partition: Partition, start: int, raw: pl.DataFrame) -> Rows:
+    """Return the rows of ``raw`` (``time``, tags, fields as they are stored), the first of which is row ``start``.
+
+    Nothing is copied that has the right type. Raises StageError for a column that does not fit the schema, and for
+    times that the manifest does not know.
+    """
+    doubts: list[_Doubt] = []
+    times = _times(schema, partition, raw["time"], doubts)
+    columns = [times.alias("time")]
+    for number, tag in enumerate(schema.tags):
+        columns.append(_text(raw[f"t{number}"], tag, doubts))
+    fields = [_field(schema, partition, number, raw[f"f{number}"], doubts) for number in range(len(schema.fields))]
+    if all(column.has_nulls() for column in fields):
+        empty = pl.select(pl.all_horizontal(pl.lit(column).is_null() for column in fields)).to_series()
+        if empty.any():
+            names = ", ".join(field.column for field in schema.fields)
+            doubts.append(_Doubt(empty, names, pl.repeat("null", len(empty), eager=True), "a point needs a field"))
+    points = pl.DataFrame([*columns, *fields])
+    if not doubts:
+        return Rows(start, _within(partition, points), _unfit(start, points.clear(), [], pl.Series(dtype=pl.Boolean)))
+    bad = pl.select(pl.any_horizontal(doubt.rows for doubt in doubts)).to_series()
+    good = points.filter(~bad)
+    return Rows(start, _within(partition, good), _unfit(start, points, doubts, bad))
+
+
+def unfit_differences(schema: PointSchema, partition: Partition, unfit: pl.DataFrame) -> Iterator[Difference]:
+    """Yield a difference for each of the rows that no point can be."""
+    tags = tag_columns(len(schema.tags))
+    for row in unfit.iter_rows(named=True):
+        series = named(list(zip(schema.tags, (str(row[tag] or "") for tag in tags), strict=True)))
+        day = "" if row["time"] is None else instant(row["time"])[:10]
+        detail = f"{cut(partition.path)}, row {row['row']:,}: {cut(row['value'])} cannot be stored, {row['reason']}"
+        yield Difference("missing", day, series, cut(row["column"]), detail)
+
+
+def _times(schema: PointSchema, partition: Partition, column: pl.Series, doubts: list[_Doubt]) -> pl.Series:
+    """Return ``column`` as nanoseconds, null where it holds no time that InfluxDB stores."""
+    kind = column.dtype
+    unit: str
+    if isinstance(kind, pl.Datetime):
+        unit = kind.time_unit
+    elif kind.is_integer():
+        unit = schema.time_unit or "ns"
+    else:
+        raise _unlike(partition, schema.time, kind, "times")
+    factor = _NANOSECONDS[unit]
+    numbers = column.to_physical().cast(pl.Int64, strict=False)
+    bounds = -(-FIRST // factor), LAST // factor
+    low, high = numbers.min(), numbers.max()
+    within = low is None or bounds[0] <= low <= high <= bounds[1]  # type: ignore[operator]
+    if numbers.has_nulls() or not within:
+        bad = ~numbers.is_between(*bounds).fill_null(value=False)
+        shown = column.to_physical().cast(pl.String).fill_null("null")
+        reason = f"a point needs a time between 1677-09-21 and 2262-04-11 (unit: {unit})"
+        doubts.append(_Doubt(bad, schema.time, shown, reason))
+        numbers = pl.select(pl.when(~bad).then(pl.lit(numbers))).to_series()
+    return numbers * factor if factor > 1 else numbers
+
+
+def _text(column: pl.Series, name: str, doubts: list[_Doubt]) -> pl.Series:
+    """Return a tag, empty where it is null; text that comes as bytes may not be UTF-8."""
+    if column.dtype == pl.Binary:
+        column = _decoded(column, name, doubts)
+    return column.cast(pl.String).fill_null("") if column.has_nulls() else column
+
+
+def _field(
+    schema: PointSchema, partition: Partition, number: int, column: pl.Series, doubts: list[_Doubt]
+) -> pl.Series:
+    """Return a field in the type of answers."""
+    field = schema.fields[number]
+    kind = column.dtype
+    fits = {
+        FieldType.FLOAT: kind.is_float(),
+        FieldType.INTEGER: kind.is_integer(),
+        FieldType.UNSIGNED: kind.is_integer(),
+        FieldType.BOOLEAN: kind == pl.Boolean,
+        FieldType.STRING: kind in {pl.String, pl.Binary} or isinstance(kind, pl.Categorical | pl.Enum),
+    }
+    if not fits[field.type]:
+        raise _unlike(partition, field.column, kind, f"a field of type {field.type}")
+    if field.type is FieldType.STRING:
+        text = _decoded(column, field.column, doubts) if kind == pl.Binary else column.cast(pl.String)
+        return text.cast(pl.Binary).alias(f"f{number}")
+    values = column.cast(ANSWER_TYPES[field.type])
+    if field.type is FieldType.FLOAT:
+        finite = values.is_finite()
+        if not finite.all():
+            reason = "InfluxDB holds numbers only"
+            bad = ~finite.fill_null(value=True)
+            doubts.append(_Doubt(bad, field.column, values.cast(pl.String).fill_null("null"), reason))
+    return values.alias(f"f{number}")
+
+
+def _decoded(column: pl.Series, name: str, doubts: list[_Doubt]) -> pl.Series:
+    """Return bytes as text, null where they are not UTF-8."""
+    try:
+        return column.cast(pl.String)
+    except pl.exceptions.PolarsError:
+        pass
+    texts = [None if value is None else value.decode(errors="surrogateescape") for value in column]
+    bad = [text is not None and not text.isprintable() and _is_odd(text) for text in texts]
+    shown = [None if value is None else cut(value[:200].decode(errors="backslashreplace")) for value in column]
+    doubts.append(_Doubt(pl.Series(bad, dtype=pl.Boolean), name, pl.Series(shown, dtype=pl.String), "it is not UTF-8"))
+    good = [None if odd else text for text, odd in zip(texts, bad, strict=True)]
+    return pl.Series(column.name, good, pl.String)
+
+
+def _is_odd(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _unfit(start: int, points: pl.DataFrame, doubts: list[_Doubt], bad: pl.Series) -> pl.DataFrame:
+    """Return the ``bad`` rows with the first doubt of each."""
+    told: dict[str, pl.Expr] = {name: pl.lit(None, pl.String) for name in ("column", "value", "reason")}
+    for doubt in reversed(doubts):
+        holds = pl.lit(doubt.rows.filter(bad))
+        values = {
+            "column": pl.lit(doubt.column),
+            "value": pl.lit(doubt.values.filter(bad)),
+            "reason": pl.lit(doubt.reason),
+        }
+        told = {name: pl.when(holds).then(values[name]).otherwise(told[name]) for name in told}
+    fields = [name for name in points.columns if name.startswith("f")]
+    rows = points.drop(fields).with_row_index("row", offset=start).filter(bad)
+    return rows.with_columns(**told)
+
+
+def _within(partition: Partition, points: pl.DataFrame) -> pl.DataFrame:
+    """Return ``points``; raises StageError for a time that the manifest does not know."""
+    low, high = points["time"].min(), points["time"].max()
+    if low is not None and not partition.time_min <= low <= high <= partition.time_max:  # type: ignore[operator]
+        raise StageError(
+            f"{partition.path}: holds times from {low!r} to {high!r}; the manifest says"
+            f" {partition.time_min} to {partition.time_max}",
+            hint="the file is another one than the manifest describes",
+        )
+    return points
+
+
+def _unlike(partition: Partition, name: str, kind: pl.DataType, wanted: str) -> StageError:
+    return StageError(f"{partition.path}: column {name!r} is {kind}; it should hold {wanted}")

@@ -1,0 +1,211 @@
+"""The rows of a dataset as verification reads them: by Polars' own Parquet reader and conversions of its own.
+
+Nothing here is shared with loading, so that a mistake of its reader cannot hide. Columns get names of ours (``time``,
+``t0``, ``f0``, … by position in the schema): no name of a dataset can collide with another.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loader.dataset.manifest import Partition
+from loader.dataset.schema import FieldType, PointSchema
+from loader.errors import StageError
+from loader.verification.pages import first_page_size
+from loader.verification.points import Rows, make_points
+
+BATCH_ROWS = 1_000_000
+BATCH_BYTES = 64 << 20
+"""Bytes of the rows that are read at a time, as far as the footer tells."""
+CHUNK_BYTES = 96 << 20
+"""Compressed bytes that Polars, which holds whole column chunks, reads at a time."""
+LARGEST_PAGE = 64 << 20
+"""Bytes of a page beyond which a file is refused: writers make pages of about 1 MB."""
+_VIEW_BYTES = 16
+"""Bytes of a string beside its text."""
+_NUMBER_BYTES = 8
+_TEXT_ROWS = 1 << 12
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column to read: its position in the file, the name that it gets, and whether it is text."""
+
+    position: int
+    name: str
+    label: str
+    text: bool
+
+
+def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator[Rows]:
+    """Yield all rows of ``partition`` in order, as points and as those that no point can be.
+
+    Memory is bounded by a batch of BATCH_ROWS rows or BATCH_BYTES, whatever is less, and CHUNK_BYTES of the file; a
+    larger column chunk of text is read page by page. Raises StageError for a file that is missing, damaged, or not
+    as the manifest and the schema say.
+    """
+    path = root / partition.path
+    try:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16) as file:
+            columns = _columns(path, schema, file.schema_arrow)
+            _refuse_large_pages(path, file.metadata, columns)
+            texts: dict[int, _Texts] = {}
+            for start, rows in _batches(file.metadata, columns):
+                raw = _read(path, file, columns, start, rows, texts)
+                yield make_points(schema, partition, start, raw)
+    except FileNotFoundError:
+        raise _damaged(path, "is missing") from None
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        words = " ".join(str(error).split())[:200]
+        raise _damaged(path, f"cannot be read as Parquet ({words})") from error
+
+
+def _columns(path: Path, schema: PointSchema, found: pa.Schema) -> list[_Column]:
+    wanted = [(schema.time, "time", False)]
+    wanted += [(tag, f"t{number}", True) for number, tag in enumerate(schema.tags)]
+    for number, field in enumerate(schema.fields):
+        wanted.append((field.column, f"f{number}", field.type is FieldType.STRING))
+    positions = defaultdict(list)
+    for position, name in enumerate(found.names):
+        positions[name].append(position)
+    for name, _, _ in wanted:
+        if len(positions[name]) != 1:
+            raise _damaged(path, f"has column {name!r} {len(positions[name])} times")
+    return [_Column(positions[name][0], name, label, text) for name, label, text in wanted]
+
+
+def _refuse_large_pages(path: Path, metadata: pq.FileMetaData, columns: list[_Column]) -> None:
+    """Raise StageError for a page that unpacks to more than LARGEST_PAGE; only the first ones are looked at."""
+    for group in range(metadata.num_row_groups):
+        for column in columns:
+            chunk = metadata.row_group(group).column(column.position)
+            if chunk.total_uncompressed_size <= LARGEST_PAGE:
+                continue
+            size = first_page_size(path, chunk.dictionary_page_offset or chunk.data_page_offset)
+            if size > LARGEST_PAGE:
+                raise _damaged(path, f"has a page of {size:,} bytes in column {column.name!r}")
+
+
+def _batches(metadata: pq.FileMetaData, columns: list[_Column]) -> Iterator[tuple[int, int]]:
+    """Yield first row and number of rows of each batch: several small row groups, or a part of a large one."""
+    begin = row = 0
+    held = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        size = sum(_decoded_size(group, column) for column in columns)
+        if row > begin and (held + size > BATCH_BYTES or row - begin + group.num_rows > BATCH_ROWS):
+            yield begin, row - begin
+            begin, held = row, 0
+        stop, held = row + group.num_rows, held + size
+        if held > BATCH_BYTES or group.num_rows > BATCH_ROWS:
+            step = max(1, min(BATCH_ROWS, group.num_rows * BATCH_BYTES // max(held, 1)))
+            for begin in range(row, stop, step):
+                yield begin, min(step, stop - begin)
+            begin, held = stop, 0
+        row = stop
+    if row > begin:
+        yield begin, row - begin
+
+
+def _decoded_size(group: pq.RowGroupMetaData, column: _Column) -> int:
+    """Return about how many bytes a column of a row group takes in memory."""
+    if column.text:
+        return int(group.num_rows * _VIEW_BYTES + group.column(column.position).total_uncompressed_size)
+    return int(group.num_rows * _NUMBER_BYTES)
+
+
+def _read(
+    path: Path, file: pq.ParquetFile, columns: list[_Column], start: int, rows: int, texts: dict[int, _Texts]
+) -> pl.DataFrame:
+    """Return ``columns`` of ``rows`` rows, text that may be odd as Binary; ``texts`` are open readers of columns."""
+    groups = _groups(file.metadata, start, rows)
+    parts: list[pl.DataFrame] = []
+    together: list[_Column] = []
+    size = 0
+    for column in columns:
+        chunks = [file.metadata.row_group(group).column(column.position) for group in groups]
+        compressed = sum(chunk.total_compressed_size for chunk in chunks)
+        if column.text and compressed > CHUNK_BYTES:
+            reader = texts.setdefault(column.position, _Texts(path, file.metadata, column))
+            parts.append(reader.read(start, rows).to_frame())
+            continue
+        if together and size + compressed > CHUNK_BYTES:
+            parts.append(_scan(path, file, together, start, rows))
+            together, size = [], 0
+        together.append(column)
+        size += compressed
+    parts.append(_scan(path, file, together, start, rows))
+    return pl.concat(parts, how="horizontal")
+
+
+def _scan(path: Path, file: pq.ParquetFile, columns: list[_Column], start: int, rows: int) -> pl.DataFrame:
+    """Read ``columns`` by Polars, those that hold bytes which are not UTF-8 by PyArrow."""
+    wanted = [pl.nth(column.position).alias(column.label) for column in columns]
+    try:
+        return pl.scan_parquet(path, glob=False, hive_partitioning=False).select(wanted).slice(start, rows).collect()
+    except pl.exceptions.ComputeError as error:
+        if "UTF-8" not in str(error):
+            raise
+    if len(columns) > 1:
+        return pl.concat([_scan(path, file, [column], start, rows) for column in columns], how="horizontal")
+    return _Texts(path, file.metadata, columns[0]).read(start, rows).to_frame()
+
+
+@dataclass
+class _Texts:
+    """Reads a column of text page by page, as bytes, from its first row on or where it is."""
+
+    path: Path
+    metadata: pq.FileMetaData
+    column: _Column
+
+    def __post_init__(self) -> None:
+        file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 16)
+        batches = file.iter_batches(_TEXT_ROWS, columns=[self.column.name], use_threads=False)
+        self._arrays = (_bytes_of(batch.column(0)) for batch in batches)
+        self._row = 0
+        self._rest = pl.Series(dtype=pl.Binary)
+
+    def read(self, start: int, rows: int) -> pl.Series:
+        """Return ``rows`` values from row ``start`` on, which is not before those that were read."""
+        parts: list[pl.Series] = []
+        while rows:
+            if not len(self._rest):
+                self._rest = next(self._arrays)
+            skipped = min(len(self._rest), start - self._row)
+            part = self._rest[skipped : skipped + rows]
+            self._rest = self._rest[skipped + len(part) :]
+            self._row += skipped + len(part)
+            start, rows = max(start, self._row), rows - len(part)
+            parts.append(part)
+        return pl.concat(parts).alias(self.column.label)
+
+
+def _bytes_of(column: pa.Array) -> pl.Series:
+    """Return text as Binary, whatever its bytes; what a dictionary holds once is held once."""
+    if pa.types.is_dictionary(column.type):
+        return _bytes_of(column.dictionary).gather(pl.Series(column.indices.cast(pa.int64())))
+    large = pa.types.is_large_string(column.type)
+    return pl.Series(column.cast(pa.large_binary() if large else pa.binary()))
+
+
+def _groups(metadata: pq.FileMetaData, start: int, rows: int) -> list[int]:
+    """Return the row groups that hold rows between ``start`` and ``start + rows``."""
+    found, row = [], 0
+    for number in range(metadata.num_row_groups):
+        stop = row + metadata.row_group(number).num_rows
+        if row < start + rows and start < stop:
+            found.append(number)
+        row = stop
+    return found
+
+
+def _damaged(path: Path, what: str) -> StageError:
+    return StageError(f"{path}: {what}", hint="verification compares the files that were loaded: are these the same?")

@@ -1,0 +1,59 @@
+"""Strings in the form in which they are compared and shown: however long they are, they take little memory."""
+
+from __future__ import annotations
+
+import hashlib
+
+import polars as pl
+
+LONGEST = 256
+"""Bytes of a string that is compared as it is."""
+_KEPT = 160
+_LONG = b"\xff("
+"""What no text of UTF-8 has."""
+_SHOWN = 120
+"""Characters of a name or value in the words of a difference."""
+
+
+def short(text: bytes) -> bytes:
+    """Return ``text``, or of a long one how it begins, its length and its digest of 128 bits."""
+    if len(text) <= LONGEST:
+        return text
+    digest = hashlib.blake2b(text, digest_size=16).hexdigest()
+    return text[:_KEPT] + _LONG + f"{len(text):,} bytes, digest {digest})".encode()
+
+
+def short_texts(texts: pl.Series) -> pl.Series:
+    """Return ``texts`` (Binary), each as ``short`` returns it."""
+    long = (texts.bin.size() > LONGEST).fill_null(value=False)
+    if not long.any():
+        return texts
+    values = [None if text is None else short(text) for text in texts]
+    return pl.Series(texts.name, values, pl.Binary)
+
+
+def shortened(points: pl.DataFrame) -> pl.DataFrame:
+    """Return ``points`` with short strings."""
+    texts = [short_texts(column) for column in points if column.dtype == pl.Binary]
+    return points.with_columns(texts) if texts else points
+
+
+def shown(value: object) -> str:
+    """Return ``value`` in the words of a difference: cut, control characters as escapes."""
+    if value is None:
+        return "nothing"
+    if not isinstance(value, bytes):
+        return cut(repr(value))
+    text, _, rest = value.partition(_LONG)
+    return cut(repr(text.decode(errors="backslashreplace"))) + (f"… ({rest.decode()}" if rest else "")
+
+
+def cut(text: str) -> str:
+    """Return ``text`` on one line, cut to the length that a difference has room for."""
+    line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}… ({len(line):,} characters)"
+
+
+def named(pairs: list[tuple[str, str]]) -> str:
+    """Return a series by its tags."""
+    return ",".join(f"{cut(tag)}={cut(value)}" for tag, value in pairs[:20]) + (",…" if len(pairs) > 20 else "")
