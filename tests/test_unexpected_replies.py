@@ -29,8 +29,6 @@ POINTS = PointsQuery(SCHEMA, ("a",), 0, 9)
 AGGREGATES = [
     AggregateQuery(SCHEMA, (field,), name, 0, 9) for field in SCHEMA.fields for name in ("count", "sum", "min")
 ]
-    AggregateQuery(SCHEMA, (field,), name, 0, 9) for field in SCHEMA.fields for name in ("count", "sum", "min")
-]
 DIALECTS = (InfluxDB1(), EarlyInfluxDB1(), InfluxDB2())
 
 Reader = Callable[[Reply], Any]
