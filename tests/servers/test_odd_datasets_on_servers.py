@@ -334,7 +334,11 @@ def test_rows_that_no_point_can_be(influx: Any, tmp_path: Path, values: bool) ->
 def _bounded(root: Path) -> list[Partition]:
     path = root / "part=0/points.parquet"
     size = path.stat().st_size
-    return [Partition("part=0/points.parquet", 7, MINUTES[0], MINUTES[2], size, "")]
+    return [
+        Partition(
+            "part=0/points.parquet", 7, MINUTES[0], MINUTES[2], size, hashlib.sha256(path.read_bytes()).hexdigest()
+        )
+    ]
 
 
 @both_ways
@@ -363,7 +367,9 @@ def test_integer_times_have_a_unit(influx_v2: Any, tmp_path: Path, unit: str) ->
 
 def _one(root: Path, time: int) -> Partition:
     path = root / "part=0/points.parquet"
-    return Partition("part=0/points.parquet", 1, time, time, path.stat().st_size, "")
+    return Partition(
+        "part=0/points.parquet", 1, time, time, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()
+    )
 
 
 @both_ways

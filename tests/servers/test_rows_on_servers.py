@@ -48,7 +48,7 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, LoadSettin
 
 
 def points(settings: LoadSettings, tag: str = "a", schema: PointSchema = SCHEMA) -> list[Row]:
-    """Return time and fields of all points of a series on the server."""
+    """Return time and fields of all points of a series on the server; strings as bytes."""
     with Connection(settings.target, 30.0) as link:
         dialect = probe(link).dialect
         query = PointsQuery(schema, (tag,) * len(schema.tags), MOMENT - 24 * HOUR, MOMENT + 24 * HOUR)
@@ -141,7 +141,7 @@ def test_sparse_rows_become_one_point(way: tuple[Any, LoadSettings]) -> None:
     }
     write_tables(settings.dataset, SCHEMA, parts)
     report = load(settings)
-    assert points(settings) == [(MOMENT, 2.5, 7, "x"), (MOMENT + 1, None, 8, None)]
+    assert points(settings) == [(MOMENT, 2.5, 7, b"x"), (MOMENT + 1, None, 8, None)]
     assert (report.rows_loaded, report.rows_rejected) == (5, 0)
 
 
@@ -162,7 +162,7 @@ def test_rows_that_cannot_be_points_are_rejected(way: tuple[Any, LoadSettings]) 
     rows = [*good[:100], *bad, *good[100:]]
     write_tables(settings.dataset, SCHEMA, {"part.parquet": table(*rows)}, row_group_size=60)
     report = load(settings)
-    assert points(settings) == [(row[4], *row[1:4]) for row in good]
+    assert points(settings) == [(row[4], *row[1:3], row[3].encode()) for row in good]
     entries = [json.loads(line) for line in Path(report.rejected_path).read_text().splitlines()]
     assert sorted((entry["partition"], entry["row"], entry["column"], entry["value"]) for entry in entries) == [
         ("part.parquet", 100 + row, column, value) for row, (_, column, value) in enumerate(BAD.values())
@@ -229,7 +229,7 @@ def test_text_that_is_not_utf_8_is_rejected(way: tuple[Any, LoadSettings]) -> No
     report = load(settings)
     entries = [json.loads(line) for line in Path(report.rejected_path).read_text().splitlines()]
     assert [(entry["row"], entry["column"]) for entry in entries] == [(1, "tag"), (2, "s")]
-    assert points(settings) == [(MOMENT, 1.0, 1, "x")]
+    assert points(settings) == [(MOMENT, 1.0, 1, b"x")]
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("ms", 10**6), ("us", 10**3), ("ns", 1), ("s", 10**9)])
