@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.dataset.manifest import Partition
-from loader.verification.plan import DAY, WINDOW_DAYS, WINDOW_ROWS, draw_samples, plan_windows
+from loader.servers.frames import DAY
+from loader.verification.plan import WINDOW_DAYS, WINDOW_ROWS, draw_samples, plan_windows
 
 
 def partition(day: int, rows: int = 10, days: int = 1) -> Partition:

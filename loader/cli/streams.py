@@ -22,7 +22,9 @@ class Outlet:
         self.failure: Exception | None = None
 
     def write(self, text: str) -> int:
-        """Write ``text``; characters that the stream's encoding lacks as escapes."""
+        """Write ``text``; characters that the stream's encoding lacks as escapes. Raises TypeError for bytes."""
+        if not isinstance(text, str):  # so are streams asked whether they take bytes
+            raise TypeError(f"a stream of text takes no {type(text).__name__}")
         if self._stream is not None:
             try:
                 encoding = self._stream.encoding or "utf-8"

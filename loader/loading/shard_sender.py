@@ -92,7 +92,7 @@ class ShardSender:
             yield piece
 
     def _count(self, link: Connection, shard: Shard, field: Field, expected: int) -> None:
-        start, stop = shard.start, min(shard.stop, TIME_MAX)
+        start, stop = shard.start, min(shard.stop, TIME_MAX + 1)
         found = flux.parse_count(link.send(flux.build_count(self._settings.target, self._schema, field, start, stop)))
         if found > expected:
             raise LoadError(

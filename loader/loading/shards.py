@@ -13,12 +13,14 @@ from loader.dataset.manifest import Partition
 from loader.dataset.reader import read_joined
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers
-from loader.encoding.columns import TIME_MAX, TIME_MIN, read_valid_times
+from loader.encoding.columns import TIME_MIN, read_valid_times
 from loader.errors import ConfigError
 
 DEFAULT_DURATION = 7 * 86_400_000_000_000
 """What the server takes for infinite retention, nanoseconds."""
 HOUR = 3_600_000_000_000
+_END = 2**63 - 1
+"""Where the server's last shard ends."""
 _YEAR_1 = -62_135_596_800_000_000_000
 
 
@@ -62,7 +64,7 @@ def plan_shards(root: Path, schema: PointSchema, partitions: Sequence[Partition]
                 found.setdefault(number, []).append(partition)
     starts = {number: _YEAR_1 + number * duration for number in sorted(found)}
     return tuple(
-        Shard(max(start, TIME_MIN), min(start + duration, TIME_MAX + 1), tuple(found[number]))
+        Shard(max(start, TIME_MIN), min(start + duration, _END), tuple(found[number]))
         for number, start in starts.items()
     )
 

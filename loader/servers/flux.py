@@ -20,7 +20,16 @@ import polars as pl
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, ServerError
 from loader.servers.base import AggregateQuery, AmbiguousText, PointsQuery, Reply, ReplyKind, Request, Target
-from loader.servers.frames import aggregate_frame, instant, nanoseconds, points_frame, tag_columns
+from loader.servers.frames import (
+    aggregate_frame,
+    day_of,
+    instant,
+    nanoseconds,
+    points_frame,
+    refuse_first_day,
+    refuse_last_day,
+    tag_columns,
+)
 from loader.servers.replies import raise_for, reading, shown
 
 NAMED_FIELDS = 200
@@ -63,10 +72,12 @@ class _Row:
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
     """Return the request for ``query``, in a form that the storage engine computes by itself.
 
-    Raises ConfigError for a tag that Flux has no room for.
+    Raises ConfigError for a tag that Flux has no room for, and for the first and last day that are stored.
     """
     tags = query.schema.tags
     _refuse_reserved(tags)
+    refuse_first_day(query)
+    refuse_last_day(query)
     columns = ", ".join(map(_string, (*tags, "_field", "_time", "_value")))
     where = f"r._measurement == {_string(query.schema.measurement)} and {_any_field(query.fields)}"
     text = (
@@ -97,7 +108,7 @@ def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
             *series, field = (row.get(name) for name in (*tags, "_field"))
             if encoded:
                 *series, field = (json.loads(text) if text else "" for text in (*series, field))
-            yield *series, positions[field], nanoseconds(row["_time"]), read(row["_value"])
+            yield *series, positions[field], day_of(nanoseconds(row["_time"])), read(row["_value"])
 
     return aggregate_frame(query, rows())
 

@@ -12,9 +12,13 @@ from types import MappingProxyType
 import polars as pl
 
 from loader.dataset.schema import FieldType
+from loader.errors import ConfigError
 from loader.servers.base import AggregateQuery, PointsQuery
 
 SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+FIRST, LAST = -(2**63) + 2, 2**63 - 3
+"""The first and last nanosecond that InfluxDB stores and finds: no range of a query reaches the one behind."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ANSWER_TYPES: Mapping[FieldType, type[pl.DataType]] = MappingProxyType(
     {
@@ -39,6 +43,30 @@ def nanoseconds(text: str) -> int:
     whole, _, digits = text.removesuffix("Z").partition(".")
     seconds = (datetime.fromisoformat(f"{whole}+00:00") - EPOCH) // timedelta(seconds=1)
     return seconds * SECOND + int(digits.ljust(9, "0"))
+
+
+def day_of(time: int) -> int:
+    """Return where the UTC day of ``time`` begins; the first day begins with the first time that is stored."""
+    return max(time // DAY * DAY, FIRST)
+
+
+def refuse_first_day(query: AggregateQuery) -> None:
+    """Raise ConfigError for windows on the first day that is stored: 2.9 counts without end, 1.8 misplaces them."""
+    if query.start < FIRST + DAY:
+        raise _beyond_windows("1677-09-21")
+
+
+def refuse_last_day(query: AggregateQuery) -> None:
+    """Raise ConfigError for windows on the last day that is stored: 2.9 counts them without end."""
+    if query.stop > day_of(LAST):
+        raise _beyond_windows("2262-04-11")
+
+
+def _beyond_windows(day: str) -> ConfigError:
+    return ConfigError(
+        f"points of {day} cannot be compared by queries: the server's windows of time do not reach that day",
+        hint="on InfluxDB 2.x, compare the stored values: --values",
+    )
 
 
 def tag_columns(number: int) -> list[str]:

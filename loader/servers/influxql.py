@@ -18,12 +18,16 @@ from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import ConfigError, ServerError
 from loader.servers.base import AggregateQuery, PointsQuery, Reply, ReplyKind, Request, Target
 from loader.servers.database import database_of
-from loader.servers.frames import aggregate_frame, points_frame
+from loader.servers.frames import aggregate_frame, day_of, points_frame, refuse_first_day
 from loader.servers.replies import message_of, raise_for, reading, shown
 
 
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
-    """Return the request for ``query``; raises ConfigError for a name that InfluxQL has no spelling for."""
+    """Return the request for ``query``.
+
+    Raises ConfigError for a name that InfluxQL has no spelling for, and as ``refuse_first_day``.
+    """
+    refuse_first_day(query)
     groups = "".join(f", {_name(tag)}" for tag in query.schema.tags)
     values = ", ".join(f"{query.function.upper()}({_name(field.column)}::field)" for field in query.fields)
     return _request(
@@ -38,13 +42,17 @@ def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
     """Read what ``Dialect.parse_aggregate`` promises; raises ServerError."""
     kind = FieldType.INTEGER if query.function == "count" else query.fields[0].type
     rows = (
-        (*(series.get("tags", {}).get(tag, "") for tag in query.schema.tags), field, int(time), _value(kind, value))
+        (*_tags(query, series), field, day_of(int(time)), _value(kind, value))
         for series in _series(reply)
         for time, *values in series["values"]
         for field, value in enumerate(values)
         if value is not None
     )
     return aggregate_frame(query, rows)
+
+
+def _tags(query: AggregateQuery, series: dict[str, Any]) -> Iterator[str]:
+    return (series.get("tags", {}).get(tag, "") for tag in query.schema.tags)
 
 
 def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> Request:

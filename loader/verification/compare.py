@@ -11,9 +11,9 @@ import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.servers.base import PointsQuery
-from loader.servers.frames import instant
+from loader.servers.frames import day_of, instant
 from loader.verification.aggregates import Aggregates, functions_of, key_columns
-from loader.verification.plan import DAY
+from loader.verification.plan import day_stop
 from loader.verification.settings import Difference
 from loader.verification.texts import cut, named, shown
 
@@ -91,7 +91,7 @@ def compare_points(query: PointsQuery, expected: pl.DataFrame, found: pl.DataFra
     schema = query.schema
     if _same(expected, found):
         return []
-    tell = _teller(schema, query.series, query.start // DAY * DAY)
+    tell = _teller(schema, query.series, day_of(query.start))
     there = pl.lit(value=True)
     both = (
         expected.with_columns(there.alias("in dataset"))
@@ -115,7 +115,7 @@ def compare_points(query: PointsQuery, expected: pl.DataFrame, found: pl.DataFra
 
 def cell_query(schema: PointSchema, cell: Cell) -> PointsQuery:
     """Return the query for all points of ``cell``."""
-    return PointsQuery(schema, cell.series, cell.day, cell.day + DAY)
+    return PointsQuery(schema, cell.series, cell.day, day_stop(cell.day))
 
 
 def series_text(schema: PointSchema, series: Sequence[str]) -> str:

@@ -10,10 +10,10 @@ import polars as pl
 
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import PointSchema
-from loader.servers.frames import ANSWER_TYPES, field_columns, tag_columns
+from loader.servers.frames import ANSWER_TYPES, DAY, day_of, field_columns, tag_columns
 from loader.verification.aggregates import functions_of, key_columns
 from loader.verification.identities import identity_columns, merge_rows, text_tags
-from loader.verification.plan import DAY
+from loader.verification.plan import day_stop, days_of
 from loader.verification.points import Rows, unfit_differences
 from loader.verification.reading import read_rows
 from loader.verification.settings import Difference
@@ -77,13 +77,13 @@ def series_points(
     Memory is bounded by these points and one batch.
     """
     tags = tag_columns(len(schema.tags))
-    wanted = pl.col("time").is_between(day, day + DAY - 1)
+    wanted = pl.col("time").is_between(day, day_stop(day) - 1)
     for tag, value in zip(tags, series, strict=True):
         wanted &= pl.col(tag).cast(pl.String) == value
     parts = [
         shortened(text_tags(schema, rows.points.filter(wanted)))
         for partition in partitions
-        if partition.time_min < day + DAY and partition.time_max >= day
+        if partition.time_min < day_stop(day) and partition.time_max >= day
         for rows in read_rows(root, schema, partition)
     ]
     if not parts:
@@ -135,7 +135,7 @@ class _Sum:
             value = pl.col(f"f{number}")
             known = {"count": value.count().cast(pl.Int64), "sum": value.sum(), "min": value.min(), "max": value.max()}
             columns += [known[name].alias(f"{name}{number}") for name in functions_of(entry.type)]
-        days = pl.lit(self.day * DAY) if self.one_day else pl.col("time") // DAY * DAY
+        days = pl.lit(day_of(self.day * DAY)) if self.one_day else days_of(pl.col("time"))
         dated = points.with_columns(days.alias("day"))
         begins = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
         runs = dated.with_columns(begins.cum_sum().alias("run"))

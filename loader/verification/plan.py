@@ -6,12 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from loader.dataset.manifest import Partition
+from loader.servers.frames import DAY, FIRST, LAST, day_of
 
-DAY = 86_400_000_000_000
 WINDOW_DAYS = 31
 WINDOW_ROWS = 30_000_000
+
+
+def days_of(times: pl.Expr) -> pl.Expr:
+    """Return where the UTC days of ``times`` begin."""
+    numbers = times // DAY
+    # The first day begins before what 64 bits hold.
+    return pl.when(numbers * DAY > times).then(pl.lit(FIRST)).otherwise(numbers * DAY)
+
+
+def day_stop(time: int) -> int:
+    """Return where the UTC day of ``time`` ends."""
+    return min((time // DAY + 1) * DAY, LAST + 1)
 
 
 @dataclass(frozen=True)
@@ -36,9 +49,9 @@ def plan_windows(partitions: Sequence[Partition], days: int = WINDOW_DAYS, rows:
     """
     windows: list[Window] = []
     for partition in sorted(partitions, key=lambda partition: partition.time_min):
-        stop = (partition.time_max // DAY + 1) * DAY
+        stop = day_stop(partition.time_max)
         if not windows:
-            windows.append(Window(partition.time_min // DAY * DAY, stop, (partition,)))
+            windows.append(Window(day_of(partition.time_min), stop, (partition,)))
             continue
         last = windows[-1]
         fits = stop - last.start <= days * DAY and last.rows + partition.rows <= rows

@@ -12,12 +12,10 @@ import polars as pl
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import StageError
-from loader.servers.frames import ANSWER_TYPES, instant, tag_columns
+from loader.servers.frames import ANSWER_TYPES, FIRST, LAST, instant, tag_columns
 from loader.verification.settings import Difference
 from loader.verification.texts import cut, named
 
-FIRST, LAST = -(2**63) + 2, 2**63 - 2
-"""The first and last nanosecond that InfluxDB stores."""
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 

@@ -16,7 +16,7 @@ from loader.errors import ConfigError
 from loader.events import Advanced, Noted, Observer, Started, ignore, one_at_a_time
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
-from loader.servers.frames import tag_columns
+from loader.servers.frames import day_of, tag_columns
 from loader.servers.probe import probe
 from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
@@ -27,7 +27,7 @@ from loader.verification.found import Asker, asking
 from loader.verification.identities import overlapping
 from loader.verification.other_fields import find_other_fields
 from loader.verification.outcome import Outcome
-from loader.verification.plan import DAY, Window, draw_samples, plan_windows
+from loader.verification.plan import Window, draw_samples, plan_windows
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
 from loader.verification.values.verify import verify_values
 
@@ -188,7 +188,7 @@ class _Verification:
         differences = []
         for sample in self.samples:
             found = sample.found.result()
-            if (sample.query.series, sample.query.start // DAY * DAY) not in known:
+            if (sample.query.series, day_of(sample.query.start)) not in known:
                 differences += compare_points(sample.query, sample.expected, found)
         return differences
 

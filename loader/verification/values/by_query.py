@@ -14,10 +14,11 @@ from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.decode.columns import Column
 from loader.events import Advanced, Observer, Started
 from loader.servers.base import PointsQuery
+from loader.servers.frames import DAY
 from loader.verification.compare import compare_points
 from loader.verification.found import Asker
 from loader.verification.outcome import Outcome
-from loader.verification.plan import DAY, Window, plan_windows
+from loader.verification.plan import Window, day_stop, plan_windows
 from loader.verification.settings import VerifySettings
 from loader.verification.values.compare import day_counts, series_frames
 from loader.verification.values.expected import expected_values
@@ -66,7 +67,7 @@ def _questions(
     """Yield queries that cover days of series within ``window``, and the points that they should find."""
     for tags, frame in series_frames(schema, columns):
         for (number,), points in frame.group_by(pl.col("time") // DAY, maintain_order=True):
-            first, last = max(int(number) * DAY, window.start), min((int(number) + 1) * DAY, window.stop)
+            first, last = max(int(number) * DAY, window.start), min(day_stop(int(number) * DAY), window.stop)
             bounds = [first, *points["time"].gather_every(QUERY_POINTS).to_list()[1:], last]
             for start, stop in pairwise(bounds):
                 within = points.filter(pl.col("time").is_between(start, stop - 1))

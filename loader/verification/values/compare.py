@@ -14,10 +14,10 @@ import polars as pl
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.decode.columns import Column, Values
 from loader.servers.base import PointsQuery
-from loader.servers.frames import ANSWER_TYPES, tag_columns
+from loader.servers.frames import ANSWER_TYPES, DAY, day_of, tag_columns
 from loader.verification.aggregates import Aggregates, joined
 from loader.verification.compare import compare_points
-from loader.verification.plan import DAY
+from loader.verification.plan import day_stop, days_of
 from loader.verification.series import tags_of
 from loader.verification.settings import Difference
 
@@ -73,7 +73,7 @@ def _days(schema: PointSchema, number: int, column: Column, tags: list[tuple[str
     texts = pl.DataFrame(tags, schema=dict.fromkeys(names, pl.String), orient="row")[owners.tolist()] if names else None
     counts = pl.DataFrame(
         {
-            "day": pl.Series(days[starts] * DAY, dtype=pl.Int64),
+            "day": pl.select(days_of(pl.lit(pl.Series(column.times[starts], dtype=pl.Int64)))).to_series(),
             "field": pl.Series([number], dtype=pl.Int32).new_from_index(0, len(starts)),
             "value": pl.Series(np.diff(np.append(starts, len(days))), dtype=pl.Int64),
         }
@@ -150,7 +150,7 @@ def _series_differences(
     tags, name = tags_of(schema, text)
     day = pl.col("time") // DAY
     for number in sorted({*expected.select(day).to_series(), *found.select(day).to_series()}):
-        query = PointsQuery(schema, tags, number * DAY, (number + 1) * DAY)
+        query = PointsQuery(schema, tags, day_of(number * DAY), day_stop(number * DAY))
         sides = [side.filter(day == number) for side in (expected, found)]
         for difference in compare_points(query, *sides):
             yield replace(difference, series=name)

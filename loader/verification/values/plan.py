@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from loader.dataset.manifest import Partition
 from loader.encoding.tsm.decode.columns import TooManyPoints
 from loader.servers.backup import Shard
-from loader.verification.plan import DAY, Window, plan_windows
+from loader.servers.frames import DAY, day_of
+from loader.verification.plan import Window, day_stop, plan_windows
 
 WINDOW_ROWS = 2_000_000
 """Rows of the dataset that are compared at a time; a larger partition is one window."""
@@ -34,8 +35,8 @@ def plan_spans(shards: Sequence[Shard], partitions: Sequence[Partition]) -> list
     """Return spans by time that cover the partitions' days, without those that have neither shard nor partition."""
     if not partitions:
         return []
-    start = min(partition.time_min for partition in partitions) // DAY * DAY
-    stop = (max(partition.time_max for partition in partitions) // DAY + 1) * DAY
+    start = day_of(min(partition.time_min for partition in partitions))
+    stop = day_stop(max(partition.time_max for partition in partitions))
     spans = []
     for shard in shards:
         if shard.stop > start and shard.start < stop:
