@@ -31,6 +31,7 @@ from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.superseded import Superseded
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.base import Bucket
+from loader.servers.field_types import find_types
 from loader.servers.probe import Server, probe
 from loader.servers.restore import is_operator, takes_files
 from loader.servers.transport import Connection
@@ -46,7 +47,8 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = probe(connection, observe)
         bucket = _prepare_bucket(connection, server, settings, observe)
-        note_other_types(connection, server, settings.target, manifest, observe)
+        types = find_types(connection.send, server.dialect, settings.target, bucket, manifest.schema)
+        note_other_types(manifest.schema, types, settings.target.bucket, observe)
     _check_retention(bucket, manifest)
     ledger_key = (settings.dataset, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:

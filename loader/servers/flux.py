@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.errors import ConfigError, ServerError
+from loader.errors import ConfigError
 from loader.servers.base import AggregateQuery, AmbiguousText, PointsQuery, Reply, ReplyKind, Request, Target
+from loader.servers.flux_csv import read_rows
 from loader.servers.frames import (
     aggregate_frame,
     day_of,
@@ -30,14 +30,11 @@ from loader.servers.frames import (
     refuse_last_day,
     tag_columns,
 )
-from loader.servers.replies import raise_for, reading, shown
+from loader.servers.replies import reading
 
 NAMED_FIELDS = 200
 """More fields than these are not named in a query of points."""
 _RESERVED = frozenset({"_value", "_time", "_start", "_stop"})
-_FIXED = ["", "result", "table"]
-"""The first columns of every table."""
-_CELL = re.compile(r'("[^"]*(?:""[^"]*)*"|[^",\r\n]*)(,|\r\n|\n|\Z)')
 _CODED = "coded"
 READ: Mapping[FieldType, Callable[[str], object]] = {
     FieldType.FLOAT: float,
@@ -46,27 +43,6 @@ READ: Mapping[FieldType, Callable[[str], object]] = {
     FieldType.BOOLEAN: "true".__eq__,
     FieldType.STRING: lambda text: text.replace("\r\n", "\n").encode("utf-8", "surrogateescape"),
 }
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of a table: ``columns`` are the positions of its own columns, behind the fixed ones."""
-
-    columns: Mapping[str, int]
-    cells: Sequence[str]
-    quoted: bool
-
-    @property
-    def result(self) -> str:
-        return self.cells[1]
-
-    def __getitem__(self, name: str) -> str:
-        return self.cells[self.columns[name]]
-
-    def get(self, name: str) -> str:
-        """Return a cell, "" where the table has no such column."""
-        position = self.columns.get(name)
-        return "" if position is None else self.cells[position]
 
 
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
@@ -102,7 +78,7 @@ def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
     positions = {field.column: position for position, field in enumerate(query.fields)}
 
     def rows() -> Iterator[tuple[object, ...]]:
-        for row in _rows(reply):
+        for row in read_rows(reply):
             if row.quoted and not encoded:
                 raise AmbiguousText
             *series, field = (row.get(name) for name in (*tags, "_field"))
@@ -124,10 +100,21 @@ def build_count(target: Target, schema: PointSchema, field: Field, start: int, s
     )
 
 
+def build_other_types(target: Target, schema: PointSchema, field: Field, start: int, stop: int) -> Request:
+    """Return the request for the number of values of ``field`` in the range that have another type; it reads them."""
+    where = f"r._measurement == {_string(schema.measurement)} and r._field == {_string(field.column)}"
+    return _request(
+        target,
+        f'import "types" {_source(target, start, stop)} |> filter(fn: (r) => {where})'
+        f' |> filter(fn: (r) => not types.isType(v: r._value, type: "{_TYPES[field.type]}"))'
+        ' |> count() |> group() |> sum() |> keep(columns: ["_value"])',
+    )
+
+
 def parse_count(reply: Reply) -> int:
     """Read the reply to ``build_count``; raises ServerError."""
     with reading(reply, "count points"):
-        return sum(int(row["_value"]) for row in _rows(reply))
+        return sum(int(row["_value"]) for row in read_rows(reply))
 
 
 def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> Request:
@@ -143,7 +130,7 @@ def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> 
 
 def parse_fields(reply: Reply) -> list[str]:
     """Read what ``Dialect.parse_fields`` promises; raises ServerError."""
-    return [json.loads(row["_value"]) for row in _rows(reply)]
+    return [json.loads(row["_value"]) for row in read_rows(reply)]
 
 
 def build_points(target: Target, query: PointsQuery) -> Request:
@@ -187,7 +174,7 @@ def parse_points(query: PointsQuery, reply: Reply) -> pl.DataFrame:
     odd = _is_odd(field.column for field in fields)
     positions = {field.column: position for position, field in enumerate(fields)}
     values: dict[int, dict[int, object]] = {position: {} for position in range(len(fields))}
-    for row in _rows(reply):
+    for row in read_rows(reply):
         position = positions.get(json.loads(row["_field"]) if odd else row["_field"])
         if position is not None:
             text = row["_value"]
@@ -212,6 +199,16 @@ def _refuse_reserved(tags: Sequence[str]) -> None:
             f"the tag {found[0]!r} cannot be compared: InfluxDB 2.x cannot answer queries about a tag of this name",
             hint="rename the tag, or compare the stored files: --values",
         )
+
+
+_TYPES = {
+    FieldType.FLOAT: "float",
+    FieldType.INTEGER: "int",
+    FieldType.UNSIGNED: "uint",
+    FieldType.BOOLEAN: "bool",
+    FieldType.STRING: "string",
+}
+"""What Flux calls the types of fields."""
 
 
 def _string(text: str) -> str:
@@ -248,48 +245,3 @@ def _request(target: Target, text: str) -> Request:
         body=json.dumps({"query": text, "type": "flux", "dialect": dialect}).encode(),
         reply=ReplyKind.ANSWER,
     )
-
-
-def _rows(reply: Reply) -> Iterator[_Row]:
-    """Yield the rows of all tables, each under its header; an error may follow rows: raises ServerError."""
-    if reply.status != 200:
-        raise_for(reply, "query")
-    columns: dict[str, int] | None = None
-    header: list[str] = []
-    for cells, quoted in _lines(reply.body.decode(errors="surrogateescape")):
-        if cells == [""]:
-            columns = None
-        elif columns is None:
-            header = cells
-            if header[: len(_FIXED)] != _FIXED and "error" not in header:
-                raise ValueError("this is no table of Flux")
-            columns = {name: position for position, name in enumerate(cells) if position >= len(_FIXED)}
-        elif header[: len(_FIXED)] != _FIXED:
-            message = dict(zip(header, cells, strict=False))["error"]
-            raise ServerError(f"the server gave up a query: {shown(reply, message)}", status=reply.status)
-        elif len(cells) != len(header):
-            raise ValueError("a row of Flux is shorter or longer than its header")
-        else:
-            yield _Row(columns, cells, quoted)
-
-
-def _lines(text: str) -> Iterator[tuple[list[str], bool]]:
-    """Yield the cells of each line of CSV, of any length, and whether one of them came in quotes."""
-    if '"' not in text:
-        for line in text.replace("\r\n", "\n").split("\n"):
-            yield line.split(","), False
-        return
-    cells: list[str] = []
-    quoted, at = False, 0
-    while at < len(text):
-        found = _CELL.match(text, at)
-        if found is None:
-            raise ValueError("the reply is not CSV")
-        cell, end = found.groups()
-        if cell.startswith('"'):
-            cell, quoted = cell[1:-1].replace('""', '"'), True
-        cells.append(cell)
-        at = found.end()
-        if end != ",":
-            yield cells, quoted
-            cells, quoted = [], False

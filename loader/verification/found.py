@@ -14,7 +14,9 @@ import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.events import Observer
+from loader.servers import flux
 from loader.servers.base import AggregateQuery, AmbiguousText, Dialect, PointsQuery, Target
+from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
 from loader.verification.aggregates import FUNCTIONS, NUMBERS
 from loader.verification.retried import retried
@@ -57,6 +59,13 @@ class Asker:
         """Ask for the number of values of ``field``, which may be no field of ``schema`` and of any type."""
         query = AggregateQuery(schema, (Field(field, FieldType.INTEGER),), "count", start, stop)
         return self.pool.submit(self._aggregate, query, [0])
+
+    def other_types(self, schema: PointSchema, field: Field, start: int, stop: int) -> Future[int] | None:
+        """Ask for the number of values of ``field`` that have another type; None where the server does not tell."""
+        if not takes_files(self.dialect):
+            return None
+        request = flux.build_other_types(self.target, schema, field, start, stop)
+        return self.pool.submit(self._with_connection, lambda link: flux.parse_count(link.send(request)))
 
     def fields(self, schema: PointSchema, start: int, stop: int) -> Future[list[str]]:
         """Ask for the field keys of the measurement."""

@@ -16,6 +16,7 @@ from loader.errors import ConfigError
 from loader.events import Advanced, Noted, Observer, Started, ignore, one_at_a_time
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
+from loader.servers.field_types import find_types
 from loader.servers.frames import day_of, tag_columns
 from loader.servers.probe import probe
 from loader.servers.restore import takes_files
@@ -23,6 +24,7 @@ from loader.servers.transport import Connection
 from loader.verification.aggregates import by_field, joined, nothing
 from loader.verification.compare import Cell, cell_differences, cell_query, compare_cells, compare_points
 from loader.verification.expected import merge_cells, points_of, series_points, summarise
+from loader.verification.field_types import find_other_types
 from loader.verification.found import Asker, asking
 from loader.verification.identities import overlapping
 from loader.verification.other_fields import find_other_fields
@@ -74,18 +76,27 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         bucket = server.dialect.find_bucket(connection.send, settings.target)
         gives_files = settings.values and takes_files(server.dialect)
         shards = list_shards(connection.send, bucket) if gives_files and bucket else None
+        asked = bucket if shards is None else None  # files tell the type of each block
+        types = find_types(connection.send, server.dialect, settings.target, asked, manifest.schema) if asked else {}
     observe(Started("verify", manifest.rows))
     with asking(settings, server.dialect, observe) as asker:
         if bucket is None:
             observe(Noted(f"bucket {settings.target.bucket!r} does not exist: every point is missing"))
         outcome = _Verification(settings, manifest, None if bucket is None else asker, observe)
-        if settings.values and bucket:
+        if types is None:
+            observe(Noted("the server does not tell the types of fields: equal values of another type are not seen"))
+        other_types = list(find_other_types(manifest.schema, types or {}, plan_windows(outcome.partitions), asker))
+        if other_types:
+            observe(Noted("fields are stored in another type: nothing else is compared until types agree"))
+            found = Outcome(settings.max_listed)
+            found.add(other_types)
+        elif settings.values and bucket:
             outcome.windows, found = verify_values(settings, manifest, shards, asker, observe)
         else:
             found = outcome.compare_all()
         if found.superseded:
             observe(Noted(superseded_text(found.superseded)))
-        if bucket:
+        if bucket and not other_types:
             found.add(find_other_fields(manifest.schema, plan_windows(outcome.partitions), asker))
     return VerifyReport(
         server=server.name,

@@ -1,0 +1,39 @@
+"""In which types a server holds the fields of a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from loader.dataset.schema import PointSchema
+from loader.errors import ConfigError, ServerError
+from loader.servers import influxql
+from loader.servers.base import Bucket, Dialect, Request, Send, Target
+from loader.servers.replies import json_of, reading
+from loader.servers.restore import takes_files
+
+
+def find_types(
+    send: Send, dialect: Dialect, target: Target, bucket: Bucket, schema: PointSchema
+) -> Mapping[str, set[str]] | None:
+    """Return all types of each field key, whatever its times; None where the server does not tell.
+
+    InfluxDB 2 answers InfluxQL too, which has this question, of the bucket that a database is mapped to: that must be
+    ``bucket``.
+    """
+    try:
+        if takes_files(dialect):
+            if not _is_mapped(send, target, bucket):
+                return None
+            return influxql.parse_types(send(influxql.build_fields(target, schema, 0, 0)))
+        return influxql.parse_types(send(dialect.build_fields(target, schema, 0, 0)))
+    except (ConfigError, ServerError):  # also for a measurement that InfluxQL cannot spell
+        return None
+
+
+def _is_mapped(send: Send, target: Target, bucket: Bucket) -> bool:
+    """Tell whether the database of the bucket's name is ``bucket``, and no other."""
+    doing = "look for the database of the bucket"
+    reply = send(Request("GET", "/api/v2/dbrps", (("org", target.org), ("db", target.bucket))))
+    with reading(reply, doing):
+        mapped = {entry["bucketID"] for entry in json_of(reply, doing)["content"]}
+    return mapped == {bucket.id}

@@ -1,0 +1,44 @@
+"""Fields that the server holds in another type: their values cannot be told from equal ones of the right type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from loader.dataset.schema import Field, PointSchema
+from loader.servers.frames import instant
+from loader.verification.found import Asker
+from loader.verification.plan import Window
+from loader.verification.settings import Difference
+from loader.verification.texts import cut
+
+
+def find_other_types(
+    schema: PointSchema, types: Mapping[str, set[str]], windows: Sequence[Window], asker: Asker
+) -> Iterator[Difference]:
+    """Yield a difference for each field and window in which the server has values of another type.
+
+    ``types`` are all that the server has of each field, whatever its times. InfluxDB 1 does not tell more, so one
+    difference is for all times there. Raises ServerError.
+    """
+    for field in schema.fields:
+        others = types.get(field.column, {field.type}) - {field.type}
+        if not others:
+            continue
+        words = f"expected {field.type}, found {' and '.join(sorted(others))}"
+        for day, number in _places(schema, field, windows, asker):
+            detail = f"{number} stored in another type: {words}"
+            yield Difference("different", day, "", cut(field.column), detail)
+
+
+def _places(schema: PointSchema, field: Field, windows: Sequence[Window], asker: Asker) -> Iterator[tuple[str, str]]:
+    """Yield from which day on, and how many."""
+    for window in windows:
+        answer = asker.other_types(schema, field, window.start, window.stop)
+        if answer is None:
+            yield "", "values at some times, perhaps others than the dataset's, are"
+            return
+        if number := answer.result():
+            yield (
+                instant(window.start)[:10],
+                f"from this day to {instant(window.stop - 1)[:10]}, {number:,} value{'s are' if number > 1 else ' is'}",
+            )
