@@ -273,7 +273,7 @@ def test_int96_that_nanoseconds_cannot_hold_arrives_as_seconds(tmp_path: Path) -
     seconds = pa.array([0, -(10**11), -1, 10**11, 10**11 + 1, None, 5], pa.timestamp("s"))
     schema = PointSchema("m", (), (Field("n", FieldType.INTEGER),), "t")
     table = pa.table({"n": list(range(7)), "t": seconds.cast(pa.timestamp("us"))})
-    write_tables(tmp_path, schema, {"one.parquet": table}, use_deprecated_int96_timestamps=True)
+    write_tables(tmp_path, schema, {"one.parquet": table}, use_deprecated_int96_timestamps=True, row_group_size=4)
     partition = read_manifest(tmp_path).partitions[0]
     joined = list(read_joined(tmp_path, schema, partition))
     found = [(batch.schema.field("t").type.unit, batch["t"].cast(pa.int64()).to_pylist()) for _, batch in joined]

@@ -16,6 +16,7 @@ from loader.dataset import state
 from loader.dataset.state import (
     STATE,
     append_text,
+    clear_text,
     has_state,
     list_leftovers,
     read_json,
@@ -114,6 +115,10 @@ def test_lines_are_appended(root: Path) -> None:
     with pytest.raises(StageError, match="2 names"):
         append_text(root, "rejected/other", "three\n")
     assert untouched(state_path(root, "rejected/other"))
+    clear_text(root, "rejected/file")
+    assert state_path(root, "rejected/file").read_text() == ""
+    clear_text(root, "rejected/none")
+    assert not state_path(root, "rejected/none").exists()
 
 
 def test_readers_share_and_stages_do_not(root: Path) -> None:

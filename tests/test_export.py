@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner, Result
 
 from loader import loading
 from loader.cli import build_app
 from loader.dataset.manifest import Manifest
+from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, LoadError
 from loader.events import Advanced, Event, Observer, Started
 from loader.loading import ExportReport, ExportSettings, export
 from tests.datasets import small_dataset
 from tests.storage import index
+from tests.tables import MOMENT, write_tables
 
 DAY = 86_400_000_000_000
 ROWS = 3 * 4 * 50
@@ -149,6 +153,17 @@ def test_no_dataset(tmp_path: Path) -> None:
     """Without a dataset there is nothing to export."""
     result = run("export-tsm", tmp_path / "none", "--out", tmp_path / "out")
     assert (result.exit_code, "no such folder" in result.stderr) == (2, True)
+
+
+def test_rows_that_cannot_be_points(tmp_path: Path) -> None:
+    """They are counted and named, and a shard of nothing else gets no file."""
+    schema = PointSchema("m", (), (Field("f", FieldType.FLOAT),), "t", "ns")
+    rows = pa.table({"f": [1.0, math.nan], "t": [MOMENT, MOMENT + 2 * DAY]})
+    write_tables(tmp_path / "data", schema, {"p.parquet": rows})
+    result = run("export-tsm", tmp_path / "data", "--out", tmp_path / "out", "--shard-duration", "1d")
+    assert result.exit_code == 1, result.output
+    assert "exported 1 points in 1 files of 2 shards" in result.stdout
+    assert "rejected 1 row\n         p.parquet, row 1, column 'f': nan" in result.stdout
 
 
 def test_an_interrupted_command(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

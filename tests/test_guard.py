@@ -178,6 +178,14 @@ def test_a_result_that_cannot_be_shown(tmp_path: Path, monkeypatch: pytest.Monke
     assert run("load", tmp_path, "--dry-run").exit_code == 1
 
 
+def test_a_command_is_concluded_once(tmp_path: Path) -> None:
+    """A signal and the end of the work may come together: one of them writes the metrics and the words."""
+    small_dataset(tmp_path)
+    command = command_running._Command("load", None, tmp_path, command_running.Output(quiet=True, json=False), str)
+    assert [command.conclude(command_running.STOPPED) for _ in range(2)] == [130, 130]
+    assert len(list((tmp_path / ".loader").glob("metrics/*"))) <= 1
+
+
 def test_metrics_that_cannot_be_measured_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The work is done all the same."""
     small_dataset(tmp_path)

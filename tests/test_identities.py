@@ -152,6 +152,13 @@ def test_the_last_row_of_an_identity_stays(
     assert found(tmp_path, *parts) == expected
 
 
+def test_values_that_are_found_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A partition may have superseded rows in several of the slices that are sorted."""
+    monkeypatch.setattr(identities, "MOST_BYTES", 100)
+    rows = [A(1), A(1), A(1_000), A(1_000), A(2_000), A(2_000)]
+    assert found(tmp_path, rows) == [[(True, True), (False, False)] * 3]
+
+
 @pytest.mark.usefixtures("sizes")
 def test_the_last_value_of_a_field_stays(tmp_path: Path) -> None:
     """Of sparse rows of one identity, each field has its last value."""

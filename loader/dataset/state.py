@@ -81,6 +81,12 @@ def write_json(root: Path, name: str, content: Any) -> None:
     write_whole(state_path(root, name), text, root)
 
 
+def clear_text(root: Path, name: str) -> None:
+    """Put an empty file in the place of the file ``name``, if it is there; raises OSError or StageError."""
+    if has_state(root, name):
+        write_whole(state_path(root, name), b"", root)
+
+
 def append_text(root: Path, name: str, text: str) -> None:
     """Append ``text`` to the file ``name``, made when it is missing, and wait until it is on disk.
 

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from loader.dataset.schema import PointSchema
 from loader.errors import EncodeError
 
 _IN_MEASUREMENT = MappingProxyType({",": r"\,", " ": r"\ "})
@@ -57,6 +58,15 @@ class _Part:
 MEASUREMENT = _Part("measurement", _IN_MEASUREMENT, r'^$|\n|\\$|^[#\t\0]|\\[, ="]')
 TAG_KEY = _Part("tag key", _IN_KEY, r"^$|\n|\\$|^(time|_measurement|_field|\0)$")
 FIELD_KEY = _Part("field key", _IN_KEY, r'^$|\n|\\$|^time$|^[\t\0]|\\[, ="]')
+
+
+def check_names(schema: PointSchema) -> None:
+    """Raise EncodeError for a measurement, tag or field of ``schema`` whose name has no form."""
+    MEASUREMENT.escape(schema.measurement)
+    for tag in schema.tags:
+        TAG_KEY.escape(tag)
+    for field in schema.fields:
+        FIELD_KEY.escape(field.column)
 
 
 def sort_tags(tags: Iterable[str]) -> tuple[str, ...]:

@@ -169,9 +169,8 @@ def _key_faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
         special = f"[{''.join(TAG_ESCAPES)}]"
         escapes = pc.fill_null(pc.count_substring_regex(column.dictionary.cast(_BYTES), special), 0).to_numpy()
         total += _taken(size + escapes, column)
-    if (total > KEY_BYTES).any():
-        reason = f"a series has at most {KEY_BYTES:,} bytes"
-        yield _Fault(", ".join(schema.tags), total > KEY_BYTES, reason, "long texts")
+    reason = f"a series has at most {KEY_BYTES:,} bytes"
+    yield _Fault(", ".join(schema.tags), total > KEY_BYTES, reason, "long texts")
 
 
 def _text_faults(column: pa.Array, name: str) -> Iterator[_Fault]:

@@ -150,6 +150,11 @@ class Ledger:
                 database.execute("UPDATE loads SET rejected = 0, finished = '' WHERE id = ?", (load,))
         return cls(database, load)
 
+    @property
+    def name(self) -> str:
+        """What the files of this load are called."""
+        return f"load-{self._load}"
+
     def acknowledge(self, chunk: Chunk, rejected: int) -> None:
         """Record that the server has the rows of ``chunk``, but for ``rejected`` lines that it refused for good."""
         touching = (self._load, chunk.partition, chunk.stop, chunk.start)

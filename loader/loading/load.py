@@ -6,6 +6,7 @@ import threading
 from math import inf
 
 from loader.dataset.opened import FilesChanged, opened_dataset
+from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.ledger import forget_rows
@@ -32,6 +33,7 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     stop = stop or threading.Event()
     try:
         with opened_dataset(settings.dataset, observe, stop) as manifest:
+            check_names(manifest.schema)
             return way(settings, manifest, observe, stop)
     except FilesChanged as error:
         forget_rows(settings.dataset, error.fingerprint, error.paths)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from loader.dataset.chunk import Chunk, RejectedRow
-from loader.dataset.manifest import Manifest
-from loader.dataset.state import append_text, state_path
+from loader.dataset.state import append_text, clear_text, state_path
 from loader.errors import LoadError, StageError
 from loader.printable import MESSAGE, printable
 
@@ -28,15 +27,23 @@ class RejectedLine:
 class RejectedFile:
     """Appends rejected rows of the dataset at ``root`` as JSON Lines to a file that is made with the first of them."""
 
-    def __init__(self, root: Path, fingerprint: str) -> None:
+    def __init__(self, root: Path, name: str) -> None:
         self._root = root
-        self._name = f"rejected/{fingerprint}.jsonl"
+        self._name = f"rejected/{name}.jsonl"
         self.path = state_path(root, self._name)
+
+    def clear(self) -> None:
+        """Begin anew; raises LoadError."""
+        self._write(lambda: clear_text(self._root, self._name))
 
     def append(self, rows: Iterable[RejectedRow | RejectedLine]) -> None:
         """Write ``rows`` and wait until they are on disk; raises LoadError."""
+        text = "".join(json.dumps(_entry(rejected)) + "\n" for rejected in rows)
+        self._write(lambda: append_text(self._root, self._name, text))
+
+    def _write(self, write: Callable[[], None]) -> None:
         try:
-            append_text(self._root, self._name, "".join(json.dumps(_entry(rejected)) + "\n" for rejected in rows))
+            write()
         except (OSError, StageError) as error:
             why = error.message if isinstance(error, StageError) else error.strerror
             raise LoadError(
@@ -48,8 +55,8 @@ class RejectedFile:
 class Rejections:
     """The rejected rows of a load: ``total`` of all its runs, ``most`` that are allowed, ``first`` of this run."""
 
-    def __init__(self, root: Path, manifest: Manifest, most: int, total: int) -> None:
-        self.file = RejectedFile(root, manifest.fingerprint)
+    def __init__(self, root: Path, name: str, most: int, total: int) -> None:
+        self.file = RejectedFile(root, name)
         self.most = most
         self.total = total
         self.first = ""

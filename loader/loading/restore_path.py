@@ -58,7 +58,9 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
             return tally.report(server.name, manifest.rows, stopped=True)
         made = maker.prepare(bucket)
         ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
-        rejections = Rejections(settings.dataset, manifest, settings.max_rejected, ledger.rejected)
+        rejections = Rejections(settings.dataset, ledger.name, settings.max_rejected, ledger.rejected)
+        if not rejections.total:
+            rejections.file.clear()  # of what a load left that began again
         if rejections.excess:
             raise rejections.excess
         restored = ledger.restored
@@ -191,7 +193,7 @@ class _Restorer:
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     """Do all of a load but the sending, and keep nothing."""
     settings = tally.settings
-    rejections = Rejections(settings.dataset, manifest, settings.max_rejected, 0)
+    rejections = Rejections(settings.dataset, "none", settings.max_rejected, 0)
     superseded = find_superseded(settings.dataset, manifest, tally.observe, flow.stop)
     prepare_encoders(tally.observe)
     workspace = Workspace()

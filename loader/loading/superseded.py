@@ -34,9 +34,9 @@ class Superseded:
         """
         if not values.any():
             return
-        if partition.path not in self._bits:
-            self._bits[partition.path] = _zeros(self._fields, -(-partition.rows // 8))
-        bits = self._bits[partition.path]
+        bits = self._bits.get(partition.path)
+        if bits is None:
+            bits = self._bits[partition.path] = _zeros(self._fields, -(-partition.rows // 8))
         for field in np.flatnonzero(values.any(axis=0)).tolist():
             chosen = rows[values[:, field]]
             np.bitwise_or.at(bits[field], chosen >> 3, (1 << (chosen & 7)).astype(np.uint8))

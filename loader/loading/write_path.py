@@ -52,7 +52,9 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     _check_retention(bucket, manifest)
     ledger_key = (settings.dataset, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
-        rejections = Rejections(settings.dataset, manifest, settings.max_rejected, ledger.rejected)
+        rejections = Rejections(settings.dataset, ledger.name, settings.max_rejected, ledger.rejected)
+        if not rejections.total:
+            rejections.file.clear()  # of what a load left that began again
         if rejections.excess:
             raise rejections.excess
         superseded = find_superseded(settings.dataset, manifest, observe, stop)
@@ -210,7 +212,7 @@ def _encode_all(
 ) -> LoadReport:
     """Do all of a load but the sending, and keep nothing."""
     flow = Flow(settings.batch_bytes, stop)
-    rejections = Rejections(settings.dataset, manifest, settings.max_rejected, 0)
+    rejections = Rejections(settings.dataset, "none", settings.max_rejected, 0)
     superseded = find_superseded(settings.dataset, manifest, observe, stop)
     tally = _begin(settings, observe)
     observe(Started("dry run", manifest.rows))

@@ -42,7 +42,7 @@ def stage_text(report: StageReport) -> str:
 def load_text(report: LoadReport) -> str:
     """Summarise a load."""
     word = "stopped" if report.interrupted else "loaded"
-    resumed = f", {report.rows_resumed:,} of them by earlier runs" if report.rows_resumed else ""
+    resumed = f", {report.rows_resumed:,} rows were done by earlier runs" if report.rows_resumed else ""
     lines = [
         f"{word:<8} {report.rows_loaded:,} of {report.rows:,} points{resumed}",
         f"         {report.server}",

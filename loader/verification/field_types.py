@@ -38,7 +38,8 @@ def _places(schema: PointSchema, field: Field, windows: Sequence[Window], asker:
             yield "", "values at some times, perhaps others than the dataset's, are"
             return
         if number := answer.result():
+            values = f"{number:,} value{'s are' if number > 1 else ' is'}"
             yield (
                 instant(window.start)[:10],
-                f"from this day to {instant(window.stop - 1)[:10]}, {number:,} value{'s are' if number > 1 else ' is'}",
+                f"from this day to {instant(window.stop - 1)[:10]}, {values}",
             )

@@ -105,7 +105,7 @@ def test_ctrl_c_once_finishes_what_is_in_flight(influx_v2: Any, tmp_path: Path) 
         assert 0 < report["rows_acknowledged"] < 600
         again = run(influx_v2, "load", tmp_path / "data", "--bucket", bucket, "--host", proxy.url)
     assert again.exit_code == 0, again.output
-    assert f"{report['rows_acknowledged']} of them by earlier runs" in again.stdout
+    assert f"{report['rows_acknowledged']} rows were done by earlier runs" in again.stdout
 
 
 seen: list[int] = []

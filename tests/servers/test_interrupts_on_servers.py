@@ -99,7 +99,7 @@ def test_a_rate(influx_v2: Any, tmp_path: Path) -> None:
     assert "stopping" in errors
     again = CliRunner().invoke(build_app(), [*map(str, arguments), "--rate", "0"], env=environment)
     assert again.exit_code == 0, again.output
-    assert f"{report['rows_acknowledged']} of them by earlier runs" in again.stdout
+    assert f"{report['rows_acknowledged']} rows were done by earlier runs" in again.stdout
 
 
 def rows_of(root: Path) -> int:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.errors import ConfigError, LoadError
+from loader.errors import ConfigError, EncodeError, LoadError
 from loader.events import Advanced, Event, Noted
 from loader.loading import LoadSettings, load
 from loader.reporting.status import read_status
@@ -174,6 +174,21 @@ def test_rows_that_cannot_be_points_are_rejected(way: tuple[Any, LoadSettings]) 
     assert "loaded   500 points into" in status_text(read_status(settings.dataset))
     again = load(settings)
     assert (again.rows_acknowledged, again.rows_loaded, again.rows_rejected) == (0, 500, 5)
+    anew = load(replace(settings, restart=True))
+    assert (anew.rows_loaded, anew.rows_rejected) == (500, 5)
+    assert len(Path(anew.rejected_path).read_text().splitlines()) == 5
+
+
+def test_names_without_a_form_are_refused_before_anything_is_made(way: tuple[Any, LoadSettings]) -> None:
+    """A field that no server can hold costs no bucket."""
+    server, settings = way
+    settings = replace(settings, target=replace(settings.target, bucket=f"never{next(server.numbers)}"))
+    schema = PointSchema("m", (), (Field("f\\", FieldType.INTEGER),), "t", "ns")
+    write_tables(settings.dataset, schema, {"p.parquet": pa.table({"f\\": [1], "t": [MOMENT]})})
+    with pytest.raises(EncodeError, match="the field key"):
+        load(settings)
+    with Connection(settings.target, 30.0) as link:
+        assert probe(link).dialect.find_bucket(link.send, settings.target) is None
 
 
 def test_more_rejected_rows_than_allowed_stop_the_load(way: tuple[Any, LoadSettings]) -> None:

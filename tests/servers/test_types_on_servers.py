@@ -64,7 +64,14 @@ def test_the_right_type(influx: Any, tmp_path: Path, kind: FieldType) -> None:
 
 def test_another_type_at_other_times(influx_v2: Any, tmp_path: Path) -> None:
     """InfluxDB 2 is asked when: another type outside of the dataset's times is none of its business."""
-    report = verified(influx_v2, tmp_path, FieldType.INTEGER, f"m,t=x f=3i {MOMENT}", 'm,t=x f="x" 1', "m,t=y f=1.5 1000000000000000000")
+    report = verified(
+        influx_v2,
+        tmp_path,
+        FieldType.INTEGER,
+        f"m,t=x f=3i {MOMENT}",
+        'm,t=x f="x" 1',
+        "m,t=y f=1.5 1000000000000000000",
+    )
     assert report.differences == ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
+from loader.dataset.manifest import read_manifest, write_manifest
 from loader.errors import ConfigError, LoadError, Refused, Retryable, StageError
 from loader.events import Advanced, Event, Noted, Rejected, Started, Waited
 from loader.loading import LoadSettings, compiling, load, write_path
@@ -253,6 +256,17 @@ def test_rejected_lines_that_cannot_be_kept_stop_the_load(influx: Any, root: Pat
         load(replace(settings, target=replace(settings.target, url=proxy.url)))
 
 
+def test_a_refusal_amid_a_body_keeps_what_was_taken_of_it(influx: Any, root: Path) -> None:
+    """Of a body that goes in halves the first may be stored when the second is refused: it is on record."""
+    settings = settings_for(influx, root, batch_lines=100, connections=1)
+    faults = {0: Answer(400), 2: Answer(401)}
+    with fault_proxy(influx.url, lambda call: faults.get(call.number)) as proxy, pytest.raises(Refused):
+        load(replace(settings, target=replace(settings.target, url=proxy.url)))
+    last = last_load(root)
+    assert last is not None
+    assert last.rows == len(stored(influx, settings.target.bucket)) == 33
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refusal_stops_at_once(influx: Any, root: Path, status: int) -> None:
     """Nothing more is sent than what was in flight."""
@@ -483,6 +497,24 @@ def test_an_impossible_database_is_refused(influx_v1: Any, root: Path) -> None:
     """A statement that 1.x refuses is an error in its own words."""
     with pytest.raises(Refused, match="create database"):
         load(settings_for(influx_v1, root, bucket="a\\b"))
+
+
+def test_a_page_that_cannot_be_read_stops_the_load_and_keeps_the_rest(influx_v1: Any, root: Path) -> None:
+    """Damage that the manifest does not know of ends the load at its page; what came before is on record."""
+    first, second, third = read_manifest(root).partitions
+    path = root / second.path
+    content = bytearray(path.read_bytes())
+    start = pq.read_metadata(path).row_group(0).column(0).dictionary_page_offset
+    content[start : start + 60] = b"\xff" * 60
+    path.write_bytes(content)
+    damaged = replace(second, checksum=hashlib.sha256(content).hexdigest())
+    write_manifest(root, replace(read_manifest(root), partitions=(first, damaged, third), distinct=True))
+    settings = settings_for(influx_v1, root)
+    with pytest.raises(StageError, match=r"date=2024-01-03/trades\.parquet: cannot be read as Parquet"):
+        load(settings)
+    last = last_load(root)
+    assert last is not None
+    assert last.rows == len(stored(influx_v1, settings.target.bucket)) == 200
 
 
 def test_a_damaged_partition_stops_before_anything_is_sent(influx_v1: Any, root: Path) -> None:
