@@ -178,6 +178,14 @@ def test_a_result_that_cannot_be_shown(tmp_path: Path, monkeypatch: pytest.Monke
     assert run("load", tmp_path, "--dry-run").exit_code == 1
 
 
+@pytest.mark.parametrize("command", [[], ["load"], ["stage"], ["status"]])
+def test_help_is_a_0(command: list[str]) -> None:
+    """Help that goes to a file or a pipe ends well, and says nothing else."""
+    done = subprocess.run([*LOADER, *command, "--help"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage" in done.stdout
+
+
 def test_a_command_is_concluded_once(tmp_path: Path) -> None:
     """A signal and the end of the work may come together: one of them writes the metrics and the words."""
     small_dataset(tmp_path)
