@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from loader.dataset.opened import opened_dataset
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Noted, Observer, Started, ignore, one_at_a_time
+from loader.loading.patience import Patience, find_server
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
 from loader.servers.frames import tag_columns
-from loader.servers.probe import probe
 from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
 from loader.verification.aggregates import by_field, joined, nothing
@@ -69,11 +70,12 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
 
 
 def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, started: float) -> VerifyReport:
+    patience = Patience(settings.retry_seconds, observe, threading.Event())
     with Connection(settings.target, settings.timeout_seconds) as connection:
-        server = probe(connection, observe)
-        bucket = server.dialect.find_bucket(connection.send, settings.target)
+        server = find_server(connection, observe, patience)
+        bucket = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
         gives_files = settings.values and takes_files(server.dialect)
-        shards = list_shards(connection.send, bucket) if gives_files and bucket else None
+        shards = patience.ask(lambda: list_shards(connection.send, bucket)) if gives_files and bucket else None
     observe(Started("verify", manifest.rows))
     with asking(settings, server.dialect, observe) as asker:
         if bucket is None:
