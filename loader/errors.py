@@ -8,7 +8,8 @@
     ├── EncodeError       a value or name that InfluxDB cannot hold
     ├── DecodeError       a storage file of a server is damaged
     ├── ServerError       what the server said, with its status
-    │   ├── Retryable     429, 5xx, timeout, refused, reset
+    │   ├── Retryable     429, 5xx, timeout, reset
+    │   │   └── Unreachable   refused, unknown host, no route
     │   ├── Refused       401, 403, 404, unknown path: stop at once
     │   ├── TooLarge      413: split and remember the size
     │   └── PartialWrite  some lines kept, some refused
@@ -65,6 +66,10 @@ class Retryable(ServerError):
     def __init__(self, message: str, *, hint: str = "", status: int = 0, retry_after: float | None = None) -> None:
         super().__init__(message, hint=hint, status=status)
         self.retry_after = retry_after
+
+
+class Unreachable(Retryable):
+    """No connection came about: nothing listens there, or the name leads nowhere."""
 
 
 class Refused(ServerError):

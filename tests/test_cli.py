@@ -32,7 +32,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the environment of whoever runs the tests out of them."""
     for name in [name for name in os.environ if name.startswith("INFLUX")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("INFLUX_CONFIGS_PATH", str(tmp_path / "no-configs"))
+    monkeypatch.setenv("INFLUX_CONFIGS_PATH", "/dev/null")
 
 
 def run(*arguments: str | Path) -> Result:
@@ -206,6 +206,50 @@ def test_the_influx_configuration_is_read(tmp_path: Path, monkeypatch: pytest.Mo
     assert options.read_target("", "", None, "", "").url == "http://a:1"
 
 
+NAMED = "INFLUX_CONFIGS_PATH"
+
+
+@pytest.mark.parametrize("where", [NAMED, "HOME"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('[a]\ntoken = "gänslich-secret"\n'.encode("latin-1"), "not text in UTF-8"),
+        ('[a]\ntoken = "very-secret"\n'.encode("utf-16"), "not text in UTF-8"),
+        (None, "Is a directory"),
+    ],
+)
+def test_an_influx_configuration_that_cannot_be_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, content: bytes | None, words: str
+) -> None:
+    """No load goes to another server because the profile of the right one cannot be read; nothing of it is shown."""
+    path = tmp_path / ".influxdbv2" / "configs"
+    path.parent.mkdir()
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    monkeypatch.delenv(NAMED)
+    monkeypatch.setenv(where, str(path if where == NAMED else tmp_path))
+    monkeypatch.setenv("INFLUX_TOKEN", "of-the-environment")
+    result = run("load", tmp_path)
+    assert result.exit_code == 2
+    assert f"{path}: the influx CLI's profiles cannot be read: " in result.stderr
+    assert words in result.stderr
+    assert "secret" not in result.output + result.stderr
+
+
+def test_only_the_usual_configuration_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is named must be there; without one, or without a home, there is no profile."""
+    monkeypatch.setenv(NAMED, str(tmp_path / "nothing"))
+    with pytest.raises(ConfigError, match="nothing: the influx CLI's profiles cannot be read: No such file"):
+        options.read_target("", "", None, "", "")
+    monkeypatch.delenv(NAMED)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert options.read_target("", "", None, "", "").url == "http://localhost:8086"
+    monkeypatch.setattr(Path, "expanduser", lambda path: (_ for _ in ()).throw(RuntimeError("no home")))
+    assert options.read_target("", "", None, "", "").url == "http://localhost:8086"
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("", 0), ("7d", 604_800), ("36h", 129_600), ("2w", 1_209_600)])
 def test_durations_are_read(text: str, seconds: int) -> None:
     """A number and a unit."""
@@ -247,7 +291,7 @@ def test_progress_elsewhere_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPat
     last = text.splitlines()[-1]
     assert "said once" in text
     assert last.startswith("load: 1,000 of 1,000 rows, ")
-    assert "8.0 KiB, 1 retries, 2 rejected" in last
+    assert "8.0 KiB, 1 retry, 2 rejected" in last
     assert "\x1b" not in text
 
 
@@ -267,7 +311,7 @@ def test_progress_on_a_terminal_is_a_bar() -> None:
         for event in EVENTS:
             observe(event)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    for words in ("said once", "100%", "1,000 rows", "1 retries", "2 rejected", "waiting 1.5 s: the server was busy"):
+    for words in ("said once", "100%", "1,000 rows", "1 retry", "2 rejected", "waiting 1.5 s: the server was busy"):
         assert words in text
 
 

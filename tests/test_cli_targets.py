@@ -26,7 +26,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the environment of whoever runs the tests out of them."""
     for name in [name for name in os.environ if name.startswith("INFLUX")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("INFLUX_CONFIGS_PATH", str(tmp_path / "no-configs"))
+    monkeypatch.setenv("INFLUX_CONFIGS_PATH", "/dev/null")
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:

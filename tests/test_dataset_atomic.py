@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,24 @@ def test_the_status_is_that_of_the_file(tmp_path: Path) -> None:
     written = write_whole(path, b"content")
     assert (written.st_ino, written.st_size) == (path.stat().st_ino, 7)
     assert written.st_ctime_ns == path.stat().st_ctime_ns
+
+
+@pytest.mark.parametrize("name", ["open", "write", "fsync", "rename"])
+def test_an_error_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Whatever the system refuses, it is of the file that was to be written, and no temporary name without a folder."""
+    works = getattr(os, name)
+
+    def fails(*arguments: Any, **named: Any) -> Any:
+        if name == "open" and not str(arguments[0]).endswith(TEMPORARY_SUFFIX):
+            return works(*arguments, **named)
+        raise OSError(errno.EROFS, "Read-only file system", arguments[0] if name == "open" else None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, name, fails)
+        with pytest.raises(OSError, match="Read-only") as caught:
+            write_whole(tmp_path / "file", b"content")
+    assert caught.value.filename == str(tmp_path / "file")
+    assert not list(tmp_path.iterdir())
 
 
 def test_temporary_files_are_known_by_their_names(tmp_path: Path) -> None:

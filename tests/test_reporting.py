@@ -15,7 +15,7 @@ from loader.loading.ledger import Ledger, last_load
 from loader.reporting.counts import Counts
 from loader.reporting.metrics import Meter, machine, newest_metrics, settings_json, versions, write_metrics
 from loader.reporting.status import read_status
-from loader.reporting.text import load_text, rate_text, size_text, stage_text, status_text, verify_text
+from loader.reporting.text import counted, load_text, rate_text, size_text, stage_text, status_text, verify_text
 from loader.servers.base import Target
 from loader.staging import StageReport
 from loader.verification import Difference, VerifyReport
@@ -201,3 +201,12 @@ def test_rows_that_cannot_be_compared() -> None:
     text = verify_text(replace(VERIFIED, unfit=2, superseded=3_000))
     assert "2 rows cannot be points" in text
     assert "3,000 values are superseded" in text
+
+
+def test_one_is_not_many() -> None:
+    """A single thing is told as one."""
+    text = verify_text(replace(VERIFIED, difference_count=1, unfit=1, superseded=1, samples=1))
+    for words in (": 1 difference\n", "1 row cannot be a point: it is missing\n", "1 value is superseded", "1 sample,"):
+        assert words in text
+    assert (counted(1, "retry", "retries"), counted(0, "retry", "retries")) == ("1 retry", "0 retries")
+    assert (counted(1, "row"), counted(2_000, "row")) == ("1 row", "2,000 rows")

@@ -211,8 +211,10 @@ def test_another_server_in_the_ledger_is_asked_for(environment: dict[str, str], 
     assert "--host http://a" in caught.value.hint
 
 
-def test_a_ledger_with_an_impossible_address_says_nothing_of_it() -> None:
-    """It may be from anybody, and hold anything."""
+@pytest.mark.parametrize("url", ["http://bob:very-secret@[::1", "http://bob:very-secret@a:1", "http://a?very-secret"])
+def test_a_ledger_with_an_impossible_address_says_nothing_of_it(url: str) -> None:
+    """It may be from anybody, and hold anything; what is hidden of an address is not to be typed."""
     with pytest.raises(ConfigError) as caught:
-        with_last_load([NO_FLAG], Wish("http://bob:very-secret@[::1", "o", "b"), "data")
+        with_last_load([NO_FLAG], Wish(url, "o", "b"), "data")
     assert "very-secret" not in str(caught.value)
+    assert caught.value.hint == "say which server to verify: --host http://localhost:8086"

@@ -69,12 +69,23 @@ def _read_token(path: Path) -> str:
 
 
 def _configured() -> Wish:
+    """Return the influx CLI's active profile; raises ConfigError for one that cannot be read, or is named and missing.
+
+    Without it a load would go to another server than the user's, and perhaps with a token of this one.
+    """
     named = stripped(os.environ.get("INFLUX_CONFIGS_PATH", ""))
-    path = Path(named) if named else Path.home() / ".influxdbv2" / "configs"
+    path = Path(named or "~/.influxdbv2/configs")
     try:
+        path = path if named else path.expanduser()
         return from_configuration(path.read_text(encoding="utf-8-sig"), str(path))
-    except (OSError, ValueError):
-        return Wish(place=Place.PROFILE)
+    except (OSError, ValueError, RuntimeError) as error:
+        if not named and isinstance(error, FileNotFoundError | RuntimeError):  # no such file, no home folder
+            return Wish(place=Place.PROFILE)
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise ConfigError(
+            f"{path}: the influx CLI's profiles cannot be read: {why}",
+            hint="mend it, or have INFLUX_CONFIGS_PATH name another file, such as /dev/null for none",
+        ) from None
 
 
 def read_duration(text: str) -> int:

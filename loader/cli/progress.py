@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from loader.events import Event, Noted, Observer, Started, Waited, ignore
 from loader.reporting.counts import Counts
-from loader.reporting.text import size_text
+from loader.reporting.text import counted, size_text
 
 LINE_SECONDS = 5.0
 
@@ -34,7 +34,7 @@ class _Shown(Counts):
         seconds = max(time.monotonic() - self._started, 1e-9)
         parts = [f"{(self.rows_done - self.rows_resumed) / seconds:,.0f} rows/s"]
         parts += [size_text(self.size)] if self.size else []
-        parts += [f"{self.retries} retries"] if self.retries else []
+        parts += [counted(self.retries, "retry", "retries")] if self.retries else []
         parts += [f"{self.rejected:,} rejected"] if self.rejected else []
         return ", ".join(parts)
 

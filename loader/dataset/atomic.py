@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from loader.dataset.beneath import opened_folder
+from loader.dataset.beneath import named, opened_folder
 
 TEMPORARY_SUFFIX = ".tmp"
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.loader-[0-9a-f]{16}\.tmp")
@@ -38,7 +38,7 @@ def whole_file(path: Path, root: Path | None = None) -> Iterator[Path]:
 
 def write_whole(path: Path, content: bytes | memoryview, root: Path | None = None) -> os.stat_result:
     """Write ``content`` to ``path``, whole or not at all, and return the status of the file; see ``whole_file``."""
-    with _temporary(path, root) as temporary:
+    with _temporary(path, root) as temporary, named(path):
         left = memoryview(content)
         while left:
             left = left[os.write(temporary.descriptor, left) :]
@@ -57,12 +57,14 @@ def _temporary(path: Path, root: Path | None) -> Iterator[_Temporary]:
     # A name that nobody can foresee, and that is nobody's yet.
     name = f".{path.name}.loader-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
     with opened_folder(top, str(path.parent.relative_to(top)), make=True) as folder:
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder)
+        with named(path):
+            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder)
         try:
             temporary = _Temporary(path.with_name(name), descriptor, os.fstat(descriptor))
             yield temporary
-            os.fsync(descriptor)
-            os.rename(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            with named(path):
+                os.fsync(descriptor)
+                os.rename(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
             temporary.status = os.fstat(descriptor)
         finally:
             os.close(descriptor)

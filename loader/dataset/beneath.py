@@ -47,7 +47,7 @@ def open_file(root: Path, name: str, flags: int, *, make: bool = False) -> int:
     ``make`` makes missing folders. A file that is opened to be written must have no other name, which would change too.
     """
     path = root / name
-    with opened_folder(root, _parent(name), make=make) as folder, _named(path):
+    with opened_folder(root, _parent(name), make=make) as folder, named(path):
         with suppress(FileNotFoundError):
             _require_file(path, os.stat(path.name, dir_fd=folder, follow_symlinks=False))
         # Should a FIFO have appeared just now, opening it does not wait.
@@ -67,7 +67,7 @@ def look(root: Path, name: str, *, alone: bool = False) -> os.stat_result | None
     """
     path = root / name
     try:
-        with opened_folder(root, _parent(name)) as folder, _named(path):
+        with opened_folder(root, _parent(name)) as folder, named(path):
             status = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
@@ -91,14 +91,14 @@ def list_folder(root: Path, name: str) -> list[str]:
 def remove_file(root: Path, name: str) -> None:
     """Remove the file ``name`` below ``root``."""
     path = root / name
-    with opened_folder(root, _parent(name)) as folder, _named(path):
+    with opened_folder(root, _parent(name)) as folder, named(path):
         os.unlink(path.name, dir_fd=folder)
 
 
 def remove_empty_folder(root: Path, name: str) -> None:
     """Remove the folder that ``name`` was in when it is below ``root`` and empty now."""
     path = (root / name).parent
-    with suppress(FileNotFoundError), opened_folder(root, _parent(_parent(name))) as folder, _named(path):
+    with suppress(FileNotFoundError), opened_folder(root, _parent(_parent(name))) as folder, named(path):
         if path != root and not list_folder(root, _parent(name)):
             os.rmdir(path.name, dir_fd=folder)
 
@@ -114,7 +114,7 @@ def _parent(name: str) -> str:
 
 def _enter(folder: int, path: Path, *, make: bool) -> int:
     """Return a descriptor of the folder at ``path``, whose parent is open as ``folder``."""
-    with _named(path):
+    with named(path):
         if make:
             with suppress(FileExistsError):
                 os.mkdir(path.name, dir_fd=folder)
@@ -148,7 +148,7 @@ def _unreadable(error: OSError) -> StageError:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
     """Let errors of the system name the whole path."""
     try:
         yield

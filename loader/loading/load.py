@@ -10,8 +10,10 @@ from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.ledger import forget_rows
+from loader.loading.patience import Stopped
 from loader.loading.restore_path import restore
 from loader.loading.settings import LoadReport, LoadSettings, Way
+from loader.loading.tally import Tally
 from loader.loading.write_path import write
 
 _MOST_BATCH_BYTES = 1 << 30
@@ -34,7 +36,10 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     try:
         with opened_dataset(settings.dataset, observe, stop) as manifest:
             check_names(manifest.schema)
-            return way(settings, manifest, observe, stop)
+            try:
+                return way(settings, manifest, observe, stop)
+            except Stopped:
+                return Tally(settings, observe).report(settings.target.url, manifest.rows, stopped=True)
     except FilesChanged as error:
         forget_rows(settings.dataset, error.fingerprint, error.paths)
         raise

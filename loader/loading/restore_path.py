@@ -23,6 +23,7 @@ from loader.events import Observer, Started, Waited
 from loader.loading.flow import Flow, Retries
 from loader.loading.identities import find_superseded
 from loader.loading.ledger import Ledger, opened_ledger
+from loader.loading.patience import Patience, find_server
 from loader.loading.rejected import Rejections
 from loader.loading.restored_bucket import BucketMaker
 from loader.loading.settings import LoadReport, LoadSettings
@@ -31,7 +32,6 @@ from loader.loading.shards import DEFAULT_DURATION, Shard, check_duration, plan_
 from loader.loading.storage_files import encode_shard, prepare_encoders
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.frames import instant
-from loader.servers.probe import probe
 from loader.servers.transport import Connection
 from loader.waiting import pause, take
 
@@ -50,8 +50,9 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
     with opened_ledger(settings.dataset) as database, Connection(settings.target, settings.timeout_seconds) as link:
         # Marks and attempts must be on disk before what they announce is done.
         database.execute("PRAGMA synchronous = FULL")
-        server = probe(link, observe)
-        maker = BucketMaker(settings, manifest, database, link, server, observe)
+        patience = Patience(settings.retry_seconds, tally.wait, stop)
+        server = find_server(link, observe, patience)
+        maker = BucketMaker(settings, manifest, database, link, server, observe, patience)
         bucket = maker.find()
         superseded = find_superseded(settings.dataset, manifest, observe, stop)
         if stop.is_set():

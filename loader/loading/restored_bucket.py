@@ -15,6 +15,7 @@ from loader.errors import ConfigError, LoadError
 from loader.events import Noted, Observer
 from loader.loading.ledger import add_mark, marks
 from loader.loading.ledger_values import make_mark
+from loader.loading.patience import Patience
 from loader.loading.settings import LoadSettings
 from loader.loading.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
 from loader.servers import restore as api
@@ -44,12 +45,16 @@ class BucketMaker:
     link: Connection
     server: Server
     observe: Observer
+    patience: Patience
 
     def find(self) -> Bucket | None:
         """Return the bucket that an earlier run of this load made, None when there is none of this name.
 
         Raises ConfigError or Refused when the load cannot be.
         """
+        return self.patience.ask(self._find)
+
+    def _find(self) -> Bucket | None:
         target = self.settings.target
         self._dialect()
         bucket = self.server.dialect.find_bucket(self.link.send, target)
@@ -71,7 +76,7 @@ class BucketMaker:
             if found:
                 return found
         if bucket:
-            api.delete_bucket(self.link.send, bucket)
+            self.patience.ask(lambda: api.delete_bucket(self.link.send, bucket))
             self.observe(Noted(f"removed bucket {bucket.name!r}, which an earlier run of this load made"))
         return self._make(self._dialect())
 
@@ -97,7 +102,7 @@ class BucketMaker:
         return self._with_shards(bucket, self._plan(bucket.shard_duration), ids)
 
     def _ids(self, bucket: Bucket) -> Mapping[int, int]:
-        return {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
+        return {shard.start: shard.id for shard in self.patience.ask(lambda: list_shards(self.link.send, bucket))}
 
     def _with_shards(self, bucket: Bucket, shards: tuple[Shard, ...], ids: Mapping[int, int]) -> RestoredBucket:
         if missing := [shard for shard in shards if shard.start not in ids]:
@@ -117,11 +122,18 @@ class BucketMaker:
         add_mark(self.database, settings.target, self.manifest.fingerprint, mark)
         request = api.build_bucket(
             settings.target,
-            dialect.find_organization(self.link.send, settings.target),
+            self.patience.ask(lambda: dialect.find_organization(self.link.send, settings.target)),
             mark,
             settings.shard_duration or DEFAULT_DURATION,
             [api.ShardGroup(shard.start, shard.stop) for shard in shards],
         )
-        bucket = Bucket(settings.target.bucket, api.parse_bucket(settings.target, self.link.send(request)))
+
+        def make() -> Bucket:
+            made = dialect.find_bucket(self.link.send, settings.target)
+            if made and made.description == mark:  # by an earlier attempt, whose reply was lost
+                return made
+            return Bucket(settings.target.bucket, api.parse_bucket(settings.target, self.link.send(request)))
+
+        bucket = self.patience.ask(make)
         self.observe(Noted(f"created bucket {bucket.name!r} with {len(shards)} shards and infinite retention"))
         return self._with_shards(bucket, shards, self._ids(bucket))

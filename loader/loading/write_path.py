@@ -24,6 +24,7 @@ from loader.loading.field_types import note_other_types
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.identities import find_superseded
 from loader.loading.ledger import Ledger, forget
+from loader.loading.patience import Patience, find_server
 from loader.loading.payloads import payloads
 from loader.loading.rejected import RejectedLine, Rejections
 from loader.loading.sender import Ack, Failed, NotSent, Result, Senders, compressed
@@ -32,7 +33,7 @@ from loader.loading.superseded import Superseded
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.base import Bucket
 from loader.servers.field_types import find_types
-from loader.servers.probe import Server, probe
+from loader.servers.probe import Server
 from loader.servers.restore import is_operator, takes_files
 from loader.servers.transport import Connection
 from loader.waiting import pause
@@ -44,10 +45,13 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     if settings.dry_run:
         return _encode_all(settings, manifest, observe, stop, level)
 
+    tally = Tally(settings, observe)
+    patience = Patience(settings.retry_seconds, tally.wait, stop)
     with Connection(settings.target, settings.timeout_seconds) as connection:
-        server = probe(connection, observe)
-        bucket = _prepare_bucket(connection, server, settings, observe)
-        types = find_types(connection.send, server.dialect, settings.target, bucket, manifest.schema)
+        server = find_server(connection, observe, patience)
+        bucket = _prepare_bucket(connection, server, settings, observe, patience)
+        wanted = (server.dialect, settings.target, bucket, manifest.schema)
+        types = patience.ask(lambda: find_types(connection.send, *wanted))
         note_other_types(manifest.schema, types, settings.target.bucket, observe)
     _check_retention(bucket, manifest)
     ledger_key = (settings.dataset, settings.target, bucket.id, manifest.fingerprint)
@@ -60,7 +64,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         superseded = find_superseded(settings.dataset, manifest, observe, stop)
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
-        tally = _begin(settings, observe)
+        _begin(tally)
         observe(Started("load", manifest.rows, resumed))
         flow = Flow(settings.batch_bytes, stop, settings.max_rejected - rejections.total)
         senders = Senders(
@@ -86,10 +90,10 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     )
 
 
-def _begin(settings: LoadSettings, observe: Observer) -> Tally:
-    """Return a tally whose time begins when the encoder is compiled, which it is once on a machine."""
-    compile_ahead(compile_line_encoder, "encoder", observe)
-    return Tally(settings, observe)
+def _begin(tally: Tally) -> None:
+    """Let the time of ``tally`` begin when the encoder is compiled, which it is once on a machine."""
+    compile_ahead(compile_line_encoder, "encoder", tally.observe)
+    tally.started = time.monotonic()
 
 
 class _Coordinator:
@@ -182,9 +186,19 @@ class _Coordinator:
         self._tally.advance(ack.payload.chunk.rows, ack.payload.size, ack.body_size)
 
 
-def _prepare_bucket(connection: Connection, server: Server, settings: LoadSettings, observe: Observer) -> Bucket:
+def _prepare_bucket(
+    connection: Connection, server: Server, settings: LoadSettings, observe: Observer, patience: Patience
+) -> Bucket:
     """Return the bucket, made when it is missing, and only when a ledger can be kept."""
-    bucket = server.dialect.find_bucket(connection.send, settings.target)
+
+    def find() -> Bucket | None:
+        return server.dialect.find_bucket(connection.send, settings.target)
+
+    def make() -> Bucket:
+        # Of an earlier attempt, only the reply may have been lost.
+        return find() or server.dialect.create_bucket(connection.send, settings.target, settings.shard_duration)
+
+    bucket = patience.ask(find)
     if bucket:
         return bucket
     forget(settings.dataset, settings.target)
@@ -192,7 +206,7 @@ def _prepare_bucket(connection: Connection, server: Server, settings: LoadSettin
     with suppress(ServerError):
         if takes_files(server.dialect) and is_operator(connection.send):
             observe(Noted("this bucket is new: --via restore would fill it more than ten times as fast"))
-    made = server.dialect.create_bucket(connection.send, settings.target, settings.shard_duration)
+    made = patience.ask(make)
     observe(Noted(f"created bucket {settings.target.bucket!r} with infinite retention"))
     return made
 
@@ -214,7 +228,8 @@ def _encode_all(
     flow = Flow(settings.batch_bytes, stop)
     rejections = Rejections(settings.dataset, "none", settings.max_rejected, 0)
     superseded = find_superseded(settings.dataset, manifest, observe, stop)
-    tally = _begin(settings, observe)
+    tally = Tally(settings, observe)
+    _begin(tally)
     observe(Started("dry run", manifest.rows))
     encoded = (
         payload

@@ -22,6 +22,11 @@ def size_text(size: float) -> str:
     return f"{size:.1f} {_SIZE_UNITS[-1]}"
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, which is one or many."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def rate_text(rows: int, seconds: float) -> str:
     """Return rows a second."""
     return f"{rows / seconds:,.0f}/s" if seconds > 0 else "-"
@@ -31,7 +36,7 @@ def stage_text(report: StageReport) -> str:
     """Summarise a stage."""
     kept = f", {report.partitions_kept} of them kept from an earlier run" if report.partitions_kept else ""
     lines = [
-        f"staged   {report.rows:,} trades in {report.partitions} partitions{kept}",
+        f"staged   {counted(report.rows, 'trade')} in {counted(report.partitions, 'partition')}{kept}",
         f"         {size_text(report.size)}, {report.size / report.rows:.1f} bytes a trade",
         f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}, "
         f"peak memory {size_text(report.peak_memory)}",
@@ -44,19 +49,18 @@ def load_text(report: LoadReport) -> str:
     word = "stopped" if report.interrupted else "loaded"
     resumed = f", {report.rows_resumed:,} rows were done by earlier runs" if report.rows_resumed else ""
     lines = [
-        f"{word:<8} {report.rows_loaded:,} of {report.rows:,} points{resumed}",
+        f"{word:<8} {report.rows_loaded:,} of {counted(report.rows, 'point')}{resumed}",
         f"         {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows_acknowledged, report.seconds)}, "
         f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {_PAYLOADS[Way(report.via)]}), "
-        f"{report.retries} retries",
+        f"{counted(report.retries, 'retry', 'retries')}",
     ]
     # The server is what a load waits for in any case: that is for the metrics.
     waits = sorted((cause, seconds) for cause, seconds in report.waits.items() if cause != SERVER_BUSY)
     lines += [f"         waited {seconds:.1f} s: {cause}" for cause, seconds in waits]
     if report.rows_replaced:
-        lines.append(
-            f"         nothing is left of {report.rows_replaced:,} rows: later ones have their series and time"
-        )
+        rows = counted(report.rows_replaced, "row")
+        lines.append(f"         nothing is left of {rows}: later ones have the same series and time")
     lines += _rejected_lines(report.rows_rejected, report.first_rejected, report.rejected_path)
     if report.interrupted:
         lines.append("         run the same command again to go on")
@@ -67,7 +71,7 @@ def _rejected_lines(number: int, first: str, path: str) -> list[str]:
     """Say how many rows were rejected, which was the first, and where they are kept."""
     if not number:
         return []
-    rows = f"rejected {number:,} row{'s' if number > 1 else ''}"
+    rows = f"rejected {counted(number, 'row')}"
     return [rows + f": {path}" * bool(path), *([f"         {first}"] if first else [])]
 
 
@@ -75,7 +79,8 @@ def export_text(report: ExportReport) -> str:
     """Summarise an export."""
     word = "stopped" if report.interrupted else "exported"
     lines = [
-        f"{word:<8} {report.rows:,} points in {report.files} files of {report.shards} shards: {report.out}",
+        f"{word:<8} {counted(report.rows, 'point')} in {counted(report.files, 'file')}"
+        f" of {counted(report.shards, 'shard')}: {report.out}",
         f"         {size_text(report.size)}, {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
         *_rejected_lines(report.rows_rejected, report.first_rejected, ""),
     ]
@@ -84,17 +89,19 @@ def export_text(report: ExportReport) -> str:
 
 def verify_text(report: VerifyReport) -> str:
     """Summarise a verification, and list the differences it keeps."""
-    outcome = f"{report.difference_count:,} differences" if report.difference_count else "no differences"
-    looked_at = f"all {report.values:,} values" if report.values else f"{report.samples:,} samples"
+    outcome = counted(report.difference_count, "difference") if report.difference_count else "no differences"
+    looked_at = f"all {counted(report.values, 'value')}" if report.values else counted(report.samples, "sample")
     lines = [
-        f"verified {report.rows:,} points: {outcome}",
+        f"verified {counted(report.rows, 'point')}: {outcome}",
         f"         {report.windows:,} series and days, {looked_at}, {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
     ]
     if report.unfit:
-        lines.append(f"         {report.unfit:,} rows cannot be points: they are missing")
+        rows = counted(report.unfit, "row cannot be a point: it is missing", "rows cannot be points: they are missing")
+        lines.append(f"         {rows}")
     if report.superseded:
-        lines.append(f"         {report.superseded:,} values are superseded by later rows of the same series and time")
+        values = counted(report.superseded, "value is", "values are")
+        lines.append(f"         {values} superseded by later rows of the same series and time")
     for difference in report.differences:
         field = f" {difference.field}" if difference.field else ""
         lines.append(f"  {difference.kind:<9} {difference.day} {difference.series}{field}: {difference.detail}")
@@ -107,20 +114,21 @@ def verify_text(report: VerifyReport) -> str:
 def status_text(status: Status) -> str:
     """Say what is staged, loaded and verified."""
     unfinished = "" if status.complete else " (unfinished: stage again with the same settings)"
-    lines = [f"staged   {status.rows:,} trades in {status.partitions} partitions, {size_text(status.size)}{unfinished}"]
+    partitions = f"{counted(status.partitions, 'partition')}, {size_text(status.size)}"
+    lines = [f"staged   {counted(status.rows, 'trade')} in {partitions}{unfinished}"]
     if status.load is None:
         lines.append("loaded   nothing yet")
     else:
         load = status.load
         current = "" if load.fingerprint == status.fingerprint else " (of an earlier dataset)"
-        rejected = f", {load.rejected:,} rows rejected" if load.rejected else ""
+        rejected = f", {counted(load.rejected, 'row')} rejected" if load.rejected else ""
         state = "finished" if load.finished else "unfinished"
-        points = f"{load.rows - load.rejected:,} points"
+        points = counted(load.rows - load.rejected, "point")
         lines.append(f"loaded   {points} into {load.bucket} at {load.url}{current}: {state}{rejected}")
     if status.verification is None:
         lines.append("verified nothing yet")
     else:
         seen = status.verification
-        differences = "not finished" if seen.differences is None else f"{seen.differences:,} differences"
+        differences = "not finished" if seen.differences is None else counted(seen.differences, "difference")
         lines.append(f"verified {seen.bucket} at {seen.url}, {seen.started}: {differences}")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from loader.dataset.schema import PointSchema
-from loader.errors import ConfigError, ServerError
+from loader.errors import ConfigError, Retryable, ServerError
 from loader.servers import influxql
 from loader.servers.base import Bucket, Dialect, Request, Send, Target
 from loader.servers.replies import json_of, reading
@@ -18,7 +18,7 @@ def find_types(
     """Return all types of each field key, whatever its times; None where the server does not tell.
 
     InfluxDB 2 answers InfluxQL too, which has this question, of the bucket that a database is mapped to: that must be
-    ``bucket``.
+    ``bucket``. Raises Retryable.
     """
     try:
         if takes_files(dialect):
@@ -26,6 +26,8 @@ def find_types(
                 return None
             return influxql.parse_types(send(influxql.build_fields(target, schema, 0, 0)))
         return influxql.parse_types(send(dialect.build_fields(target, schema, 0, 0)))
+    except Retryable:
+        raise
     except (ConfigError, ServerError):  # also for a measurement that InfluxQL cannot spell
         return None
 

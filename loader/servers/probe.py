@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 
 from loader.errors import ConfigError, Retryable
-from loader.events import Noted, Observer, ignore
 from loader.printable import printable
 from loader.servers.address import is_loopback
 from loader.servers.base import Dialect, Reply, Request, Target
-from loader.servers.replies import answer_of, decode_json, message_of, redirect_hint, shown
+from loader.servers.replies import answer_of, decode_json, message_of, raise_if_busy, redirect_hint, retry_after, shown
 from loader.servers.transport import Connection
 from loader.servers.v1 import EarlyInfluxDB1, InfluxDB1
 from loader.servers.v2 import InfluxDB2
@@ -58,27 +57,25 @@ def identify(url: str, health: Reply) -> Server:
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict) or data.get("name") != "influxdb":
+        raise_if_busy(health, f"{url}: GET /health {answer_of(health)}")
         raise _no_influxdb(url, "/health", health)
     if data.get("status") != "pass":
-        raise Retryable(f"{url}: the server is not healthy: {message_of(health)}", status=health.status)
+        words = f"{url}: the server is not healthy: {message_of(health)}"
+        raise Retryable(words, status=health.status, retry_after=retry_after(health))
     return resolve(url, shown(health, str(data.get("version", ""))))
 
 
 def identify_early(url: str, ping: Reply) -> Server:
-    """Read the reply to ``GET /ping``, all that versions before 1.8 have; raises ConfigError as ``identify`` does."""
+    """Read the reply to ``GET /ping``, all that versions before 1.8 have; raises as ``identify`` does."""
     version = ping.headers.get("x-influxdb-version", "")
     if ping.status not in {200, 204} or not version:
+        raise_if_busy(ping, f"{url}: GET /ping {answer_of(ping)}")
         raise _no_influxdb(url, "/ping", ping)
     return resolve(url, shown(ping, version))
 
 
-def probe(connection: Connection, observe: Observer = ignore) -> Server:
-    """Say which server and bucket ``connection`` speaks to, then ask the server what it is.
-
-    Raises ServerError or ConfigError.
-    """
-    for sentence in introduction(connection.target):
-        observe(Noted(sentence))
+def probe(connection: Connection) -> Server:
+    """Ask the server of ``connection`` what it is; raises ServerError or ConfigError, Retryable when it is busy."""
     url = connection.target.url
     health = connection.send(Request("GET", "/health"))
     if health.status == 404 and "cluster-uuid" not in health.headers:

@@ -62,8 +62,7 @@ def raise_for(reply: Reply, doing: str) -> None:
     """Raise the ServerError for ``reply``, which is not what was hoped for; ``doing`` says what was tried."""
     status = reply.status
     text = f"{doing}: the server {answer_of(reply)}"
-    if status in _RETRYABLE:
-        raise Retryable(text, status=status, retry_after=retry_after(reply))
+    raise_if_busy(reply, text)
     if status == 413:
         raise TooLarge(text, status=status)
     hints = {
@@ -74,6 +73,12 @@ def raise_for(reply: Reply, doing: str) -> None:
         422: "the server's words say what it does not like",
     }
     raise Refused(text, status=status, hint=redirect_hint(reply) or hints.get(status, _ADDRESS_HINT))
+
+
+def raise_if_busy(reply: Reply, text: str) -> None:
+    """Raise Retryable with ``text`` when the status of ``reply`` says that the same request may succeed later."""
+    if reply.status in _RETRYABLE:
+        raise Retryable(text, status=reply.status, retry_after=retry_after(reply))
 
 
 def redirect_hint(reply: Reply) -> str:

@@ -123,7 +123,7 @@ def build_shard(shard_id: int) -> Request:
 
 
 def delete_bucket(send: Send, bucket: Bucket) -> None:
-    """Remove ``bucket`` and all its points; raises ServerError."""
+    """Remove ``bucket`` and all its points, if it is still there; raises ServerError."""
     reply = send(Request("DELETE", f"/api/v2/buckets/{quote(bucket.id, safe='')}"))
-    if reply.status != 204:
+    if reply.status not in {204, 404}:
         raise_for(reply, f"remove bucket {bucket.name!r}")

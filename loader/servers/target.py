@@ -123,9 +123,11 @@ def with_last_load(wishes: Sequence[Wish], last: Wish | None, dataset: str) -> l
     if flags.url:
         return list(wishes)
     named = address.name("url") if address else "the default"
+    there = redacted(last.url)
+    known = "" if "***" in there else f"--host {there}, or "  # what is left out of it cannot be typed
     raise ConfigError(
-        f"the last load of {dataset} went to {redacted(last.url)}, and the address is {url} ({named})",
-        hint=f"say which server to verify: --host {redacted(last.url)}, or --host {url}",
+        f"the last load of {dataset} went to {there}, and the address is {url} ({named})",
+        hint=f"say which server to verify: {known}--host {url}",
     )
 
 

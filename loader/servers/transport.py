@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import urllib3
 from influxdb_client import InfluxDBClient
 
-from loader.errors import ConfigError, Refused, Retryable, ServerError
+from loader.errors import ConfigError, Refused, Retryable, ServerError, Unreachable
 from loader.servers import pace
 from loader.servers.base import Reply, ReplyKind, Request, Target
 
@@ -78,9 +78,9 @@ class Stream:
 class Connection:
     """One connection to ``target``, for one thread at a time; raises ConfigError for an impossible timeout or CA file.
 
-    The methods raise Retryable when there is no reply (refused, reset, timeout), Refused when TLS fails, and
-    ServerError for a reply that is larger than MOST_BYTES allows. A reply of any status is returned, for a dialect
-    to judge.
+    The methods raise Retryable when there is no reply (Unreachable where there is no connection), Refused when TLS
+    fails, and ServerError for a reply that is larger than MOST_BYTES allows. A reply of any status is returned, for a
+    dialect to judge.
     """
 
     def __init__(self, target: Target, timeout_seconds: float) -> None:
@@ -183,7 +183,8 @@ class Connection:
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.strerror:
             words += f": {cause.strerror}"
-        return Retryable(f"{url}: {words}", hint="is the server running, and is this its address?")
+        kind = Unreachable if isinstance(error, urllib3.exceptions.NewConnectionError) else Retryable
+        return kind(f"{url}: {words}", hint="is the server running, and is this its address?")
 
 
 def check_ca_file(path: str, name: str) -> str:

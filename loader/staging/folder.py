@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +37,21 @@ def clean(root: Path) -> None:
 
 def keep_partitions(
     root: Path, settings: Mapping[str, Any], planned: frozenset[str], *, overwrite: bool
-) -> tuple[Partition, ...]:
-    """Return the partitions in ``root`` that need not be made again; with ``overwrite``, remove them all.
+) -> tuple[tuple[Partition, ...], tuple[str, ...]]:
+    """Return the partitions in ``root`` that need not be made again, and with ``overwrite`` the files that must go.
 
-    Nothing is removed or replaced that this loader did not make. Raises ConfigError when ``root`` was staged with other
-    settings, or holds Parquet that is not the loader's; StageError for links and for a damaged manifest.
+    Nothing is removed here, and nothing must go that this loader did not make. Raises ConfigError when ``root`` was
+    staged with other settings, or holds Parquet that is not the loader's; StageError for links and for a damaged
+    manifest.
     """
     staged = has_manifest(root)  # raises for what is no regular file
     if overwrite:
         found = [name for name in sorted({*_parquet(root), *planned, *_listed(root)}) if look(root, name)]
         _refuse([name for name in found if not is_marked(root, name)], root)
-        for name in found:
-            remove_file(root, name)
-            remove_empty_folder(root, name)
-        return ()
+        return (), tuple(found)
     if not staged:
         _refuse(_parquet(root), root)
-        return ()
+        return (), ()
     manifest = read_manifest(root)
     differences = list(_compare(manifest.settings, settings))
     if differences:
@@ -66,18 +64,34 @@ def keep_partitions(
     kept = tuple(partition for partition in there if partition not in changed)
     others = sorted({*_parquet(root), *planned} - {partition.path for partition in kept})
     _refuse([name for name in others if name not in planned or (look(root, name) and not is_marked(root, name))], root)
-    return kept
+    return kept, ()
 
 
-def check_space(root: Path, rows: int, partitions: int) -> None:
-    """Raise ConfigError when ``rows`` more trades in ``partitions`` files do not fit on the disk of ``root``."""
+def remove_partitions(root: Path, names: Iterable[str]) -> None:
+    """Remove the files ``names``, and the folders that are empty then."""
+    for name in names:
+        remove_file(root, name)
+        remove_empty_folder(root, name)
+
+
+def check_space(root: Path, rows: int, partitions: int, going: Iterable[str] = ()) -> None:
+    """Raise ConfigError when ``rows`` more trades in ``partitions`` files do not fit on the disk of ``root``.
+
+    The room of the files ``going``, which are to be removed first, counts as free.
+    """
     needed = rows * BYTES_A_TRADE + partitions * BYTES_A_PARTITION
-    free = shutil.disk_usage(root).free
+    freed = [status.st_size for name in going if (status := look(root, name)) and status.st_nlink == 1]
+    free = shutil.disk_usage(root).free + sum(freed)
     if needed > free:
+        old = ", the old dataset's room included" if freed else ""
         raise ConfigError(
-            f"{root}: {rows:,} trades need about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free",
+            f"{root}: {rows:,} trades need about {_size(needed)}, {_size(free)} are free{old}",
             hint="free some space, stage fewer trades, or choose another disk",
         )
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e6:,.0f} MB" if number >= 10_000_000 else f"{number / 1e3:,.0f} kB"
 
 
 def _listed(root: Path) -> tuple[str, ...]:

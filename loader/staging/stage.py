@@ -28,7 +28,7 @@ from loader.market.calendar import list_sessions
 from loader.market.prices import SessionPlan, plan_sessions
 from loader.market.symbols import COLUMNS, SYMBOLS, Symbol, parse_symbols, pick_symbols
 from loader.memory import measure_peak_memory
-from loader.staging.folder import check_space, clean, keep_partitions
+from loader.staging.folder import check_space, clean, keep_partitions, remove_partitions
 from loader.staging.partition import Compression, Outcome, Task, make_partition, name_partition
 from loader.staging.settings import StageReport, StageSettings
 from loader.waiting import SLICE_SECONDS, join
@@ -63,12 +63,12 @@ def _stage(
     root = settings.out
     clean(root)
     by_path = {name_partition(plan): plan for plan in plans}
-    kept = keep_partitions(root, described, frozenset(by_path), overwrite=settings.overwrite)
+    kept, going = keep_partitions(root, described, frozenset(by_path), overwrite=settings.overwrite)
     rows_kept = sum(partition.rows for partition in kept)
     compression = Compression.parse(settings.compression)
     done = {partition.path for partition in kept}
     tasks = [Task(root, plan, compression) for path, plan in by_path.items() if path not in done]
-    check_space(root, settings.trades - rows_kept, len(tasks))
+    check_space(root, settings.trades - rows_kept, len(tasks), going)
 
     def record(complete: bool) -> Manifest:
         manifest = Manifest(
@@ -82,6 +82,8 @@ def _stage(
     made: dict[str, tuple[Identity, str]] = {}
     observe(Started("stage", settings.trades, rows_kept))
     manifest = record(complete=not tasks)
+    # Only now: wherever this ends, the manifest lists nothing that is gone.
+    remove_partitions(root, going)
     with closing(_run(tasks, settings.workers)) as outcomes:
         for outcome in outcomes:
             partitions.append(outcome.partition)

@@ -14,12 +14,12 @@ import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.events import Observer
+from loader.loading.patience import Patience
 from loader.servers import flux
 from loader.servers.base import AggregateQuery, AmbiguousText, Dialect, PointsQuery, Target
 from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
 from loader.verification.aggregates import FUNCTIONS, NUMBERS
-from loader.verification.retried import retried
 from loader.verification.settings import VerifySettings
 from loader.verification.texts import shortened
 from loader.waiting import Workers, take
@@ -95,7 +95,7 @@ class Asker:
     def _with_connection(self, ask: Callable[[Connection], Answer]) -> Answer:
         connection = take(self.connections)
         try:
-            return retried(lambda: ask(connection), self.retry_seconds, self.observe, self.pool.closed)
+            return Patience(self.retry_seconds, self.observe, self.pool.closed).ask(lambda: ask(connection))
         finally:
             self.connections.put(connection)
 

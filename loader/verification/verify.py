@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
@@ -14,11 +15,11 @@ from loader.dataset.opened import opened_dataset
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Noted, Observer, Started, ignore, one_at_a_time
+from loader.loading.patience import Patience, find_server
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
 from loader.servers.field_types import find_types
 from loader.servers.frames import day_of, tag_columns
-from loader.servers.probe import probe
 from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
 from loader.verification.aggregates import by_field, joined, nothing
@@ -71,13 +72,16 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
 
 
 def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, started: float) -> VerifyReport:
+    patience = Patience(settings.retry_seconds, observe, threading.Event())
     with Connection(settings.target, settings.timeout_seconds) as connection:
-        server = probe(connection, observe)
-        bucket = server.dialect.find_bucket(connection.send, settings.target)
+        server = find_server(connection, observe, patience)
+        bucket = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
         gives_files = settings.values and takes_files(server.dialect)
-        shards = list_shards(connection.send, bucket) if gives_files and bucket else None
-        asked = bucket if shards is None else None  # files tell the type of each block
-        types = find_types(connection.send, server.dialect, settings.target, asked, manifest.schema) if asked else {}
+        shards = patience.ask(lambda: list_shards(connection.send, bucket)) if gives_files and bucket else None
+        types: Mapping[str, set[str]] | None = {}
+        if bucket and shards is None:  # files tell the type of each block
+            wanted = (server.dialect, settings.target, bucket, manifest.schema)
+            types = patience.ask(lambda: find_types(connection.send, *wanted))
     observe(Started("verify", manifest.rows))
     with asking(settings, server.dialect, observe) as asker:
         if bucket is None:

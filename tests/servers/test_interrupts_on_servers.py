@@ -37,6 +37,8 @@ def case(influx_v2: Any, tmp_path_factory: pytest.TempPathFactory) -> Case:
         (("verify",), "/query", BUSY, signal.SIGTERM),
         (("verify", "--values"), "/backup/shards", Hang(), signal.SIGINT),
         (("verify", "--values"), "/backup/shards", FAILING, signal.SIGHUP),
+        (("verify",), "/health", BUSY, signal.SIGINT),
+        (("load", "--restart"), "/buckets", BUSY, signal.SIGINT),
         (("load", "--restart"), "/write", Hang(), signal.SIGINT),
         (("load", "--restart"), "/write", BUSY, signal.SIGTERM),
         (("load", "--restart"), "/buckets", Hang(), signal.SIGHUP),

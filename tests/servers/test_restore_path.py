@@ -16,7 +16,7 @@ import pytest
 
 from loader.dataset.manifest import read_manifest, write_manifest
 from loader.encoding.tsm.encode.buffer import Workspace
-from loader.errors import ConfigError, LoadError, Refused, Retryable, StageError
+from loader.errors import ConfigError, LoadError, Refused, ServerError, StageError
 from loader.events import Advanced, Event, Noted, Started, Waited
 from loader.loading import LoadSettings, load, restored_bucket, shard_sender, storage_files
 from loader.loading.flow import Flow
@@ -358,8 +358,8 @@ def test_a_server_that_does_not_tell_of_operators(influx_v2: Any, root: Path, re
 
 def test_a_server_that_is_busy_when_asked_of_operators(influx_v2: Any, root: Path) -> None:
     """A server that may tell later is not one that never tells."""
-    with fault_proxy(influx_v2.url, lambda call: Answer(503), ("/api/v2/config",)) as proxy, pytest.raises(Retryable):
-        load(through(settings_for(influx_v2, root, "asked"), proxy.url))
+    with fault_proxy(influx_v2.url, lambda call: Answer(503), ("/api/v2/config",)) as proxy, pytest.raises(ServerError):
+        load(through(settings_for(influx_v2, root, "asked", retry_seconds=0.1), proxy.url))
 
 
 def test_a_large_body_may_take_longer_than_a_reply(influx_v2: Any) -> None:

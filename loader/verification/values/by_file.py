@@ -17,12 +17,12 @@ from loader.encoding.tsm.decode.gather import gather_fields
 from loader.encoding.warm import compile_decoders
 from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
 from loader.loading.compiling import compile_ahead
+from loader.loading.patience import Patience
 from loader.servers.backup import Shard
 from loader.servers.frames import instant
 from loader.servers.transport import Connection
 from loader.verification.outcome import Outcome, merged
 from loader.verification.plan import Window
-from loader.verification.retried import retried
 from loader.verification.series import stored_keys, tags_of
 from loader.verification.settings import Difference, VerifySettings
 from loader.verification.texts import cut, short_texts
@@ -93,7 +93,7 @@ def _fetch_and_compare(
         with Connection(settings.target, settings.timeout_seconds) as connection, fetched(connection, shard) as files:
             return _compare_files(settings, schema, span, files, observe)
 
-    return retried(compare, settings.retry_seconds, observe, closed)
+    return Patience(settings.retry_seconds, observe, closed).ask(compare)
 
 
 def _compare_files(
