@@ -18,14 +18,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.errors import ConfigError, ServerError
+from loader.errors import ServerError
 from loader.servers.base import AggregateQuery, AmbiguousText, PointsQuery, Reply, ReplyKind, Request, Target
 from loader.servers.frames import aggregate_frame, instant, nanoseconds, points_frame, tag_columns
-from loader.servers.replies import raise_for, reading, shown
+from loader.servers.replies import message_of, raise_for, reading, shown
+from loader.servers.reserved import refuse_clash, refuse_reserved
 
 NAMED_FIELDS = 200
 """More fields than these are not named in a query of points."""
-_RESERVED = frozenset({"_value", "_time", "_start", "_stop"})
 _FIXED = ["", "result", "table"]
 """The first columns of every table."""
 _CELL = re.compile(r'("[^"]*(?:""[^"]*)*"|[^",\r\n]*)(,|\r\n|\n|\Z)')
@@ -66,7 +66,7 @@ def build_aggregate(target: Target, query: AggregateQuery) -> Request:
     Raises ConfigError for a tag that Flux has no room for.
     """
     tags = query.schema.tags
-    _refuse_reserved(tags)
+    refuse_reserved(tags)
     columns = ", ".join(map(_string, (*tags, "_field", "_time", "_value")))
     where = f"r._measurement == {_string(query.schema.measurement)} and {_any_field(query.fields)}"
     text = (
@@ -141,7 +141,7 @@ def build_points(target: Target, query: PointsQuery) -> Request:
     Raises ConfigError for a tag that Flux has no room for.
     """
     schema = query.schema
-    _refuse_reserved(schema.tags)
+    refuse_reserved(schema.tags)
     conditions = [f"r._measurement == {_string(schema.measurement)}"]
     for tag, value in zip(schema.tags, query.series, strict=True):
         key = f"r[{_string(tag)}]"
@@ -194,15 +194,6 @@ def _is_encoded(query: AggregateQuery) -> bool:
     return query.encoded or _is_odd((*query.schema.tags, *(field.column for field in query.fields)))
 
 
-def _refuse_reserved(tags: Sequence[str]) -> None:
-    """Raise ConfigError for a tag that has the name of a column of Flux's own: the server panics over it."""
-    if found := sorted(_RESERVED.intersection(tags)):
-        raise ConfigError(
-            f"the tag {found[0]!r} cannot be compared: InfluxDB 2.x cannot answer queries about a tag of this name",
-            hint="rename the tag, or compare the stored files: --values",
-        )
-
-
 def _string(text: str) -> str:
     """Return a Flux string literal of ``text``."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
@@ -242,6 +233,7 @@ def _request(target: Target, text: str) -> Request:
 def _rows(reply: Reply) -> Iterator[_Row]:
     """Yield the rows of all tables, each under its header; an error may follow rows: raises ServerError."""
     if reply.status != 200:
+        refuse_clash(message_of(reply))
         raise_for(reply, "query")
     columns: dict[str, int] | None = None
     header: list[str] = []
@@ -255,6 +247,7 @@ def _rows(reply: Reply) -> Iterator[_Row]:
             columns = {name: position for position, name in enumerate(cells) if position >= len(_FIXED)}
         elif header[: len(_FIXED)] != _FIXED:
             message = dict(zip(header, cells, strict=False))["error"]
+            refuse_clash(message)
             raise ServerError(f"the server gave up a query: {shown(reply, message)}", status=reply.status)
         elif len(cells) != len(header):
             raise ValueError("a row of Flux is shorter or longer than its header")
