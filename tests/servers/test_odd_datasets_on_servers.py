@@ -276,7 +276,10 @@ def test_sums_beyond_all_floats(influx: Any, tmp_path: Path, big: list[float], v
     case.write(f"m,t=x c=6.5 {times[2]}", f"m,t=x b=-1.75e308 {times[3]}")
     found = names(case.verify(values=values, drills=0, samples=0))
     assert [(kind, field) for kind, _, _, field in found] == [("different", "b"), ("different", "c")]
-    case.write(*(f"m,t=x b={value} {time}" for value, time in zip((1.7e308, 1.0, 2.0, -1.7e308), times, strict=True)))
+    case.write(
+        f"m,t=x c=7 {times[2]}",
+        *(f"m,t=x b={value} {time}" for value, time in zip((1.7e308, 1.0, 2.0, -1.7e308), times, strict=True)),
+    )
     assert ("different", "b") in [(kind, field) for kind, _, _, field in names(case.verify(values=values, samples=0))]
 
 
