@@ -114,6 +114,10 @@ class AmbiguousText(Exception):
     """The plain answer to a query may have lost characters of a tag: no failure, it is asked again ``encoded``."""
 
 
+class UnwritableNumber(Exception):
+    """The answer to a query has a number that the server cannot write, such as a sum beyond all floats."""
+
+
 Send = Callable[[Request], Reply]
 
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.errors import ConfigError
 from loader.servers.base import AggregateQuery, AmbiguousText, PointsQuery, Reply, ReplyKind, Request, Target
 from loader.servers.flux_csv import read_rows
 from loader.servers.frames import (
@@ -31,10 +30,10 @@ from loader.servers.frames import (
     tag_columns,
 )
 from loader.servers.replies import reading
+from loader.servers.reserved import refuse_reserved
 
 NAMED_FIELDS = 200
 """More fields than these are not named in a query of points."""
-_RESERVED = frozenset({"_value", "_time", "_start", "_stop"})
 _CODED = "coded"
 READ: Mapping[FieldType, Callable[[str], object]] = {
     FieldType.FLOAT: float,
@@ -51,7 +50,7 @@ def build_aggregate(target: Target, query: AggregateQuery) -> Request:
     Raises ConfigError for a tag that Flux has no room for, and for the first and last day that are stored.
     """
     tags = query.schema.tags
-    _refuse_reserved(tags)
+    refuse_reserved(tags)
     refuse_first_day(query)
     refuse_last_day(query)
     columns = ", ".join(map(_string, (*tags, "_field", "_time", "_value")))
@@ -139,7 +138,7 @@ def build_points(target: Target, query: PointsQuery) -> Request:
     Raises ConfigError for a tag that Flux has no room for.
     """
     schema = query.schema
-    _refuse_reserved(schema.tags)
+    refuse_reserved(schema.tags)
     conditions = [f"r._measurement == {_string(schema.measurement)}"]
     for tag, value in zip(schema.tags, query.series, strict=True):
         key = f"r[{_string(tag)}]"
@@ -190,15 +189,6 @@ def _is_odd(names: Iterable[str]) -> bool:
 
 def _is_encoded(query: AggregateQuery) -> bool:
     return query.encoded or _is_odd((*query.schema.tags, *(field.column for field in query.fields)))
-
-
-def _refuse_reserved(tags: Sequence[str]) -> None:
-    """Raise ConfigError for a tag that has the name of a column of Flux's own: the server panics over it."""
-    if found := sorted(_RESERVED.intersection(tags)):
-        raise ConfigError(
-            f"the tag {found[0]!r} cannot be compared: InfluxDB 2.x cannot answer queries about a tag of this name",
-            hint="rename the tag, or compare the stored files: --values",
-        )
 
 
 _TYPES = {

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from loader.errors import ServerError
 from loader.servers.base import Reply
-from loader.servers.replies import raise_for, shown
+from loader.servers.replies import message_of, raise_for, shown
+from loader.servers.reserved import refuse_clash
 
 _FIXED = ["", "result", "table"]
 """The first columns of every table."""
@@ -40,6 +41,7 @@ class Row:
 def read_rows(reply: Reply) -> Iterator[Row]:
     """Yield the rows of all tables, each under its header; an error may follow rows: raises ServerError."""
     if reply.status != 200:
+        refuse_clash(message_of(reply))
         raise_for(reply, "query")
     columns: dict[str, int] | None = None
     header: list[str] = []
@@ -53,6 +55,7 @@ def read_rows(reply: Reply) -> Iterator[Row]:
             columns = {name: position for position, name in enumerate(cells) if position >= len(_FIXED)}
         elif header[: len(_FIXED)] != _FIXED:
             message = dict(zip(header, cells, strict=False))["error"]
+            refuse_clash(message)
             raise ServerError(f"the server gave up a query: {shown(reply, message)}", status=reply.status)
         elif len(cells) != len(header):
             raise ValueError("a row of Flux is shorter or longer than its header")

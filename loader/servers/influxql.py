@@ -16,10 +16,13 @@ import polars as pl
 
 from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import ConfigError, ServerError
-from loader.servers.base import AggregateQuery, PointsQuery, Reply, ReplyKind, Request, Target
+from loader.servers.base import AggregateQuery, PointsQuery, Reply, ReplyKind, Request, Target, UnwritableNumber
 from loader.servers.database import database_of
 from loader.servers.frames import aggregate_frame, day_of, points_frame, refuse_first_day
 from loader.servers.replies import message_of, raise_for, reading, shown
+
+_UNWRITABLE = b'{"error":"json: unsupported value: '
+"""How an answer begins that JSON has no number for: an infinite sum of floats, or one that is none."""
 
 
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
@@ -39,7 +42,9 @@ def build_aggregate(target: Target, query: AggregateQuery) -> Request:
 
 
 def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
-    """Read what ``Dialect.parse_aggregate`` promises; raises ServerError."""
+    """Read what ``Dialect.parse_aggregate`` promises; raises ServerError, UnwritableNumber."""
+    if query.function == "sum" and reply.body.startswith(_UNWRITABLE):
+        raise UnwritableNumber
     kind = FieldType.INTEGER if query.function == "count" else query.fields[0].type
     rows = (
         (*_tags(query, series), field, day_of(int(time)), _value(kind, value))

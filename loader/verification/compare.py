@@ -138,7 +138,9 @@ def _differs(kind: FieldType, function: str, tolerance: float) -> pl.Expr:
     left, right = pl.col(function), pl.col(function + FOUND)
     if function == "sum" and kind is FieldType.FLOAT:
         bound = tolerance * pl.max_horizontal(left.abs(), right.abs())
-        return ((left - right).abs() > bound).fill_null(value=False)
+        # Beyond all floats, any two are within the bound.
+        one_sided = left.is_finite() != right.is_finite()
+        return ((left - right).abs() > bound).or_(one_sided).fill_null(value=False)
     if function in {"count", "sum"}:
         return left.fill_null(0) != right.fill_null(0)
     return left.ne_missing(right)

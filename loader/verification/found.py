@@ -7,21 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from dataclasses import field as with_default
 from queue import SimpleQueue
 from typing import TypeVar
 
 import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.events import Observer
+from loader.events import Noted, Observer
 from loader.loading.patience import Patience
 from loader.servers import flux
-from loader.servers.base import AggregateQuery, AmbiguousText, Dialect, PointsQuery, Target
+from loader.servers.base import AggregateQuery, AmbiguousText, Dialect, PointsQuery, Target, UnwritableNumber
+from loader.servers.frames import aggregate_frame
 from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
 from loader.verification.aggregates import FUNCTIONS, NUMBERS
 from loader.verification.settings import VerifySettings
-from loader.verification.texts import shortened
+from loader.verification.texts import cut, shortened
 from loader.waiting import Workers, take
 
 Answer = TypeVar("Answer")
@@ -39,6 +41,8 @@ class Asker:
     connections: SimpleQueue[Connection]
     retry_seconds: float
     observe: Observer
+    unsummed: dict[str, object] = with_default(default_factory=dict)
+    """Fields of which it was said that not all sums are compared."""
 
     def aggregates(
         self, schema: PointSchema, start: int, stop: int, functions: Sequence[str] = FUNCTIONS
@@ -82,7 +86,29 @@ class Asker:
             frame = self._ask_aggregate(query)
         except AmbiguousText:
             frame = self._ask_aggregate(replace(query, encoded=True))
+        except UnwritableNumber:
+            return self._without_sums(query, numbers)
+        if query.function == "sum" and not frame["value"].is_finite().all():
+            finite = pl.col("value").is_finite()
+            for number in frame.filter(~finite)["field"].unique():
+                self._note_unsummed(query.fields[number].column)
+            frame = frame.filter(finite)
         return frame.with_columns(pl.Series(numbers, dtype=pl.Int32)[frame["field"]].alias("field"))
+
+    def _without_sums(self, query: AggregateQuery, numbers: Sequence[int]) -> pl.DataFrame:
+        """Return the answer to ``query`` without the fields that the server cannot write a sum of."""
+        if len(numbers) > 1:
+            middle = len(numbers) // 2
+            halves = (query.fields[:middle], numbers[:middle]), (query.fields[middle:], numbers[middle:])
+            return pl.concat([self._aggregate(replace(query, fields=part), of) for part, of in halves])
+        self._note_unsummed(query.fields[0].column)
+        return aggregate_frame(query, [])
+
+    def _note_unsummed(self, field: str) -> None:
+        token = object()
+        if self.unsummed.setdefault(field, token) is token:
+            words = "one is beyond what a float can hold; counts, minima and maxima are compared"
+            self.observe(Noted(f"not all sums of field {cut(field)!r} are compared: {words}"))
 
     def _ask_aggregate(self, query: AggregateQuery) -> pl.DataFrame:
         request = self.dialect.build_aggregate(self.target, query)

@@ -18,12 +18,13 @@ import pyarrow.parquet as pq
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import StageError
+from loader.verification.lengths import text_size
 from loader.verification.pages import first_page_size
 from loader.verification.points import Rows, make_points
 
 BATCH_ROWS = 1_000_000
 BATCH_BYTES = 64 << 20
-"""Bytes of the rows that are read at a time, as far as the footer tells."""
+"""Bytes of the rows that are read at a time, texts as often as rows have them."""
 CHUNK_BYTES = 96 << 20
 """Compressed bytes that Polars, which holds whole column chunks, reads at a time."""
 LARGEST_PAGE = 64 << 20
@@ -57,7 +58,7 @@ def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator
             columns = _columns(path, schema, file.schema_arrow)
             _refuse_large_pages(path, file.metadata, columns)
             texts: dict[int, _Texts] = {}
-            for start, rows in _batches(file.metadata, columns):
+            for start, rows in _batches(path, file.metadata, columns):
                 raw = _read(path, file, columns, start, rows, texts)
                 yield make_points(schema, partition, start, raw)
     except FileNotFoundError:
@@ -93,13 +94,13 @@ def _refuse_large_pages(path: Path, metadata: pq.FileMetaData, columns: list[_Co
                 raise _damaged(path, f"has a page of {size:,} bytes in column {column.name!r}")
 
 
-def _batches(metadata: pq.FileMetaData, columns: list[_Column]) -> Iterator[tuple[int, int]]:
+def _batches(path: Path, metadata: pq.FileMetaData, columns: list[_Column]) -> Iterator[tuple[int, int]]:
     """Yield first row and number of rows of each batch: several small row groups, or a part of a large one."""
     begin = row = 0
     held = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        size = sum(_decoded_size(group, column) for column in columns)
+        size = sum(_decoded_size(path, metadata, number, column) for column in columns)
         if row > begin and (held + size > BATCH_BYTES or row - begin + group.num_rows > BATCH_ROWS):
             yield begin, row - begin
             begin, held = row, 0
@@ -114,11 +115,12 @@ def _batches(metadata: pq.FileMetaData, columns: list[_Column]) -> Iterator[tupl
         yield begin, row - begin
 
 
-def _decoded_size(group: pq.RowGroupMetaData, column: _Column) -> int:
+def _decoded_size(path: Path, metadata: pq.FileMetaData, group: int, column: _Column) -> int:
     """Return about how many bytes a column of a row group takes in memory."""
+    rows = int(metadata.row_group(group).num_rows)
     if column.text:
-        return int(group.num_rows * _VIEW_BYTES + group.column(column.position).total_uncompressed_size)
-    return int(group.num_rows * _NUMBER_BYTES)
+        return rows * _VIEW_BYTES + text_size(path, metadata, group, column.position, BATCH_BYTES)
+    return rows * _NUMBER_BYTES
 
 
 def _read(

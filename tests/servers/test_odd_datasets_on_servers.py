@@ -15,6 +15,7 @@ import pytest
 from loader.dataset.manifest import Manifest, Partition, write_manifest
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, StageError
+from loader.events import Event, Noted, Waited
 from loader.servers.base import Target
 from loader.verification import VerifyReport, VerifySettings, verify
 from tests.cases import Case, name_of
@@ -235,6 +236,51 @@ def test_tags_that_flux_has_no_room_for(influx_v2: Any, tmp_path: Path) -> None:
         ("different", "2024-01-02", "_value=x", "a"),
         ("surplus", "2024-01-02", "", "b"),
     ]
+
+
+@pytest.mark.parametrize("tag", ["_start", "_stop", "_time", "_value"])
+def test_other_points_with_tags_that_flux_has_no_room_for(influx_v2: Any, tmp_path: Path, tag: str) -> None:
+    """Where a point of others keeps the server from answering, it is said at once; files tell which point it is."""
+    schema = PointSchema("m", ("t",), (Field("a", FieldType.FLOAT),), "time", "ns")
+    root = dataset(tmp_path, schema, [pa.table({"t": ["x"], "a": [1.0], "time": [FIRST_DAY]})])
+    case = case_of(influx_v2, root, f"m,t=x a=1 {FIRST_DAY}", f"m,t=x,{tag}=y a=1,b=2 {FIRST_DAY + 1}")
+    events: list[Event] = []
+    with pytest.raises(ConfigError, match=f"cannot be compared: .*{tag}"):
+        case.verify(events.append, retry_seconds=2)
+    assert not [event for event in events if isinstance(event, Waited)]
+    report = case.verify(events.append, values=True)
+    assert sorted((difference.kind, difference.field) for difference in report.differences) == [
+        ("surplus", ""),
+        ("surplus", "b"),
+    ]
+    assert any(isinstance(event, Noted) and "queries are not" in event.message for event in events)
+
+
+@both_ways
+@pytest.mark.parametrize("big", [[1.7e308] * 4, [1.7e308] * 3 + [-1.7e308]])
+def test_sums_beyond_all_floats(influx: Any, tmp_path: Path, big: list[float], values: bool) -> None:
+    """A sum that overflows is no difference; its field's counts and extremes, and other fields, are compared."""
+    fields = tuple(Field(name, FieldType.FLOAT) for name in "abc")
+    schema = PointSchema("m", ("t",), fields, "time", "ns")
+    times = [FIRST_DAY + row for row in range(4)]
+    columns = {"a": [1.0, 2.0, 3.0, 4.0], "b": big, "c": [5.0, 6.0, 7.0, 8.0]}
+    later = [time + 40 * DAY for time in times]
+    tables = [pa.table({"t": ["x"] * 4, **columns, "time": part}) for part in (times, later)]
+    root = dataset(tmp_path, schema, tables)
+    rows = [row for part in (times, later) for row in zip(*columns.values(), part, strict=True)]
+    case = case_of(influx, root, *(f"m,t=x a={a},b={b!r},c={c} {time}" for a, b, c, time in rows))
+    events: list[Event] = []
+    assert names(case.verify(events.append, values=values, drills=0, samples=0)) == []
+    notes = [event.message for event in events if isinstance(event, Noted) and "sums of field 'b'" in event.message]
+    assert len(notes) == (not values)
+    case.write(f"m,t=x c=6.5 {times[2]}", f"m,t=x b=-1.75e308 {times[3]}")
+    found = names(case.verify(values=values, drills=0, samples=0))
+    assert [(kind, field) for kind, _, _, field in found] == [("different", "b"), ("different", "c")]
+    case.write(
+        f"m,t=x c=7 {times[2]}",
+        *(f"m,t=x b={value} {time}" for value, time in zip((1.7e308, 1.0, 2.0, -1.7e308), times, strict=True)),
+    )
+    assert ("different", "b") in [(kind, field) for kind, _, _, field in names(case.verify(values=values, samples=0))]
 
 
 def test_names_that_influxql_cannot_spell(influx_v1: Any, tmp_path: Path) -> None:
