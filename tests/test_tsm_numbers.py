@@ -76,7 +76,7 @@ def test_equal_deltas_are_a_run(power: int) -> None:
     [
         ([5], "1c 00 00 00 00 00 00 00 05"),
         ([-2, -1], "20 ff ff ff ff ff ff ff fe 01 02"),
-        ([TIME_MIN, TIME_MAX], "20 80 00 00 00 00 00 00 02 fc ff ff ff ff ff ff ff ff 01 02"),
+        ([TIME_MIN, TIME_MAX + 1], "20 80 00 00 00 00 00 00 02 fc ff ff ff ff ff ff ff ff 01 02"),
         ([0, 1, 3], "10 00 00 00 00 00 00 00 00 e0 00 00 00 80 00 00 01"),
         ([0, 10, 30], "11 00 00 00 00 00 00 00 00 e0 00 00 00 80 00 00 01"),
         (
