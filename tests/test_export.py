@@ -162,7 +162,7 @@ def test_rows_that_cannot_be_points(tmp_path: Path) -> None:
     write_tables(tmp_path / "data", schema, {"p.parquet": rows})
     result = run("export-tsm", tmp_path / "data", "--out", tmp_path / "out", "--shard-duration", "1d")
     assert result.exit_code == 1, result.output
-    assert "exported 1 points in 1 files of 2 shards" in result.stdout
+    assert "exported 1 point in 1 file of 2 shards" in result.stdout
     assert "rejected 1 row\n         p.parquet, row 1, column 'f': nan" in result.stdout
 
 
@@ -176,4 +176,4 @@ def test_an_interrupted_command(data: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(loading, "export", stopped)
     result = run("export-tsm", data, "--out", tmp_path / "out", "--shard-duration", "1d")
     assert result.exit_code == 130, result.output
-    assert "stopped  200 points in 1 files of 3 shards" in result.stdout
+    assert "stopped  200 points in 1 file of 3 shards" in result.stdout
