@@ -74,7 +74,7 @@ def test_a_load_is_summarised() -> None:
     for words in (
         "stopped",
         "496 of 1,000",
-        "300 of them",
+        "300 rows were done by earlier runs",
         "4 rows: there.jsonl",
         "a.parquet, row 3",
         "of 7 rows",
