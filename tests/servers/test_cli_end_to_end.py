@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from loader.cli import build_app
+from loader.reporting.status import read_status
 from tests.datasets import JANUARY_2, small_dataset
 from tests.fault_proxy import Answer, fault_proxy
 
@@ -101,11 +102,13 @@ def test_ctrl_c_once_finishes_what_is_in_flight(influx_v2: Any, tmp_path: Path) 
         output, _ = process.communicate(timeout=60)
         report = json.loads(output)["report"]
         assert process.returncode == 130
-        assert report["interrupted"]
-        assert 0 < report["rows_acknowledged"] < 600
+        done = read_status(tmp_path / "data").load.rows  # type: ignore[union-attr]
+        assert 0 < done < 600
+        # On a busy machine the second that a load gets may be over before there is a report.
+        assert report is None or (report["interrupted"], report["rows_acknowledged"]) == (True, done)
         again = run(influx_v2, "load", tmp_path / "data", "--bucket", bucket, "--host", proxy.url)
     assert again.exit_code == 0, again.output
-    assert f"{report['rows_acknowledged']} rows were done by earlier runs" in again.stdout
+    assert f"{done} rows were done by earlier runs" in again.stdout
 
 
 seen: list[int] = []
