@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.state import append_text, clear_text, state_path
 from loader.errors import LoadError, StageError
+from loader.loading.ledger import Ledger
 from loader.printable import MESSAGE, printable
 
 
@@ -60,6 +61,16 @@ class Rejections:
         self.most = most
         self.total = total
         self.first = ""
+
+    @classmethod
+    def of_load(cls, root: Path, ledger: Ledger, most: int) -> Self:
+        """Return the rejected rows of the load of ``ledger``; raises LoadError when there are too many already."""
+        rejections = cls(root, ledger.name, most, ledger.rejected)
+        if not rejections.total:
+            rejections.file.clear()  # of what a load left that began again
+        if rejections.excess:
+            raise rejections.excess
+        return rejections
 
     def keep(self, rows: Sequence[RejectedRow | RejectedLine]) -> None:
         """Put ``rows`` on file and count them; raises LoadError when they cannot be written."""

@@ -59,11 +59,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
             return tally.report(server.name, manifest.rows, stopped=True)
         made = maker.prepare(bucket)
         ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
-        rejections = Rejections(settings.dataset, ledger.name, settings.max_rejected, ledger.rejected)
-        if not rejections.total:
-            rejections.file.clear()  # of what a load left that began again
-        if rejections.excess:
-            raise rejections.excess
+        rejections = Rejections.of_load(settings.dataset, ledger, settings.max_rejected)
         restored = ledger.restored
         resumed = sum(restored.values())
         prepare_encoders(observe)

@@ -145,16 +145,16 @@ class _Points:
             shown = [repr(text[:100]) for text in of_rows if not is_storable(text)]
             selected = selected.without(unfit, partition.path, "series", shown, _UNSTORABLE)
             runs = find_series(selected.points, self._keyed)
+            texts = runs.texts.to_pylist()
         self._rejected += selected.rejected
-        self._add(selected.points, runs)
+        self._add(selected.points, runs, texts)
 
-    def _add(self, points: pa.RecordBatch, runs: SeriesRuns) -> None:
+    def _add(self, points: pa.RecordBatch, runs: SeriesRuns, texts: Sequence[str]) -> None:
         columns = read_columns(points, self._keyed)
         rows = _Slice(
             columns.times.to_numpy(),
             tuple(values.to_arrow(compat_level=pl.CompatLevel.oldest()) for values in columns.values),
         )
-        texts = runs.texts.to_pylist()
         starts, codes = runs.starts, runs.codes
         if len(codes) > 2 * len(texts):
             series = np.repeat(codes, runs.lengths)

@@ -56,11 +56,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     _check_retention(bucket, manifest)
     ledger_key = (settings.dataset, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
-        rejections = Rejections(settings.dataset, ledger.name, settings.max_rejected, ledger.rejected)
-        if not rejections.total:
-            rejections.file.clear()  # of what a load left that began again
-        if rejections.excess:
-            raise rejections.excess
+        rejections = Rejections.of_load(settings.dataset, ledger, settings.max_rejected)
         superseded = find_superseded(settings.dataset, manifest, observe, stop)
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
