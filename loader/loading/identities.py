@@ -21,9 +21,9 @@ from loader.encoding.arrays import Integers, Mask
 from loader.encoding.columns import read_times
 from loader.encoding.selection import select_points
 from loader.encoding.series import find_series
-from loader.errors import StageError
 from loader.events import Noted, Observer
 from loader.loading.superseded import Superseded
+from loader.loading.times import check_times
 
 MOST_BYTES = 384 << 20
 """Memory of the rows that are sorted at a time, where they are not in order already."""
@@ -192,14 +192,7 @@ class _Search:
             texts = map(_name, runs.texts.to_pylist())
             numbers = np.array([known.setdefault(name, len(known)) for name in texts], np.int64)
             times = read_times(selected.points, schema).to_numpy()
-            outside = (times < partition.time_min) | (times > partition.time_max)
-            if outside.any():
-                row = int(selected.rows[outside.argmax()])
-                raise StageError(
-                    f"{self.root / partition.path}, row {row}: the time {times[outside.argmax()]} is not among those"
-                    f" that the manifest says, {partition.time_min} to {partition.time_max}",
-                    hint="the file is not the one that was staged: stage into another folder",
-                )
+            check_times(times, selected, self.root, partition)
             yield _Identities(np.repeat(numbers[runs.codes], runs.lengths), times, selected.rows)
 
 

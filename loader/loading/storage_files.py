@@ -16,7 +16,7 @@ from loader.dataset.manifest import Partition
 from loader.dataset.reader import read_joined
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers, Mask
-from loader.encoding.columns import read_columns, read_valid_times
+from loader.encoding.columns import read_columns, read_times, read_valid_times
 from loader.encoding.escaping import FIELD_KEY, sort_tags
 from loader.encoding.selection import select_points
 from loader.encoding.series import SeriesRuns, find_series
@@ -24,11 +24,11 @@ from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import FileEncoder, StorageFile
 from loader.encoding.tsm.layout import FIELD_SEPARATOR, is_storable
 from loader.encoding.warm import compile_encoders
-from loader.errors import StageError
 from loader.events import Observer
 from loader.loading.compiling import compile_ahead
 from loader.loading.shards import Shard
 from loader.loading.superseded import Superseded
+from loader.loading.times import check_times
 
 MOST_BYTES = 192 << 20
 """Bytes of times and values that a storage file is made of, at the most; one joined batch may come on top."""
@@ -75,14 +75,14 @@ def encode_shard(
     rows of some partitions, or parts of them; rows of one identity become one point where they are in one file, and
     have no field twice in any case. Raises StageError and EncodeError.
     """
-    collected = _Points(schema)
+    collected = _Points(root, schema)
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
         for address, batch in read_joined(root, schema, partition):
             collected.add(batch, address, partition, shard, superseded.within(address))
             if collected.size >= MOST_BYTES:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
-                collected, sequence = _Points(schema), sequence + 1
+                collected, sequence = _Points(root, schema), sequence + 1
     if collected.rows:
         yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
 
@@ -104,11 +104,12 @@ def tar_size(file: ShardFile) -> int:
 class _Points:
     """Points by series, for one storage file."""
 
-    def __init__(self, schema: PointSchema) -> None:
+    def __init__(self, root: Path, schema: PointSchema) -> None:
         for field in schema.fields:
             FIELD_KEY.escape(field.column)  # raises for a name that no path can store
-        # A storage key has its tags in order; so has a series its fields.
+        self._root = root
         self._schema = schema
+        # A storage key has its tags in order; so has a series its fields.
         self._keyed = replace(
             schema,
             tags=sort_tags(schema.tags),
@@ -127,16 +128,16 @@ class _Points:
 
         Raises StageError for times that the manifest does not say of ``partition``.
         """
-        times, valid = read_valid_times(batch, self._schema)
         selected = select_points(batch, self._schema, address, superseded)
-        _check_times(times, valid, partition, address)
+        check_times(read_times(selected.points, self._schema).to_numpy(), selected, self._root, partition)
         if shard.holds(partition):
             self.rows += len(batch)
         else:
+            times, valid = read_valid_times(batch, self._schema)
             # A row without a time belongs to the shard of the partition's first time.
             within = np.where(valid, shard.contains(times), shard.start <= partition.time_min < shard.stop)
             self.rows += int(np.count_nonzero(within))
-            selected = selected.within(within, address)
+            selected = selected.within(within)
         runs = find_series(selected.points, self._keyed)
         texts = runs.texts.to_pylist()
         if not all(map(is_storable, texts)):
@@ -205,18 +206,6 @@ class _Slice:
     def take(self, rows: Integers) -> _Slice:
         """Return the given rows."""
         return _Slice(self.times[rows], tuple(column.take(pa.array(rows)) for column in self.values))
-
-
-def _check_times(times: Integers, valid: Mask, partition: Partition, address: Chunk) -> None:
-    """Raise StageError when a time is not among those that the manifest says of ``partition``."""
-    odd = valid & ((times < partition.time_min) | (times > partition.time_max))
-    if odd.any():
-        row = int(odd.argmax())
-        raise StageError(
-            f"{partition.path}, row {address.start + row}: the time {times[row]} is not among those that the manifest"
-            f" says, {partition.time_min} to {partition.time_max}",
-            hint="the file is not the one that was staged: stage into another folder",
-        )
 
 
 def _join(slices: Sequence[_Slice]) -> _Slice:

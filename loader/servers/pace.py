@@ -18,6 +18,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from loader.servers.base import ReplyKind
 
 HOUR = 3_600.0
+_BUFFER = 256 << 10
+"""Bytes that are asked of a socket at a time."""
 SLOWEST = 1_024
 """Bytes a second that a long reply must bring, on the average, after its first hour."""
 
@@ -90,7 +92,7 @@ class _PacedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: object, **options: object) -> None:
         super().__init__(sock, *arguments, **options)  # type: ignore[arg-type]
         self.pace.start()
-        self.fp = io.BufferedReader(_PacedFile(self.fp.detach(), sock, self.pace))
+        self.fp = io.BufferedReader(_PacedFile(self.fp.detach(), sock, self.pace), _BUFFER)
 
     def _read_next_chunk_size(self) -> int:
         """Return the size of the next chunk; of one below zero, http.client would read all there is."""
@@ -114,7 +116,9 @@ class _PacedFile(io.RawIOBase):
 
     def readinto(self, buffer: memoryview, /) -> int | None:  # type: ignore[override]
         """Read what is there, or wait for it; raises TimeoutError."""
-        self._sock.settimeout(self._pace.next_wait())
+        wait = self._pace.next_wait()
+        if wait != self._sock.gettimeout():
+            self._sock.settimeout(wait)
         size: int | None = self._file.readinto(buffer)
         self._pace.count(size or 0)
         return size

@@ -15,7 +15,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.decode.columns import Column, Values
 from loader.servers.base import PointsQuery
 from loader.servers.frames import ANSWER_TYPES, DAY, day_of, tag_columns
-from loader.verification.aggregates import Aggregates, joined
+from loader.verification.aggregates import Aggregates, joined, key_columns
 from loader.verification.compare import compare_points
 from loader.verification.plan import day_stop, days_of
 from loader.verification.series import tags_of
@@ -54,31 +54,38 @@ def columns_differences(
 
 def day_counts(schema: PointSchema, columns: Sequence[Column]) -> Aggregates:
     """Return how many values of each field every (series, UTC day) has, as answers to queries say it."""
-    tags: dict[int, list[tuple[str, ...]]] = {}
-    for column in columns:
-        if id(column.series) not in tags:
-            tags[id(column.series)] = [tags_of(schema, key)[0] for key in column.series]
-    frames = [_days(schema, number, column, tags[id(column.series)]) for number, column in enumerate(columns)]
+    # What fields share is counted once.
+    counted: dict[tuple[int, int, int], pl.DataFrame] = {}
+    frames = []
+    for number, column in enumerate(columns):
+        shared = id(column.series), id(column.bounds), id(column.times)
+        if shared not in counted:
+            counted[shared] = _days(schema, column)
+        field = pl.lit(number, pl.Int32).alias("field")
+        frames.append(counted[shared].select(*key_columns(schema), field, "value"))
     return joined(schema, [("count", frame) for frame in frames])
 
 
-def _days(schema: PointSchema, number: int, column: Column, tags: list[tuple[str, ...]]) -> pl.DataFrame:
+def _days(schema: PointSchema, column: Column) -> pl.DataFrame:
+    """Return how many points each (series, UTC day) has."""
     days = column.times // DAY
     begins = np.ones(len(days), np.bool_)
     begins[1:] = days[1:] != days[:-1]
     begins[column.bounds[:-1][np.diff(column.bounds) > 0]] = True
     starts = np.flatnonzero(begins)
     owners = np.searchsorted(column.bounds, starts, "right") - 1
-    names = tag_columns(len(schema.tags))
-    texts = pl.DataFrame(tags, schema=dict.fromkeys(names, pl.String), orient="row")[owners.tolist()] if names else None
     counts = pl.DataFrame(
         {
             "day": pl.select(days_of(pl.lit(pl.Series(column.times[starts], dtype=pl.Int64)))).to_series(),
-            "field": pl.Series([number], dtype=pl.Int32).new_from_index(0, len(starts)),
             "value": pl.Series(np.diff(np.append(starts, len(days))), dtype=pl.Int64),
         }
     )
-    return counts if texts is None else pl.concat([texts, counts], how="horizontal")
+    names = tag_columns(len(schema.tags))
+    if not names:
+        return counts
+    tags = [tags_of(schema, key)[0] for key in column.series]
+    texts = pl.DataFrame(tags, schema=dict.fromkeys(names, pl.String), orient="row")
+    return pl.concat([texts.select(pl.all().gather(owners)), counts], how="horizontal")
 
 
 def series_frames(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tuple[tuple[str, ...], pl.DataFrame]]:
