@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,24 @@ class _Rows:
     size: int = 0
 
     def add(self, schema: PointSchema, points: pl.DataFrame) -> None:
-        """Add the points of a batch."""
+        """Add the points of a batch, chunk by chunk, for one array of several chunks is a copy."""
         tags = tag_columns(len(schema.tags))
+        ends = np.cumsum(points["time"].chunk_lengths())
         begins = np.zeros(points.height, np.bool_)
-        begins[:1] = True
+        begins[0] = begins[ends[:-1]] = True
         for tag in tags:
             column = points[tag]
             begins[1:] |= (column[1:] != column[:-1]).to_numpy()
         starts = np.flatnonzero(begins)
         heads = points.select(pl.col(tags).gather(starts).cast(pl.String)).rows() if tags else [()] * len(starts)
-        self.codes.append(np.array([self.numbers.setdefault(head, len(self.numbers)) for head in heads], np.int64))
-        self.starts.append(np.append(starts, points.height))
+        codes = np.array([self.numbers.setdefault(head, len(self.numbers)) for head in heads], np.int64)
+        for first, stop in pairwise([0, *ends.tolist()]):
+            runs = slice(*np.searchsorted(starts, (first, stop)))
+            self.codes.append(codes[runs])
+            self.starts.append(np.append(starts[runs], stop) - first)
+            self._add_columns(points[first:stop])
+
+    def _add_columns(self, points: pl.DataFrame) -> None:
         self.times.append(points["time"].to_numpy())
         for number, parts in enumerate(self.fields):
             column = points[f"f{number}"]
@@ -197,8 +205,9 @@ def _dtype(entry: Field) -> npt.DTypeLike:
 def _numbers(part: pl.Series, entry: Field) -> npt.NDArray[Any]:
     """Return a batch of a field that is no string as Column has it; anything where it is null."""
     if entry.type is FieldType.BOOLEAN:
-        return part.cast(pl.UInt8).fill_null(0).to_numpy()
-    return part.fill_null(0).to_numpy().view(np.uint64)
+        part = part.cast(pl.UInt8)
+    numbers = (part.fill_null(0) if part.has_nulls() else part).to_numpy()
+    return numbers if entry.type is FieldType.BOOLEAN else numbers.view(np.uint64)
 
 
 def _texts(texts: pl.Series) -> pa.LargeBinaryArray:
