@@ -42,7 +42,8 @@ def repeated(texts: list[str], rows: int = ROWS) -> pa.DictionaryArray:
 def size_of(path: Path, texts: pa.Array, **writing: object) -> int:
     """Return the size that is found for a column of ``texts``, the whole of one row group."""
     pq.write_table(pa.table({"a.b": texts}), path, **writing)
-    return text_size(path, pq.read_metadata(path), 0, 0, ENOUGH)
+    with path.open("rb") as file:
+        return text_size(file, pq.read_metadata(path), 0, 0, ENOUGH)
 
 
 @pytest.mark.parametrize("column", ["a", "s"])

@@ -126,7 +126,8 @@ def test_page_headers_that_are_none(tmp_path: Path, header: bytes) -> None:
     """What is no header of a page has no size that could be refused."""
     path = tmp_path / "file"
     path.write_bytes(header)
-    assert first_page_size(path, 0) == 0
+    with path.open("rb") as file:
+        assert first_page_size(file, 0) == 0
 
 
 @pytest.mark.parametrize(

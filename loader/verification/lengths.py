@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -14,7 +14,7 @@ _BLOCK_BYTES = 64 << 20
 _DICTIONARIES = frozenset({"PLAIN_DICTIONARY", "RLE_DICTIONARY"})
 
 
-def text_size(path: Path, metadata: pq.FileMetaData, group: int, position: int, enough: int) -> int:
+def text_size(file: BinaryIO, metadata: pq.FileMetaData, group: int, position: int, enough: int) -> int:
     """Return about how many bytes the texts of a column take in a row group, as often as rows have them.
 
     Rows are looked through only where a dictionary may make more than ``enough`` bytes; then each block of rows counts
@@ -24,14 +24,15 @@ def text_size(path: Path, metadata: pq.FileMetaData, group: int, position: int, 
     written = int(chunk.total_uncompressed_size)
     if _DICTIONARIES.isdisjoint(chunk.encodings):
         return written
-    dictionary = first_page_size(path, chunk.dictionary_page_offset or chunk.data_page_offset)
+    dictionary = first_page_size(file, chunk.dictionary_page_offset or chunk.data_page_offset)
     if 0 < dictionary * rows <= enough:
         return written
     name = chunk.path_in_schema
     block = max(1, min(_BLOCK_ROWS, rows * _BLOCK_BYTES // max(written, 1)))
     most = 0.0
-    with pq.ParquetFile(path, metadata=metadata, read_dictionary=[name], pre_buffer=False, buffer_size=1 << 16) as file:
-        for batch in file.iter_batches(block, row_groups=[group], columns=[name], use_threads=False):
+    reading = {"metadata": metadata, "read_dictionary": [name], "pre_buffer": False, "buffer_size": 1 << 16}
+    with pq.ParquetFile(file, **reading) as parquet:
+        for batch in parquet.iter_batches(block, row_groups=[group], columns=[name], use_threads=False):
             texts = batch.column(0)
             lengths = pc.binary_length(texts.dictionary)
             if not most and (pc.max(lengths).as_py() or 0) * rows <= enough:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from typing import BinaryIO
 
 _INTEGER_FIELD = 0x15
 """In Thrift's compact protocol: the next field, of type i32."""
 _HEADER = 32
 
 
-def first_page_size(path: Path, offset: int) -> int:
+def first_page_size(file: BinaryIO, offset: int) -> int:
     """Return how many bytes the page whose header is at ``offset`` unpacks to, 0 where none can be seen."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        header = file.read(_HEADER)
+    header = os.pread(file.fileno(), _HEADER, offset)
     at, number = 0, 0
     # The header begins with the page's kind and its size.
     for _ in range(2):

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 import pyarrow as pa
@@ -22,7 +23,7 @@ from loader.verification.lengths import text_size
 from loader.verification.pages import first_page_size
 from loader.verification.points import Rows, make_points
 
-BATCH_ROWS = 1_000_000
+BATCH_ROWS = 524_288
 BATCH_BYTES = 64 << 20
 """Bytes of the rows that are read at a time, texts as often as rows have them."""
 CHUNK_BYTES = 96 << 20
@@ -54,11 +55,11 @@ def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator
     """
     path = root / partition.path
     try:
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16) as file:
+        with path.open("rb") as opened, pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16) as file:
             columns = _columns(path, schema, file.schema_arrow)
-            _refuse_large_pages(path, file.metadata, columns)
+            _refuse_large_pages(path, opened, file.metadata, columns)
             texts: dict[int, _Texts] = {}
-            for start, rows in _batches(path, file.metadata, columns):
+            for start, rows in _batches(opened, file.metadata, columns):
                 raw = _read(path, file, columns, start, rows, texts)
                 yield make_points(schema, partition, start, raw)
     except FileNotFoundError:
@@ -82,25 +83,25 @@ def _columns(path: Path, schema: PointSchema, found: pa.Schema) -> list[_Column]
     return [_Column(positions[name][0], name, label, text) for name, label, text in wanted]
 
 
-def _refuse_large_pages(path: Path, metadata: pq.FileMetaData, columns: list[_Column]) -> None:
+def _refuse_large_pages(path: Path, opened: BinaryIO, metadata: pq.FileMetaData, columns: list[_Column]) -> None:
     """Raise StageError for a page that unpacks to more than LARGEST_PAGE; only the first ones are looked at."""
     for group in range(metadata.num_row_groups):
         for column in columns:
             chunk = metadata.row_group(group).column(column.position)
             if chunk.total_uncompressed_size <= LARGEST_PAGE:
                 continue
-            size = first_page_size(path, chunk.dictionary_page_offset or chunk.data_page_offset)
+            size = first_page_size(opened, chunk.dictionary_page_offset or chunk.data_page_offset)
             if size > LARGEST_PAGE:
                 raise _damaged(path, f"has a page of {size:,} bytes in column {column.name!r}")
 
 
-def _batches(path: Path, metadata: pq.FileMetaData, columns: list[_Column]) -> Iterator[tuple[int, int]]:
+def _batches(opened: BinaryIO, metadata: pq.FileMetaData, columns: list[_Column]) -> Iterator[tuple[int, int]]:
     """Yield first row and number of rows of each batch: several small row groups, or a part of a large one."""
     begin = row = 0
     held = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        size = sum(_decoded_size(path, metadata, number, column) for column in columns)
+        size = sum(_decoded_size(opened, metadata, number, column) for column in columns)
         if row > begin and (held + size > BATCH_BYTES or row - begin + group.num_rows > BATCH_ROWS):
             yield begin, row - begin
             begin, held = row, 0
@@ -115,11 +116,11 @@ def _batches(path: Path, metadata: pq.FileMetaData, columns: list[_Column]) -> I
         yield begin, row - begin
 
 
-def _decoded_size(path: Path, metadata: pq.FileMetaData, group: int, column: _Column) -> int:
+def _decoded_size(opened: BinaryIO, metadata: pq.FileMetaData, group: int, column: _Column) -> int:
     """Return about how many bytes a column of a row group takes in memory."""
     rows = int(metadata.row_group(group).num_rows)
     if column.text:
-        return rows * _VIEW_BYTES + text_size(path, metadata, group, column.position, BATCH_BYTES)
+        return rows * _VIEW_BYTES + text_size(opened, metadata, group, column.position, BATCH_BYTES)
     return rows * _NUMBER_BYTES
 
 

@@ -12,9 +12,11 @@ import numpy.typing as npt
 import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding.arrays import Integers, Mask
+from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.columns import Column, Values
 from loader.servers.base import PointsQuery
-from loader.servers.frames import ANSWER_TYPES, DAY, day_of, tag_columns
+from loader.servers.frames import ANSWER_TYPES, DAY, LAST, day_of, tag_columns
 from loader.verification.aggregates import Aggregates, joined, key_columns
 from loader.verification.compare import compare_points
 from loader.verification.plan import day_stop, days_of
@@ -68,16 +70,14 @@ def day_counts(schema: PointSchema, columns: Sequence[Column]) -> Aggregates:
 
 def _days(schema: PointSchema, column: Column) -> pl.DataFrame:
     """Return how many points each (series, UTC day) has."""
-    days = column.times // DAY
-    begins = np.ones(len(days), np.bool_)
-    begins[1:] = days[1:] != days[:-1]
-    begins[column.bounds[:-1][np.diff(column.bounds) > 0]] = True
+    begins = np.zeros(len(column.times), np.bool_)
+    _begin_days(column.times, column.bounds, begins)
     starts = np.flatnonzero(begins)
     owners = np.searchsorted(column.bounds, starts, "right") - 1
     counts = pl.DataFrame(
         {
             "day": pl.select(days_of(pl.lit(pl.Series(column.times[starts], dtype=pl.Int64)))).to_series(),
-            "value": pl.Series(np.diff(np.append(starts, len(days))), dtype=pl.Int64),
+            "value": pl.Series(np.diff(np.append(starts, len(begins))), dtype=pl.Int64),
         }
     )
     names = tag_columns(len(schema.tags))
@@ -86,6 +86,19 @@ def _days(schema: PointSchema, column: Column) -> pl.DataFrame:
     tags = [tags_of(schema, key)[0] for key in column.series]
     texts = pl.DataFrame(tags, schema=dict.fromkeys(names, pl.String), orient="row")
     return pl.concat([texts.select(pl.all().gather(owners)), counts], how="horizontal")
+
+
+@compiled
+def _begin_days(times: Integers, bounds: Integers, begins: Mask) -> None:
+    """Set ``begins``, which is false, where a UTC day or a series begins; times ascend in each series."""
+    for series in range(len(bounds) - 1):
+        last = np.int64(0)
+        for position in range(bounds[series], bounds[series + 1]):
+            if position == bounds[series] or times[position] > last:
+                begins[position] = True
+                passed = times[position] % DAY
+                # The last day ends after what 64 bits hold.
+                last = times[position] + min(DAY - 1 - passed, LAST - times[position])
 
 
 def series_frames(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tuple[tuple[str, ...], pl.DataFrame]]:

@@ -144,7 +144,7 @@ def _arrange(schema: PointSchema, rows: _Rows, order: Mapping[bytes, int]) -> tu
     positions = by_time(times, bounds)
     if positions is not None:
         times = times[positions]
-    repeats = _repeats(times, bounds)
+    repeats = positions is not None and _repeats(times, bounds)
     columns, superseded = [], 0
     for entry, parts in zip(schema.fields, rows.fields, strict=True):
         if entry.type is FieldType.STRING:

@@ -62,18 +62,23 @@ def _stored(
     for text, origin, first, last in deletions:
         if text in numbers:
             deleted[origin, numbers[text]].append((first, last))
-    columns = [_blocks(numbers[text], origin, sources[origin].file, number) for text, origin, number in found]
-    table, mixed = _in_order(np.concatenate([np.empty((5, 0), np.int64), *columns], axis=1), len(series))
+    owners = np.array([numbers[text] for text, _, _ in found], np.int64)
+    origins, keys = (np.array([entry[part] for entry in found], np.int64) for part in (1, 2))
+    tables = [
+        _blocks(owners[origins == origin], origin, source.file, keys[origins == origin])
+        for origin, source in enumerate(sources)
+    ]
+    table, mixed = _in_order(np.concatenate([np.empty((5, 0), np.int64), *tables], axis=1), len(series))
     owners, origins, blocks, first, last = table
     return StoredField(kind, sources, series, owners, origins, blocks, first, last, mixed, dict(deleted), mistyped)
 
 
-def _blocks(owner: int, origin: int, file: StoredFile, key: int) -> Integers:
-    """Return owner, origin, number, first and last time, a row each, of the blocks of a key."""
-    span = slice(file.bounds[key], file.bounds[key + 1])
-    blocks = np.arange(span.start, span.stop)
+def _blocks(owners: Integers, origin: int, file: StoredFile, keys: Integers) -> Integers:
+    """Return owner, origin, number, first and last time, a row each, of the blocks of the ``keys`` of a file."""
+    starts, counts = file.bounds[keys], file.bounds[keys + 1] - file.bounds[keys]
+    blocks = np.arange(counts.sum()) + np.repeat(starts - np.cumsum(counts) + counts, counts)
     return np.stack(
-        [np.full_like(blocks, owner), np.full_like(blocks, origin), blocks, file.first[span], file.last[span]]
+        [np.repeat(owners, counts), np.full_like(blocks, origin), blocks, file.first[blocks], file.last[blocks]]
     )
 
 
