@@ -218,6 +218,7 @@ def _texts(texts: pl.Series) -> pa.LargeBinaryArray:
 def _copy_runs(source: npt.NDArray[Any], starts: Integers, to: Integers, out: npt.NDArray[Any]) -> None:
     """Copy run ``i``, from ``starts[i]`` to ``starts[i + 1]``, to ``out`` from ``to[i]`` on."""
     for run in range(len(to)):
-        shift = to[run] - starts[run]
-        for row in range(starts[run], starts[run + 1]):
-            out[row + shift] = source[row]
+        # Without signs, values are copied many at a time.
+        start, place = np.uint64(starts[run]), np.uint64(to[run])
+        for row in range(np.uint64(starts[run + 1]) - start):
+            out[place + row] = source[start + row]

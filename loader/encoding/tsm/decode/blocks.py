@@ -152,10 +152,10 @@ def _part(
 def _same(left: Bytes, left_at: Integers, right: Bytes, right_at: Integers, sizes: Integers) -> bool:
     """Tell whether the bytes at ``left_at`` of ``left`` are those at ``right_at`` of ``right``."""
     for block in range(len(sizes)):
-        one, other = left_at[block], right_at[block]
+        # Without signs, and without a way out within a block, bytes are compared many at a time.
+        one, other = np.uint64(left_at[block]), np.uint64(right_at[block])
         differing = np.uint8(0)
-        # Without a way out within a block, bytes are compared many at a time.
-        for number in range(sizes[block]):
+        for number in range(np.uint64(sizes[block])):
             differing |= left[one + number] ^ right[other + number]
         if differing:
             return False

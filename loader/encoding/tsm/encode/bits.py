@@ -12,6 +12,8 @@ from numba.extending import overload
 from loader.encoding.arrays import Bytes
 from loader.encoding.compiled import compiled
 
+_BYTE = np.uint64(0xFF)
+
 
 def leading_zeros(word: np.uint64) -> int:
     """Return the number of zero bits above the highest one of ``word``."""
@@ -39,8 +41,16 @@ overload(trailing_zeros, strict=False)(_count_trailing)
 @compiled
 def put_word(out: Bytes, position: int, word: np.uint64) -> int:
     """Write ``word`` to ``out`` at ``position``, big-endian; return the position behind it."""
-    for index in range(8):
-        out[position + index] = np.uint8((word >> np.uint64(56 - 8 * index)) & np.uint64(255))
+    # No place without a sign counts from the end, so that compiled code stores all bytes at once.
+    place = np.uint64(position)
+    out[place] = np.uint8(word >> np.uint64(56))
+    out[place + np.uint64(1)] = np.uint8(word >> np.uint64(48) & _BYTE)
+    out[place + np.uint64(2)] = np.uint8(word >> np.uint64(40) & _BYTE)
+    out[place + np.uint64(3)] = np.uint8(word >> np.uint64(32) & _BYTE)
+    out[place + np.uint64(4)] = np.uint8(word >> np.uint64(24) & _BYTE)
+    out[place + np.uint64(5)] = np.uint8(word >> np.uint64(16) & _BYTE)
+    out[place + np.uint64(6)] = np.uint8(word >> np.uint64(8) & _BYTE)
+    out[place + np.uint64(7)] = np.uint8(word & _BYTE)
     return position + 8
 
 
