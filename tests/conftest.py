@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,20 @@ def usual_signals() -> Iterator[None]:
     yield
     for number in ignored:
         signal.signal(number, signal.SIG_IGN)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let the process that distributes the tests know which servers this one saw."""
+    told: dict[str, Any] = getattr(session.config, "workeroutput", {})
+    told.update(tested=session.config.stash[_TESTED], left_out=session.config.stash[_LEFT_OUT])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a process says that has run its share of the tests."""
+    told: dict[str, Any] = getattr(node, "workeroutput", {})
+    node.config.stash[_TESTED].update(told.get("tested", {}))
+    node.config.stash[_LEFT_OUT].update(told.get("left_out", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
