@@ -157,12 +157,13 @@ def _in_order(
         total.add_unfit(partition, rows)
         points, picked = rows.points, shortened(rows.pick(picks))
         by_series.add(points)
-        if by_time.add(points, picked):
-            continue
-        if not by_series.holds:
-            return None
-        total.add(points)
-        total.picked.append(text_tags(schema, picked))
+        if not by_time.add(points, picked):
+            if not by_series.holds:
+                return None
+            total.add(points)
+            total.picked.append(text_tags(schema, picked))
+        # Or they would be held while the next ones are read.
+        del rows, points
     by_time.end()
     found = total.result()
     return found if by_time.holds or by_series.is_whole(found.cells) else None

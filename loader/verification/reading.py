@@ -23,7 +23,7 @@ from loader.verification.lengths import text_size
 from loader.verification.pages import first_page_size
 from loader.verification.points import Rows, make_points
 
-BATCH_ROWS = 524_288
+BATCH_ROWS = 393_216
 BATCH_BYTES = 64 << 20
 """Bytes of the rows that are read at a time, texts as often as rows have them."""
 CHUNK_BYTES = 96 << 20
@@ -60,8 +60,8 @@ def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator
             _refuse_large_pages(path, opened, file.metadata, columns)
             texts: dict[int, _Texts] = {}
             for start, rows in _batches(opened, file.metadata, columns):
-                raw = _read(path, file, columns, start, rows, texts)
-                yield make_points(schema, partition, start, raw)
+                # Nothing of a batch is held while the next one is read.
+                yield make_points(schema, partition, start, _read(path, file, columns, start, rows, texts))
     except FileNotFoundError:
         raise _damaged(path, "is missing") from None
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
