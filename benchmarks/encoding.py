@@ -26,6 +26,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.reader import GROUP_ROWS
 from loader.dataset.schema import trades_schema
 from loader.encoding.line_protocol import LineEncoder
+from loader.encoding.selection import select_points
 
 ROWS = 200_000
 SYMBOLS = 70
@@ -58,16 +59,16 @@ def trades(rows: int) -> pa.RecordBatch:
 
 def ours(batch: pa.RecordBatch) -> Encoder:
     """Encode in batches as large as a staged row group, in bodies of 20,000 lines, as a load does."""
-    encoder = LineEncoder(trades_schema())
+    schema = trades_schema()
+    encoder = LineEncoder(schema)
 
     def call() -> list[bytes]:
-        return [
-            lines.data
-            for start in range(0, len(batch), GROUP_ROWS)
-            for lines in encoder.encode(
-                batch.slice(start, GROUP_ROWS), Chunk("trades", start, start + GROUP_ROWS), 20_000, lambda: 4_000_000
-            )
-        ]
+        bodies = []
+        for start in range(0, len(batch), GROUP_ROWS):
+            rows = batch.slice(start, GROUP_ROWS)
+            points = select_points(rows, schema, Chunk("trades", start, start + len(rows)))
+            bodies += [lines.data for lines in encoder.encode(points, 20_000, lambda: 4_000_000)]
+        return bodies
 
     return call
 

@@ -30,6 +30,7 @@ from loader.dataset.reader import open_dataset
 from loader.encoding.warm import compile_line_encoder
 from loader.loading import LoadSettings, load
 from loader.loading.payloads import payloads
+from loader.loading.superseded import Superseded
 from loader.memory import measure_peak_memory
 from loader.servers.base import Target
 from loader.servers.transport import Connection
@@ -112,7 +113,9 @@ def ready_bodies(data: Path) -> Iterator[bytes]:
     manifest = open_dataset(data)
     for partition in manifest.partitions:
         chunk = Chunk(partition.path, 0, partition.rows)
-        for payload in payloads(data, manifest.schema, chunk, 20_000, lambda: 4_000_000):
+        for payload in payloads(
+            data, manifest.schema, chunk, 20_000, lambda: 4_000_000, Superseded(len(manifest.schema.fields))
+        ):
             yield payload.body
 
 
