@@ -29,8 +29,8 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.reader import open_dataset
 from loader.encoding.warm import compile_line_encoder
 from loader.loading import LoadSettings, load
-from loader.loading.payloads import payloads
 from loader.loading.superseded import Superseded
+from loader.loading.write_path.payloads import payloads
 from loader.memory import measure_peak_memory
 from loader.servers.base import Target
 from loader.servers.transport import Connection

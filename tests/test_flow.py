@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.errors import ConfigError, Retryable
-from loader.loading.flow import Flow, Pace, Retries, backoff, gzip_level
+from loader.loading.flow import Flow, Pace, gzip_level
+from loader.servers.retries import Retries, backoff
 
 
 @given(st.integers(1, 1_000), st.integers(0, 2**32))

@@ -13,8 +13,8 @@ import pytest
 from loader.errors import Retryable, ServerError, Unreachable
 from loader.events import Event, Waited, ignore
 from loader.loading import LoadSettings, load
-from loader.loading.patience import Patience, Stopped
 from loader.servers.base import Reply, Target
+from loader.servers.patience import Patience, Stopped
 from loader.servers.probe import identify, identify_early
 from loader.verification import VerifySettings, verify
 from tests.datasets import small_dataset

@@ -13,7 +13,7 @@ from loader.dataset.manifest import Partition
 from loader.dataset.schema import PointSchema, trades_schema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
 from loader.errors import ConfigError
-from loader.loading.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
+from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR

@@ -20,13 +20,14 @@ import pytest
 
 from loader.dataset import reader
 from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding import warm
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import EncodeError, StageError
 from loader.events import Event, Noted, ignore
-from loader.loading import compiling, storage_files
 from loader.loading.identities import find_superseded
-from loader.loading.shards import Shard, plan_shards
-from loader.loading.storage_files import ShardFile, encode_shard, prepare_encoders, tar, tar_size
+from loader.loading.restore_path import storage_files
+from loader.loading.restore_path.shards import Shard, plan_shards
+from loader.loading.restore_path.storage_files import ShardFile, encode_shard, prepare_encoders, tar, tar_size
 from loader.loading.superseded import Superseded
 from tests.points import DAY, FIRST_DAY, write_dataset
 from tests.storage import decode, index
@@ -242,7 +243,7 @@ def test_slow_compilation_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         events.append(event)
         announced.set()
 
-    monkeypatch.setattr(compiling, "_MOMENT", 0.01)
+    monkeypatch.setattr(warm, "_MOMENT", 0.01)
     monkeypatch.setattr(storage_files, "compile_encoders", lambda: announced.wait(20))
     prepare_encoders(observe)
     assert events == [Noted("compiling the encoders for this machine, once: some seconds")]
@@ -251,7 +252,7 @@ def test_slow_compilation_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_compiled_already_is_not_worth_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done in a moment is not announced; an error in it is not lost."""
     events: list[Event] = []
-    monkeypatch.setattr(compiling, "_MOMENT", 20)
+    monkeypatch.setattr(warm, "_MOMENT", 20)
     monkeypatch.setattr(storage_files, "compile_encoders", lambda: None)
     prepare_encoders(events.append)
     assert events == []

@@ -12,7 +12,7 @@ import pytest
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.decode.columns import Column
 from loader.verification.series import stored_keys
-from loader.verification.values.compare import columns_differences, columns_equal, day_counts
+from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 
 DAY = 86_400_000_000_000
 SCHEMA = PointSchema("m", ("a",), (Field("f", FieldType.FLOAT), Field("text", FieldType.STRING)), "time")

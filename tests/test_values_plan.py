@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from loader.dataset.manifest import Partition
 from loader.servers.backup import Shard
-from loader.verification.plan import Window
-from loader.verification.values import plan
-from loader.verification.values.plan import Span, halves, plan_spans
+from loader.verification.values.spans import Span, halves, plan_spans
+from loader.verification.windows import Window
 
 DAY = 86_400_000_000_000
 
@@ -73,7 +72,7 @@ def test_windows_cover_every_row_once(parts: list[tuple[int, int, int]], cuts: l
         for number, (start, stop) in enumerate(zip(cuts[::2], cuts[1::2], strict=False))
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "WINDOW_ROWS", rows)
+        patch.setattr(spans_module, "WINDOW_ROWS", rows)
         spans = plan_spans(shards, partitions)
     windows = [window for span in spans for window in span.windows]
     for span in spans:

@@ -12,8 +12,9 @@ import pytest
 
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
-from loader.verification import expected, reading
-from loader.verification.expected import Expected, series_points, summarise
+from loader.verification import reading
+from loader.verification.aggregates import expected
+from loader.verification.aggregates.expected import Expected, series_points, summarise
 from tests.points import DAY, trades, write_dataset
 
 

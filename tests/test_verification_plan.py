@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from loader.dataset.manifest import Partition
 from loader.servers.frames import DAY
-from loader.verification.plan import WINDOW_DAYS, WINDOW_ROWS, draw_samples, plan_windows
+from loader.verification.windows import WINDOW_DAYS, WINDOW_ROWS, draw_samples, plan_windows
 
 
 def partition(day: int, rows: int = 10, days: int = 1) -> Partition:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import wait
+
 import numpy as np
 import pyarrow as pa
 
@@ -15,7 +18,11 @@ from loader.encoding.tsm.decode.gather import gather_field
 from loader.encoding.tsm.decode.index import read_file
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import FileEncoder
+from loader.events import Noted, Observer
+from loader.waiting import Workers
 
+_MOMENT = 1.0
+"""Seconds."""
 _COLUMNS = {
     FieldType.FLOAT: pa.array([1.0, 2.0, None]),
     FieldType.INTEGER: pa.array([1, 2, None]),
@@ -23,6 +30,15 @@ _COLUMNS = {
     FieldType.BOOLEAN: pa.array([True, False, None]),
     FieldType.STRING: pa.array(["one", "two", None], pa.large_string()),
 }
+
+
+def compile_ahead(compile_kernels: Callable[[], None], what: str, observe: Observer) -> None:
+    """Have ``what`` compiled; says so when it is not a matter of a moment, which it is once on a machine."""
+    with Workers(1) as workers:
+        compiling = workers.submit(compile_kernels)
+        if wait([compiling], _MOMENT).not_done:
+            observe(Noted(f"compiling the {what} for this machine, once: some seconds"))
+        compiling.result()
 
 
 def compile_line_encoder() -> None:

@@ -1,60 +1,13 @@
-"""Flow control: how long to wait, how much to send, when to stop. Shared by all connections of a load."""
+"""Flow control: when to wait, how much to send, when to stop. Shared by all connections of a load."""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
-from urllib.parse import urlsplit
 
-from loader.errors import ConfigError, Retryable
+from loader.errors import ConfigError
+from loader.servers.address import is_loopback
 from loader.waiting import pause
-
-_FIRST_DELAY = 0.5
-_LONGEST_DELAY = 30.0
-_LONGEST_WISH = 86_400.0
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def backoff(attempt: int, retry_after: float | None, jitter: random.Random) -> float:
-    """Return the seconds to wait before attempt ``attempt`` + 1, counted from 1.
-
-    Doubling from half a second to half a minute, the upper half of it random, so that connections do not
-    return in step. The server's own wish is never undercut.
-    """
-    delay: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempt - 1, 16))
-    return max(delay * jitter.uniform(0.5, 1.0), retry_after or 0.0)
-
-
-class Retries:
-    """The failures of one request, which is tried again until ``retry_seconds`` after the first of them.
-
-    Every loop that tries something again asks this how long to wait.
-    """
-
-    def __init__(self, retry_seconds: float, jitter: random.Random) -> None:
-        self._retry_seconds = retry_seconds
-        self._jitter = jitter
-        self._first: float | None = None
-        self.failures = 0
-
-    def delay(self, error: Retryable) -> float | None:
-        """Count a failure and return the seconds to wait for the next attempt, None when it is time to give up.
-
-        A server that wishes to be left alone for longer than there is time is not asked again.
-        """
-        now = time.monotonic()
-        self.failures += 1
-        self._first = now if self._first is None else self._first
-        delay = backoff(self.failures, error.retry_after, self._jitter)
-        return delay if delay <= min(self._retry_seconds - (now - self._first), _LONGEST_WISH) else None
-
-    def words(self, error: Retryable) -> str:
-        """Return what is to be said when it is given up because of ``error``."""
-        wish = error.retry_after or 0.0
-        asked = f"; it wants to be asked again in {wish:,.0f} s" if wish > _LONGEST_DELAY else ""
-        attempts = f"{self.failures} attempt{'s' * (self.failures != 1)}"
-        return f"gave up after {attempts} in {self._retry_seconds:g} s: {error.message}{asked}"
 
 
 def gzip_level(compress: str, url: str) -> int:
@@ -64,7 +17,7 @@ def gzip_level(compress: str, url: str) -> int:
     """
     kind, _, level = compress.partition(":")
     if compress == "auto":
-        return 0 if urlsplit(url).hostname in _LOOPBACK else 1
+        return 0 if is_loopback(url) else 1
     if compress == "none":
         return 0
     if kind == "gzip" and (level or "1") in "123456789":

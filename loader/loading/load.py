@@ -10,11 +10,11 @@ from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.ledger import forget_rows
-from loader.loading.patience import Stopped
-from loader.loading.restore_path import restore
+from loader.loading.restore_path.restore import restore
 from loader.loading.settings import LoadReport, LoadSettings, Way
 from loader.loading.tally import Tally
-from loader.loading.write_path import write
+from loader.loading.write_path.write import write
+from loader.servers.patience import Stopped
 
 _MOST_BATCH_BYTES = 1 << 30
 """More than any server takes in one body; memory is taken for as much."""

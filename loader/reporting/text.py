@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loader.events import SERVER_BUSY
-from loader.loading.export import ExportReport
+from loader.loading.restore_path.export import ExportReport
 from loader.loading.settings import LoadReport, Way
 from loader.reporting.status import Status
 from loader.staging.settings import StageReport

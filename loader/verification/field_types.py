@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from loader.dataset.schema import Field, PointSchema
 from loader.servers.frames import instant
-from loader.verification.found import Asker
-from loader.verification.plan import Window
+from loader.verification.query_pool import Asker
 from loader.verification.settings import Difference
 from loader.verification.texts import cut
+from loader.verification.windows import Window
 
 
 def find_other_types(

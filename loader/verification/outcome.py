@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from loader.verification.aggregates import Aggregates
+from loader.verification.aggregates.frames import Aggregates
 from loader.verification.settings import Difference
 
 

@@ -15,24 +15,24 @@ from loader.dataset.opened import opened_dataset
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Noted, Observer, Started, ignore, one_at_a_time
-from loader.loading.patience import Patience, find_server
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
 from loader.servers.field_types import find_types
 from loader.servers.frames import day_of, tag_columns
+from loader.servers.patience import Patience, find_server
 from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
-from loader.verification.aggregates import by_field, joined, nothing
-from loader.verification.compare import Cell, cell_differences, cell_query, compare_cells, compare_points
-from loader.verification.expected import merge_cells, points_of, series_points, summarise
+from loader.verification.aggregates.expected import merge_cells, points_of, series_points, summarise
+from loader.verification.aggregates.frames import by_field, joined, nothing
+from loader.verification.aggregates.other_fields import find_other_fields
+from loader.verification.differences import Cell, cell_differences, cell_query, compare_cells, compare_points
 from loader.verification.field_types import find_other_types
-from loader.verification.found import Asker, asking
 from loader.verification.identities import overlapping
-from loader.verification.other_fields import find_other_fields
 from loader.verification.outcome import Outcome
-from loader.verification.plan import Window, draw_samples, plan_windows
+from loader.verification.query_pool import Asker, asking
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
-from loader.verification.values.verify import verify_values
+from loader.verification.values.verify_values import verify_values
+from loader.verification.windows import Window, draw_samples, plan_windows
 
 DRILL_POINTS = 500_000
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from loader.events import Event, Noted, Waited
-from loader.loading import LoadSettings, flow, load
+from loader.loading import LoadSettings, load
+from loader.servers import retries
 from loader.servers.base import Target
 from loader.verification import VerifySettings, verify
 from tests.datasets import small_dataset
@@ -25,7 +26,7 @@ LOST = Reset(forward=True)
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test wait long."""
-    monkeypatch.setattr(flow, "_FIRST_DELAY", 0.05)
+    monkeypatch.setattr(retries, "_FIRST_DELAY", 0.05)
 
 
 class OnceEach:

@@ -18,12 +18,14 @@ from loader.dataset.manifest import read_manifest, write_manifest
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Refused, ServerError, StageError
 from loader.events import Advanced, Event, Noted, Started, Waited
-from loader.loading import LoadSettings, load, restored_bucket, shard_sender, storage_files
+from loader.loading import LoadSettings, load
 from loader.loading.flow import Flow
 from loader.loading.ledger import add_mark, last_load, opened_ledger
 from loader.loading.ledger_values import make_mark
-from loader.loading.shard_sender import Aborted, ShardSender
-from loader.loading.shards import plan_shards
+from loader.loading.restore_path import bucket, storage_files
+from loader.loading.restore_path import sender as sender_module
+from loader.loading.restore_path.sender import Aborted, ShardSender
+from loader.loading.restore_path.shards import plan_shards
 from loader.loading.superseded import Superseded
 from loader.servers import restore as api
 from loader.servers.base import Target
@@ -275,7 +277,7 @@ def test_an_order_to_stop_breaks_off_what_is_on_its_way(
         manifest = read_manifest(root)
         (shard, *_) = plan_shards(root, manifest.schema, manifest.partitions, DAY)
         sender = ShardSender(through(settings, proxy.url), manifest.schema, {shard.start: 1}, flow, Superseded(2))
-        monkeypatch.setattr(shard_sender, "tar", lambda file: ordered(flow, storage_files.tar(file)))
+        monkeypatch.setattr(sender_module, "tar", lambda file: ordered(flow, storage_files.tar(file)))
         with pytest.raises(Aborted):
             sender.restore(shard, 1, Workspace())
     assert all(len(call.body) <= 512 for call in proxy.writes)
@@ -339,8 +341,8 @@ def test_rows_outside_of_their_partitions_times_are_noticed(influx_v2: Any, tmp_
 
 def test_rows_in_no_shard_are_no_success(influx_v2: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A load that has sent all its shards, and not all its rows, does not end as if it had."""
-    plan = restored_bucket.plan_shards
-    monkeypatch.setattr(restored_bucket, "plan_shards", lambda *wanted: plan(*wanted)[1:])
+    plan = bucket.plan_shards
+    monkeypatch.setattr(bucket, "plan_shards", lambda *wanted: plan(*wanted)[1:])
     with pytest.raises(StageError, match=f"{ROWS // DAYS} rows are in no shard"):
         load(settings_for(influx_v2, root, "one less"))
 

@@ -17,9 +17,10 @@ import pytest
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
-from loader.loading import ExportSettings, LoadSettings, export, load, storage_files
-from loader.loading.export import BUCKET_ID
-from loader.loading.shards import plan_shards
+from loader.loading import ExportSettings, LoadSettings, export, load
+from loader.loading.restore_path import storage_files
+from loader.loading.restore_path.export import BUCKET_ID
+from loader.loading.restore_path.shards import plan_shards
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery, Target
 from loader.servers.transport import Connection

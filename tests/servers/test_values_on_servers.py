@@ -16,16 +16,18 @@ import polars as pl
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
+from loader.encoding import warm
 from loader.errors import Refused, ServerError, StageError
 from loader.events import Advanced, Event, Noted, Started, Waited
-from loader.loading import LoadSettings, compiling, flow, load
+from loader.loading import LoadSettings, load
+from loader.servers import retries
 from loader.servers.backup import build_shard, list_shards
 from loader.servers.base import Target
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
 from loader.verification import Difference, VerifyReport, VerifySettings, verify
 from loader.verification.outcome import Outcome
-from loader.verification.values import by_file, by_query, plan, shard_files
+from loader.verification.values import by_file, by_query, shard_files, spans
 from tests.cases import Case, agreeing, name_of
 from tests.fault_proxy import Answer, Reset, fault_proxy
 from tests.points import DAY, FIRST_DAY, MINUTE, line, trades, write_dataset
@@ -77,7 +79,7 @@ def test_a_server_that_is_busy_deleting_is_asked_again(case_v2: Case) -> None:
 
 def test_a_backup_that_fails_for_longer_is_waited_for(case_v2: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that refuses its files more often than five times is asked for as long as is allowed."""
-    monkeypatch.setattr(flow, "_LONGEST_DELAY", 0.1)
+    monkeypatch.setattr(retries, "_LONGEST_DELAY", 0.1)
     with fault_proxy(case_v2.target.url, lambda call: Answer(500) if call.number < 6 else None) as proxy:
         target = replace(case_v2.target, url=proxy.url)
         report = verify(VerifySettings(case_v2.root, target, values=True))
@@ -161,7 +163,7 @@ def test_equal(case: Case) -> None:
 
 def test_compiling_is_said(case_v2: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """When decoders take more than a moment to compile, it is said why nothing moves."""
-    monkeypatch.setattr(compiling, "_MOMENT", 0.05)
+    monkeypatch.setattr(warm, "_MOMENT", 0.05)
     monkeypatch.setattr(by_file, "compile_decoders", lambda: time.sleep(0.2))
     events: list[Event] = []
     assert case_v2.verify(events.append, values=True).differences == ()
@@ -383,13 +385,13 @@ def odd_rows(number: int) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("window_rows", "window_bytes", "held"), [(200, 12_000, 0), (plan.WINDOW_ROWS, 1 << 30, shard_files.HELD_BYTES)]
+    ("window_rows", "window_bytes", "held"), [(200, 12_000, 0), (spans.WINDOW_ROWS, 1 << 30, shard_files.HELD_BYTES)]
 )
 def test_every_type_in_no_order(
     influx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window_rows: int, window_bytes: int, held: int
 ) -> None:
     """What the write path stored is found again, whatever types, nulls, tags and order; partitions span shards."""
-    monkeypatch.setattr(plan, "WINDOW_ROWS", window_rows)
+    monkeypatch.setattr(spans, "WINDOW_ROWS", window_rows)
     for module in (by_file, by_query):
         monkeypatch.setattr(module, "WINDOW_BYTES", window_bytes)
     monkeypatch.setattr(shard_files, "HELD_BYTES", held)

@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from loader.dataset.manifest import read_manifest, write_manifest
+from loader.encoding import warm
 from loader.errors import ConfigError, LoadError, Refused, Retryable, StageError
 from loader.events import Advanced, Event, Noted, Rejected, Started, Waited
-from loader.loading import LoadSettings, compiling, load, write_path
+from loader.loading import LoadSettings, load
 from loader.loading.ledger import last_load, ledger_path
+from loader.loading.write_path import write
 from loader.servers.base import Request, Target
 from loader.servers.transport import Connection
 from tests.datasets import small_dataset, trades, write_dataset
@@ -412,8 +414,8 @@ def test_compiling_is_said_before_it_starts(
 ) -> None:
     """Where the encoder has to be compiled, that is said, and done before the load counts as started."""
     events: list[Event] = []
-    monkeypatch.setattr(compiling, "_MOMENT", 0.05)
-    monkeypatch.setattr(write_path, "compile_line_encoder", lambda: time.sleep(0.2))
+    monkeypatch.setattr(warm, "_MOMENT", 0.05)
+    monkeypatch.setattr(write, "compile_line_encoder", lambda: time.sleep(0.2))
     load(settings_for(influx, root, dry_run=dry_run), events.append)
     said = [event for event in events if isinstance(event, Noted | Started)]
     assert [type(event) for event in said if "server " not in str(event)] == [Noted, Started]

@@ -1,5 +1,5 @@
 """Every value that a server holds against every value of the dataset, bit for bit."""
 
-from loader.verification.values.verify import verify_values
+from loader.verification.values.verify_values import verify_values
 
 __all__ = ["verify_values"]

@@ -14,22 +14,21 @@ from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.decode.columns import Column
 from loader.encoding.tsm.decode.fields import Reading, StoredField
 from loader.encoding.tsm.decode.gather import gather_fields
-from loader.encoding.warm import compile_decoders
+from loader.encoding.warm import compile_ahead, compile_decoders
 from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
-from loader.loading.compiling import compile_ahead
-from loader.loading.patience import Patience
 from loader.servers.backup import Shard
 from loader.servers.frames import instant
+from loader.servers.patience import Patience
 from loader.servers.transport import Connection
 from loader.verification.outcome import Outcome, merged
-from loader.verification.plan import Window
 from loader.verification.series import stored_keys, tags_of
 from loader.verification.settings import Difference, VerifySettings
 from loader.verification.texts import cut, short_texts
-from loader.verification.values.compare import columns_differences, columns_equal, day_counts
+from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 from loader.verification.values.expected import expected_values
-from loader.verification.values.plan import WINDOW_BYTES, Span, in_parts, plan_spans
 from loader.verification.values.shard_files import ShardFiles, fetched
+from loader.verification.values.spans import WINDOW_BYTES, Span, in_parts, plan_spans
+from loader.verification.windows import Window
 from loader.waiting import Workers, pause
 
 SHARDS_AT_A_TIME = 2

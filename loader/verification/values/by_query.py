@@ -15,14 +15,14 @@ from loader.encoding.tsm.decode.columns import Column
 from loader.events import Advanced, Observer, Started
 from loader.servers.base import PointsQuery
 from loader.servers.frames import DAY
-from loader.verification.compare import compare_points
-from loader.verification.found import Asker
+from loader.verification.differences import compare_points
 from loader.verification.outcome import Outcome
-from loader.verification.plan import Window, day_stop, plan_windows
+from loader.verification.query_pool import Asker
 from loader.verification.settings import VerifySettings
-from loader.verification.values.compare import day_counts, series_frames
+from loader.verification.values.columns import day_counts, series_frames
 from loader.verification.values.expected import expected_values
-from loader.verification.values.plan import WINDOW_BYTES, WINDOW_DAYS, WINDOW_ROWS, in_parts
+from loader.verification.values.spans import WINDOW_BYTES, WINDOW_DAYS, WINDOW_ROWS, in_parts
+from loader.verification.windows import Window, day_stop, plan_windows
 
 QUERY_POINTS = 100_000
 """Points of the dataset that one query covers."""

@@ -18,12 +18,12 @@ from loader.encoding.arrays import Integers, Mask
 from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.columns import Column, TooManyPoints, bounds_within, by_time, pick
 from loader.servers.frames import tag_columns
-from loader.verification.plan import Window
 from loader.verification.points import unfit_differences
 from loader.verification.reading import read_rows
 from loader.verification.series import dataset_key
 from loader.verification.settings import Difference
 from loader.verification.texts import short_texts
+from loader.verification.windows import Window
 
 _NUMBER_BYTES = 8
 

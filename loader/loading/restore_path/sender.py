@@ -11,9 +11,9 @@ from loader.encoding.columns import TIME_MAX
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import LoadError, Retryable
 from loader.loading.flow import Flow
+from loader.loading.restore_path.shards import Shard
+from loader.loading.restore_path.storage_files import ShardFile, encode_shard, tar, tar_size
 from loader.loading.settings import LoadSettings
-from loader.loading.shards import Shard
-from loader.loading.storage_files import ShardFile, encode_shard, tar, tar_size
 from loader.loading.superseded import Superseded
 from loader.servers import flux
 from loader.servers import restore as api

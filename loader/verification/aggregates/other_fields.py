@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.servers.frames import instant, tag_columns
-from loader.verification.compare import series_text
-from loader.verification.found import Asker
-from loader.verification.plan import Window
+from loader.verification.differences import series_text
+from loader.verification.query_pool import Asker
 from loader.verification.settings import Difference
 from loader.verification.texts import cut
+from loader.verification.windows import Window
 
 
 def find_other_fields(schema: PointSchema, windows: Sequence[Window], asker: Asker) -> list[Difference]:

@@ -20,8 +20,8 @@ from loader.errors import ConfigError, LoadError
 from loader.events import Advanced, Observer, Started, ignore
 from loader.loading.identities import find_superseded
 from loader.loading.rejected import describe
-from loader.loading.shards import DEFAULT_DURATION, check_duration, plan_shards
-from loader.loading.storage_files import encode_shard, prepare_encoders
+from loader.loading.restore_path.shards import DEFAULT_DURATION, check_duration, plan_shards
+from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
 
 BUCKET_ID = "0000000000000001"
 

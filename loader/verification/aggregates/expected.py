@@ -11,13 +11,13 @@ import polars as pl
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import PointSchema
 from loader.servers.frames import ANSWER_TYPES, DAY, day_of, field_columns, tag_columns
-from loader.verification.aggregates import functions_of, key_columns
+from loader.verification.aggregates.frames import functions_of, key_columns
 from loader.verification.identities import identity_columns, merge_rows, text_tags
-from loader.verification.plan import day_stop, days_of
 from loader.verification.points import Rows, unfit_differences
 from loader.verification.reading import read_rows
 from loader.verification.settings import Difference
 from loader.verification.texts import shortened
+from loader.verification.windows import day_stop, days_of
 
 MERGED_BYTES = 128 << 20
 """Bytes of rows that are looked through for one identity at a time."""

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from loader.errors import Retryable, ServerError, Unreachable
 from loader.events import Noted, Observer, Waited
-from loader.loading.flow import Retries
 from loader.servers.probe import Server, introduction, probe
+from loader.servers.retries import Retries
 from loader.servers.transport import Connection
 from loader.waiting import pause
 

@@ -20,18 +20,19 @@ from loader.dataset.manifest import Manifest
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable, StageError
 from loader.events import Observer, Started, Waited
-from loader.loading.flow import Flow, Retries
+from loader.loading.flow import Flow
 from loader.loading.identities import find_superseded
 from loader.loading.ledger import Ledger, opened_ledger
-from loader.loading.patience import Patience, find_server
 from loader.loading.rejected import Rejections
-from loader.loading.restored_bucket import BucketMaker
+from loader.loading.restore_path.bucket import BucketMaker
+from loader.loading.restore_path.sender import Restored, ShardSender
+from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
+from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
 from loader.loading.settings import LoadReport, LoadSettings
-from loader.loading.shard_sender import Restored, ShardSender
-from loader.loading.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
-from loader.loading.storage_files import encode_shard, prepare_encoders
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.frames import instant
+from loader.servers.patience import Patience, find_server
+from loader.servers.retries import Retries
 from loader.servers.transport import Connection
 from loader.waiting import pause, take
 

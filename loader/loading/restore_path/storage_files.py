@@ -23,10 +23,9 @@ from loader.encoding.series import SeriesRuns, find_series
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import FileEncoder, StorageFile
 from loader.encoding.tsm.layout import FIELD_SEPARATOR, is_storable
-from loader.encoding.warm import compile_encoders
+from loader.encoding.warm import compile_ahead, compile_encoders
 from loader.events import Observer
-from loader.loading.compiling import compile_ahead
-from loader.loading.shards import Shard
+from loader.loading.restore_path.shards import Shard
 from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 

@@ -9,14 +9,14 @@ from loader.dataset.manifest import Manifest
 from loader.errors import ConfigError
 from loader.events import Noted, Observer
 from loader.servers.backup import Shard
-from loader.verification.aggregates import joined, summed
-from loader.verification.compare import cell_differences, compare_cells
-from loader.verification.found import Asker
+from loader.verification.aggregates.frames import joined, summed
+from loader.verification.differences import cell_differences, compare_cells
 from loader.verification.outcome import Outcome
-from loader.verification.plan import plan_windows
+from loader.verification.query_pool import Asker
 from loader.verification.settings import VerifySettings
 from loader.verification.values.by_file import compare_values
 from loader.verification.values.by_query import query_values
+from loader.verification.windows import plan_windows
 
 
 def verify_values(

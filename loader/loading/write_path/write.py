@@ -16,23 +16,22 @@ from contextlib import suppress
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
-from loader.encoding.warm import compile_line_encoder
+from loader.encoding.warm import compile_ahead, compile_line_encoder
 from loader.errors import ConfigError, ServerError
 from loader.events import SERVER_BUSY, Noted, Observer, Started, Waited
-from loader.loading.compiling import compile_ahead
-from loader.loading.field_types import note_other_types
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.identities import find_superseded
 from loader.loading.ledger import Ledger, forget
-from loader.loading.patience import Patience, find_server
-from loader.loading.payloads import payloads
 from loader.loading.rejected import RejectedLine, Rejections
-from loader.loading.sender import Ack, Failed, NotSent, Result, Senders, compressed
 from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.superseded import Superseded
 from loader.loading.tally import DRY_RUN, Tally
+from loader.loading.write_path.field_types import note_other_types
+from loader.loading.write_path.payloads import payloads
+from loader.loading.write_path.sender import Ack, Failed, NotSent, Result, Senders, compressed
 from loader.servers.base import Bucket
 from loader.servers.field_types import find_types
+from loader.servers.patience import Patience, find_server
 from loader.servers.probe import Server
 from loader.servers.restore import is_operator, takes_files
 from loader.servers.transport import Connection

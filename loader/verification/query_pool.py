@@ -15,13 +15,13 @@ import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.events import Noted, Observer
-from loader.loading.patience import Patience
 from loader.servers import flux
 from loader.servers.base import AggregateQuery, AmbiguousText, Dialect, PointsQuery, Target, UnwritableNumber
 from loader.servers.frames import aggregate_frame
+from loader.servers.patience import Patience
 from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
-from loader.verification.aggregates import FUNCTIONS, NUMBERS
+from loader.verification.aggregates.frames import FUNCTIONS, NUMBERS
 from loader.verification.settings import VerifySettings
 from loader.verification.texts import cut, shortened
 from loader.waiting import Workers, take

@@ -15,12 +15,12 @@ from loader.errors import ConfigError, LoadError
 from loader.events import Noted, Observer
 from loader.loading.ledger import add_mark, marks
 from loader.loading.ledger_values import make_mark
-from loader.loading.patience import Patience
+from loader.loading.restore_path.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
 from loader.loading.settings import LoadSettings
-from loader.loading.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
 from loader.servers import restore as api
 from loader.servers.backup import list_shards
 from loader.servers.base import Bucket
+from loader.servers.patience import Patience
 from loader.servers.probe import Server
 from loader.servers.transport import Connection
 from loader.servers.v2 import InfluxDB2

@@ -17,11 +17,11 @@ from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.columns import Column, Values
 from loader.servers.base import PointsQuery
 from loader.servers.frames import ANSWER_TYPES, DAY, LAST, day_of, tag_columns
-from loader.verification.aggregates import Aggregates, joined, key_columns
-from loader.verification.compare import compare_points
-from loader.verification.plan import day_stop, days_of
+from loader.verification.aggregates.frames import Aggregates, joined, key_columns
+from loader.verification.differences import compare_points
 from loader.verification.series import tags_of
 from loader.verification.settings import Difference
+from loader.verification.windows import day_stop, days_of
 
 
 def columns_equal(expected: Sequence[Column], found: Sequence[Column]) -> bool:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 from loader.errors import LoadError, PartialWrite, Retryable, TooLarge
 from loader.events import Waited
-from loader.loading.flow import Flow, Retries
-from loader.loading.payloads import Payload
+from loader.loading.flow import Flow
 from loader.loading.rejected import RejectedLine
+from loader.loading.write_path.payloads import Payload
 from loader.servers.base import Dialect, Reply, Target
+from loader.servers.retries import Retries
 from loader.servers.transport import Connection
 from loader.waiting import join, take
 

@@ -9,7 +9,7 @@ from loader.dataset.manifest import Partition
 from loader.encoding.tsm.decode.columns import TooManyPoints
 from loader.servers.backup import Shard
 from loader.servers.frames import DAY, day_of
-from loader.verification.plan import Window, day_stop, plan_windows
+from loader.verification.windows import Window, day_stop, plan_windows
 
 WINDOW_ROWS = 2_000_000
 """Rows of the dataset that are compared at a time; a larger partition is one window."""

@@ -12,10 +12,10 @@ import polars as pl
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.servers.base import PointsQuery
 from loader.servers.frames import day_of, instant
-from loader.verification.aggregates import Aggregates, functions_of, key_columns
-from loader.verification.plan import day_stop
+from loader.verification.aggregates.frames import Aggregates, functions_of, key_columns
 from loader.verification.settings import Difference
 from loader.verification.texts import cut, named, shown
+from loader.verification.windows import day_stop
 
 FOUND = ", found"
 Row = Mapping[str, Any]

@@ -1,0 +1,1 @@
+"""Line protocol into any bucket, acknowledged body by body."""
