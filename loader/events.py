@@ -58,7 +58,7 @@ class Rejected(Event):
 
 
 @dataclass(frozen=True)
-class Noted(Event):
+class Notice(Event):
     """One sentence that the user should see once."""
 
     message: str

@@ -21,7 +21,7 @@ import loader
 from loader.cli import build_app, options, progress
 from loader.cli.progress import watching
 from loader.errors import ConfigError
-from loader.events import Advanced, Noted, Rejected, Started, Waited
+from loader.events import Advanced, Notice, Rejected, Started, Waited
 from tests.datasets import small_dataset
 
 SECRET = "very-secret-token"
@@ -270,7 +270,7 @@ def test_names_may_be_repeated_and_joined() -> None:
 
 
 EVENTS = (
-    Noted("said once"),
+    Notice("said once"),
     Started("load", 1_000, 100),
     Advanced(300, 4_096),
     Waited("retry", 1.5, "the server was busy"),

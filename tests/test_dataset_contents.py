@@ -20,7 +20,7 @@ from loader.dataset.contents import differing, identities
 from loader.dataset.opened import FilesChanged, opened_dataset
 from loader.dataset.state import STATE, writing
 from loader.errors import ConfigError, StageError
-from loader.events import Event, Noted, ignore
+from loader.events import Event, Notice, ignore
 from loader.loading import ExportSettings, LoadSettings, export, load
 from loader.servers.base import Target
 from tests.datasets import small_dataset
@@ -185,7 +185,7 @@ def test_much_to_read_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(contents, "_MENTIONED", 1)
     events: list[Event] = []
     open_dataset(root, events.append)
-    assert [event for event in events if isinstance(event, Noted)]
+    assert [event for event in events if isinstance(event, Notice)]
 
 
 def test_reading_ends_when_it_is_to_stop(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

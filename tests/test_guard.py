@@ -25,7 +25,7 @@ from loader.cli import build_app, load
 from loader.cli import running as command_running
 from loader.cli.progress import watching
 from loader.cli.streams import Outlet
-from loader.events import Advanced, Event, Noted
+from loader.events import Advanced, Event, Notice
 from loader.unexpected import find_secrets, hide
 from tests.datasets import small_dataset
 from tests.processes import LOADER, running
@@ -328,7 +328,7 @@ def test_an_observer_that_fails_falls_silent(error: Exception, terminal: bool) -
             return len(text)
 
     console = Console(file=Outlet(Broken()), force_terminal=terminal)  # type: ignore[arg-type]
-    events: list[Event] = [Noted("said"), Advanced(1), Noted("said again")]
+    events: list[Event] = [Notice("said"), Advanced(1), Notice("said again")]
     with watching(console, quiet=False) as observe:
         for event in events:
             observe(event)
@@ -345,8 +345,8 @@ def test_an_observer_that_raises_is_not_asked_again(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("loader.cli.progress._say", say)
     with watching(Console(file=io.StringIO()), quiet=False) as observe:
-        observe(Noted("one"))
-        observe(Noted("two"))
+        observe(Notice("one"))
+        observe(Notice("two"))
     assert asked == ["one"]
 
 

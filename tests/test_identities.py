@@ -19,7 +19,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, StageError
-from loader.events import Event, Noted, ignore
+from loader.events import Event, Notice, ignore
 from loader.loading import identities, superseded
 from loader.loading.identities import find_superseded
 
@@ -60,7 +60,7 @@ def found(root: Path, *parts: Sequence[Row]) -> list[list[tuple[bool, bool]]]:
         for mask, part in zip(masks, parts, strict=True)
     ]
     assert result.values == sum(sum(pair) for part in answer for pair in part)
-    assert [type(event) for event in events] == ([Noted] if result.values else [])
+    assert [type(event) for event in events] == ([Notice] if result.values else [])
     return answer
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.errors import LoaderError, PartialWrite, Retryable
-from loader.events import Noted, Waited
+from loader.events import Notice, Waited
 from loader.printable import MESSAGE, WORDS, printable
 from loader.verification.settings import Difference
 
@@ -49,7 +49,7 @@ def test_long_text_is_cut() -> None:
         lambda text: LoaderError(text, hint=text),
         lambda text: Retryable(text, status=503),
         lambda text: PartialWrite(text, status=400, rest_stored=True),
-        Noted,
+        Notice,
         lambda text: Waited("retry", 1.0, text),
         lambda text: Difference(text, text, text, text, text).shown(),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loader.errors import ConfigError
-from loader.events import SERVER_BUSY, Advanced, Noted, Rejected, Started, Waited
+from loader.events import SERVER_BUSY, Advanced, Notice, Rejected, Started, Waited
 from loader.loading import LoadReport, LoadSettings
 from loader.loading.ledger import Ledger, last_load
 from loader.reporting.counts import Counts
@@ -116,7 +116,7 @@ def test_events_add_up() -> None:
     """Rows of this run and of earlier ones are counted apart; each cause of waiting has its seconds."""
     counts = Counts()
     for event in (
-        Noted("said"),
+        Notice("said"),
         Started("load", 1_000, 100),
         Advanced(300, 4_096),
         Waited("retry", 1.5, "busy"),

@@ -23,7 +23,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding import warm
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import EncodeError, StageError
-from loader.events import Event, Noted, ignore
+from loader.events import Event, Notice, ignore
 from loader.loading.identities import find_superseded
 from loader.loading.restore_path import storage_files
 from loader.loading.restore_path.shards import Shard, plan_shards
@@ -246,7 +246,7 @@ def test_slow_compilation_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm, "_MOMENT", 0.01)
     monkeypatch.setattr(storage_files, "compile_encoders", lambda: announced.wait(20))
     prepare_encoders(observe)
-    assert events == [Noted("compiling the encoders for this machine, once: some seconds")]
+    assert events == [Notice("compiling the encoders for this machine, once: some seconds")]
 
 
 def test_what_is_compiled_already_is_not_worth_a_word(monkeypatch: pytest.MonkeyPatch) -> None:

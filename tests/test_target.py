@@ -8,7 +8,14 @@ import pytest
 
 from loader.errors import ConfigError
 from loader.servers.base import Target
-from loader.servers.target import Place, Wish, from_configuration, from_environment, resolve_target, with_last_load
+from loader.servers.target import (
+    Place,
+    TargetOptions,
+    from_configuration,
+    from_environment,
+    resolve_target,
+    with_last_load,
+)
 
 CONFIGURATION = """
 [other]
@@ -32,7 +39,7 @@ def test_defaults_are_the_servers_own() -> None:
 def test_each_part_comes_from_the_first_that_names_it() -> None:
     """A flag overrides one part, and the others stay."""
     target = resolve_target(
-        Wish(bucket="flag"),
+        TargetOptions(bucket="flag"),
         *from_environment({"INFLUXDB_V2_ORG": "o"}),
         from_configuration(CONFIGURATION, "configs"),
     )
@@ -48,7 +55,7 @@ def test_the_influx_variables_win_over_the_client_libraries() -> None:
 @pytest.mark.parametrize("text", ["", "top = 1", '[a]\nurl = "http://a"'])
 def test_a_configuration_without_an_active_profile_says_nothing(text: str) -> None:
     """Only the active profile counts."""
-    assert from_configuration(text, "configs") == Wish(place=Place.PROFILE)
+    assert from_configuration(text, "configs") == TargetOptions(place=Place.PROFILE)
 
 
 def test_a_broken_configuration_is_named_and_not_quoted() -> None:
@@ -63,20 +70,22 @@ def test_a_broken_configuration_is_named_and_not_quoted() -> None:
 
 def test_wishes_do_not_show_tokens() -> None:
     """Neither does their repr."""
-    assert "secret" not in repr(Wish(token="secret"))
+    assert "secret" not in repr(TargetOptions(token="secret"))
 
 
 PROFILE = from_configuration(CONFIGURATION, "configs")
-FLAG = Wish(url="http://flag")
+FLAG = TargetOptions(url="http://flag")
 
 
-def chosen(environment: dict[str, str], *, flags: Wish = FLAG, profile: Wish = PROFILE) -> tuple[str, str, bool]:
+def chosen(
+    environment: dict[str, str], *, flags: TargetOptions = FLAG, profile: TargetOptions = PROFILE
+) -> tuple[str, str, bool]:
     """Return address and token that are chosen, and whether another token was left out and said so."""
     target = resolve_target(flags, *from_environment(environment), profile)
     return target.url, target.token, bool(target.withheld)
 
 
-NO_FLAG, NO_PROFILE = Wish(), Wish(place=Place.PROFILE)
+NO_FLAG, NO_PROFILE = TargetOptions(), TargetOptions(place=Place.PROFILE)
 
 
 def test_tokens_go_where_flags_point() -> None:
@@ -88,7 +97,7 @@ def test_tokens_go_where_flags_point() -> None:
 
 def test_a_token_in_flags_goes_to_the_address_that_there_is() -> None:
     """It was given for this command."""
-    flags = Wish(token="f")
+    flags = TargetOptions(token="f")
     assert chosen({"INFLUX_HOST": "http://a"}, flags=flags) == ("http://a", "f", False)
     assert chosen({}, flags=flags) == ("http://mine:8086", "f", False)
 
@@ -142,24 +151,29 @@ BAD_TOKENS = [
 
 @pytest.mark.parametrize("token", BAD_TOKENS)
 @pytest.mark.parametrize(
-    ("wish", "name"),
+    ("candidate", "name"),
     [
-        (lambda token: Wish(token=token), "--token"),
+        (lambda token: TargetOptions(token=token), "--token"),
         (lambda token: from_environment({"INFLUX_TOKEN": token})[0], "INFLUX_TOKEN"),
         (lambda token: from_environment({"INFLUXDB_V2_TOKEN": token})[1], "INFLUXDB_V2_TOKEN"),
-        (lambda token: Wish(token=token, place=Place.PROFILE, names=PROFILE.names), "the token of profile 'mine'"),
+        (
+            lambda token: TargetOptions(token=token, place=Place.PROFILE, names=PROFILE.names),
+            "the token of profile 'mine'",
+        ),
     ],
 )
-def test_impossible_tokens_are_named_by_their_source(wish: Callable[[str], Wish], name: str, token: str) -> None:
+def test_impossible_tokens_are_named_by_their_source(
+    candidate: Callable[[str], TargetOptions], name: str, token: str
+) -> None:
     """The error names where it came from, and nothing of it is shown, wherever it is made."""
-    for make in (lambda: resolve_target(wish(token)), lambda: Target("http://a", "b", token=token)):
+    for make in (lambda: resolve_target(candidate(token)), lambda: Target("http://a", "b", token=token)):
         with pytest.raises(ConfigError) as caught:
             make()
         assert "very" not in str(caught.value)
         assert "vv" not in str(caught.value)
         assert caught.value.__context__ is None
     with pytest.raises(ConfigError, match=name):
-        resolve_target(wish(token))
+        resolve_target(candidate(token))
 
 
 @pytest.mark.parametrize("name", ["a\rb", "a\x1b[31m", "\udcff", "\x85"])
@@ -180,23 +194,23 @@ def test_impossible_addresses_are_named_by_their_source() -> None:
     assert "very-secret" not in str(caught.value)
 
 
-LAST = Wish("http://a", "last-org", "last-bucket")
+LAST = TargetOptions("http://a", "last-org", "last-bucket")
 
 
 def test_the_last_load_names_bucket_and_organization_on_the_same_server() -> None:
     """Flags come before it, the environment after it."""
     environment = from_environment({"INFLUX_HOST": "http://A:80/", "INFLUX_BUCKET_NAME": "other"})
-    wishes = with_last_load([Wish(org="flag"), *environment], LAST, "data")
-    assert resolve_target(*wishes) == Target("http://A:80", "last-bucket", "flag")
-    wishes = with_last_load([Wish(url="http://a")], LAST, "data")
-    assert resolve_target(*wishes) == Target("http://a", "last-bucket", "last-org")
+    candidates = with_last_load([TargetOptions(org="flag"), *environment], LAST, "data")
+    assert resolve_target(*candidates) == Target("http://A:80", "last-bucket", "flag")
+    candidates = with_last_load([TargetOptions(url="http://a")], LAST, "data")
+    assert resolve_target(*candidates) == Target("http://a", "last-bucket", "last-org")
     assert with_last_load([NO_FLAG], None, "data") == [NO_FLAG]
 
 
 def test_another_server_in_flags_is_meant() -> None:
     """Then the ledger says nothing."""
-    wishes = with_last_load([Wish(url="http://b", bucket="c")], LAST, "data")
-    assert resolve_target(*wishes) == Target("http://b", "c")
+    candidates = with_last_load([TargetOptions(url="http://b", bucket="c")], LAST, "data")
+    assert resolve_target(*candidates) == Target("http://b", "c")
 
 
 @pytest.mark.parametrize(
@@ -205,9 +219,9 @@ def test_another_server_in_flags_is_meant() -> None:
 )
 def test_another_server_in_the_ledger_is_asked_for(environment: dict[str, str], named: str) -> None:
     """A dataset never says where to go: the error names both addresses and how to choose."""
-    wishes = [Wish(bucket="flag"), *from_environment({**environment, "INFLUX_TOKEN": "t"})]
+    candidates = [TargetOptions(bucket="flag"), *from_environment({**environment, "INFLUX_TOKEN": "t"})]
     with pytest.raises(ConfigError, match=f"data went to http://a, and the address is {named}") as caught:
-        with_last_load(wishes, LAST, "data")
+        with_last_load(candidates, LAST, "data")
     assert "--host http://a" in caught.value.hint
 
 
@@ -215,6 +229,6 @@ def test_another_server_in_the_ledger_is_asked_for(environment: dict[str, str], 
 def test_a_ledger_with_an_impossible_address_says_nothing_of_it(url: str) -> None:
     """It may be from anybody, and hold anything; what is hidden of an address is not to be typed."""
     with pytest.raises(ConfigError) as caught:
-        with_last_load([NO_FLAG], Wish(url, "o", "b"), "data")
+        with_last_load([NO_FLAG], TargetOptions(url, "o", "b"), "data")
     assert "very-secret" not in str(caught.value)
     assert caught.value.hint == "say which server to verify: --host http://localhost:8086"

@@ -40,7 +40,7 @@ def answering(fault: Fault, seconds: float = 10.0) -> Iterator[Connection]:
         yield connection
 
 
-def asking(kind: ReplyKind) -> Request:
+def query_pool(kind: ReplyKind) -> Request:
     """Return a request with a reply of ``kind``."""
     return Request("GET", "/path", reply=kind)
 
@@ -51,7 +51,7 @@ def test_a_reply_without_end_is_cut(monkeypatch: pytest.MonkeyPatch, kind: Reply
     most = min(MOST_BYTES[kind], 1 << 20)
     monkeypatch.setattr(transport, "MOST_BYTES", {kind: most})
     with answering(Endless()) as connection, pytest.raises(ServerError, match=f"larger than {most:,} bytes") as caught:
-        connection.send(asking(kind))
+        connection.send(query_pool(kind))
     assert kind.value in caught.value.message
     assert caught.value.status == 200
 
@@ -66,7 +66,7 @@ def test_bytes_count_as_they_are_decompressed(encoding: str) -> None:
         tracemalloc.start()
         try:
             with pytest.raises(ServerError, match="larger than"):
-                connection.send(asking(ReplyKind.SMALL))
+                connection.send(query_pool(ReplyKind.SMALL))
             assert tracemalloc.get_traced_memory()[1] < 16 << 20
         finally:
             tracemalloc.stop()
@@ -76,14 +76,14 @@ def test_a_reply_at_its_most_is_read() -> None:
     """The bound itself is allowed."""
     body = b"x" * MOST_BYTES[ReplyKind.SMALL]
     with answering(Answer(200, body)) as connection:
-        assert connection.send(asking(ReplyKind.SMALL)).body == body
+        assert connection.send(query_pool(ReplyKind.SMALL)).body == body
 
 
 @pytest.mark.parametrize("kind", MOST_BYTES)
 def test_an_error_without_end_is_the_error_that_its_status_says(kind: ReplyKind) -> None:
     """What counts is the status: a busy server is asked again, whatever else it says."""
     with answering(Endless(502)) as connection:
-        reply = connection.send(asking(kind))
+        reply = connection.send(query_pool(kind))
     assert reply.status == 502
     assert len(reply.body) == MOST_WORDS
     with pytest.raises(Retryable):
@@ -116,7 +116,7 @@ def test_a_small_reply_that_drips_is_overdue(kind: ReplyKind, content: bytes) ->
     """The time for a small reply is for the whole, however often a byte of its head or body comes."""
     started = time.monotonic()
     with answering(Drip(content), 0.5) as connection, pytest.raises(Retryable, match="timed out"):
-        connection.send(asking(kind))
+        connection.send(query_pool(kind))
     assert time.monotonic() - started < 5
 
 
@@ -124,14 +124,14 @@ def test_a_small_reply_that_drips_is_overdue(kind: ReplyKind, content: bytes) ->
 def test_heads_and_errors_that_drip_are_overdue(content: bytes) -> None:
     """Also where a long reply was hoped for."""
     with answering(Drip(content, 0.05), 0.5) as connection, pytest.raises(Retryable, match="timed out"):
-        connection.send(asking(ReplyKind.ANSWER))
+        connection.send(query_pool(ReplyKind.ANSWER))
 
 
 @pytest.mark.parametrize("kind", [ReplyKind.ANSWER, ReplyKind.METADATA])
 def test_a_long_reply_may_take_longer_than_one_wait(kind: ReplyKind) -> None:
     """Only the time between two of its bytes counts at first."""
     with answering(Drip(b"x" * 9, 0.15, at_once=HEAD), 1.0) as connection:
-        assert connection.send(asking(kind)).body == b"x" * 9
+        assert connection.send(query_pool(kind)).body == b"x" * 9
 
 
 @pytest.mark.parametrize("kind", [ReplyKind.ANSWER, ReplyKind.STREAM])
@@ -142,9 +142,9 @@ def test_a_long_reply_that_drips_is_overdue_in_the_end(monkeypatch: pytest.Monke
 
     def read(connection: Connection) -> None:
         if kind is not ReplyKind.STREAM:
-            connection.send(asking(kind))
+            connection.send(query_pool(kind))
         else:
-            with connection.open(asking(kind)) as stream:
+            with connection.open(query_pool(kind)) as stream:
                 stream.body.read(9)
 
     with answering(drip, 0.5) as connection, pytest.raises(Retryable, match="timed out"):
@@ -182,7 +182,7 @@ def test_bytes_earn_time() -> None:
 def test_what_is_not_http_is_named(content: bytes, words: str) -> None:
     """Headers without end, other protocols and impossible lengths can be tried again, like any break."""
     with saying(content) as connection, pytest.raises(Retryable, match=words):
-        connection.send(asking(ReplyKind.SMALL))
+        connection.send(query_pool(ReplyKind.SMALL))
 
 
 def test_a_connection_is_kept() -> None:
@@ -236,8 +236,8 @@ def test_a_server_that_repeats_the_token_is_not_quoted(reply: Reply) -> None:
 def test_replies_know_what_to_hide() -> None:
     """Whole replies and streams carry the token of their connection, out of sight."""
     with answering(Answer(500, ECHO.encode())) as connection:
-        reply = connection.send(asking(ReplyKind.SMALL))
-        with connection.open(asking(ReplyKind.STREAM)) as stream:
+        reply = connection.send(query_pool(ReplyKind.SMALL))
+        with connection.open(query_pool(ReplyKind.STREAM)) as stream:
             streamed = stream.reply()
         assert TOKEN not in message_of(reply) + message_of(streamed) + repr((reply.secret, stream))[25:]
 
@@ -254,7 +254,7 @@ def test_replies_know_what_to_hide() -> None:
 def test_redirects_are_shown_and_not_followed(location: str, words: str) -> None:
     """The address is shown without its secrets, with what to do."""
     with answering(Answer(307, b"", (("Location", location),))) as connection:
-        reply = connection.send(asking(ReplyKind.SMALL))
+        reply = connection.send(query_pool(ReplyKind.SMALL))
     with pytest.raises(Refused, match=f"answered 307 and {words}") as caught:
         InfluxDB2().classify_write(reply)
     assert "PW" not in str(caught.value)
@@ -282,7 +282,7 @@ def test_the_words_of_libraries_are_not_shown(
         Connection(Target(NOWHERE, "b", "o", TOKEN), 1) as connection,
         pytest.raises(LoaderError, match=words) as caught,
     ):
-        connection.send(asking(ReplyKind.SMALL))
+        connection.send(query_pool(ReplyKind.SMALL))
     assert TOKEN not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
@@ -302,7 +302,7 @@ def test_why_a_certificate_is_not_trusted_is_said(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(urllib3.PoolManager, "request", fail)
     with Connection(Target(NOWHERE, "b"), 1) as connection, pytest.raises(Refused, match="for a reason") as caught:
-        connection.send(asking(ReplyKind.SMALL))
+        connection.send(query_pool(ReplyKind.SMALL))
     assert hint in caught.value.hint
 
 
@@ -311,7 +311,7 @@ def test_a_handshake_that_breaks_off_can_be_tried_again() -> None:
     with saying(b"") as plain:
         target = replace(plain.target, url=plain.target.url.replace("http", "https"))
         with Connection(target, 10) as connection, pytest.raises(Retryable, match="the connection broke"):
-            connection.send(asking(ReplyKind.SMALL))
+            connection.send(query_pool(ReplyKind.SMALL))
 
 
 def test_why_it_cannot_connect_is_said() -> None:
@@ -320,7 +320,7 @@ def test_why_it_cannot_connect_is_said() -> None:
         Connection(Target(NOWHERE, "b"), 1) as connection,
         pytest.raises(Retryable, match="connect: Connection refused"),
     ):
-        connection.send(asking(ReplyKind.SMALL))
+        connection.send(query_pool(ReplyKind.SMALL))
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "No such file"), (b"no certificate", "no certificates")])

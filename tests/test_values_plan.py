@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from loader.dataset.manifest import Partition
 from loader.servers.backup import Shard
+from loader.verification.values import spans as spans_module
 from loader.verification.values.spans import Span, halves, plan_spans
 from loader.verification.windows import Window
 

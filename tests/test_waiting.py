@@ -8,7 +8,7 @@ from queue import Queue, SimpleQueue
 
 import pytest
 
-from loader.events import Event, Noted, one_at_a_time
+from loader.events import Event, Notice, one_at_a_time
 from loader.waiting import Answer, Workers, join, pause, take
 
 
@@ -129,6 +129,6 @@ def test_threads_observe_one_at_a_time() -> None:
 
     alone = one_at_a_time(observe)
     with Workers(4) as workers:
-        for answer in [workers.submit(alone, Noted("said")) for _ in range(20)]:
+        for answer in [workers.submit(alone, Notice("said")) for _ in range(20)]:
             answer.result()
     assert most == 1

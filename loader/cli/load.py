@@ -25,7 +25,7 @@ from loader.cli.options import (
 )
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
 from loader.loading import LoadReport, LoadSettings
-from loader.loading.settings import Way
+from loader.loading.settings import LoadMethod
 from loader.reporting.text import load_text
 
 
@@ -38,8 +38,9 @@ def load(
     bucket: BucketOption = "",
     ca_file: CaFileOption = "",
     via: Annotated[
-        Way, typer.Option(help="write: line protocol; restore: storage files, into a new bucket of InfluxDB 2.x.")
-    ] = Way.WRITE,
+        LoadMethod,
+        typer.Option(help="write: line protocol; restore: storage files, into a new bucket of InfluxDB 2.x."),
+    ] = LoadMethod.WRITE,
     batch_lines: Annotated[int, typer.Option(help="Lines a request, at most.")] = 20_000,
     batch_bytes: Annotated[int, typer.Option(help="Bytes of line protocol a request, at most.")] = 4_000_000,
     connections: Annotated[int, typer.Option(help="Requests at a time; shards at a time on the restore path.")] = 3,

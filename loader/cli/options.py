@@ -13,7 +13,7 @@ import typer
 from loader.errors import ConfigError
 from loader.servers.base import Target
 from loader.servers.credentials import stripped
-from loader.servers.target import Place, Wish, from_configuration, from_environment, resolve_target
+from loader.servers.target import Place, TargetOptions, from_configuration, from_environment, resolve_target
 from loader.servers.transport import check_ca_file
 
 _LONGEST_TOKEN_FILE = 65_536
@@ -36,7 +36,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors o
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, to stdout.")]
 
 
-def read_wishes(host: str, token: str, token_file: Path | None, org: str, bucket: str) -> list[Wish]:
+def read_target_options(host: str, token: str, token_file: Path | None, org: str, bucket: str) -> list[TargetOptions]:
     """Return what flags, environment and the influx CLI's configuration say; raises ConfigError."""
     names = {}
     if token_file is not None:
@@ -44,14 +44,14 @@ def read_wishes(host: str, token: str, token_file: Path | None, org: str, bucket
             raise ConfigError("--token and --token-file are both given", hint="use one of them")
         names["token"] = f"--token-file {token_file}"
         token = _read_token(token_file)
-    flags = Wish(stripped(host), org, bucket, token, names=names)
+    flags = TargetOptions(stripped(host), org, bucket, token, names=names)
     return [flags, *from_environment(os.environ), _configured()]
 
 
 def read_target(host: str, token: str, token_file: Path | None, org: str, bucket: str, ca_file: str = "") -> Target:
     """Return the target that the options, or what stands behind them, name; raises ConfigError."""
-    wishes = read_wishes(host, token, token_file, org, bucket)
-    return resolve_target(*wishes, ca_file=check_ca_file(ca_file, "--ca-file"))
+    candidates = read_target_options(host, token, token_file, org, bucket)
+    return resolve_target(*candidates, ca_file=check_ca_file(ca_file, "--ca-file"))
 
 
 def _read_token(path: Path) -> str:
@@ -68,7 +68,7 @@ def _read_token(path: Path) -> str:
     return token
 
 
-def _configured() -> Wish:
+def _configured() -> TargetOptions:
     """Return the influx CLI's active profile; raises ConfigError for one that cannot be read, or is named and missing.
 
     Without it a load would go to another server than the user's, and perhaps with a token of this one.
@@ -80,7 +80,7 @@ def _configured() -> Wish:
         return from_configuration(path.read_text(encoding="utf-8-sig"), str(path))
     except (OSError, ValueError, RuntimeError) as error:
         if not named and isinstance(error, FileNotFoundError | RuntimeError):  # no such file, no home folder
-            return Wish(place=Place.PROFILE)
+            return TargetOptions(place=Place.PROFILE)
         why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise ConfigError(
             f"{path}: the influx CLI's profiles cannot be read: {why}",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from loader.events import Event, Noted, Observer, Started, Waited, ignore
+from loader.events import Event, Notice, Observer, Started, Waited, ignore
 from loader.reporting.counts import Counts
 from loader.reporting.text import counted, size_text
 
@@ -86,7 +86,7 @@ def _bar(console: Console) -> Iterator[Observer]:
 
         def observe(event: Event) -> None:
             counts.count(event)
-            if isinstance(event, Noted):
+            if isinstance(event, Notice):
                 progress.console.print(event.message, highlight=False, markup=False)
             if isinstance(event, Waited) and event.message:
                 counts_text = f"waiting {event.seconds:.1f} s: {event.message}"
@@ -109,7 +109,7 @@ def _lines(console: Console) -> Observer:
     def observe(event: Event) -> None:
         nonlocal due
         counts.count(event)
-        if isinstance(event, Noted):
+        if isinstance(event, Notice):
             _say(console, event.message)
         if time.monotonic() >= due:
             due = time.monotonic() + LINE_SECONDS

@@ -18,13 +18,13 @@ from loader.cli.options import (
     QuietOption,
     TokenFileOption,
     TokenOption,
-    read_wishes,
+    read_target_options,
 )
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
 from loader.loading.ledger import last_load
 from loader.reporting.text import verify_text
 from loader.servers.base import Target
-from loader.servers.target import Wish, resolve_target, with_last_load
+from loader.servers.target import TargetOptions, resolve_target, with_last_load
 from loader.servers.transport import check_ca_file
 from loader.verification import VerifySettings
 
@@ -57,8 +57,10 @@ def verify(
     output = Output(quiet, json, debug)
 
     def target() -> Target:
-        wishes = with_last_load(read_wishes(host, token, token_file, org, bucket), _loaded(dataset), str(dataset))
-        return resolve_target(*wishes, ca_file=check_ca_file(ca_file, "--ca-file"))
+        candidates = with_last_load(
+            read_target_options(host, token, token_file, org, bucket), _loaded(dataset), str(dataset)
+        )
+        return resolve_target(*candidates, ca_file=check_ca_file(ca_file, "--ca-file"))
 
     settings = guarded(
         output,
@@ -84,7 +86,7 @@ def verify(
     )
 
 
-def _loaded(dataset: Path) -> Wish | None:
+def _loaded(dataset: Path) -> TargetOptions | None:
     """Return the target of the last load; the ledger knows no token."""
     last = last_load(dataset)
-    return Wish(str(last.url), str(last.org), str(last.bucket)) if last else None
+    return TargetOptions(str(last.url), str(last.org), str(last.bucket)) if last else None

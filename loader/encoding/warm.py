@@ -18,7 +18,7 @@ from loader.encoding.tsm.decode.gather import gather_field
 from loader.encoding.tsm.decode.index import read_file
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import FileEncoder
-from loader.events import Noted, Observer
+from loader.events import Notice, Observer
 from loader.waiting import Workers
 
 _MOMENT = 1.0
@@ -37,7 +37,7 @@ def compile_ahead(compile_kernels: Callable[[], None], what: str, observe: Obser
     with Workers(1) as workers:
         compiling = workers.submit(compile_kernels)
         if wait([compiling], _MOMENT).not_done:
-            observe(Noted(f"compiling the {what} for this machine, once: some seconds"))
+            observe(Notice(f"compiling the {what} for this machine, once: some seconds"))
         compiling.result()
 
 

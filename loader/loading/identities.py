@@ -21,7 +21,7 @@ from loader.encoding.arrays import Integers, Mask
 from loader.encoding.columns import read_times
 from loader.encoding.selection import select_points
 from loader.encoding.series import find_series
-from loader.events import Noted, Observer
+from loader.events import Notice, Observer
 from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 
@@ -65,7 +65,7 @@ def find_superseded(
             search.look_at(group)
     if found.values:
         observe(
-            Noted(
+            Notice(
                 f"{found.values:,} values are replaced by later rows of the same series and time, and left out:"
                 f" nothing is left of {found.rows:,} rows"
             )

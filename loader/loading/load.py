@@ -11,7 +11,7 @@ from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.ledger import forget_rows
 from loader.loading.restore_path.restore import restore
-from loader.loading.settings import LoadReport, LoadSettings, Way
+from loader.loading.settings import LoadMethod, LoadReport, LoadSettings
 from loader.loading.tally import Tally
 from loader.loading.write_path.write import write
 from loader.servers.patience import Stopped
@@ -28,10 +28,10 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     load cannot go on: what was acknowledged until then is in the ledger. Raises FilesChanged when the dataset was
     changed meanwhile: a rerun sends the rows of those files again.
     """
-    if settings.via not in list(Way):
-        raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(Way)}")
+    if settings.via not in list(LoadMethod):
+        raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(LoadMethod)}")
     _check(settings)
-    way = restore if settings.via == Way.RESTORE else write
+    way = restore if settings.via == LoadMethod.RESTORE else write
     stop = stop or threading.Event()
     try:
         with opened_dataset(settings.dataset, observe, stop) as manifest:

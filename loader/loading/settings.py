@@ -10,7 +10,7 @@ from pathlib import Path
 from loader.servers.base import Target
 
 
-class Way(StrEnum):
+class LoadMethod(StrEnum):
     """The ways in: line protocol into any bucket, or storage files into a new one."""
 
     WRITE = "write"
@@ -31,7 +31,7 @@ class LoadSettings:
 
     dataset: Path
     target: Target
-    via: str = Way.WRITE
+    via: str = LoadMethod.WRITE
     batch_lines: int = 20_000
     batch_bytes: int = 4_000_000
     connections: int = 3

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from loader.events import SERVER_BUSY
 from loader.loading.restore_path.export import ExportReport
-from loader.loading.settings import LoadReport, Way
+from loader.loading.settings import LoadMethod, LoadReport
 from loader.reporting.status import Status
 from loader.staging.settings import StageReport
 from loader.verification.settings import VerifyReport
 
-_PAYLOADS = {Way.WRITE: "line protocol", Way.RESTORE: "storage files"}
+_PAYLOADS = {LoadMethod.WRITE: "line protocol", LoadMethod.RESTORE: "storage files"}
 _SIZE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -52,7 +52,7 @@ def load_text(report: LoadReport) -> str:
         f"{word:<8} {report.rows_loaded:,} of {counted(report.rows, 'point')}{resumed}",
         f"         {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows_acknowledged, report.seconds)}, "
-        f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {_PAYLOADS[Way(report.via)]}), "
+        f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {_PAYLOADS[LoadMethod(report.via)]}), "
         f"{counted(report.retries, 'retry', 'retries')}",
     ]
     # The server is what a load waits for in any case: that is for the metrics.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loader.errors import Retryable, ServerError, Unreachable
-from loader.events import Noted, Observer, Waited
+from loader.events import Notice, Observer, Waited
 from loader.servers.probe import Server, introduction, probe
 from loader.servers.retries import Retries
 from loader.servers.transport import Connection
@@ -59,5 +59,5 @@ def find_server(connection: Connection, observe: Observer, patience: Patience) -
     Raises ConfigError when it is no InfluxDB that is known here, and what ``Patience.ask`` raises.
     """
     for sentence in introduction(connection.target):
-        observe(Noted(sentence))
+        observe(Notice(sentence))
     return patience.ask(lambda: probe(connection), first=True)

@@ -40,7 +40,7 @@ class Place(IntEnum):
 
 
 @dataclass(frozen=True)
-class Wish:
+class TargetOptions:
     """What one source says of the target; "" where it says nothing. ``names`` is what it calls its parts."""
 
     url: str = ""
@@ -55,7 +55,7 @@ class Wish:
         return self.names.get(part, f"--{'host' if part == 'url' else part}")
 
 
-def from_environment(environ: Mapping[str, str]) -> tuple[Wish, Wish]:
+def from_environment(environ: Mapping[str, str]) -> tuple[TargetOptions, TargetOptions]:
     """Return what the influx CLI's variables say, then what the client libraries' do.
 
     Blanks, line ends and byte order marks around values do not count: .env files of Windows have them.
@@ -65,7 +65,7 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Wish, Wish]:
         {"url": "INFLUXDB_V2_URL", "org": "INFLUXDB_V2_ORG", "token": "INFLUXDB_V2_TOKEN"},
     )
     first, second = (
-        Wish(
+        TargetOptions(
             **{part: stripped(environ.get(variable, "")) for part, variable in names.items()},
             place=Place.ENVIRONMENT,
             names=names,
@@ -75,7 +75,7 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Wish, Wish]:
     return first, second
 
 
-def from_configuration(text: str, path: str) -> Wish:
+def from_configuration(text: str, path: str) -> TargetOptions:
     """Return the active profile of the influx CLI's configuration (TOML, a table a profile).
 
     Raises ConfigError, which names ``path`` and never quotes the text: it holds tokens.
@@ -88,40 +88,42 @@ def from_configuration(text: str, path: str) -> Wish:
         if isinstance(profile, dict) and profile.get("active"):
             known = {name: stripped(str(profile.get(name, ""))) for name in ("url", "org", "token")}
             names = {part: f"the {part} of profile {title!r} in {path}" for part in known}
-            return Wish(**known, place=Place.PROFILE, names=names)
-    return Wish(place=Place.PROFILE)
+            return TargetOptions(**known, place=Place.PROFILE, names=names)
+    return TargetOptions(place=Place.PROFILE)
 
 
-def resolve_target(*wishes: Wish, ca_file: str = "") -> Target:
-    """Return the target; for each part the first wish that names it wins, as far as tokens belong there.
+def resolve_target(*candidates: TargetOptions, ca_file: str = "") -> Target:
+    """Return the target; for each part the first candidate that names it wins, as far as tokens belong there.
 
     Raises ConfigError, which names the source and quotes neither address nor token, for what cannot be.
     """
 
     def first(part: str, default: str) -> str:
-        wish = next((wish for wish in wishes if getattr(wish, part)), None)
-        return check_name(getattr(wish, part), wish.name(part)) if wish else default
+        candidate = next((candidate for candidate in candidates if getattr(candidate, part)), None)
+        return check_name(getattr(candidate, part), candidate.name(part)) if candidate else default
 
-    address = next((wish for wish in wishes if wish.url), None)
+    address = next((candidate for candidate in candidates if candidate.url), None)
     url = check_url(address.url, address.name("url")) if address else DEFAULT_URL
-    token, withheld = _choose_token(wishes, address)
+    token, withheld = _choose_token(candidates, address)
     return Target(url, first("bucket", DEFAULT_BUCKET), first("org", ""), token, ca_file, withheld)
 
 
-def with_last_load(wishes: Sequence[Wish], last: Wish | None, dataset: str) -> list[Wish]:
-    """Return ``wishes``, flags first, with the bucket and organization of the last load where it went to their server.
+def with_last_load(
+    candidates: Sequence[TargetOptions], last: TargetOptions | None, dataset: str
+) -> list[TargetOptions]:
+    """Return ``candidates``, flags first, with bucket and organization of the last load where it went to their server.
 
     Raises ConfigError when it went to another server and no flag names one: a dataset does not say where to go.
     """
-    flags, *others = wishes
+    flags, *others = candidates
     if last is None:
-        return list(wishes)
-    address = next((wish for wish in wishes if wish.url), None)
+        return list(candidates)
+    address = next((candidate for candidate in candidates if candidate.url), None)
     url = check_url(address.url, address.name("url")) if address else DEFAULT_URL
     if same_server(url, last.url):
-        return [flags, Wish(org=last.org, bucket=last.bucket, names=_LEDGER), *others]
+        return [flags, TargetOptions(org=last.org, bucket=last.bucket, names=_LEDGER), *others]
     if flags.url:
-        return list(wishes)
+        return list(candidates)
     named = address.name("url") if address else "the default"
     there = redacted(last.url)
     known = "" if "***" in there else f"--host {there}, or "  # what is left out of it cannot be typed
@@ -134,29 +136,29 @@ def with_last_load(wishes: Sequence[Wish], last: Wish | None, dataset: str) -> l
 _LEDGER = {"org": "the organization in the dataset's ledger", "bucket": "the bucket in the dataset's ledger"}
 
 
-def _choose_token(wishes: Sequence[Wish], address: Wish | None) -> tuple[str, str]:
+def _choose_token(candidates: Sequence[TargetOptions], address: TargetOptions | None) -> tuple[str, str]:
     """Return the token that may go to the address of ``address``, and words on one that may not."""
     withheld = ""
-    for wish in wishes:
-        token = check_token(wish.token, wish.name("token"))
+    for candidate in candidates:
+        token = check_token(candidate.token, candidate.name("token"))
         if not token:
             continue
-        if _may_go(wish, address):
+        if _may_go(candidate, address):
             return token, withheld
         named = address.name("url") if address else ""
-        if address and wish.place < address.place:
+        if address and candidate.place < address.place:
             raise ConfigError(
-                f"{wish.name('token')} is set, and the address comes from elsewhere: {named}",
+                f"{candidate.name('token')} is set, and the address comes from elsewhere: {named}",
                 hint="name the server beside the token, with --host or INFLUX_HOST, or leave the token out",
             )
-        withheld = withheld or f"{wish.name('token')} is not sent: it belongs to another address than {named}"
+        withheld = withheld or f"{candidate.name('token')} is not sent: it belongs to another address than {named}"
     return "", withheld
 
 
-def _may_go(wish: Wish, address: Wish | None) -> bool:
-    """Tell whether the token of ``wish`` may go to the address of ``address``, None for the default."""
-    if address is None or Place.FLAGS in {wish.place, address.place}:
+def _may_go(candidate: TargetOptions, address: TargetOptions | None) -> bool:
+    """Tell whether the token of ``candidate`` may go to the address of ``address``, None for the default."""
+    if address is None or Place.FLAGS in {candidate.place, address.place}:
         return True
-    if wish.url:
-        return same_server(wish.url, address.url)
-    return wish.place is address.place
+    if candidate.url:
+        return same_server(candidate.url, address.url)
+    return candidate.place is address.place

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from loader.dataset.schema import Field, PointSchema
 from loader.servers.frames import instant
-from loader.verification.query_pool import Asker
+from loader.verification.query_pool import QueryPool
 from loader.verification.settings import Difference
 from loader.verification.texts import cut
 from loader.verification.windows import Window
 
 
 def find_other_types(
-    schema: PointSchema, types: Mapping[str, set[str]], windows: Sequence[Window], asker: Asker
+    schema: PointSchema, types: Mapping[str, set[str]], windows: Sequence[Window], pool: QueryPool
 ) -> Iterator[Difference]:
     """Yield a difference for each field and window in which the server has values of another type.
 
@@ -25,15 +25,15 @@ def find_other_types(
         if not others:
             continue
         words = f"expected {field.type}, found {' and '.join(sorted(others))}"
-        for day, number in _places(schema, field, windows, asker):
+        for day, number in _places(schema, field, windows, pool):
             detail = f"{number} stored in another type: {words}"
             yield Difference("different", day, "", cut(field.column), detail)
 
 
-def _places(schema: PointSchema, field: Field, windows: Sequence[Window], asker: Asker) -> Iterator[tuple[str, str]]:
+def _places(schema: PointSchema, field: Field, windows: Sequence[Window], pool: QueryPool) -> Iterator[tuple[str, str]]:
     """Yield from which day on, and how many."""
     for window in windows:
-        answer = asker.other_types(schema, field, window.start, window.stop)
+        answer = pool.other_types(schema, field, window.start, window.stop)
         if answer is None:
             yield "", "values at some times, perhaps others than the dataset's, are"
             return

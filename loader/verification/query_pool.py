@@ -14,7 +14,7 @@ from typing import TypeVar
 import polars as pl
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.events import Noted, Observer
+from loader.events import Notice, Observer
 from loader.servers import flux
 from loader.servers.base import AggregateQuery, AmbiguousText, Dialect, PointsQuery, Target, UnwritableNumber
 from loader.servers.frames import aggregate_frame
@@ -32,7 +32,7 @@ QUERY_FIELDS = 200
 
 
 @dataclass(frozen=True)
-class Asker:
+class QueryPool:
     """Asks the server, again for ``retry_seconds`` while it is busy; answers are futures, which raise ServerError."""
 
     target: Target
@@ -108,7 +108,7 @@ class Asker:
         token = object()
         if self.unsummed.setdefault(field, token) is token:
             words = "one is beyond what a float can hold; counts, minima and maxima are compared"
-            self.observe(Noted(f"not all sums of field {cut(field)!r} are compared: {words}"))
+            self.observe(Notice(f"not all sums of field {cut(field)!r} are compared: {words}"))
 
     def _ask_aggregate(self, query: AggregateQuery) -> pl.DataFrame:
         request = self.dialect.build_aggregate(self.target, query)
@@ -127,15 +127,15 @@ class Asker:
 
 
 @contextmanager
-def asking(settings: VerifySettings, dialect: Dialect, observe: Observer) -> Iterator[Asker]:
-    """Yield an Asker for the target of ``settings``; what is not asked yet when the block ends never is."""
+def query_pool(settings: VerifySettings, dialect: Dialect, observe: Observer) -> Iterator[QueryPool]:
+    """Yield a QueryPool for the target of ``settings``; what is not asked yet when the block ends never is."""
     target, connections = settings.target, settings.connections
     with ExitStack() as stack:
         idle: SimpleQueue[Connection] = SimpleQueue()
         for _ in range(connections):
             idle.put(stack.enter_context(Connection(target, settings.timeout_seconds)))
         pool = stack.enter_context(Workers(connections))
-        yield Asker(target, dialect, pool, idle, settings.retry_seconds, observe)
+        yield QueryPool(target, dialect, pool, idle, settings.retry_seconds, observe)
 
 
 def _together(schema: PointSchema, function: str) -> Iterator[list[int]]:

@@ -14,7 +14,7 @@ from loader.dataset.manifest import Manifest
 from loader.dataset.opened import opened_dataset
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
-from loader.events import Advanced, Noted, Observer, Started, ignore, one_at_a_time
+from loader.events import Advanced, Notice, Observer, Started, ignore, one_at_a_time
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
 from loader.servers.field_types import find_types
@@ -29,7 +29,7 @@ from loader.verification.differences import Cell, cell_differences, cell_query, 
 from loader.verification.field_types import find_other_types
 from loader.verification.identities import overlapping
 from loader.verification.outcome import Outcome
-from loader.verification.query_pool import Asker, asking
+from loader.verification.query_pool import QueryPool, query_pool
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
 from loader.verification.values.verify_values import verify_values
 from loader.verification.windows import Window, draw_samples, plan_windows
@@ -83,25 +83,25 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
             wanted = (server.dialect, settings.target, bucket, manifest.schema)
             types = patience.ask(lambda: find_types(connection.send, *wanted))
     observe(Started("verify", manifest.rows))
-    with asking(settings, server.dialect, observe) as asker:
+    with query_pool(settings, server.dialect, observe) as pool:
         if bucket is None:
-            observe(Noted(f"bucket {settings.target.bucket!r} does not exist: every point is missing"))
-        outcome = _Verification(settings, manifest, None if bucket is None else asker, observe)
+            observe(Notice(f"bucket {settings.target.bucket!r} does not exist: every point is missing"))
+        outcome = _Verification(settings, manifest, None if bucket is None else pool, observe)
         if types is None:
-            observe(Noted("the server does not tell the types of fields: equal values of another type are not seen"))
-        other_types = list(find_other_types(manifest.schema, types or {}, plan_windows(outcome.partitions), asker))
+            observe(Notice("the server does not tell the types of fields: equal values of another type are not seen"))
+        other_types = list(find_other_types(manifest.schema, types or {}, plan_windows(outcome.partitions), pool))
         if other_types:
-            observe(Noted("fields are stored in another type: nothing else is compared until types agree"))
+            observe(Notice("fields are stored in another type: nothing else is compared until types agree"))
             found = Outcome(settings.max_listed)
             found.add(other_types)
         elif settings.values and bucket:
-            outcome.windows, found = verify_values(settings, manifest, shards, asker, observe)
+            outcome.windows, found = verify_values(settings, manifest, shards, pool, observe)
         else:
             found = outcome.compare_all()
         if found.superseded:
-            observe(Noted(superseded_text(found.superseded)))
+            observe(Notice(superseded_text(found.superseded)))
         if bucket and not other_types:
-            found.add(find_other_fields(manifest.schema, plan_windows(outcome.partitions), asker))
+            found.add(find_other_fields(manifest.schema, plan_windows(outcome.partitions), pool))
     return VerifyReport(
         server=server.name,
         rows=manifest.rows,
@@ -136,13 +136,13 @@ def _check(settings: VerifySettings) -> None:
 
 
 class _Verification:
-    """One run: counts its windows and keeps its samples. Without ``asker``, the server holds nothing."""
+    """One run: counts its windows and keeps its samples. Without ``pool``, the server holds nothing."""
 
-    def __init__(self, settings: VerifySettings, manifest: Manifest, asker: Asker | None, observe: Observer) -> None:
+    def __init__(self, settings: VerifySettings, manifest: Manifest, pool: QueryPool | None, observe: Observer) -> None:
         self.settings = settings
         self.schema: PointSchema = manifest.schema
         self.partitions = [partition for partition in manifest.partitions if partition.rows]
-        self.asker = asker
+        self.pool = pool
         self.observe = observe
         self.windows = 0
         self.samples: list[Sample] = []
@@ -186,11 +186,11 @@ class _Verification:
         differences: list[Difference] = []
         for number, cell in enumerate(sorted(cells, key=lambda cell: not (cell.expected and cell.found))):
             summary = cell_differences(self.schema, cell)
-            if self.asker is None or number >= self.settings.drills or cell.found > DRILL_POINTS:
+            if self.pool is None or number >= self.settings.drills or cell.found > DRILL_POINTS:
                 differences += summary
                 continue
             query = cell_query(self.schema, cell)
-            found = self.asker.points(query)
+            found = self.pool.points(query)
             expected = series_points(self.settings.dataset, self.schema, self.partitions, query.series, query.start)
             # equal counts and equal points: only the order in which floats were added differs
             counted = [difference for difference in summary if difference.kind != "different"]
@@ -208,13 +208,13 @@ class _Verification:
         return differences
 
     def _ask(self, window: Window) -> list[tuple[str, Future[pl.DataFrame]]]:
-        return self.asker.aggregates(self.schema, window.start, window.stop) if self.asker else []
+        return self.pool.aggregates(self.schema, window.start, window.stop) if self.pool else []
 
     def _ask_samples(self, points: pl.DataFrame) -> None:
-        if self.asker is None:
+        if self.pool is None:
             return
         tags = tag_columns(len(self.schema.tags))
         series = points.select(tags).rows() if tags else [()] * points.height
         for number, (values, time) in enumerate(zip(series, points["time"], strict=True)):
             query = PointsQuery(self.schema, values, time, time + 1)
-            self.samples.append(Sample(query, points_of(self.schema, points[number]), self.asker.points(query)))
+            self.samples.append(Sample(query, points_of(self.schema, points[number]), self.pool.points(query)))

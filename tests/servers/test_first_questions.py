@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loader.events import Event, Noted, Waited
+from loader.events import Event, Notice, Waited
 from loader.loading import LoadSettings, load
 from loader.servers import retries
 from loader.servers.base import Target
@@ -62,7 +62,7 @@ def test_a_load_and_its_verification(influx: Any, tmp_path: Path, faults: tuple[
     assert report.rows_acknowledged == manifest.rows
     waits = [event for event in events if isinstance(event, Waited) and event.cause == "retry"]
     assert report.retries == len(waits) >= 3
-    named = [event.message for event in events if isinstance(event, Noted) and event.message.startswith("server ")]
+    named = [event.message for event in events if isinstance(event, Notice) and event.message.startswith("server ")]
     assert len(named) == 1
     with fault_proxy(influx.url, OnceEach(*faults), watched=("/",)) as proxy:
         settings = VerifySettings(tmp_path, replace(target, url=proxy.url), retry_seconds=30.0, samples=5)

@@ -15,7 +15,7 @@ import pytest
 from loader.dataset.manifest import Manifest, Partition, write_manifest
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, StageError
-from loader.events import Event, Noted, Waited
+from loader.events import Event, Notice, Waited
 from loader.servers.base import Target
 from loader.verification import VerifyReport, VerifySettings, verify
 from tests.cases import Case, name_of
@@ -253,7 +253,7 @@ def test_other_points_with_tags_that_flux_has_no_room_for(influx_v2: Any, tmp_pa
         ("surplus", ""),
         ("surplus", "b"),
     ]
-    assert any(isinstance(event, Noted) and "queries are not" in event.message for event in events)
+    assert any(isinstance(event, Notice) and "queries are not" in event.message for event in events)
 
 
 @both_ways
@@ -271,7 +271,7 @@ def test_sums_beyond_all_floats(influx: Any, tmp_path: Path, big: list[float], v
     case = case_of(influx, root, *(f"m,t=x a={a},b={b!r},c={c} {time}" for a, b, c, time in rows))
     events: list[Event] = []
     assert names(case.verify(events.append, values=values, drills=0, samples=0)) == []
-    notes = [event.message for event in events if isinstance(event, Noted) and "sums of field 'b'" in event.message]
+    notes = [event.message for event in events if isinstance(event, Notice) and "sums of field 'b'" in event.message]
     assert len(notes) == (not values)
     case.write(f"m,t=x c=6.5 {times[2]}", f"m,t=x b=-1.75e308 {times[3]}")
     found = names(case.verify(values=values, drills=0, samples=0))

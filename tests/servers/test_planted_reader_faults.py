@@ -16,7 +16,7 @@ import pytest
 from loader.dataset import reader, write_manifest
 from loader.dataset.schema import trades_schema
 from loader.loading import LoadSettings, load
-from loader.loading.settings import Way
+from loader.loading.settings import LoadMethod
 from loader.servers.base import Target
 from loader.verification import VerifySettings, verify
 from tests.points import trades, write_dataset
@@ -91,7 +91,7 @@ def test_a_fault_of_the_loads_reader_is_found(
     with monkeypatch.context() as patch:
         for module in _modules_with(honest):
             patch.setattr(module, "read_batches", lambda *wanted: fault(honest(*wanted)))
-        load(LoadSettings(tmp_path, target, via=Way.WRITE))
+        load(LoadSettings(tmp_path, target, via=LoadMethod.WRITE))
     assert verify(VerifySettings(tmp_path, target)).difference_count
     assert verify(VerifySettings(tmp_path, target, values=True)).difference_count
 

@@ -17,7 +17,7 @@ import pytest
 from loader.dataset.manifest import read_manifest, write_manifest
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Refused, ServerError, StageError
-from loader.events import Advanced, Event, Noted, Started, Waited
+from loader.events import Advanced, Event, Notice, Started, Waited
 from loader.loading import LoadSettings, load
 from loader.loading.flow import Flow
 from loader.loading.ledger import add_mark, last_load, opened_ledger
@@ -97,7 +97,7 @@ def test_a_second_run_sends_nothing(influx_v2: Any, root: Path) -> None:
     events: list[Event] = []
     restarted = load(replace(settings, restart=True), events.append)
     assert restarted.rows_acknowledged == ROWS
-    assert any(isinstance(event, Noted) and "removed bucket 'twice'" in event.message for event in events)
+    assert any(isinstance(event, Notice) and "removed bucket 'twice'" in event.message for event in events)
     assert stored(influx_v2, "twice") == expected(root)
     last = last_load(root)
     assert last is not None
@@ -440,7 +440,7 @@ def test_a_new_bucket_for_the_write_path_brings_a_hint(influx_v2: Any, root: Pat
     events: list[Event] = []
     load(settings, events.append)
     load(replace(settings, restart=True), events.append)
-    assert len([event for event in events if isinstance(event, Noted) and "--via restore" in event.message]) == 1
+    assert len([event for event in events if isinstance(event, Notice) and "--via restore" in event.message]) == 1
 
 
 PROGRAM = """

@@ -15,7 +15,7 @@ import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, EncodeError, LoadError
-from loader.events import Advanced, Event, Noted
+from loader.events import Advanced, Event, Notice
 from loader.loading import LoadSettings, load
 from loader.reporting.status import read_status
 from loader.reporting.text import load_text, status_text
@@ -74,7 +74,7 @@ def test_the_last_row_in_the_order_of_the_dataset_stays(way: tuple[Any, LoadSett
     assert len(points(settings)) == 2_000
     assert (report.rows_loaded, report.rows_replaced) == (4_000, 2_000)
     assert "nothing is left of 2,000 rows" in load_text(report)
-    assert any(isinstance(event, Noted) and event.message.startswith("2,000 values") for event in events)
+    assert any(isinstance(event, Notice) and event.message.startswith("2,000 values") for event in events)
 
 
 @pytest.mark.parametrize("kind", ["v1", "v2"])
@@ -286,7 +286,7 @@ def test_a_field_of_another_type_stops_the_load_at_once(
                 load(settings, events.append)
         assert len(proxy.writes) <= 2 * 3 * (1 + 8)
     assert any(
-        isinstance(event, Noted) and "'n' is integer in the dataset and string" in event.message for event in events
+        isinstance(event, Notice) and "'n' is integer in the dataset and string" in event.message for event in events
     )
     assert not list((tmp_path / ".loader").glob("rejected/*"))
 

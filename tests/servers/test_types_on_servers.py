@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.events import Event, Noted
+from loader.events import Event, Notice
 from loader.servers.base import Target
 from loader.verification import VerifyReport, VerifySettings, verify
 from tests.fault_proxy import Answer, fault_proxy
@@ -83,5 +83,5 @@ def test_a_server_that_does_not_tell(influx_v2: Any, tmp_path: Path, answer: Ans
         lines = f"m,t=x f=3i {MOMENT}"
         verified(influx_v2, tmp_path, FieldType.FLOAT, lines, url=proxy.url, observe=events.append)
     assert any(
-        isinstance(event, Noted) and "equal values of another type are not seen" in event.message for event in events
+        isinstance(event, Notice) and "equal values of another type are not seen" in event.message for event in events
     )

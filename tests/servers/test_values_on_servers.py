@@ -18,7 +18,7 @@ import pytest
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.encoding import warm
 from loader.errors import Refused, ServerError, StageError
-from loader.events import Advanced, Event, Noted, Started, Waited
+from loader.events import Advanced, Event, Notice, Started, Waited
 from loader.loading import LoadSettings, load
 from loader.servers import retries
 from loader.servers.backup import build_shard, list_shards
@@ -157,7 +157,7 @@ def test_equal(case: Case) -> None:
     assert (report.rows, report.values, report.windows, report.samples) == (360, 720, 18, 0)
     advanced = sum(event.rows for event in events if isinstance(event, Advanced))
     assert advanced == sum(event.rows for event in events if isinstance(event, Started)) - case.rows.height
-    slower = any("far longer" in event.message for event in events if isinstance(event, Noted))
+    slower = any("far longer" in event.message for event in events if isinstance(event, Notice))
     assert slower == (case.server.kind == "v1")
 
 
@@ -167,7 +167,7 @@ def test_compiling_is_said(case_v2: Case, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(by_file, "compile_decoders", lambda: time.sleep(0.2))
     events: list[Event] = []
     assert case_v2.verify(events.append, values=True).differences == ()
-    assert any(isinstance(event, Noted) and "compiling" in event.message for event in events)
+    assert any(isinstance(event, Notice) and "compiling" in event.message for event in events)
 
 
 def test_one_changed_value(case: Case) -> None:
@@ -407,7 +407,7 @@ def test_every_type_in_no_order(
     unique = rows.with_columns(pl.col("tag=key", "a").fill_null("")).unique(["tag=key", "a", "when"], keep="last")
     assert report.values == sum(unique[field.column].count() for field in SCHEMA.fields)
     assert report.superseded == sum(rows[5:9][field.column].count() for field in SCHEMA.fields)
-    assert any(isinstance(event, Noted) and "superseded" in event.message for event in events)
+    assert any(isinstance(event, Notice) and "superseded" in event.message for event in events)
 
 
 def test_many_more_points_than_the_dataset_has(case_v2: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

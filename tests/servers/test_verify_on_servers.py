@@ -11,7 +11,7 @@ import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.errors import ConfigError, ServerError
-from loader.events import Advanced, Event, Noted, Started
+from loader.events import Advanced, Event, Notice, Started
 from loader.servers.base import Target
 from loader.verification import VerifySettings, verify
 from tests.cases import Case, agreeing, name_of, text_of
@@ -143,7 +143,7 @@ def test_missing_bucket(case: Case) -> None:
     report = verify(VerifySettings(case.root, target, max_listed=4), events.append)
     assert (report.difference_count, len(report.differences), report.samples) == (18, 4, 0)
     assert report.differences[0].detail == "expected 20 points, found none"
-    assert any(isinstance(event, Noted) and "does not exist" in event.message for event in events)
+    assert any(isinstance(event, Notice) and "does not exist" in event.message for event in events)
 
 
 def test_empty_bucket(case: Case) -> None:
@@ -195,7 +195,7 @@ def test_duplicates(case: Case, tmp_path: Path) -> None:
     report = verify(VerifySettings(root, case.target, samples=1_000), events.append)
     assert report.differences == ()
     assert report.superseded == 2
-    assert any(isinstance(event, Noted) and event.message.startswith("2 values") for event in events)
+    assert any(isinstance(event, Notice) and event.message.startswith("2 values") for event in events)
 
 
 @pytest.mark.parametrize("change", [{"samples": -1}, {"seed": -1}, {"connections": 0}, {"timeout_seconds": 0.0}])

@@ -18,7 +18,7 @@ import pytest
 from loader.dataset.manifest import read_manifest, write_manifest
 from loader.encoding import warm
 from loader.errors import ConfigError, LoadError, Refused, Retryable, StageError
-from loader.events import Advanced, Event, Noted, Rejected, Started, Waited
+from loader.events import Advanced, Event, Notice, Rejected, Started, Waited
 from loader.loading import LoadSettings, load
 from loader.loading.ledger import last_load, ledger_path
 from loader.loading.write_path import write
@@ -64,7 +64,7 @@ def test_a_missing_bucket_is_made(influx: Any, root: Path) -> None:
     settings = settings_for(influx, root, bucket="new bucket's", shard_duration=2 * 86_400 * 10**9)
     events: list[Event] = []
     load(settings, events.append)
-    assert [event for event in events if isinstance(event, Noted)]
+    assert [event for event in events if isinstance(event, Notice)]
     assert len(stored(influx, settings.target.bucket)) == ROWS
 
 
@@ -417,8 +417,8 @@ def test_compiling_is_said_before_it_starts(
     monkeypatch.setattr(warm, "_MOMENT", 0.05)
     monkeypatch.setattr(write, "compile_line_encoder", lambda: time.sleep(0.2))
     load(settings_for(influx, root, dry_run=dry_run), events.append)
-    said = [event for event in events if isinstance(event, Noted | Started)]
-    assert [type(event) for event in said if "server " not in str(event)] == [Noted, Started]
+    said = [event for event in events if isinstance(event, Notice | Started)]
+    assert [type(event) for event in said if "server " not in str(event)] == [Notice, Started]
 
 
 def test_a_dry_run_can_be_stopped(root: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from loader.dataset.manifest import Manifest
 from loader.errors import ConfigError, LoadError
-from loader.events import Noted, Observer
+from loader.events import Notice, Observer
 from loader.loading.ledger import add_mark, marks
 from loader.loading.ledger_values import make_mark
 from loader.loading.restore_path.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
@@ -77,7 +77,7 @@ class BucketMaker:
                 return found
         if bucket:
             self.patience.ask(lambda: api.delete_bucket(self.link.send, bucket))
-            self.observe(Noted(f"removed bucket {bucket.name!r}, which an earlier run of this load made"))
+            self.observe(Notice(f"removed bucket {bucket.name!r}, which an earlier run of this load made"))
         return self._make(self._dialect())
 
     def _dialect(self) -> InfluxDB2:
@@ -135,5 +135,5 @@ class BucketMaker:
             return Bucket(settings.target.bucket, api.parse_bucket(settings.target, self.link.send(request)))
 
         bucket = self.patience.ask(make)
-        self.observe(Noted(f"created bucket {bucket.name!r} with {len(shards)} shards and infinite retention"))
+        self.observe(Notice(f"created bucket {bucket.name!r} with {len(shards)} shards and infinite retention"))
         return self._with_shards(bucket, shards, self._ids(bucket))

@@ -81,7 +81,7 @@ class ShardSender:
             size += tar_size(file)
             values = [sum(pair) for pair in zip(values, file.values, strict=True)]
             del file  # or it would keep the memory that the next one may have to replace
-        for field, expected in _telling(self._schema.fields, values, points):
+        for field, expected in _counted_fields(self._schema.fields, values, points):
             self._count(link, shard, field, expected)
         return Restored(rows, size, tuple(rejected))
 
@@ -108,7 +108,7 @@ class ShardSender:
             )
 
 
-def _telling(fields: Sequence[Field], values: Sequence[int], points: int) -> Sequence[tuple[Field, int]]:
+def _counted_fields(fields: Sequence[Field], values: Sequence[int], points: int) -> Sequence[tuple[Field, int]]:
     """Return which fields tell, when counted, that all files are there, and how often each has a value.
 
     A file is taken whole or not at all, so a field that every point has will do: the one that the server decodes

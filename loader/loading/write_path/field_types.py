@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from loader.dataset.schema import PointSchema
-from loader.events import Noted, Observer
+from loader.events import Notice, Observer
 
 
 def note_other_types(schema: PointSchema, types: Mapping[str, set[str]] | None, bucket: str, observe: Observer) -> None:
@@ -17,7 +17,7 @@ def note_other_types(schema: PointSchema, types: Mapping[str, set[str]] | None, 
         known = (types or {}).get(field.column, {field.type})
         if field.type not in known:
             observe(
-                Noted(
+                Notice(
                     f"field {field.column!r} is {field.type} in the dataset and {' and '.join(sorted(known))} in bucket"
                     f" {bucket!r}: where it is so, lines are refused"
                 )

@@ -18,7 +18,7 @@ from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
 from loader.encoding.warm import compile_ahead, compile_line_encoder
 from loader.errors import ConfigError, ServerError
-from loader.events import SERVER_BUSY, Noted, Observer, Started, Waited
+from loader.events import SERVER_BUSY, Notice, Observer, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.identities import find_superseded
 from loader.loading.ledger import Ledger, forget
@@ -200,9 +200,9 @@ def _prepare_bucket(
     # A server that does not tell whose token it is may still be written to.
     with suppress(ServerError):
         if takes_files(server.dialect) and is_operator(connection.send):
-            observe(Noted("this bucket is new: --via restore would fill it more than ten times as fast"))
+            observe(Notice("this bucket is new: --via restore would fill it more than ten times as fast"))
     made = patience.ask(make)
-    observe(Noted(f"created bucket {settings.target.bucket!r} with infinite retention"))
+    observe(Notice(f"created bucket {settings.target.bucket!r} with infinite retention"))
     return made
 
 

@@ -8,22 +8,22 @@ from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.servers.frames import instant, tag_columns
 from loader.verification.differences import series_text
-from loader.verification.query_pool import Asker
+from loader.verification.query_pool import QueryPool
 from loader.verification.settings import Difference
 from loader.verification.texts import cut
 from loader.verification.windows import Window
 
 
-def find_other_fields(schema: PointSchema, windows: Sequence[Window], asker: Asker) -> list[Difference]:
+def find_other_fields(schema: PointSchema, windows: Sequence[Window], pool: QueryPool) -> list[Difference]:
     """Return the values of other fields in ``windows``, by field, series and day; raises ServerError."""
     known = {field.column for field in schema.fields}
-    answers = [(window, asker.fields(schema, window.start, window.stop)) for window in windows]
+    answers = [(window, pool.fields(schema, window.start, window.stop)) for window in windows]
     differences = []
     for window, names in answers:
         for name in sorted(set(names.result()) - known):
             # Only the number is asked for, which has the same type whatever that of the field.
             try:
-                found = asker.count(schema, name, window.start, window.stop).result()
+                found = pool.count(schema, name, window.start, window.stop).result()
             except ConfigError:
                 detail = "the dataset has no such field; the server cannot be asked how many values it has"
                 differences.append(Difference("surplus", instant(window.start)[:10], "", cut(name), detail))

@@ -17,7 +17,7 @@ from loader.servers.base import PointsQuery
 from loader.servers.frames import DAY
 from loader.verification.differences import compare_points
 from loader.verification.outcome import Outcome
-from loader.verification.query_pool import Asker
+from loader.verification.query_pool import QueryPool
 from loader.verification.settings import VerifySettings
 from loader.verification.values.columns import day_counts, series_frames
 from loader.verification.values.expected import expected_values
@@ -28,7 +28,7 @@ QUERY_POINTS = 100_000
 """Points of the dataset that one query covers."""
 
 
-def query_values(settings: VerifySettings, manifest: Manifest, asker: Asker, observe: Observer) -> Outcome:
+def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, observe: Observer) -> Outcome:
     """Compare every point of the dataset; of the server, every (series, day) that the dataset has points of.
 
     Memory is bounded by WINDOW_BYTES of a window, twice, and the answers to a few queries. Raises ServerError,
@@ -51,7 +51,7 @@ def query_values(settings: VerifySettings, manifest: Manifest, asker: Asker, obs
         outcome.add_unfit(values.unfit, values.unfit_count)
         outcome.cells.append(day_counts(manifest.schema, values.columns))
         for query, expected in _questions(manifest.schema, window, values.columns):
-            asked.append((query, expected, asker.points(query)))
+            asked.append((query, expected, pool.points(query)))
             settle(2 * settings.connections)
         settle(0)
 

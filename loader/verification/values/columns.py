@@ -27,7 +27,7 @@ from loader.verification.windows import day_stop, days_of
 def columns_equal(expected: Sequence[Column], found: Sequence[Column]) -> bool:
     """Tell whether every series, timestamp and value is the same; times that fields share are compared once."""
     compared: set[tuple[int, int]] = set()
-    for wanted, there in zip(map(populated, expected), map(populated, found), strict=True):
+    for wanted, there in zip(map(without_empty_series, expected), map(without_empty_series, found), strict=True):
         if wanted.series != there.series or not np.array_equal(wanted.bounds, there.bounds):
             return False
         pair = id(wanted.times), id(there.times)
@@ -109,7 +109,7 @@ def series_frames(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tu
         yield tags_of(schema, text)[0], _frame(schema, cuts)
 
 
-def populated(column: Column) -> Column:
+def without_empty_series(column: Column) -> Column:
     """Return ``column`` without the series that have no points."""
     filled = np.flatnonzero(np.diff(column.bounds))
     if len(filled) == len(column.series):

@@ -48,7 +48,7 @@ class ShardFiles:
 
 
 @dataclass
-class _Shelf:
+class _FileStore:
     """Holds files: in memory as long as there is room, then in temporary files that have no name."""
 
     room: int
@@ -102,7 +102,7 @@ def fetched(connection: Connection, shard: Shard) -> Iterator[ShardFiles]:
     Raises ServerError, DecodeError, and ConfigError when there is no room for temporary files.
     """
     doing = f"read shard {shard.id}"
-    shelf = _Shelf(HELD_BYTES)
+    shelf = _FileStore(HELD_BYTES)
     held: dict[str, Bytes] = {}
     with connection.open(build_shard(shard)) as stream:
         if stream.status == 200:

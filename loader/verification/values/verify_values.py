@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from loader.dataset.manifest import Manifest
 from loader.errors import ConfigError
-from loader.events import Noted, Observer
+from loader.events import Notice, Observer
 from loader.servers.backup import Shard
 from loader.verification.aggregates.frames import joined, summed
 from loader.verification.differences import cell_differences, compare_cells
 from loader.verification.outcome import Outcome
-from loader.verification.query_pool import Asker
+from loader.verification.query_pool import QueryPool
 from loader.verification.settings import VerifySettings
 from loader.verification.values.by_file import compare_values
 from loader.verification.values.by_query import query_values
@@ -20,7 +20,7 @@ from loader.verification.windows import plan_windows
 
 
 def verify_values(
-    settings: VerifySettings, manifest: Manifest, shards: Sequence[Shard] | None, asker: Asker, observe: Observer
+    settings: VerifySettings, manifest: Manifest, shards: Sequence[Shard] | None, pool: QueryPool, observe: Observer
 ) -> tuple[int, Outcome]:
     """Return how many (series, UTC day) there are, and what a comparison of all values found.
 
@@ -30,19 +30,19 @@ def verify_values(
     """
     schema = manifest.schema
     windows = plan_windows([partition for partition in manifest.partitions if partition.rows])
-    answers = [asker.aggregates(schema, window.start, window.stop, ["count"]) for window in windows]
+    answers = [pool.aggregates(schema, window.start, window.stop, ["count"]) for window in windows]
     if shards is not None:
         compared = compare_values(settings, manifest, shards, observe)
     else:
-        observe(Noted("this server gives no files: all values are read by queries, which takes far longer"))
-        compared = query_values(settings, manifest, asker, observe)
+        observe(Notice("this server gives no files: all values are read by queries, which takes far longer"))
+        compared = query_values(settings, manifest, pool, observe)
     expected = summed(schema, compared.cells)
     try:
         found = [joined(schema, [(name, future.result()) for name, future in answer]) for answer in answers]
     except ConfigError as error:
         if shards is None:
             raise
-        observe(Noted(f"only the stored files are compared, queries are not: {error.message}"))
+        observe(Notice(f"only the stored files are compared, queries are not: {error.message}"))
         return compare_cells(schema, expected, expected, settings.tolerance)[0], compared
     number, cells = compare_cells(schema, expected, summed(schema, found), settings.tolerance)
     # The name of a series from files goes on where it has tags that the schema has not.
