@@ -11,7 +11,7 @@ DOCS = TESTS.parent / "docs"
 
 def test_every_promise_has_its_test() -> None:
     """Each file and test that stands beside a promise exists."""
-    named = re.findall(r"`((?:servers/)?test_\w+\.py)?(?:::(test_\w+))?`", (DOCS / "reliability.md").read_text())
+    named = re.findall(r"`((?:\w+/)*test_\w+\.py)?(?:::(test_\w+))?`", (DOCS / "reliability.md").read_text())
     file = ""
     missing = []
     for path, test in named:

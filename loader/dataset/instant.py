@@ -1,4 +1,4 @@
-"""Times as text, for people."""
+"""Times as text, and back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = 1_000_000_000
+
+
+def instant(time: int) -> str:
+    """Return ``time`` (nanoseconds) as RFC 3339 with nine digits."""
+    seconds, rest = divmod(time, _SECOND)
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def nanoseconds(text: str) -> int:
+    """Read an RFC 3339 time in UTC with up to nine digits after the second, or none."""
+    whole, _, digits = text.removesuffix("Z").partition(".")
+    seconds = (datetime.fromisoformat(f"{whole}+00:00") - _EPOCH) // timedelta(seconds=1)
+    return seconds * _SECOND + int(digits.ljust(9, "0"))
 
 
 def read_instant(time: int, unit: str) -> str:

@@ -48,11 +48,12 @@ def load_text(report: LoadReport) -> str:
     """Summarise a load."""
     word = "stopped" if report.interrupted else "loaded"
     resumed = f", {report.rows_resumed:,} rows were done by earlier runs" if report.rows_resumed else ""
+    payloads = _PAYLOADS[LoadMethod(report.via)]
     lines = [
         f"{word:<8} {report.rows_loaded:,} of {counted(report.rows, 'point')}{resumed}",
         f"         {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows_acknowledged, report.seconds)}, "
-        f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {_PAYLOADS[LoadMethod(report.via)]}), "
+        f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {payloads}), "
         f"{counted(report.retries, 'retry', 'retries')}",
     ]
     # The server is what a load waits for in any case: that is for the metrics.

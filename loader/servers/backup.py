@@ -10,9 +10,9 @@ import json
 from dataclasses import dataclass
 from email.message import Message
 
+from loader.dataset.instant import nanoseconds
 from loader.errors import Refused, ServerError
 from loader.servers.base import Bucket, Reply, ReplyKind, Request, Send
-from loader.servers.frames import nanoseconds
 from loader.servers.replies import answer_of, raise_for
 
 _HEADERS = {"Gzip-Compression-Level": "none"}

@@ -1,4 +1,4 @@
-"""The frames that answers of every dialect become, and the times in them.
+"""The frames that answers of every dialect become, and the days in them.
 
 Their columns have names of ours only (``t0``, ``f0``, …, by position in the schema): no tag or field can collide.
 """
@@ -6,7 +6,6 @@ Their columns have names of ours only (``t0``, ``f0``, …, by position in the s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 import polars as pl
@@ -19,7 +18,6 @@ SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 FIRST, LAST = -(2**63) + 2, 2**63 - 3
 """The first and last nanosecond that InfluxDB stores and finds: no range of a query reaches the one behind."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ANSWER_TYPES: Mapping[FieldType, type[pl.DataType]] = MappingProxyType(
     {
         FieldType.FLOAT: pl.Float64,
@@ -30,19 +28,6 @@ ANSWER_TYPES: Mapping[FieldType, type[pl.DataType]] = MappingProxyType(
     }
 )
 """The Polars type of a field's values in answers; of strings, the bytes, for a server stores any."""
-
-
-def instant(time: int) -> str:
-    """Return ``time`` (nanoseconds) as RFC 3339 with nine digits."""
-    seconds, rest = divmod(time, SECOND)
-    return f"{EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
-
-
-def nanoseconds(text: str) -> int:
-    """Read an RFC 3339 time in UTC with up to nine digits after the second, or none."""
-    whole, _, digits = text.removesuffix("Z").partition(".")
-    seconds = (datetime.fromisoformat(f"{whole}+00:00") - EPOCH) // timedelta(seconds=1)
-    return seconds * SECOND + int(digits.ljust(9, "0"))
 
 
 def day_of(time: int) -> int:

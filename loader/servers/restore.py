@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TypeGuard
 from urllib.parse import quote
 
+from loader.dataset.instant import instant
 from loader.errors import ConfigError, Refused, Retryable, ServerError
 from loader.servers.base import Bucket, Dialect, Reply, ReplyKind, Request, Send, Target
-from loader.servers.frames import instant
 from loader.servers.replies import json_of, raise_for, reading
 from loader.servers.v2 import InfluxDB2
 

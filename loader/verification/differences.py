@@ -9,9 +9,10 @@ from typing import Any
 
 import polars as pl
 
+from loader.dataset.instant import instant
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.servers.base import PointsQuery
-from loader.servers.frames import day_of, instant
+from loader.servers.frames import day_of
 from loader.verification.aggregates.frames import Aggregates, functions_of, key_columns
 from loader.verification.settings import Difference
 from loader.verification.texts import cut, named, shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from loader.dataset.instant import instant
 from loader.dataset.schema import Field, PointSchema
-from loader.servers.frames import instant
 from loader.verification.query_pool import QueryPool
 from loader.verification.settings import Difference
 from loader.verification.texts import cut

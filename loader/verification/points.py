@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from loader.dataset.instant import instant
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import StageError
-from loader.servers.frames import ANSWER_TYPES, FIRST, LAST, instant, tag_columns
+from loader.servers.frames import ANSWER_TYPES, FIRST, LAST, tag_columns
 from loader.verification.settings import Difference
 from loader.verification.texts import cut, named
 

@@ -1,1 +1,1 @@
-"""Tests against real servers."""
+"""Tests of requests and replies."""

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
+from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable, StageError
@@ -30,7 +31,6 @@ from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, check_du
 from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
 from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.tally import DRY_RUN, Tally
-from loader.servers.frames import instant
 from loader.servers.patience import Patience, find_server
 from loader.servers.retries import Retries
 from loader.servers.transport import Connection

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loader.dataset.chunk import RejectedRow
+from loader.dataset.instant import instant
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.columns import TIME_MAX
 from loader.encoding.tsm.encode.buffer import Workspace
@@ -17,7 +18,6 @@ from loader.loading.settings import LoadSettings
 from loader.loading.superseded import Superseded
 from loader.servers import flux
 from loader.servers import restore as api
-from loader.servers.frames import instant
 from loader.servers.replies import raise_for
 from loader.servers.transport import Connection
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loader.dataset.instant import instant
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
-from loader.servers.frames import instant, tag_columns
+from loader.servers.frames import tag_columns
 from loader.verification.differences import series_text
 from loader.verification.query_pool import QueryPool
 from loader.verification.settings import Difference

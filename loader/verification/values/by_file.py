@@ -9,6 +9,7 @@ from dataclasses import replace
 import polars as pl
 import pyarrow as pa
 
+from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.decode.columns import Column
@@ -17,7 +18,6 @@ from loader.encoding.tsm.decode.gather import gather_fields
 from loader.encoding.warm import compile_ahead, compile_decoders
 from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
 from loader.servers.backup import Shard
-from loader.servers.frames import instant
 from loader.servers.patience import Patience
 from loader.servers.transport import Connection
 from loader.verification.outcome import Outcome, merged

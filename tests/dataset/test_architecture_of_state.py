@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "loader"
+PACKAGE = Path(__file__).parents[2] / "loader"
 HOME = "dataset/state.py"
 KNOWN = {HOME, "dataset/claims.py", "dataset/manifest.py"}
 """Modules that may know what the folder is called: to open it, to refuse partitions in it, to say its name."""

@@ -15,7 +15,7 @@ from loader.servers.backup import Shard
 from loader.verification.values import shard_files
 from loader.verification.values.shard_files import fetched
 from tests.reference_tsm import build_file, plain_block
-from tests.test_transport_streams import saying
+from tests.servers.test_transport_streams import saying
 
 SHARD = Shard(3, 0, 1)
 

@@ -23,7 +23,7 @@ from tests.datasets import small_dataset
 from tests.plants import KINDS, PRECIOUS, plant, precious, untouched
 
 TRADES = "date=2024-01-02/trades.parquet"
-SAMPLE = Path(__file__).parent / "sample"
+SAMPLE = Path(__file__).parents[1] / "sample"
 
 
 def settings(out: Path, **changes: object) -> StageSettings:

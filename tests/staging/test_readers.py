@@ -14,7 +14,7 @@ import pytest
 from loader.dataset.manifest import read_manifest
 from loader.staging import StageSettings, stage
 
-SAMPLE = Path(__file__).parent / "sample"
+SAMPLE = Path(__file__).parents[1] / "sample"
 DAYS = ["2024-07-02", "2024-07-03", "2024-07-05"]
 
 

@@ -23,7 +23,7 @@ from loader.servers.replies import message_of, raise_for
 from loader.servers.transport import MOST_BYTES, MOST_WORDS, Connection
 from loader.servers.v2 import InfluxDB2
 from tests.fault_proxy import Answer, Drip, Endless, Fault, fault_proxy
-from tests.test_transport_streams import saying
+from tests.servers.test_transport_streams import saying
 
 NOWHERE = "http://127.0.0.1:1"
 TOKEN = "very-secret-token"

@@ -12,7 +12,7 @@ import pytest
 
 from loader.encoding.tsm.encode.bits import leading_zeros, trailing_zeros
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 def run(cache: Path, *, interpreted: bool, arguments: Sequence[str]) -> bytes:
