@@ -42,7 +42,7 @@ class Outcome:
         self.differences += differences[: self.limit - len(self.differences)]
 
 
-def merged(outcomes: Sequence[Outcome], limit: int) -> Outcome:
+def merge_outcomes(outcomes: Sequence[Outcome], limit: int) -> Outcome:
     """Return all ``outcomes`` as one, in their order."""
     listed = [difference for outcome in outcomes for difference in outcome.differences]
     return Outcome(

@@ -23,7 +23,7 @@ from loader.servers.patience import Patience, find_server
 from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
 from loader.verification.aggregates.expected import merge_cells, points_of, series_points, summarise
-from loader.verification.aggregates.frames import by_field, joined, nothing
+from loader.verification.aggregates.frames import by_field, join_answers, none_of
 from loader.verification.aggregates.other_fields import find_other_fields
 from loader.verification.differences import Cell, cell_differences, cell_query, compare_cells, compare_points
 from loader.verification.field_types import find_other_types
@@ -175,7 +175,7 @@ class _Verification:
                 self.observe(Advanced(sum(partition.rows for partition in together)))
             expected = by_field(self.schema, merge_cells(self.schema, parts))
             results = [(function, future.result()) for function, future in answer]
-            found = joined(self.schema, results) if results else nothing(expected)
+            found = join_answers(self.schema, results) if results else none_of(expected)
             number, differing = compare_cells(self.schema, expected, found, self.settings.tolerance)
             self.windows += number
             cells += differing

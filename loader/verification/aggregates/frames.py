@@ -53,7 +53,7 @@ def by_field(schema: PointSchema, wide: pl.DataFrame) -> Aggregates:
     return found
 
 
-def joined(schema: PointSchema, answers: Iterable[tuple[str, pl.DataFrame]]) -> Aggregates:
+def join_answers(schema: PointSchema, answers: Iterable[tuple[str, pl.DataFrame]]) -> Aggregates:
     """Put the ``answers`` of a server, each of one function, together; what it lacks is null."""
     keys = [*key_columns(schema), "field"]
     by_function: dict[str, list[pl.DataFrame]] = defaultdict(list)
@@ -77,12 +77,12 @@ def joined(schema: PointSchema, answers: Iterable[tuple[str, pl.DataFrame]]) -> 
     return found
 
 
-def nothing(expected: Aggregates) -> Aggregates:
+def none_of(expected: Aggregates) -> Aggregates:
     """Return aggregates of no point."""
     return {kind: frame.clear() for kind, frame in expected.items()}
 
 
-def summed(schema: PointSchema, parts: Sequence[Aggregates]) -> Aggregates:
+def sum_parts(schema: PointSchema, parts: Sequence[Aggregates]) -> Aggregates:
     """Add up ``parts``, which have only counts, and may count one (series, day) several times."""
     keys = [*key_columns(schema), "field"]
     return {

@@ -20,7 +20,7 @@ from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
 from loader.servers.backup import Shard
 from loader.servers.patience import Patience
 from loader.servers.transport import Connection
-from loader.verification.outcome import Outcome, merged
+from loader.verification.outcome import Outcome, merge_outcomes
 from loader.verification.series import stored_keys, tags_of
 from loader.verification.settings import Difference, VerifySettings
 from loader.verification.texts import cut, short_texts
@@ -54,7 +54,7 @@ def compare_values(settings: VerifySettings, manifest: Manifest, shards: Sequenc
             workers.submit(_compare_span, settings, manifest.schema, span, tell, workers.closed) for span in spans
         ]
         outcomes = [answer.result() for answer in answers]
-    return merged(outcomes, settings.max_listed)
+    return merge_outcomes(outcomes, settings.max_listed)
 
 
 def _compare_span(

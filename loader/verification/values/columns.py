@@ -17,7 +17,7 @@ from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.columns import Column, Values
 from loader.servers.base import PointsQuery
 from loader.servers.frames import ANSWER_TYPES, DAY, LAST, day_of, tag_columns
-from loader.verification.aggregates.frames import Aggregates, joined, key_columns
+from loader.verification.aggregates.frames import Aggregates, join_answers, key_columns
 from loader.verification.differences import compare_points
 from loader.verification.series import tags_of
 from loader.verification.settings import Difference
@@ -65,7 +65,7 @@ def day_counts(schema: PointSchema, columns: Sequence[Column]) -> Aggregates:
             counted[shared] = _days(schema, column)
         field = pl.lit(number, pl.Int32).alias("field")
         frames.append(counted[shared].select(*key_columns(schema), field, "value"))
-    return joined(schema, [("count", frame) for frame in frames])
+    return join_answers(schema, [("count", frame) for frame in frames])
 
 
 def _days(schema: PointSchema, column: Column) -> pl.DataFrame:

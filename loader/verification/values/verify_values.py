@@ -9,7 +9,7 @@ from loader.dataset.manifest import Manifest
 from loader.errors import ConfigError
 from loader.events import Notice, Observer
 from loader.servers.backup import Shard
-from loader.verification.aggregates.frames import joined, summed
+from loader.verification.aggregates.frames import join_answers, sum_parts
 from loader.verification.differences import cell_differences, compare_cells
 from loader.verification.outcome import Outcome
 from loader.verification.query_pool import QueryPool
@@ -36,15 +36,15 @@ def verify_values(
     else:
         observe(Notice("this server gives no files: all values are read by queries, which takes far longer"))
         compared = query_values(settings, manifest, pool, observe)
-    expected = summed(schema, compared.cells)
+    expected = sum_parts(schema, compared.cells)
     try:
-        found = [joined(schema, [(name, future.result()) for name, future in answer]) for answer in answers]
+        found = [join_answers(schema, [(name, future.result()) for name, future in answer]) for answer in answers]
     except ConfigError as error:
         if shards is None:
             raise
         observe(Notice(f"only the stored files are compared, queries are not: {error.message}"))
         return compare_cells(schema, expected, expected, settings.tolerance)[0], compared
-    number, cells = compare_cells(schema, expected, summed(schema, found), settings.tolerance)
+    number, cells = compare_cells(schema, expected, sum_parts(schema, found), settings.tolerance)
     # The name of a series from files goes on where it has tags that the schema has not.
     explained = {
         (day, series[: comma.start()]) for day, series in compared.places for comma in re.finditer(",|$", series)
