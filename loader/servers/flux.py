@@ -16,14 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
+from loader.dataset.instant import instant, nanoseconds
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.servers.base import AggregateQuery, AmbiguousText, PointsQuery, Reply, ReplyKind, Request, Target
 from loader.servers.flux_csv import read_rows
 from loader.servers.frames import (
     aggregate_frame,
     day_of,
-    instant,
-    nanoseconds,
     points_frame,
     refuse_first_day,
     refuse_last_day,
