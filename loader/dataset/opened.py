@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loader.dataset.contents import Identity, differing, identities
 from loader.dataset.manifest import Manifest, read_manifest
-from loader.dataset.reader import open_dataset
+from loader.dataset.reader import check_dataset
 from loader.dataset.state import reading
 from loader.errors import StageError
 from loader.events import Observer, ignore
@@ -36,8 +36,9 @@ def opened_dataset(root: Path, observe: Observer = ignore, stop: threading.Event
     ConfigError while the dataset is being staged, and what ``open_dataset`` raises.
     """
     with reading(root):
-        before = identities(root, read_manifest(root).partitions)
-        manifest = open_dataset(root, observe, stop)
+        manifest = read_manifest(root)
+        before = identities(root, manifest.partitions)
+        check_dataset(root, manifest, observe, stop)
         try:
             yield manifest
         finally:

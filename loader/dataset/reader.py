@@ -37,14 +37,21 @@ JOINED_ROWS = 1_000_000
 
 
 def open_dataset(root: Path, observe: Observer = ignore, stop: threading.Event | None = None) -> Manifest:
-    """Return the manifest of the dataset at ``root`` after a look at every partition's size, footer and checksum.
+    """Return the manifest of the dataset at ``root``, and raise what ``read_manifest`` and ``check_dataset`` do."""
+    manifest = read_manifest(root)
+    check_dataset(root, manifest, observe, stop)
+    return manifest
+
+
+def check_dataset(
+    root: Path, manifest: Manifest, observe: Observer = ignore, stop: threading.Event | None = None
+) -> None:
+    """Look at size, footer and checksum of every partition of the dataset at ``root``.
 
     Files that are not known yet are read for their checksum, see ``differing``; setting ``stop`` ends that early.
-    Raises ConfigError when there is no dataset, or integers are times of an unknown unit; EncodeError for tags that
-    must be too long; StageError when staging did not finish, or a file is missing, damaged, or disagrees with the
-    manifest.
+    Raises ConfigError when integers are times of an unknown unit; EncodeError for tags that must be too long;
+    StageError when staging did not finish, or a file is missing, damaged, or disagrees with the manifest.
     """
-    manifest = read_manifest(root)
     if not manifest.complete:
         raise StageError(
             f"{root}: staging did not finish ({len(manifest.partitions)} partitions are there)",
@@ -57,7 +64,6 @@ def open_dataset(root: Path, observe: Observer = ignore, stop: threading.Event |
     if wrong := differing(root, manifest.partitions, observe, stop):
         more = f", and that of {len(wrong) - 1} more files" if len(wrong) > 1 else ""
         raise _disagreement(root, root / wrong[0].path, f"its content is not what the manifest says (SHA-256){more}")
-    return manifest
 
 
 def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int) -> Iterator[pa.RecordBatch]:
