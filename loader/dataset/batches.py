@@ -57,10 +57,10 @@ def most_bytes(batch: pa.RecordBatch) -> int:
         if pa.types.is_dictionary(column.type):
             longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
             size += len(column) * (INDEX_BYTES + longest)
-        elif is_text(column.type):
-            size += column.nbytes
-        else:
+        elif pa.types.is_primitive(column.type):
             size += len(column) * -(-column.type.bit_width // 8)
+        else:
+            size += column.nbytes
     return size
 
 
