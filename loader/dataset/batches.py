@@ -51,7 +51,7 @@ def _join(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
 
 
 def most_bytes(batch: pa.RecordBatch) -> int:
-    """Return an upper bound of the bytes of ``batch`` once the texts of its dictionaries are written out."""
+    """Return an upper bound of the bytes of ``batch``, but for bits of nulls, once its dictionaries are written out."""
     size = 0
     for column in batch.columns:
         if pa.types.is_dictionary(column.type):

@@ -92,13 +92,14 @@ def _days(schema: PointSchema, column: Column) -> pl.DataFrame:
 def _begin_days(times: Integers, bounds: Integers, begins: Mask) -> None:
     """Set ``begins``, which is false, where a UTC day or a series begins; times ascend in each series."""
     for series in range(len(bounds) - 1):
-        last = np.int64(0)
+        last = LAST
         for position in range(bounds[series], bounds[series + 1]):
             if position == bounds[series] or times[position] > last:
                 begins[position] = True
-                passed = times[position] % DAY
                 # The last day ends after what 64 bits hold.
-                last = times[position] + min(DAY - 1 - passed, LAST - times[position])
+                last = LAST
+                if times[position] <= LAST - DAY:
+                    last = times[position] + (DAY - 1 - times[position] % DAY)
 
 
 def series_frames(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tuple[tuple[str, ...], pl.DataFrame]]:

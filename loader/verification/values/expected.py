@@ -42,7 +42,7 @@ class _Rows:
     def add(self, schema: PointSchema, points: pl.DataFrame) -> None:
         """Add the points of a batch, chunk by chunk, for one array of several chunks is a copy."""
         tags = tag_columns(len(schema.tags))
-        ends = np.cumsum(points["time"].chunk_lengths())
+        ends = np.cumsum([length for length in points["time"].chunk_lengths() if length])
         begins = np.zeros(points.height, np.bool_)
         begins[0] = begins[ends[:-1]] = True
         for tag in tags:

@@ -83,3 +83,12 @@ def test_counts_by_day() -> None:
         ("b", DAY, 0, 1),
     ]
     assert counts[FieldType.STRING].select("t0", "day", "field", "count").rows() == [("b", DAY, 1, 1)]
+
+
+def test_every_day_is_counted_by_itself() -> None:
+    """Days before 1970, and the first and the last that are stored, begin where they do."""
+    first, last = -(2**63) + 2, 2**63 - 3
+    times = [first, first + 1, -2 * DAY, -DAY - 1, -DAY, -1, 0, DAY - 1, DAY, last - DAY, last - 1, last]
+    counts = day_counts(SCHEMA, columns({b"m": [(time, 0.0, b"") for time in times]}))[FieldType.FLOAT].sort("day")
+    assert counts["day"].to_list() == sorted({max(time // DAY * DAY, first) for time in times})
+    assert counts["count"].to_list() == [2, 2, 2, 2, 1, 1, 2]
