@@ -30,10 +30,10 @@ class FilesChanged(StageError):
 
 @contextmanager
 def opened_dataset(root: Path, observe: Observer = ignore, stop: threading.Event | None = None) -> Iterator[Manifest]:
-    """Yield the manifest of the dataset at ``root`` as ``open_dataset`` does, and keep stages out meanwhile.
+    """Yield the manifest of the dataset at ``root``, which is checked, and keep stages out meanwhile.
 
     At the end, also after an error, each file must be the one that was opened: raises FilesChanged. Raises
-    ConfigError while the dataset is being staged, and what ``open_dataset`` raises.
+    ConfigError while the dataset is being staged, and what ``read_manifest`` and ``check_dataset`` raise.
     """
     with reading(root):
         manifest = read_manifest(root)

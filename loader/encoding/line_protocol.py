@@ -102,7 +102,6 @@ class LineEncoder:
         # A space or comma before each field, and a character behind it; the time between a space and a newline.
         longest = sum(each.longest + 2 for each in values) + int(fields.keys.bounds[-1]) + MOST_DIGITS + 2
         longest += int(series.lengths.max(initial=0))
-        numbers = points.rows
         start = 0
         while start < len(batch):
             lines = min(most_lines, len(batch) - start)
@@ -111,7 +110,7 @@ class LineEncoder:
             offsets = np.empty(lines + 1, np.int64)
             run = int(np.searchsorted(runs.starts, start, side="right")) - 1
             count = put_lines(words, offsets, rows, start, run, limit)
-            rows_of_lines = numbers[start : start + count]
+            rows_of_lines = points.rows[start : start + count]
             yield EncodedLines(self._buffer[: offsets[count]].tobytes(), offsets[: count + 1], rows_of_lines)
             start += count
 

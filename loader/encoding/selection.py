@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class SelectedRows:
     _start: int
     _positions: Integers | None
 
-    @property
+    @cached_property
     def rows(self) -> Integers:
         """The numbers of the points in the partition."""
         if self._positions is None:
@@ -85,14 +86,15 @@ def select_points(
         raise EncodeError(f"{address.partition}: {problem}", hint="give each column a field type that fits it")
     batch = _with_dictionaries(batch, schema)
     faults = list(_faults(batch, schema))
-    replaced = superseded is not None and superseded.any()
-    if not faults and not replaced:
+    if superseded is not None and not superseded.any():
+        superseded = None
+    if not faults and superseded is None:
         return SelectedRows(batch, (), address.start, None)
     rejected = np.zeros(len(batch), np.bool_)
     for fault in faults:
         rejected |= fault.rows
     kept = ~rejected
-    if superseded is not None and replaced:
+    if superseded is not None:
         batch = _without(batch, schema, superseded)
         kept &= ~_empty(batch, schema)
     found = tuple(_rejected(batch, faults, int(row), address) for row in np.flatnonzero(rejected))

@@ -37,7 +37,7 @@ class QueryPool:
 
     target: Target
     dialect: Dialect
-    pool: Workers
+    workers: Workers
     connections: SimpleQueue[Connection]
     retry_seconds: float
     observe: Observer
@@ -56,29 +56,29 @@ class QueryPool:
             for numbers in _together(schema, function):
                 fields = tuple(schema.fields[number] for number in numbers)
                 query = AggregateQuery(schema, fields, function, start, stop)
-                answers.append((function, self.pool.submit(self._aggregate, query, numbers)))
+                answers.append((function, self.workers.submit(self._aggregate, query, numbers)))
         return answers
 
     def count(self, schema: PointSchema, field: str, start: int, stop: int) -> Future[pl.DataFrame]:
         """Ask for the number of values of ``field``, which may be no field of ``schema`` and of any type."""
         query = AggregateQuery(schema, (Field(field, FieldType.INTEGER),), "count", start, stop)
-        return self.pool.submit(self._aggregate, query, [0])
+        return self.workers.submit(self._aggregate, query, [0])
 
     def other_types(self, schema: PointSchema, field: Field, start: int, stop: int) -> Future[int] | None:
         """Ask for the number of values of ``field`` that have another type; None where the server does not tell."""
         if not takes_files(self.dialect):
             return None
         request = flux.build_other_types(self.target, schema, field, start, stop)
-        return self.pool.submit(self._with_connection, lambda link: flux.parse_count(link.send(request)))
+        return self.workers.submit(self._with_connection, lambda link: flux.parse_count(link.send(request)))
 
     def fields(self, schema: PointSchema, start: int, stop: int) -> Future[list[str]]:
         """Ask for the field keys of the measurement."""
         request = self.dialect.build_fields(self.target, schema, start, stop)
-        return self.pool.submit(self._with_connection, lambda link: self.dialect.parse_fields(link.send(request)))
+        return self.workers.submit(self._with_connection, lambda link: self.dialect.parse_fields(link.send(request)))
 
     def points(self, query: PointsQuery) -> Future[pl.DataFrame]:
         """Ask for the points of one series."""
-        return self.pool.submit(self._points, query)
+        return self.workers.submit(self._points, query)
 
     def _aggregate(self, query: AggregateQuery, numbers: Sequence[int]) -> pl.DataFrame:
         """Return the answer to ``query``, of which field ``i`` is number ``numbers[i]`` in the schema."""
@@ -121,7 +121,7 @@ class QueryPool:
     def _with_connection(self, ask: Callable[[Connection], Answer]) -> Answer:
         connection = take(self.connections)
         try:
-            return Patience(self.retry_seconds, self.observe, self.pool.closed).ask(lambda: ask(connection))
+            return Patience(self.retry_seconds, self.observe, self.workers.closed).ask(lambda: ask(connection))
         finally:
             self.connections.put(connection)
 
@@ -134,8 +134,8 @@ def query_pool(settings: VerifySettings, dialect: Dialect, observe: Observer) ->
         idle: SimpleQueue[Connection] = SimpleQueue()
         for _ in range(connections):
             idle.put(stack.enter_context(Connection(target, settings.timeout_seconds)))
-        pool = stack.enter_context(Workers(connections))
-        yield QueryPool(target, dialect, pool, idle, settings.retry_seconds, observe)
+        workers = stack.enter_context(Workers(connections))
+        yield QueryPool(target, dialect, workers, idle, settings.retry_seconds, observe)
 
 
 def _together(schema: PointSchema, function: str) -> Iterator[list[int]]:

@@ -136,7 +136,7 @@ def _check(settings: VerifySettings) -> None:
 
 
 class _Verification:
-    """One run: counts its windows and keeps its samples. Without ``pool``, the server holds nothing."""
+    """One run: counts its windows and keeps its samples. ``pool`` is None where there is no bucket."""
 
     def __init__(self, settings: VerifySettings, manifest: Manifest, pool: QueryPool | None, observe: Observer) -> None:
         self.settings = settings

@@ -6,7 +6,6 @@ import ast
 import inspect
 import io
 import json
-import os
 import shutil
 import sys
 import threading
@@ -25,14 +24,6 @@ from loader.events import Advanced, Notice, Rejected, Started, Waited
 from tests.datasets import small_dataset
 
 SECRET = "very-secret-token"
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the environment of whoever runs the tests out of them."""
-    for name in [name for name in os.environ if name.startswith("INFLUX")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("INFLUX_CONFIGS_PATH", "/dev/null")
 
 
 def run(*arguments: str | Path) -> Result:

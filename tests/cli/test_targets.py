@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,14 +18,6 @@ from tests.datasets import small_dataset
 from tests.fault_proxy import Answer, Call, fault_proxy
 
 SECRET = "very-secret-token"
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the environment of whoever runs the tests out of them."""
-    for name in [name for name in os.environ if name.startswith("INFLUX")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("INFLUX_CONFIGS_PATH", "/dev/null")
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:

@@ -17,7 +17,7 @@ from loader.dataset.reader import read_joined
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers, Mask
 from loader.encoding.columns import read_columns, read_times, read_valid_times
-from loader.encoding.escaping import FIELD_KEY, sort_tags
+from loader.encoding.escaping import check_names, sort_tags
 from loader.encoding.selection import select_points
 from loader.encoding.series import SeriesRuns, find_series
 from loader.encoding.tsm.encode.buffer import Workspace
@@ -74,6 +74,7 @@ def encode_shard(
     rows of some partitions, or parts of them; rows of one identity become one point where they are in one file, and
     have no field twice in any case. Raises StageError and EncodeError.
     """
+    check_names(schema)
     collected = _Points(root, schema)
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
@@ -104,8 +105,6 @@ class _Points:
     """Points by series, for one storage file."""
 
     def __init__(self, root: Path, schema: PointSchema) -> None:
-        for field in schema.fields:
-            FIELD_KEY.escape(field.column)  # raises for a name that no path can store
         self._root = root
         self._schema = schema
         # A storage key has its tags in order; so has a series its fields.

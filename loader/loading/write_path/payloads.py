@@ -97,12 +97,11 @@ def payloads(
 def _cut(selected: SelectedRows, address: Chunk, pieces: Iterator[EncodedLines]) -> Iterator[Payload]:
     """Yield a payload for each of ``pieces``; together they account for all rows of ``address``."""
     start, done = address.start, 0
-    rows = selected.rows
-    if not len(rows):
+    if not len(selected.rows):
         yield Payload(address, _NO_LINES, 0, 0, selected.rejected)
     for lines in pieces:
         done += len(lines)
-        stop = int(rows[done]) if done < len(rows) else address.stop
+        stop = int(selected.rows[done]) if done < len(selected.rows) else address.stop
         first, last = (bisect_left(selected.rejected, bound, key=lambda each: each.row) for bound in (start, stop))
         yield Payload(Chunk(address.partition, start, stop), lines, 0, len(lines), selected.rejected[first:last])
         start = stop

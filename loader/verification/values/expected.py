@@ -206,8 +206,7 @@ def _numbers(part: pl.Series, entry: Field) -> npt.NDArray[Any]:
     """Return a batch of a field that is no string as Column has it; anything where it is null."""
     if entry.type is FieldType.BOOLEAN:
         part = part.cast(pl.UInt8)
-    numbers = (part.fill_null(0) if part.has_nulls() else part).to_numpy()
-    return numbers if entry.type is FieldType.BOOLEAN else numbers.view(np.uint64)
+    return (part.fill_null(0) if part.has_nulls() else part).to_numpy().view(_dtype(entry))
 
 
 def _texts(texts: pl.Series) -> pa.LargeBinaryArray:

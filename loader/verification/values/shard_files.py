@@ -102,12 +102,12 @@ def fetched(connection: Connection, shard: Shard) -> Iterator[ShardFiles]:
     Raises ServerError, DecodeError, and ConfigError when there is no room for temporary files.
     """
     doing = f"read shard {shard.id}"
-    shelf = _FileStore(HELD_BYTES)
+    store = _FileStore(HELD_BYTES)
     held: dict[str, Bytes] = {}
     with connection.open(build_shard(shard)) as stream:
         if stream.status == 200:
             for name, size, pieces in _members(stream, doing):
-                held[name] = shelf.hold(pieces, size)
+                held[name] = store.hold(pieces, size)
         elif stream.status != 404:
             raise_for_backup(stream.reply(), doing)
     sources = []
@@ -118,7 +118,7 @@ def fetched(connection: Connection, shard: Shard) -> Iterator[ShardFiles]:
             beside = f"{stem}.{_TOMBSTONES}"
             tombstones = read_tombstones(where + beside, held[beside].tobytes()) if beside in held else []
             sources.append(Source(read_file(where + name, held[name]), tombstones))
-    yield ShardFiles(sources, shelf.mapped)
+    yield ShardFiles(sources, store.mapped)
 
 
 def _members(stream: Stream, doing: str) -> Iterator[tuple[str, int, Iterator[bytes]]]:
