@@ -100,6 +100,14 @@ def test_superseded_values_become_null() -> None:
     assert selected.points["amount"].to_pylist() == [7, 7]
 
 
+def test_a_batch_of_which_nothing_is_superseded_is_not_copied() -> None:
+    """Where only other rows of the partition are replaced, all rows are points, as they are."""
+    batch = batch_of(price=[1.0, 2.0])
+    selected = select_points(batch, trades_schema(), ADDRESS, np.zeros((2, 2), np.bool_))
+    assert selected.rows.tolist() == [1_000, 1_001]
+    assert selected.points.column("price").buffers()[1].address == batch.column("price").buffers()[1].address
+
+
 def test_a_superseded_string_of_a_dictionary() -> None:
     """Text is left out like numbers."""
     schema = PointSchema("m", (), (Field("s", FieldType.STRING),), "t", "ns")
