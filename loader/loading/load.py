@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from math import inf
 
+from loader.dataset.manifest import Manifest
 from loader.dataset.opened import FilesChanged, opened_dataset
 from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.ledger import forget_rows
-from loader.loading.restore_path.restore import restore
 from loader.loading.settings import LoadMethod, LoadReport, LoadSettings
 from loader.loading.tally import Tally
-from loader.loading.write_path.write import write
 from loader.servers.patience import Stopped
 
 _MOST_BATCH_BYTES = 1 << 30
@@ -31,7 +31,7 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     if settings.via not in list(LoadMethod):
         raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(LoadMethod)}")
     _check(settings)
-    way = restore if settings.via == LoadMethod.RESTORE else write
+    way = _way(settings)
     stop = stop or threading.Event()
     try:
         with opened_dataset(settings.dataset, observe, stop) as manifest:
@@ -43,6 +43,17 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     except FilesChanged as error:
         forget_rows(settings.dataset, error.fingerprint, error.paths)
         raise
+
+
+def _way(settings: LoadSettings) -> Callable[[LoadSettings, Manifest, Observer, threading.Event], LoadReport]:
+    # Imported when it is used: a program that verifies pays neither time nor memory for compiled encoders.
+    if settings.via == LoadMethod.RESTORE:
+        from loader.loading.restore_path.restore import restore  # noqa: PLC0415
+
+        return restore
+    from loader.loading.write_path.write import write  # noqa: PLC0415
+
+    return write
 
 
 def _check(settings: LoadSettings) -> None:

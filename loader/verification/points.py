@@ -17,6 +17,7 @@ from loader.servers.frames import ANSWER_TYPES, FIRST, LAST, tag_columns
 from loader.verification.settings import Difference
 from loader.verification.texts import cut, named
 
+_TOLD = ("column", "value", "reason")
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 
@@ -75,7 +76,7 @@ def make_points(schema: PointSchema, partition: Partition, start: int, raw: pl.D
             doubts.append(_Doubt(empty, names, pl.repeat("null", len(empty), eager=True), "a point needs a field"))
     points = pl.DataFrame([*columns, *fields])
     if not doubts:
-        return Rows(start, _within(partition, points), _unfit(start, points.clear(), [], pl.Series(dtype=pl.Boolean)))
+        return Rows(start, _within(partition, points), _none_unfit(points))
     bad = pl.select(pl.any_horizontal(doubt.rows for doubt in doubts)).to_series()
     good = points.filter(~bad)
     return Rows(start, _within(partition, good), _unfit(start, points, doubts, bad))
@@ -170,7 +171,7 @@ def _is_odd(text: str) -> bool:
 
 def _unfit(start: int, points: pl.DataFrame, doubts: list[_Doubt], bad: pl.Series) -> pl.DataFrame:
     """Return the ``bad`` rows with the first doubt of each."""
-    told: dict[str, pl.Expr] = {name: pl.lit(None, pl.String) for name in ("column", "value", "reason")}
+    told: dict[str, pl.Expr] = {name: pl.lit(None, pl.String) for name in _TOLD}
     for doubt in reversed(doubts):
         holds = pl.lit(doubt.rows.filter(bad))
         values = {
@@ -182,6 +183,11 @@ def _unfit(start: int, points: pl.DataFrame, doubts: list[_Doubt], bad: pl.Serie
     fields = [name for name in points.columns if name.startswith("f")]
     rows = points.drop(fields).with_row_index("row", offset=start).filter(bad)
     return rows.with_columns(**told)
+
+
+def _none_unfit(points: pl.DataFrame) -> pl.DataFrame:
+    kept = {name: kind for name, kind in points.schema.items() if not name.startswith("f")}
+    return pl.DataFrame(schema={"row": pl.get_index_type(), **kept, **dict.fromkeys(_TOLD, pl.String)})
 
 
 def _within(partition: Partition, points: pl.DataFrame) -> pl.DataFrame:

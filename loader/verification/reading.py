@@ -23,7 +23,7 @@ from loader.verification.lengths import text_size
 from loader.verification.pages import first_page_size
 from loader.verification.points import Rows, make_points
 
-BATCH_ROWS = 393_216
+BATCH_ROWS = 655_360
 BATCH_BYTES = 64 << 20
 """Bytes of the rows that are read at a time, texts as often as rows have them."""
 CHUNK_BYTES = 96 << 20

@@ -31,7 +31,6 @@ from loader.verification.identities import overlapping
 from loader.verification.outcome import Outcome
 from loader.verification.query_pool import QueryPool, query_pool
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
-from loader.verification.values.verify_values import verify_values
 from loader.verification.windows import Window, draw_samples, plan_windows
 
 DRILL_POINTS = 500_000
@@ -95,6 +94,9 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
             found = Outcome(settings.max_listed)
             found.add(other_types)
         elif settings.values and bucket:
+            # Imported when it is used: sums need no compiled decoders, which take 70 MB.
+            from loader.verification.values.verify_values import verify_values  # noqa: PLC0415
+
             outcome.windows, found = verify_values(settings, manifest, shards, pool, observe)
         else:
             found = outcome.compare_all()

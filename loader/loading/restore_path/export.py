@@ -15,13 +15,11 @@ from loader.dataset.atomic import whole_file
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.manifest import Manifest
 from loader.dataset.opened import opened_dataset
-from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError
 from loader.events import Advanced, Observer, Started, ignore
 from loader.loading.identities import find_superseded
 from loader.loading.rejected import describe
 from loader.loading.restore_path.shards import DEFAULT_DURATION, check_duration, plan_shards
-from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
 
 BUCKET_ID = "0000000000000001"
 
@@ -65,6 +63,10 @@ def export(settings: ExportSettings, observe: Observer = ignore, stop: threading
 def _export(
     settings: ExportSettings, manifest: Manifest, observe: Observer, stop: threading.Event | None, began: float
 ) -> ExportReport:
+    # Imported when it is used, as in ``load``.
+    from loader.encoding.tsm.encode.buffer import Workspace  # noqa: PLC0415
+    from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders  # noqa: PLC0415
+
     root = settings.out / "data" / BUCKET_ID / "autogen"
     sizes: list[int] = []
     rows = 0

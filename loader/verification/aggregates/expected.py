@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from loader.dataset.manifest import Partition
@@ -137,11 +138,12 @@ class _Sum:
             columns += [known[name].alias(f"{name}{number}") for name in functions_of(entry.type)]
         days = pl.lit(day_of(self.day * DAY)) if self.one_day else days_of(pl.col("time"))
         dated = points.with_columns(days.alias("day"))
-        begins = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
-        runs = dated.with_columns(begins.cum_sum().alias("run"))
-        if points.height and runs["run"][-1] * _RUN_ROWS <= points.height:
-            grouped = runs.with_columns(pl.col("run").set_sorted()).group_by("run")
-            cells = grouped.agg(pl.col(keys).first(), *columns).drop("run")
+        changes = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
+        begins = dated.select(changes).to_series().arg_true().to_numpy()
+        if len(begins) * _RUN_ROWS <= points.height:
+            rows = np.diff(begins, append=points.height)
+            run = pl.Series("run", np.repeat(np.arange(len(begins), dtype=np.uint32), rows)).set_sorted()
+            cells = dated.group_by(run).agg(pl.col(keys).first(), *columns).drop("run")
         else:
             cells = dated.group_by(keys).agg(columns)
         return text_tags(self.schema, cells)
