@@ -10,7 +10,7 @@ import typer
 
 from loader import loading
 from loader.cli.interrupts import INTERRUPTED
-from loader.cli.options import DatasetArgument, JsonOption, QuietOption, read_duration
+from loader.cli.options import DatasetArgument, JsonOption, QuietOption, StateOption, read_duration
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
 from loader.loading import ExportReport, ExportSettings
 from loader.reporting.text import export_text
@@ -22,6 +22,7 @@ def export(
         "export"
     ),
     shard_duration: Annotated[str, typer.Option(help="Time in a shard, such as 7d, the default.")] = "",
+    state: StateOption = None,
     quiet: QuietOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -29,13 +30,14 @@ def export(
     """Write the storage files that a restore would send, for influxd inspect and for study."""
     output = Output(quiet, json, debug)
     settings = guarded(
-        output, lambda: ExportSettings(dataset=dataset, out=out, shard_duration=read_duration(shard_duration))
+        output,
+        lambda: ExportSettings(dataset=dataset, out=out, shard_duration=read_duration(shard_duration), state=state),
     )
     stop = threading.Event()
     run(
         "export",
         settings,
-        dataset,
+        settings.place.state,
         output,
         lambda observe: loading.export(settings, observe, stop),
         export_text,

@@ -18,9 +18,11 @@ from loader.cli.options import (
     JsonOption,
     OrgOption,
     QuietOption,
+    StateOption,
     TokenFileOption,
     TokenOption,
     read_duration,
+    read_mapping_options,
     read_target,
 )
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
@@ -37,6 +39,19 @@ def load(
     org: OrgOption = "",
     bucket: BucketOption = "",
     ca_file: CaFileOption = "",
+    measurement: Annotated[str, typer.Option(help="Of Parquet that was not staged: the measurement.")] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="A column that is a tag; several with commas.")] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(help="A column that is a field: NAME, NAME=key or NAME=key:type; all others by default."),
+    ] = None,
+    time: Annotated[str, typer.Option(help="The column of times.")] = "",
+    time_unit: Annotated[str, typer.Option(help="s, ms, us or ns, of times that are integers.")] = "",
+    timezone: Annotated[str, typer.Option(help="UTC, if timestamps without a zone are.")] = "",
+    schema: Annotated[
+        Path | None, typer.Option("--schema", help="File that says the same, such as points.toml.")
+    ] = None,
+    state: StateOption = None,
     via: Annotated[
         LoadMethod,
         typer.Option(help="write: line protocol; restore: storage files, into a new bucket of InfluxDB 2.x."),
@@ -75,13 +90,15 @@ def load(
             shard_duration=read_duration(shard_duration),
             restart=restart,
             dry_run=dry_run,
+            state=state,
+            mapping=read_mapping_options(schema, measurement, time, tag, field, time_unit, timezone),
         ),
     )
     stop = threading.Event()
     run(
         "load",
         settings,
-        dataset,
+        settings.place.state,
         output,
         lambda observe: loading.load(settings, observe, stop),
         load_text,

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from loader.dataset.mapping import ColumnMapping, make_mapping, read_mapping
 from loader.errors import ConfigError
 from loader.servers.base import Target
 from loader.servers.credentials import stripped
@@ -19,7 +20,13 @@ from loader.servers.transport import check_ca_file
 _LONGEST_TOKEN_FILE = 65_536
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
-DatasetArgument = Annotated[Path, typer.Argument(help="The staged dataset.", show_default=True)]
+DatasetArgument = Annotated[
+    Path,
+    typer.Argument(help="A staged dataset; or Parquet: a file, a folder, a quoted pattern.", show_default=True),
+]
+StateOption = Annotated[
+    Path | None, typer.Option("--state", help="Folder for what the loader keeps of the dataset, not beside it.")
+]
 HostOption = Annotated[str, typer.Option("--host", help="Address of the server [INFLUX_HOST].")]
 TokenOption = Annotated[
     str, typer.Option("--token", help="Token; better in INFLUX_TOKEN or a file: flags show in process lists.")
@@ -94,6 +101,34 @@ def read_duration(text: str) -> int:
     if text and not match:
         raise ConfigError(f"{text!r} is not a duration", hint="write it like 7d, 36h or 52w")
     return int(match[1]) * _UNITS[match[2]] * 1_000_000_000 if match else 0
+
+
+def read_mapping_options(
+    schema: Path | None,
+    measurement: str,
+    time: str,
+    tags: list[str] | None,
+    fields: list[str] | None,
+    time_unit: str,
+    timezone: str,
+) -> ColumnMapping | None:
+    """Return the mapping that a file or flags describe, None when neither is given; raises ConfigError."""
+    said = {
+        "--measurement": measurement,
+        "--tag": tags,
+        "--field": fields,
+        "--time": time,
+        "--time-unit": time_unit,
+        "--timezone": timezone,
+    }
+    given = [flag for flag, value in said.items() if value]
+    if schema:
+        if given:
+            raise ConfigError(f"--schema and {given[0]} are both given", hint="say it in one of them")
+        return read_mapping(schema)
+    if not given:
+        return None
+    return make_mapping(measurement, time, read_names(tags), read_names(fields), time_unit, timezone)
 
 
 def read_names(texts: list[str] | None) -> tuple[str, ...]:

@@ -7,14 +7,19 @@ from pathlib import Path
 
 import typer
 
-from loader.cli.options import DatasetArgument, JsonOption
+from loader.cli.options import DatasetArgument, JsonOption, StateOption
 from loader.cli.running import DONE, DebugOption, Outcome, Output, guarded, show
 from loader.reporting.status import read_status
 from loader.reporting.text import status_text
 
 
-def status(dataset: DatasetArgument = Path("data"), json: JsonOption = False, debug: DebugOption = False) -> None:
+def status(
+    dataset: DatasetArgument = Path("data"),
+    state: StateOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
     """Say what of a dataset is staged, loaded and verified."""
     output = Output(quiet=False, json=json, debug=debug)
-    found = guarded(output, lambda: read_status(dataset))
+    found = guarded(output, lambda: read_status(dataset, state))
     raise typer.Exit(show(Outcome(found, DONE), output, asdict(found), status_text))

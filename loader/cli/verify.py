@@ -16,11 +16,13 @@ from loader.cli.options import (
     JsonOption,
     OrgOption,
     QuietOption,
+    StateOption,
     TokenFileOption,
     TokenOption,
     read_target_options,
 )
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
+from loader.dataset.place import find_place
 from loader.loading.ledger import last_load
 from loader.reporting.text import verify_text
 from loader.servers.base import Target
@@ -37,6 +39,7 @@ def verify(
     org: OrgOption = "",
     bucket: BucketOption = "",
     ca_file: CaFileOption = "",
+    state: StateOption = None,
     samples: Annotated[int, typer.Option(help="Random trades to compare bit for bit.")] = 1_000,
     seed: Annotated[int, typer.Option(help="Which random trades.")] = 1,
     values: Annotated[
@@ -57,9 +60,8 @@ def verify(
     output = Output(quiet, json, debug)
 
     def target() -> Target:
-        candidates = with_last_load(
-            read_target_options(host, token, token_file, org, bucket), _loaded(dataset), str(dataset)
-        )
+        named = read_target_options(host, token, token_file, org, bucket)
+        candidates = with_last_load(named, _loaded(find_place(dataset, state).state), str(dataset))
         return resolve_target(*candidates, ca_file=check_ca_file(ca_file, "--ca-file"))
 
     settings = guarded(
@@ -73,12 +75,13 @@ def verify(
             connections=connections,
             retry_seconds=retry_seconds,
             timeout_seconds=timeout,
+            state=state,
         ),
     )
     run(
         "verify",
         settings,
-        dataset,
+        settings.place.state,
         output,
         lambda observe: verification.verify(settings, observe),
         verify_text,

@@ -123,4 +123,6 @@ def check_schema(value: Any) -> dict[str, Any]:
     check_distinct("column", [*tags, *fields, check_text("the time column", schema["time"])])
     if schema.get("time_unit", "") not in _UNITS:
         raise ValueError(f"the time unit is {excerpt(schema['time_unit'])}; known are {', '.join(_UNITS[1:])}")
+    for column, source in check_mapping("the sources", schema.get("sources", {})).items():
+        check_text(f"the source of {excerpt(column)}", source)
     return schema

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from loader.dataset.beneath import look, open_file
+from loader.dataset.footers import find_changed
 from loader.dataset.manifest import Partition
 from loader.dataset.state import read_json, write_json
 from loader.errors import StageError
@@ -52,9 +53,12 @@ def differing(
 ) -> tuple[Partition, ...]:
     """Return those of ``partitions``, whose files are there, that have other content than the manifest says.
 
-    Files are read in pieces, in a few threads. Setting ``stop`` ends that early: what is not read yet is not looked
-    at, since nothing is done with it. Raises StageError when a file cannot be read.
+    Of adopted ones, the footer tells. Others are read in pieces, in a few threads. Setting ``stop`` ends that early:
+    what is not read yet is not looked at, since nothing is done with it. Raises StageError when a file cannot be read.
     """
+    adopted = [partition for partition in partitions if partition.modified]
+    if adopted:
+        return tuple(find_changed(root, adopted))
     known = _recall(root)
     began = time.time_ns()
     unknown = [

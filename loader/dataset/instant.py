@@ -1,8 +1,15 @@
-"""Times as text, and back."""
+"""Times: which of them InfluxDB has, their units, and how they are written."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+TIME_MIN, TIME_MAX = -(2**63) + 2, 2**63 - 3
+"""The first and last nanosecond that InfluxDB stores and finds: no range of a query reaches the one behind."""
+NANOSECONDS: Mapping[str, int] = MappingProxyType({"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1})
+"""Nanoseconds in each unit of time."""
 
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -41,7 +41,11 @@ _ELSEWHERE = "put back the file as it was staged, or stage into another folder"
 
 @dataclass(frozen=True, order=True)
 class Partition:
-    """One Parquet file; times are inclusive nanoseconds, ``checksum`` is the file's SHA-256."""
+    """One Parquet file; times are inclusive nanoseconds, ``checksum`` is the file's SHA-256.
+
+    An adopted file, which is not read for that, has the time of its last change (nanoseconds since 1970) as
+    ``modified``, and ``checksum`` is that of its footer.
+    """
 
     path: str
     rows: int
@@ -49,6 +53,7 @@ class Partition:
     time_max: int
     size: int
     checksum: str
+    modified: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,15 @@ class Manifest:
             "complete": self.complete,
             "distinct": self.distinct,
             "rows": self.rows,
-            "partitions": [asdict(partition) for partition in self.partitions],
+            "partitions": [_told(partition) for partition in self.partitions],
         }
+
+
+def _told(partition: Partition) -> dict[str, Any]:
+    said = asdict(partition)
+    if not partition.modified:
+        del said["modified"]
+    return said
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
@@ -99,9 +111,10 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
     write_json(root, _FILE, manifest.to_json())
 
 
-def read_manifest(root: Path) -> Manifest:
-    """Read the manifest of the dataset at ``root``: what it says has the right form, and its paths stay inside.
+def read_manifest(root: Path, files: Path | None = None) -> Manifest:
+    """Read the manifest in ``.loader`` of ``root``: what it says has the right form, and its paths stay inside.
 
+    Partitions lie below ``files``, or below ``root``.
     Raises ConfigError when there is no dataset, StageError when the manifest is damaged.
     """
     path = state_path(root, _FILE)
@@ -116,7 +129,7 @@ def read_manifest(root: Path) -> Manifest:
             )
         manifest = _from_json(data)
         for partition in manifest.partitions:
-            look(root, partition.path)
+            look(files or root, partition.path)
     except FileNotFoundError:
         raise ConfigError(
             f"{root}: holds no staged dataset ({NAME} is missing)",
@@ -165,6 +178,7 @@ def _partition(entry: Any) -> Partition:
         time_max=check_integer(f"time_max {what}", said["time_max"]),
         size=check_integer(f"size {what}", said["size"], 0),
         checksum=check_checksum(f"checksum {what}", said["checksum"]),
+        modified=check_integer(f"modified {what}", said.get("modified", 0), 0),
     )
     if partition.rows and partition.time_min > partition.time_max:
         raise ValueError(f"time_min {what} is after its time_max")

@@ -18,9 +18,10 @@ from loader.dataset.batches import INDEX_BYTES, join_batches, rows_within, split
 from loader.dataset.beneath import look
 from loader.dataset.chunk import Chunk
 from loader.dataset.contents import differing
+from loader.dataset.conversion import conversion_problem, convert_batch
 from loader.dataset.instant import read_instant
 from loader.dataset.manifest import Manifest, Partition, read_manifest
-from loader.dataset.schema import PointSchema, column_problem
+from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError, EncodeError, StageError
 from loader.events import Observer, ignore
 
@@ -69,6 +70,7 @@ def check_dataset(
 def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of ``chunk`` in order and the columns of ``schema``, in batches of up to ``batch_rows``.
 
+    Columns come in types that become points, see ``convert_batch``, whose EncodeError is raised.
     Text arrives as dictionaries where the file has it so. Only the row groups that overlap the chunk are opened, one
     at a time and without threads. Memory is bounded by a batch of BATCH_BYTES, counted as they are once texts are
     written out (one row if it is larger), and for each column by its share of READ_BYTES, one page and one
@@ -76,19 +78,24 @@ def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int)
     seconds, in batches of their own. Raises StageError when the file is missing, damaged, or too short.
     """
     path = root / chunk.partition
-    with _opened(root, path, schema.texts) as file:
+    with _opened(root, path, tuple(map(schema.source, schema.texts))) as file:
+        names = [name for name in map(schema.source, schema.columns) if name in file.schema_arrow.names]
+        time = schema.source(schema.time)
         if chunk.stop > file.metadata.num_rows:
             raise _disagreement(root, path, f"holds {file.metadata.num_rows} rows, {chunk} is wanted")
         row = 0
         for group in range(file.metadata.num_row_groups):
             stop = row + file.metadata.row_group(group).num_rows
             if row < chunk.stop and chunk.start < stop:
-                most = min(batch_rows, rows_within(_row_bytes(file, group, schema)))
-                batches = file.iter_batches(most, row_groups=[group], columns=schema.columns, use_threads=False)
-                if _is_int96(file, schema.time):
-                    batches = _checked_int96(root, path, schema.time, group, most, batches)
+                most = min(batch_rows, rows_within(_row_bytes(file, group, names)))
+                batches = file.iter_batches(most, row_groups=[group], columns=names, use_threads=False)
+                if _is_int96(file, time):
+                    batches = _checked_int96(root, path, time, group, most, batches)
+                first = max(row, chunk.start)
                 for batch in _clipped(batches, row, chunk):
-                    yield from split_by_bytes(batch)
+                    address = Chunk(chunk.partition, first, first + batch.num_rows)
+                    yield from split_by_bytes(convert_batch(batch, schema, address))
+                    first = address.stop
             row = stop
 
 
@@ -104,11 +111,11 @@ def read_joined(root: Path, schema: PointSchema, partition: Partition) -> Iterat
         row += batch.num_rows
 
 
-def _row_bytes(file: pq.ParquetFile, group: int, schema: PointSchema) -> int:
+def _row_bytes(file: pq.ParquetFile, group: int, names: Collection[str]) -> int:
     """Return about how many bytes a row of a row group has in memory, as far as its metadata tell."""
     metadata = file.metadata.row_group(group)
-    stored = sum(int(metadata.column(number).total_uncompressed_size) for number in _positions(file, schema.columns))
-    return 8 * len(schema.columns) + stored // max(1, int(metadata.num_rows))
+    stored = sum(int(metadata.column(number).total_uncompressed_size) for number in _positions(file, names))
+    return 8 * len(names) + stored // max(1, int(metadata.num_rows))
 
 
 def _positions(file: pq.ParquetFile, names: Collection[str]) -> list[int]:
@@ -197,10 +204,11 @@ def _check(root: Path, partition: Partition, schema: PointSchema) -> None:
             expected = f"the manifest says {partition.size} bytes, {partition.rows} rows"
             raise _disagreement(root, path, f"has {found[0]} bytes, {found[1]} rows; {expected}")
         columns = file.schema_arrow
-        known = columns.names.count(schema.time) == 1
-        if known and not schema.time_unit and columns.field(schema.time).type == pa.int64() and partition.rows:
+        time = schema.source(schema.time)
+        known = columns.names.count(time) == 1
+        if known and not schema.time_unit and columns.field(time).type == pa.int64() and partition.rows:
             _refuse_unitless(root, path, schema)
-        if problem := column_problem(schema, columns):
+        if problem := conversion_problem(schema, columns, partition.path):
             raise _disagreement(root, path, problem)
         _check_tags(file, path, schema)
 
@@ -208,7 +216,7 @@ def _check(root: Path, partition: Partition, schema: PointSchema) -> None:
 def _check_tags(file: pq.ParquetFile, path: Path, schema: PointSchema) -> None:
     """Raise EncodeError for tags of which some must be too long: before they are in memory."""
     for group in range(file.metadata.num_row_groups):
-        for number in _positions(file, schema.tags):
+        for number in _positions(file, tuple(map(schema.source, schema.tags))):
             column = file.metadata.row_group(group).column(number)
             if column.total_uncompressed_size > (column.num_values + 1) * (MOST_TAG_BYTES + INDEX_BYTES):
                 raise EncodeError(

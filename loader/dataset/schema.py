@@ -38,6 +38,8 @@ class Field:
 class PointSchema:
     """How a row becomes a point. Tag columns are tag keys; timestamps are integer nanoseconds, UTC.
 
+    ``sources`` names the column of the file, or the key of its path, for a column that has another name there.
+
     ``time_unit`` is "s", "ms", "us" or "ns" for a time column of integers (since 1970), "" for one of timestamps,
     which know their own unit.
     """
@@ -47,6 +49,11 @@ class PointSchema:
     fields: tuple[Field, ...]
     time: str
     time_unit: str = ""
+    sources: tuple[tuple[str, str], ...] = ()
+
+    def source(self, column: str) -> str:
+        """Return what ``column`` is called in files."""
+        return dict(self.sources).get(column, column)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -60,13 +67,14 @@ class PointSchema:
 
     def to_json(self) -> dict[str, Any]:
         """Return a form for ``json.dump``; ``from_json`` is the inverse."""
-        unit = {"time_unit": self.time_unit} if self.time_unit else {}
+        more: dict[str, Any] = {"time_unit": self.time_unit} if self.time_unit else {}
+        more |= {"sources": dict(self.sources)} if self.sources else {}
         return {
             "measurement": self.measurement,
             "tags": list(self.tags),
             "fields": {field.column: field.type.value for field in self.fields},
             "time": self.time,
-            **unit,
+            **more,
         }
 
     @classmethod
@@ -78,6 +86,7 @@ class PointSchema:
             fields=tuple(Field(column, FieldType(kind)) for column, kind in data["fields"].items()),
             time=str(data["time"]),
             time_unit=str(data.get("time_unit", "")),
+            sources=tuple(data.get("sources", {}).items()),
         )
 
 

@@ -29,6 +29,16 @@ def state_path(root: Path, name: str) -> Path:
     return root / STATE / name
 
 
+def state_beside(path: Path) -> Path:
+    """Return the folder that stands for the file ``path``: its ``.loader`` holds what the loader keeps of that file.
+
+    Raises StageError for a link on the way: the file may come from anybody.
+    """
+    with suppress(FileNotFoundError), opened_folder(path.parent, f"{STATE}/{path.name}"):
+        pass
+    return path.parent / STATE / path.name
+
+
 def state_name(name: str) -> str:
     """Return the name of the file ``name``, relative to its dataset."""
     return f"{STATE}/{name}"

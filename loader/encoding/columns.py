@@ -9,14 +9,10 @@ from types import MappingProxyType
 import polars as pl
 import pyarrow as pa
 
+from loader.dataset.instant import NANOSECONDS, TIME_MAX, TIME_MIN
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.arrays import Integers, Mask
 
-TIME_MIN, TIME_MAX = -(2**63) + 2, 2**63 - 3
-"""The first and last nanosecond that InfluxDB stores and finds: no range of a query reaches the one behind."""
-
-NANOSECONDS: Mapping[str, int] = MappingProxyType({"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1})
-"""Nanoseconds in each unit of time."""
 DTYPES: Mapping[FieldType, type[pl.DataType]] = MappingProxyType(
     {
         FieldType.FLOAT: pl.Float64,

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loader.dataset.chunk import Chunk, RejectedRow
+from loader.dataset.instant import TIME_MAX, TIME_MIN
 from loader.dataset.schema import FieldType, PointSchema, column_problem
 from loader.encoding.arrays import Integers, Mask
-from loader.encoding.columns import TIME_MAX, TIME_MIN, time_unit
+from loader.encoding.columns import time_unit
 from loader.encoding.escaping import FIELD_KEY, KEY_BYTES, MEASUREMENT, TAG_ESCAPES, TAG_KEY, TAG_NO_FORM
 from loader.errors import EncodeError
 

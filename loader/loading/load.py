@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from math import inf
 
+from loader.dataset.adopt import adopt
 from loader.dataset.manifest import Manifest
 from loader.dataset.opened import FilesChanged, opened_dataset
 from loader.encoding.escaping import check_names
@@ -21,7 +22,7 @@ _MOST_BATCH_BYTES = 1 << 30
 
 
 def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Event | None = None) -> LoadReport:
-    """Load a dataset; resumes where an earlier run of the same load stopped.
+    """Load a dataset; resumes where an earlier run of the same load stopped. Parquet of others is adopted first.
 
     Setting ``stop`` finishes what is in flight, records it and returns a report that says ``interrupted``.
     Raises ConfigError and StageError before anything is sent; Refused, LoadError and EncodeError when the
@@ -32,16 +33,17 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
         raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(LoadMethod)}")
     _check(settings)
     way = _way(settings)
+    adopt(settings.place, settings.mapping, observe, afresh=settings.restart)
     stop = stop or threading.Event()
     try:
-        with opened_dataset(settings.dataset, observe, stop) as manifest:
+        with opened_dataset(settings.place.root, observe, stop, settings.place.state) as manifest:
             check_names(manifest.schema)
             try:
                 return way(settings, manifest, observe, stop)
             except Stopped:
                 return Tally(settings, observe).report(settings.target.url, manifest.rows, stopped=True)
     except FilesChanged as error:
-        forget_rows(settings.dataset, error.fingerprint, error.paths)
+        forget_rows(settings.place.state, error.fingerprint, error.paths)
         raise
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
+from loader.dataset.mapping import ColumnMapping
+from loader.dataset.place import Place, find_place
 from loader.servers.base import Target
 
 
@@ -19,8 +22,10 @@ class LoadMethod(StrEnum):
 
 @dataclass(frozen=True)
 class LoadSettings:
-    """How to load the dataset at ``dataset``.
+    """How to load ``dataset``: a staged one, or Parquet of others.
 
+    ``state`` is where the loader keeps its own files of it, see ``find_place``; ``mapping`` says which columns of
+    others' files are what, at least the first time.
     ``via`` is "write" (line protocol, into any bucket) or "restore" (storage files, into a bucket of its own on
     InfluxDB 2.x); the restore path knows no batches, compression, or rate, and its ``connections``
     are the shards that are made and sent at a time.
@@ -43,6 +48,13 @@ class LoadSettings:
     shard_duration: int = 0
     restart: bool = False
     dry_run: bool = False
+    state: Path | None = None
+    mapping: ColumnMapping | None = None
+
+    @cached_property
+    def place(self) -> Place:
+        """Where files and state of the dataset are."""
+        return find_place(self.dataset, self.state)
 
 
 @dataclass(frozen=True)

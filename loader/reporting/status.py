@@ -7,6 +7,7 @@ from pathlib import Path
 
 from loader.dataset.claims import check_integer, check_line, check_mapping
 from loader.dataset.manifest import read_manifest
+from loader.dataset.place import find_place
 from loader.loading.ledger import last_load
 from loader.loading.ledger_values import LastLoad
 from loader.printable import printable
@@ -38,21 +39,22 @@ class Status:
     verification: LastVerification | None
 
 
-def read_status(root: Path) -> Status:
-    """Return the status of the dataset at ``root``.
+def read_status(dataset: Path, state: Path | None = None) -> Status:
+    """Return the status of ``dataset``; ``state`` is where the loader keeps its own files of it, see ``find_place``.
 
     Raises ConfigError when there is none, StageError for damaged manifest or metrics, LoadError for a damaged ledger.
     """
-    manifest = read_manifest(root)
+    place = find_place(dataset, state)
+    manifest = read_manifest(place.state, place.root)
     return Status(
-        dataset=str(root),
+        dataset=str(dataset),
         rows=manifest.rows,
         size=sum(partition.size for partition in manifest.partitions),
         partitions=len(manifest.partitions),
         complete=manifest.complete,
         fingerprint=manifest.fingerprint,
-        load=_shown(last_load(root)),
-        verification=_last_verification(root),
+        load=_shown(last_load(place.state)),
+        verification=_last_verification(place.state),
     )
 
 

@@ -18,6 +18,7 @@ from loader.verification.settings import Difference
 from loader.verification.texts import cut, named
 
 _TOLD = ("column", "value", "reason")
+_DAY_SECONDS = 86_400
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 
@@ -67,7 +68,7 @@ def make_points(schema: PointSchema, partition: Partition, start: int, raw: pl.D
     times = _times(schema, partition, raw["time"], doubts)
     columns = [times.alias("time")]
     for number, tag in enumerate(schema.tags):
-        columns.append(_text(raw[f"t{number}"], tag, doubts))
+        columns.append(_text(partition, raw[f"t{number}"], tag, doubts))
     fields = [_field(schema, partition, number, raw[f"f{number}"], doubts) for number in range(len(schema.fields))]
     if all(column.has_nulls() for column in fields):
         empty = pl.select(pl.all_horizontal(pl.lit(column).is_null() for column in fields)).to_series()
@@ -96,7 +97,9 @@ def _times(schema: PointSchema, partition: Partition, column: pl.Series, doubts:
     """Return ``column`` as nanoseconds, null where it holds no time that InfluxDB stores."""
     kind = column.dtype
     unit: str
-    if isinstance(kind, pl.Datetime):
+    if kind == pl.Date:
+        column, unit = column.cast(pl.Int64) * _DAY_SECONDS, "s"
+    elif isinstance(kind, pl.Datetime):
         unit = kind.time_unit
     elif kind.is_integer():
         unit = schema.time_unit or "ns"
@@ -116,10 +119,15 @@ def _times(schema: PointSchema, partition: Partition, column: pl.Series, doubts:
     return numbers * factor if factor > 1 else numbers
 
 
-def _text(column: pl.Series, name: str, doubts: list[_Doubt]) -> pl.Series:
+def _text(partition: Partition, column: pl.Series, name: str, doubts: list[_Doubt]) -> pl.Series:
     """Return a tag, empty where it is null; text that comes as bytes may not be UTF-8."""
+    kind = column.dtype
+    if kind.is_float() or kind.is_nested() or isinstance(kind, pl.Datetime | pl.Duration | pl.Time):
+        raise _unlike(partition, name, kind, "what can be a tag")
     if column.dtype == pl.Binary:
         column = _decoded(column, name, doubts)
+    if not isinstance(column.dtype, pl.Categorical | pl.Enum):
+        column = column.cast(pl.String)
     return column.cast(pl.String).fill_null("") if column.has_nulls() else column
 
 
@@ -129,18 +137,25 @@ def _field(
     """Return a field in the type of answers."""
     field = schema.fields[number]
     kind = column.dtype
+    if kind == pl.Null:
+        return pl.Series(f"f{number}", [None], ANSWER_TYPES[field.type]).new_from_index(0, len(column))
+    written = kind.is_integer() or kind.is_decimal() or kind in {pl.Boolean, pl.Date}
     fits = {
-        FieldType.FLOAT: kind.is_float(),
-        FieldType.INTEGER: kind.is_integer(),
+        FieldType.FLOAT: kind.is_numeric(),
+        FieldType.INTEGER: kind.is_integer() or isinstance(kind, pl.Datetime | pl.Duration | pl.Time),
         FieldType.UNSIGNED: kind.is_integer(),
         FieldType.BOOLEAN: kind == pl.Boolean,
-        FieldType.STRING: kind in {pl.String, pl.Binary} or isinstance(kind, pl.Categorical | pl.Enum),
+        FieldType.STRING: written or kind in {pl.String, pl.Binary} or isinstance(kind, pl.Categorical | pl.Enum),
     }
     if not fits[field.type]:
         raise _unlike(partition, field.column, kind, f"a field of type {field.type}")
     if field.type is FieldType.STRING:
         text = _decoded(column, field.column, doubts) if kind == pl.Binary else column.cast(pl.String)
         return text.cast(pl.Binary).alias(f"f{number}")
+    if kind.is_decimal():
+        column = column.cast(pl.String)
+    elif kind.is_temporal():
+        column = column.to_physical().cast(pl.Int64) * _NANOSECONDS[getattr(kind, "time_unit", "ns")]
     values = column.cast(ANSWER_TYPES[field.type])
     if field.type is FieldType.FLOAT:
         finite = values.is_finite()

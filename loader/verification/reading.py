@@ -7,10 +7,11 @@ Nothing here is shared with loading, so that a mistake of its reader cannot hide
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import unquote
 
 import polars as pl
 import pyarrow as pa
@@ -56,12 +57,15 @@ def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator
     path = root / partition.path
     try:
         with path.open("rb") as opened, pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16) as file:
-            columns = _columns(path, schema, file.schema_arrow)
+            keys = _keys(schema, partition, file.schema_arrow)
+            columns = _columns(path, schema, file.schema_arrow, {key.meta.output_name() for key in keys})
             _refuse_large_pages(path, opened, file.metadata, columns)
             texts: dict[int, _Texts] = {}
             for start, rows in _batches(opened, file.metadata, columns):
                 # Nothing of a batch is held while the next one is read.
-                yield make_points(schema, partition, start, _read(path, file, columns, start, rows, texts))
+                raw = _read(path, file, columns, start, rows, texts).with_columns(keys)
+                yield make_points(schema, partition, start, raw)
+                del raw
     except FileNotFoundError:
         raise _damaged(path, "is missing") from None
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -69,11 +73,26 @@ def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator
         raise _damaged(path, f"cannot be read as Parquet ({words})") from error
 
 
-def _columns(path: Path, schema: PointSchema, found: pa.Schema) -> list[_Column]:
+def _keys(schema: PointSchema, partition: Partition, found: pa.Schema) -> list[pl.Expr]:
+    """Return the tags that stand in the path of ``partition``, as Hive has them: ``symbol=AAPL/part-0.parquet``."""
+    said = (folder.split("=", 1) for folder in partition.path.split("/")[:-1] if "=" in folder)
+    texts = {unquote(key): "" if text == "__HIVE_DEFAULT_PARTITION__" else unquote(text) for key, text in said}
+    return [
+        pl.lit(texts[tag]).alias(f"t{number}")
+        for number, tag in enumerate(schema.tags)
+        if tag in texts and tag not in found.names
+    ]
+
+
+def _columns(path: Path, schema: PointSchema, found: pa.Schema, keys: Collection[str]) -> list[_Column]:
+    """Return what is to be read; ``keys`` are the names of tags that are in no column."""
+    names = dict(schema.sources)
     wanted = [(schema.time, "time", False)]
-    wanted += [(tag, f"t{number}", True) for number, tag in enumerate(schema.tags)]
+    wanted += [(tag, f"t{number}", _is_text(found, tag)) for number, tag in enumerate(schema.tags)]
     for number, field in enumerate(schema.fields):
-        wanted.append((field.column, f"f{number}", field.type is FieldType.STRING))
+        name = names.get(field.column, field.column)
+        wanted.append((name, f"f{number}", field.type is FieldType.STRING and _is_text(found, name)))
+    wanted = [each for each in wanted if each[1] not in keys]
     positions = defaultdict(list)
     for position, name in enumerate(found.names):
         positions[name].append(position)
@@ -81,6 +100,14 @@ def _columns(path: Path, schema: PointSchema, found: pa.Schema) -> list[_Column]
         if len(positions[name]) != 1:
             raise _damaged(path, f"has column {name!r} {len(positions[name])} times")
     return [_Column(positions[name][0], name, label, text) for name, label, text in wanted]
+
+
+def _is_text(columns: pa.Schema, name: str) -> bool:
+    if columns.names.count(name) != 1:
+        return False
+    kind = columns.field(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _refuse_large_pages(path: Path, opened: BinaryIO, metadata: pq.FileMetaData, columns: list[_Column]) -> None:

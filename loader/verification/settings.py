@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from loader.dataset.place import Place, find_place
 from loader.printable import printable
 from loader.servers.base import Target
 
@@ -30,6 +32,12 @@ class VerifySettings:
     drills: int = 20
     values: bool = False
     retry_seconds: float = 300.0
+    state: Path | None = None
+
+    @cached_property
+    def place(self) -> Place:
+        """Where files and state of the dataset are."""
+        return find_place(self.dataset, self.state)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     started = monotonic()
     observe = one_at_a_time(observe)
     _check(settings)
-    with opened_dataset(settings.dataset, observe) as manifest:
+    with opened_dataset(settings.place.root, observe, state=settings.place.state) as manifest:
         return _verify(settings, manifest, observe, started)
 
 
@@ -169,7 +169,7 @@ class _Verification:
         for window, answer in zip(windows, answers, strict=True):
             parts = []
             for together in overlapping(window.partitions):
-                part = summarise(self.settings.dataset, self.schema, together, picks, self.settings.max_listed)
+                part = summarise(self.settings.place.root, self.schema, together, picks, self.settings.max_listed)
                 parts.append(part.cells)
                 outcome.superseded += part.superseded
                 outcome.add_unfit(part.unfit, part.unfit_count)
@@ -193,7 +193,7 @@ class _Verification:
                 continue
             query = cell_query(self.schema, cell)
             found = self.pool.points(query)
-            expected = series_points(self.settings.dataset, self.schema, self.partitions, query.series, query.start)
+            expected = series_points(self.settings.place.root, self.schema, self.partitions, query.series, query.start)
             # equal counts and equal points: only the order in which floats were added differs
             counted = [difference for difference in summary if difference.kind != "different"]
             differences += compare_points(query, expected, found.result()) or counted

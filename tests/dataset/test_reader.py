@@ -110,7 +110,7 @@ def test_a_damaged_partition_is_named(root: Path, damage: Callable[[Path], None]
     [
         (lambda table: table.drop_columns(["price"]), "column 'price' is missing; columns are symbol, side,"),
         (lambda table: table.set_column(3, "amount", table["amount"].cast(pa.float64())), "'amount' is double"),
-        (lambda table: table.set_column(0, "symbol", table["amount"]), "'symbol' is int64"),
+        (lambda table: table.set_column(0, "symbol", table["price"]), "'symbol' is double; it cannot be a tag"),
         (lambda table: table.set_column(4, "timestamp", table["price"]), "'timestamp' is double"),
         (lambda table: table.append_column("side", table["side"]), "'side' is there more than once"),
         (lambda table: table.append_column("timestamp", table["timestamp"]), "'timestamp' is there more than once"),

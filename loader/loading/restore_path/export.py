@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from loader.dataset.atomic import whole_file
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.manifest import Manifest
 from loader.dataset.opened import opened_dataset
+from loader.dataset.place import Place, find_place
 from loader.errors import ConfigError, LoadError
 from loader.events import Advanced, Observer, Started, ignore
 from loader.loading.identities import find_superseded
@@ -31,6 +33,12 @@ class ExportSettings:
     dataset: Path
     out: Path
     shard_duration: int = 0
+    state: Path | None = None
+
+    @cached_property
+    def place(self) -> Place:
+        """Where files and state of the dataset are."""
+        return find_place(self.dataset, self.state)
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ def export(settings: ExportSettings, observe: Observer = ignore, stop: threading
     """
     began = time.monotonic()
     check_duration(settings.shard_duration)
-    with opened_dataset(settings.dataset, observe, stop) as manifest:
+    with opened_dataset(settings.place.root, observe, stop, settings.place.state) as manifest:
         return _export(settings, manifest, observe, stop, began)
 
 
@@ -74,16 +82,16 @@ def _export(
     try:
         if settings.out.exists() and any(settings.out.iterdir()):
             raise ConfigError(f"{settings.out}: is not empty", hint="name a new folder: --out FOLDER")
-        superseded = find_superseded(settings.dataset, manifest, observe, stop)
+        superseded = find_superseded(settings.place.root, manifest, observe, stop)
         duration = settings.shard_duration or DEFAULT_DURATION
-        shards = plan_shards(settings.dataset, manifest.schema, manifest.partitions, duration)
+        shards = plan_shards(settings.place.root, manifest.schema, manifest.partitions, duration)
         prepare_encoders(observe)
         workspace = Workspace()
         observe(Started("export", manifest.rows))
         files = (
             (number, file)
             for number, shard in enumerate(shards, 1)
-            for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace, superseded)
+            for file in encode_shard(settings.place.root, manifest.schema, shard, 1, workspace, superseded)
         )
         for number, file in files:
             rejected += file.rejected

@@ -48,19 +48,19 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
     flow = Flow(0, stop)
     if settings.dry_run:
         return _encode_all(manifest, tally, flow)
-    with opened_ledger(settings.dataset) as database, Connection(settings.target, settings.timeout_seconds) as link:
+    with opened_ledger(settings.place.state) as database, Connection(settings.target, settings.timeout_seconds) as link:
         # Marks and attempts must be on disk before what they announce is done.
         database.execute("PRAGMA synchronous = FULL")
         patience = Patience(settings.retry_seconds, tally.wait, stop)
         server = find_server(link, observe, patience)
         maker = BucketMaker(settings, manifest, database, link, server, observe, patience)
         bucket = maker.find()
-        superseded = find_superseded(settings.dataset, manifest, observe, stop)
+        superseded = find_superseded(settings.place.root, manifest, observe, stop)
         if stop.is_set():
             return tally.report(server.name, manifest.rows, stopped=True)
         made = maker.prepare(bucket)
         ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
-        rejections = Rejections.of_load(settings.dataset, ledger, settings.max_rejected)
+        rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
         restored = ledger.restored
         resumed = sum(restored.values())
         prepare_encoders(observe)
@@ -191,16 +191,16 @@ class _Restorer:
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     """Do all of a load but the sending, and keep nothing."""
     settings = tally.settings
-    rejections = Rejections(settings.dataset, "none", settings.max_rejected, 0)
-    superseded = find_superseded(settings.dataset, manifest, tally.observe, flow.stop)
+    rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
+    superseded = find_superseded(settings.place.root, manifest, tally.observe, flow.stop)
     prepare_encoders(tally.observe)
     workspace = Workspace()
     tally.observe(Started("dry run", manifest.rows))
     duration = settings.shard_duration or DEFAULT_DURATION
     files = (
         file
-        for shard in plan_shards(settings.dataset, manifest.schema, manifest.partitions, duration)
-        for file in encode_shard(settings.dataset, manifest.schema, shard, 1, workspace, superseded)
+        for shard in plan_shards(settings.place.root, manifest.schema, manifest.partitions, duration)
+        for file in encode_shard(settings.place.root, manifest.schema, shard, 1, workspace, superseded)
     )
     for file in files:
         rejections.count(file.rejected)

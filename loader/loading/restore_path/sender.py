@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loader.dataset.chunk import RejectedRow
-from loader.dataset.instant import instant
+from loader.dataset.instant import TIME_MAX, instant
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.columns import TIME_MAX
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import LoadError, Retryable
 from loader.loading.flow import Flow
@@ -69,7 +68,8 @@ class ShardSender:
         rows = points = size = 0
         rejected: list[RejectedRow] = []
         values = [0] * len(self._schema.fields)
-        for file in encode_shard(self._settings.dataset, self._schema, shard, generation, workspace, self._superseded):
+        root = self._settings.place.root
+        for file in encode_shard(root, self._schema, shard, generation, workspace, self._superseded):
             rows += file.rows
             rejected += file.rejected
             if not file.points:

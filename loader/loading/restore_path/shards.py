@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from loader.dataset.instant import TIME_MIN
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import read_joined
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers
-from loader.encoding.columns import TIME_MIN, read_valid_times
+from loader.encoding.columns import read_valid_times
 from loader.errors import ConfigError
 
 DEFAULT_DURATION = 7 * 86_400_000_000_000

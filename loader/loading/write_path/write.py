@@ -53,10 +53,10 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         types = patience.ask(lambda: find_types(connection.send, *wanted))
         note_other_types(manifest.schema, types, settings.target.bucket, observe)
     _check_retention(bucket, manifest)
-    ledger_key = (settings.dataset, settings.target, bucket.id, manifest.fingerprint)
+    ledger_key = (settings.place.state, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
-        rejections = Rejections.of_load(settings.dataset, ledger, settings.max_rejected)
-        superseded = find_superseded(settings.dataset, manifest, observe, stop)
+        rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
+        superseded = find_superseded(settings.place.root, manifest, observe, stop)
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
         _begin(tally)
@@ -128,7 +128,7 @@ class _Coordinator:
         pace = Pace(self._settings.rate)
         for chunk in pending:
             for payload in payloads(
-                self._settings.dataset,
+                self._settings.place.root,
                 schema,
                 chunk,
                 self._settings.batch_lines,
@@ -196,7 +196,7 @@ def _prepare_bucket(
     bucket = patience.ask(find)
     if bucket:
         return bucket
-    forget(settings.dataset, settings.target)
+    forget(settings.place.state, settings.target)
     # A server that does not tell whose token it is may still be written to.
     with suppress(ServerError):
         if takes_files(server.dialect) and is_operator(connection.send):
@@ -221,8 +221,8 @@ def _encode_all(
 ) -> LoadReport:
     """Do all of a load but the sending, and keep nothing."""
     flow = Flow(settings.batch_bytes, stop)
-    rejections = Rejections(settings.dataset, "none", settings.max_rejected, 0)
-    superseded = find_superseded(settings.dataset, manifest, observe, stop)
+    rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
+    superseded = find_superseded(settings.place.root, manifest, observe, stop)
     tally = Tally(settings, observe)
     _begin(tally)
     observe(Started("dry run", manifest.rows))
@@ -230,7 +230,7 @@ def _encode_all(
         payload
         for partition in manifest.partitions
         for payload in payloads(
-            settings.dataset,
+            settings.place.root,
             manifest.schema,
             Chunk(partition.path, 0, partition.rows),
             settings.batch_lines,

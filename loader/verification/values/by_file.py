@@ -125,7 +125,7 @@ def _compare_window(
     """Compare the points of ``window``; raises TooManyPoints when they take more than ``most`` bytes, 0 for any."""
     found = _found(stored, window, keys, most)
     order = {key: number for number, key in enumerate(keys.values())}
-    expected = expected_values(settings.dataset, schema, window, order, settings.max_listed, most)
+    expected = expected_values(settings.place.root, schema, window, order, settings.max_listed, most)
     outcome.values += expected.size
     outcome.superseded += expected.superseded
     outcome.add_unfit(expected.unfit, expected.unfit_count)

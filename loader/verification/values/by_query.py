@@ -45,7 +45,7 @@ def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, 
             outcome.add(compare_points(query, expected, found.result()))
 
     def compare(window: Window, most: int) -> None:
-        values = expected_values(settings.dataset, manifest.schema, window, {}, settings.max_listed, most)
+        values = expected_values(settings.place.root, manifest.schema, window, {}, settings.max_listed, most)
         outcome.values += values.size
         outcome.superseded += values.superseded
         outcome.add_unfit(values.unfit, values.unfit_count)

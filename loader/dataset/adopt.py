@@ -1,0 +1,218 @@
+"""Parquet of others, made a dataset where it lies: nothing is copied, and nothing of theirs is changed.
+
+What is made is a manifest among the loader's own files: with the mapping of the columns, and of each file what it is
+known by and from when to when its points are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pyarrow.types as pt
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.conversion import conversion_problem
+from loader.dataset.footers import find_changed, footer_checksum
+from loader.dataset.hive import path_keys
+from loader.dataset.instant import NANOSECONDS, TIME_MAX, TIME_MIN
+from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
+from loader.dataset.mapping import ColumnMapping, make_mapping, make_schema, mapping_json
+from loader.dataset.place import Place
+from loader.dataset.reader import GROUP_ROWS, read_batches
+from loader.dataset.schema import PointSchema
+from loader.dataset.state import writing
+from loader.errors import ConfigError, StageError
+from loader.events import Notice, Observer, ignore
+
+SOURCE = "adopted"
+"""What the settings in the manifest of an adopted dataset say of its source."""
+_INDEX = re.compile(r"__index_level_\d+__")
+_STORED_UNITS = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}
+_Range = tuple[int, int]
+
+
+def adopt(
+    place: Place, mapping: ColumnMapping | None = None, observe: Observer = ignore, *, afresh: bool = False
+) -> None:
+    """Make the files at ``place`` a dataset, or look whether those of an adopted one are what they were.
+
+    Without ``mapping``, that of the last time counts; a staged dataset needs none. Files that came since belong to
+    it. Of each file only the footer is read, and times where it has no statistics of them.
+    Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points, and for a place
+    where no manifest can be; StageError for a file that is no Parquet, and for one that has changed, but ``afresh``.
+    """
+    former = read_manifest(place.state, place.root) if _has_manifest(place) else None
+    if former and former.settings.get("source") != SOURCE:
+        if mapping:
+            raise ConfigError(
+                f"{place.path}: is a staged dataset, which knows its columns", hint="leave out the mapping of columns"
+            )
+        return
+    if not mapping:
+        mapping = _kept_mapping(place, former)
+    if former and not afresh:
+        _refuse_changed(place, former)
+    manifest = _make_manifest(place, mapping, observe)
+    if former is None or former.fingerprint != manifest.fingerprint:
+        _keep(place, manifest)
+
+
+def _has_manifest(place: Place) -> bool:
+    try:
+        return has_manifest(place.state)
+    except NotADirectoryError:
+        return False
+
+
+def _kept_mapping(place: Place, former: Manifest | None) -> ColumnMapping:
+    if former:
+        said = dict(former.settings.get("mapping", {}))
+        return make_mapping(**said, where=f"{place.state}: ")
+    if not any(True for _ in find_files(place)):
+        _refuse_empty(place)
+    raise ConfigError(
+        f"{place.path}: which of its columns are tags, fields and time is not known",
+        hint="say it: --measurement NAME --tag COLUMN --field COLUMN --time COLUMN; loader inspect shows the columns",
+    )
+
+
+def _refuse_empty(place: Place) -> NoReturn:
+    if not place.root.is_dir():
+        raise ConfigError(
+            f"{place.path}: no such file or folder",
+            hint=f"name Parquet files or their folder, or stage trades first: loader stage --out {place.path}",
+        )
+    raise ConfigError(
+        f"{place.path}: no file {place.pattern} here", hint=f"stage trades first: loader stage --out {place.root}"
+    )
+
+
+def find_files(place: Place) -> Iterator[str]:
+    """Yield the files of ``place`` in order, relative to its root; what begins with ``.`` or ``_`` is left out."""
+    for path in sorted(place.root.glob(place.pattern)):
+        name = path.relative_to(place.root)
+        if not any(part.startswith((".", "_")) for part in name.parts) and not path.is_dir():
+            yield name.as_posix()
+
+
+def _refuse_changed(place: Place, former: Manifest) -> None:
+    here = [partition for partition in former.partitions if (place.root / partition.path).exists()]
+    for partition in find_changed(place.root, here):
+        raise StageError(
+            f"{place.root / partition.path}: has changed since it was loaded first",
+            hint="put back the file that was there, or load everything as it is now: --restart",
+        )
+
+
+def _make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> Manifest:
+    names = list(find_files(place))
+    if not names:
+        _refuse_empty(place)
+    schema: PointSchema | None = None
+    partitions = []
+    for name in names:
+        size, modified, checksum = footer_checksum(place.root, name)
+        with _opened(place.root / name) as file:
+            schema = schema or _first_schema(file.schema_arrow, name, mapping, observe)
+            _check_columns(place, name, file.schema_arrow, schema)
+            low, high = _time_range(place.root, name, file, schema)
+            partitions.append(Partition(name, file.metadata.num_rows, low, high, size, checksum, modified))
+    assert schema
+    if not any(partition.rows for partition in partitions):
+        raise ConfigError(f"{place.path}: its files have no rows", hint="there is nothing to load")
+    settings = {"source": SOURCE, "mapping": mapping_json(mapping)}
+    return Manifest(schema, settings, {"pyarrow": version("pyarrow")}, tuple(partitions), complete=True)
+
+
+def _first_schema(columns: pa.Schema, name: str, mapping: ColumnMapping, observe: Observer) -> PointSchema:
+    index = [found for found in columns.names if _INDEX.fullmatch(found)]
+    named = {*mapping.tags, mapping.time, *(field.column for field in mapping.fields)}
+    left = [found for found in index if found not in named]
+    if left and not mapping.fields:
+        observe(Notice(f"the index of pandas ({', '.join(left)}) is left out; name it with --field to load it"))
+    columns = pa.schema([field for field in columns if field.name not in left])
+    schema = make_schema(mapping, columns, list(path_keys(name)))
+    if not schema.time_unit:
+        _refuse_unclear_time(columns.field(schema.source(schema.time)), mapping)
+    return schema
+
+
+def _refuse_unclear_time(time: pa.Field, mapping: ColumnMapping) -> None:
+    if pt.is_timestamp(time.type) and time.type.tz is None and mapping.timezone != "UTC":
+        raise ConfigError(
+            f"column {time.name!r} is {time.type}, without a time zone", hint="if its times are UTC: --timezone UTC"
+        )
+
+
+def _check_columns(place: Place, name: str, columns: pa.Schema, schema: PointSchema) -> None:
+    if schema.time_unit == "" and pt.is_integer(columns.field(schema.source(schema.time)).type):
+        return
+    if problem := conversion_problem(schema, columns, name):
+        raise ConfigError(
+            f"{place.root / name}: {problem}",
+            hint="name other columns, or another type of field: column=key:type",
+        )
+
+
+def _time_range(root: Path, name: str, file: pq.ParquetFile, schema: PointSchema) -> _Range:
+    """Return the first and last time of the points of a file, in nanoseconds, 0 and 0 where there is none."""
+    ranges = list(_stored_ranges(file, schema))
+    if not all(found and TIME_MIN <= found[0] <= found[1] <= TIME_MAX for found in ranges):
+        ranges = list(_read_ranges(root, name, file.metadata.num_rows, schema))
+    found = [each for each in ranges if each]
+    return (min(low for low, _ in found), max(high for _, high in found)) if found else (0, 0)
+
+
+def _stored_ranges(file: pq.ParquetFile, schema: PointSchema) -> Iterator[_Range | None]:
+    """Yield what the statistics of each row group say, None where they do not."""
+    source = schema.source(schema.time)
+    number = next(number for number in range(file.metadata.num_columns) if file.schema.column(number).path == source)
+    kind = json.loads(file.schema.column(number).logical_type.to_json())
+    unit = NANOSECONDS.get(schema.time_unit or _STORED_UNITS.get(kind.get("timeUnit", ""), ""))
+    for group in range(file.metadata.num_row_groups):
+        column = file.metadata.row_group(group).column(number)
+        told = column.statistics if column.is_stats_set else None
+        if column.physical_type == "INT64" and unit and told and told.has_min_max:
+            yield told.min_raw * unit, told.max_raw * unit
+        else:
+            yield None
+
+
+def _read_ranges(root: Path, name: str, rows: int, schema: PointSchema) -> Iterator[_Range | None]:
+    """Yield the range of the times of each batch that InfluxDB has."""
+    times = replace(schema, tags=(), fields=())
+    for batch in read_batches(root, times, Chunk(name, 0, rows), GROUP_ROWS):
+        column = batch.column(0)
+        unit = NANOSECONDS[column.type.unit if pt.is_timestamp(column.type) else schema.time_unit]
+        whole = column.cast(pa.int64())
+        valid = pc.and_(pc.greater_equal(whole, -(-TIME_MIN // unit)), pc.less_equal(whole, TIME_MAX // unit))
+        low, high = pc.min_max(whole.filter(valid)).as_py().values()
+        yield None if low is None else (low * unit, high * unit)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path, pre_buffer=False)
+    except (OSError, pa.ArrowException) as error:
+        words = " ".join(str(error).split())[:200]
+        raise StageError(f"{path}: cannot be read as Parquet ({words})", hint="name whole Parquet files") from None
+
+
+def _keep(place: Place, manifest: Manifest) -> None:
+    try:
+        with writing(place.state):
+            write_manifest(place.state, manifest)
+    except OSError as error:
+        raise ConfigError(
+            f"{place.state}: nothing can be written here: {error.strerror}",
+            hint="name a folder for what the loader keeps of these files: --state FOLDER",
+        ) from error

@@ -1,0 +1,195 @@
+"""Which column of somebody's files plays which part of a point: from flags, or from a file such as ``points.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.types as pt
+
+from loader.dataset.conversion import default_type
+from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.errors import ConfigError
+
+_UNITS = ("s", "ms", "us", "ns")
+_LONGEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class FieldMapping:
+    """A field: its column, its key, and its type, None for what the column's own type becomes."""
+
+    column: str
+    key: str
+    type: FieldType | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> FieldMapping:
+        """Read ``column``, ``column=key``, ``column=key:type`` or ``column=:type``; raises ConfigError."""
+        column, equals, rest = text.partition("=")
+        key, colon, kind = rest.rpartition(":") if ":" in rest else (rest, "", "")
+        if not column or (equals and not rest) or (colon and kind not in list(FieldType)):
+            raise ConfigError(
+                f"field {text!r} is not understood",
+                hint=f"write column, column=key or column=key:type; types are {', '.join(FieldType)}",
+            )
+        return cls(column, key or column, FieldType(kind) if kind else None)
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """A measurement, and the columns that are tags, fields and time of its points.
+
+    Without ``fields``, every column that is neither tag nor time is a field. ``time_unit`` is "s", "ms", "us" or "ns"
+    for times that are integers; ``timezone`` is that of timestamps without one, "" where they all have one.
+    """
+
+    measurement: str
+    time: str
+    tags: tuple[str, ...] = ()
+    fields: tuple[FieldMapping, ...] = ()
+    time_unit: str = ""
+    timezone: str = ""
+
+
+def read_mapping(path: Path) -> ColumnMapping:
+    """Read a mapping in TOML: ``measurement``, ``time``, ``time_unit``, ``timezone``, ``tags`` and ``fields``.
+
+    Fields are texts as ``FieldMapping.parse`` reads them.
+    Raises ConfigError when the file cannot be read, or says what is not known.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LONGEST)
+        said = tomllib.loads(content.decode())
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: cannot be read as TOML: {why}", hint="name a file such as points.toml") from None
+    known = {"measurement": str, "time": str, "time_unit": str, "timezone": str, "tags": list, "fields": list}
+    for key, value in said.items():
+        if key not in known:
+            raise ConfigError(f"{path}: unknown key {key!r}", hint=f"known are {', '.join(known)}")
+        texts = value if isinstance(value, list) else [value]
+        if not isinstance(value, known[key]) or not all(isinstance(text, str) for text in texts):
+            wanted = "text" if known[key] is str else "a list of texts"
+            raise ConfigError(f"{path}: {key} is {value!r}", hint=f"it should be {wanted}")
+    return make_mapping(
+        said.get("measurement", ""),
+        said.get("time", ""),
+        said.get("tags", []),
+        said.get("fields", []),
+        said.get("time_unit", ""),
+        said.get("timezone", ""),
+        where=f"{path}: ",
+    )
+
+
+def make_mapping(
+    measurement: str,
+    time: str,
+    tags: Iterable[str] = (),
+    fields: Iterable[str] = (),
+    time_unit: str = "",
+    timezone: str = "",
+    where: str = "",
+) -> ColumnMapping:
+    """Return the mapping that texts describe, ``fields`` as in ``FieldMapping.parse``; raises ConfigError."""
+    for name, value, hint in (
+        ("measurement", measurement, "name it: --measurement trips"),
+        ("time column", time, "name it: --time pickup_datetime; loader inspect shows the columns"),
+    ):
+        if not value:
+            raise ConfigError(f"{where}no {name} is named", hint=hint)
+    if time_unit not in {"", *_UNITS}:
+        raise ConfigError(f"{where}time unit {time_unit!r}", hint=f"known are {', '.join(_UNITS)}")
+    if timezone not in {"", "UTC"}:
+        raise ConfigError(
+            f"{where}time zone {timezone!r}", hint="UTC is known; convert other times first, by Polars for example"
+        )
+    parsed = tuple(FieldMapping.parse(text) for text in fields)
+    return ColumnMapping(measurement, time, tuple(tags), parsed, time_unit, timezone)
+
+
+def make_schema(mapping: ColumnMapping, columns: pa.Schema, keys: Sequence[str]) -> PointSchema:
+    """Return the schema of points of files with ``columns``, whose paths have ``keys``.
+
+    Raises ConfigError for columns that are not there, are there twice, or play two parts, and when no field is left.
+    """
+    _check_columns(mapping, columns, keys)
+    fields = mapping.fields or _other_columns(mapping, columns)
+    _refuse_repeated([*mapping.tags, mapping.time, *(field.column for field in fields)], "column {!r} plays two parts")
+    _refuse_repeated([*mapping.tags, *(field.key for field in fields)], "two columns are called {!r}")
+    if not fields:
+        raise ConfigError("no column is left to be a field, and a point needs one", hint="make fewer columns tags")
+    typed = []
+    for field in fields:
+        kind = field.type or default_type(columns.field(field.column).type)
+        if kind is None:
+            arrow = columns.field(field.column).type
+            raise ConfigError(
+                f"column {field.column!r} is {arrow}, which has no form in a field", hint=_advice(field, arrow)
+            )
+        typed.append(Field(field.key, kind))
+    sources = {field.key: field.column for field in fields if field.key != field.column}
+    time = mapping.time
+    if time in {*mapping.tags, *(field.key for field in fields)}:
+        raise ConfigError(f"field {time!r} has the name of the time column", hint="give it another key: column=key")
+    return PointSchema(mapping.measurement, mapping.tags, tuple(typed), time, mapping.time_unit, (*sources.items(),))
+
+
+def _advice(field: FieldMapping, kind: pa.DataType) -> str:
+    if pt.is_null(kind):
+        return f"say what it would be: --field {field.column}={field.key}:float"
+    return "name the columns that are fields: --field; take nested types apart first, by Polars' unnest for example"
+
+
+def _check_columns(mapping: ColumnMapping, columns: pa.Schema, keys: Sequence[str]) -> None:
+    counts = Counter(columns.names)
+    for key in keys:
+        if counts[key]:
+            raise ConfigError(
+                f"{key!r} is a column of the files and a key of their paths", hint="load the folder without such keys"
+            )
+    for part, name in [
+        *(("tag", tag) for tag in mapping.tags),
+        *(("field", field.column) for field in mapping.fields),
+        ("time", mapping.time),
+    ]:
+        if part == "tag" and name in keys:
+            continue
+        if name in keys:
+            raise ConfigError(f"{part} {name!r} is a key of the paths", hint="keys of paths can be tags: --tag")
+        if counts[name] != 1:
+            there = ", ".join([*columns.names, *(f"{key} (of the path)" for key in keys)])
+            words = f"there are {counts[name]} columns called" if counts[name] else "there is no column"
+            raise ConfigError(f"{words} {name!r}, named as {part}", hint=f"columns are {there}")
+
+
+def _other_columns(mapping: ColumnMapping, columns: pa.Schema) -> tuple[FieldMapping, ...]:
+    """Return every column with values that is neither tag nor time."""
+    taken = {*mapping.tags, mapping.time}
+    names = [field.name for field in columns if field.name not in taken and not pt.is_null(field.type)]
+    return tuple(FieldMapping(name, name) for name in names)
+
+
+def _refuse_repeated(names: Iterable[str], words: str) -> None:
+    for name, number in Counter(names).items():
+        if number > 1:
+            raise ConfigError(words.format(name), hint="each column is one of tag, field and time")
+
+
+def mapping_json(mapping: ColumnMapping) -> Mapping[str, Any]:
+    """Return a form for ``json.dump``, as the flags have it."""
+    return {
+        "measurement": mapping.measurement,
+        "time": mapping.time,
+        "time_unit": mapping.time_unit,
+        "timezone": mapping.timezone,
+        "tags": list(mapping.tags),
+        "fields": [f"{field.column}={field.key}{f':{field.type}' if field.type else ''}" for field in mapping.fields],
+    }
