@@ -27,7 +27,7 @@ from loader.cli.options import (
 )
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
 from loader.loading import LoadReport, LoadSettings
-from loader.loading.settings import LoadMethod
+from loader.loading.settings import LoadMethod, OnDuplicate
 from loader.reporting.text import load_text
 
 
@@ -51,6 +51,12 @@ def load(
     schema: Annotated[
         Path | None, typer.Option("--schema", help="File that says the same, such as points.toml.")
     ] = None,
+    on_duplicate: Annotated[
+        OnDuplicate, typer.Option(help="Of Parquet that was not staged: fail, or keep the last of rows of one point.")
+    ] = OnDuplicate.FAIL,
+    assume_distinct: Annotated[
+        bool, typer.Option("--assume-distinct", help="Do not look for rows of one series and time.")
+    ] = False,
     state: StateOption = None,
     via: Annotated[
         LoadMethod,
@@ -91,6 +97,8 @@ def load(
             restart=restart,
             dry_run=dry_run,
             state=state,
+            on_duplicate=on_duplicate.value,
+            assume_distinct=assume_distinct,
             mapping=read_mapping_options(schema, measurement, time, tag, field, time_unit, timezone),
         ),
     )

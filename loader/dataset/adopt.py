@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +21,13 @@ import pyarrow.types as pt
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.conversion import conversion_problem
-from loader.dataset.footers import find_changed, footer_checksum
+from loader.dataset.footers import footer_checksum, refuse_changed
 from loader.dataset.hive import path_keys
 from loader.dataset.instant import NANOSECONDS, TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import ColumnMapping, make_mapping, make_schema, mapping_json
 from loader.dataset.place import Place
-from loader.dataset.reader import GROUP_ROWS, read_batches
+from loader.dataset.reader import GROUP_ROWS, read_batches, refuse_unitless
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
 from loader.errors import ConfigError, StageError
@@ -51,7 +51,7 @@ def adopt(
     where no manifest can be; StageError for a file that is no Parquet, and for one that has changed, but ``afresh``.
     """
     former = read_manifest(place.state, place.root) if _has_manifest(place) else None
-    if former and former.settings.get("source") != SOURCE:
+    if former and not is_adopted(former):
         if mapping:
             raise ConfigError(
                 f"{place.path}: is a staged dataset, which knows its columns", hint="leave out the mapping of columns"
@@ -60,10 +60,16 @@ def adopt(
     if not mapping:
         mapping = _kept_mapping(place, former)
     if former and not afresh:
-        _refuse_changed(place, former)
+        here = [partition for partition in former.partitions if (place.root / partition.path).exists()]
+        refuse_changed(place.root, here)
     manifest = _make_manifest(place, mapping, observe)
     if former is None or former.fingerprint != manifest.fingerprint:
         _keep(place, manifest)
+
+
+def is_adopted(manifest: Manifest) -> bool:
+    """Tell whether the dataset of ``manifest`` is Parquet of others."""
+    return manifest.settings.get("source") == SOURCE
 
 
 def _has_manifest(place: Place) -> bool:
@@ -104,46 +110,60 @@ def find_files(place: Place) -> Iterator[str]:
             yield name.as_posix()
 
 
-def _refuse_changed(place: Place, former: Manifest) -> None:
-    here = [partition for partition in former.partitions if (place.root / partition.path).exists()]
-    for partition in find_changed(place.root, here):
-        raise StageError(
-            f"{place.root / partition.path}: has changed since it was loaded first",
-            hint="put back the file that was there, or load everything as it is now: --restart",
-        )
-
-
 def _make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> Manifest:
     names = list(find_files(place))
     if not names:
         _refuse_empty(place)
-    schema: PointSchema | None = None
+    schema = _make_schema(place, names, mapping, observe)
     partitions = []
     for name in names:
         size, modified, checksum = footer_checksum(place.root, name)
         with _opened(place.root / name) as file:
-            schema = schema or _first_schema(file.schema_arrow, name, mapping, observe)
             _check_columns(place, name, file.schema_arrow, schema)
             low, high = _time_range(place.root, name, file, schema)
             partitions.append(Partition(name, file.metadata.num_rows, low, high, size, checksum, modified))
-    assert schema
     if not any(partition.rows for partition in partitions):
         raise ConfigError(f"{place.path}: its files have no rows", hint="there is nothing to load")
     settings = {"source": SOURCE, "mapping": mapping_json(mapping)}
     return Manifest(schema, settings, {"pyarrow": version("pyarrow")}, tuple(partitions), complete=True)
 
 
-def _first_schema(columns: pa.Schema, name: str, mapping: ColumnMapping, observe: Observer) -> PointSchema:
+def _make_schema(place: Place, names: Sequence[str], mapping: ColumnMapping, observe: Observer) -> PointSchema:
+    """Return the schema of the points of all files: of their columns together, each of which some may not have."""
+    columns, everywhere = _unite(place, names)
     index = [found for found in columns.names if _INDEX.fullmatch(found)]
     named = {*mapping.tags, mapping.time, *(field.column for field in mapping.fields)}
     left = [found for found in index if found not in named]
     if left and not mapping.fields:
         observe(Notice(f"the index of pandas ({', '.join(left)}) is left out; name it with --field to load it"))
     columns = pa.schema([field for field in columns if field.name not in left])
-    schema = make_schema(mapping, columns, list(path_keys(name)))
+    keys = [key for key in path_keys(names[0]) if all(key in path_keys(name) for name in names)]
+    schema = make_schema(mapping, columns, keys)
+    sparse = {column for column in schema.columns if schema.source(column) not in {*everywhere, *keys, mapping.time}}
+    schema = replace(schema, sparse=tuple(column for column in schema.columns if column in sparse))
     if not schema.time_unit:
         _refuse_unclear_time(columns.field(schema.source(schema.time)), mapping)
     return schema
+
+
+def _unite(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
+    """Return the columns of all files, in their order, and the names of those that each file has.
+
+    Of a column that is of several types, floating ones hold the others, and any holds that of no value.
+    """
+    united: dict[str, pa.Field] = {}
+    everywhere: set[str] | None = None
+    for name in names:
+        with _opened(place.root / name) as file:
+            columns = file.schema_arrow
+        if len(names) == 1 or len(set(columns.names)) < len(columns.names):
+            return columns, set(columns.names)  # what is there twice is refused by the mapping
+        for field in columns:
+            former = united.setdefault(field.name, field)
+            if pt.is_null(former.type) or (pt.is_floating(field.type) and pt.is_integer(former.type)):
+                united[field.name] = field
+        everywhere = set(columns.names) & (set(columns.names) if everywhere is None else everywhere)
+    return pa.schema(united.values()), everywhere or set()
 
 
 def _refuse_unclear_time(time: pa.Field, mapping: ColumnMapping) -> None:
@@ -154,8 +174,9 @@ def _refuse_unclear_time(time: pa.Field, mapping: ColumnMapping) -> None:
 
 
 def _check_columns(place: Place, name: str, columns: pa.Schema, schema: PointSchema) -> None:
-    if schema.time_unit == "" and pt.is_integer(columns.field(schema.source(schema.time)).type):
-        return
+    time = schema.source(schema.time)
+    if not schema.time_unit and columns.names.count(time) == 1 and columns.field(time).type == pa.int64():
+        refuse_unitless(place.root, place.root / name, schema)
     if problem := conversion_problem(schema, columns, name):
         raise ConfigError(
             f"{place.root / name}: {problem}",

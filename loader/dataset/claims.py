@@ -125,4 +125,6 @@ def check_schema(value: Any) -> dict[str, Any]:
         raise ValueError(f"the time unit is {excerpt(schema['time_unit'])}; known are {', '.join(_UNITS[1:])}")
     for column, source in check_mapping("the sources", schema.get("sources", {})).items():
         check_text(f"the source of {excerpt(column)}", source)
+    for column in check_list("the sparse columns", schema.get("sparse", [])):
+        check_text("a sparse column", column)
     return schema

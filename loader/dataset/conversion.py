@@ -92,7 +92,7 @@ def conversion_problem(schema: PointSchema, columns: pa.Schema, path: str) -> st
     for name in schema.columns:
         source = schema.source(name)
         times = columns.names.count(source)
-        if not times and source in keys and name in schema.tags:
+        if not times and ((source in keys and name in schema.tags) or name in schema.sparse):
             continue
         if times != 1:
             words = "there more than once" if times else "missing"
@@ -139,7 +139,9 @@ def convert_batch(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) ->
         source = schema.source(name)
         position = batch.schema.get_field_index(source)
         if position < 0:
-            columns.append(_constant(keys[source], len(batch)))
+            kind = _EMPTY[types[name]] if name in types else pa.string()
+            absent = pa.nulls(len(batch), kind) if name in schema.sparse else _constant(keys[source], len(batch))
+            columns.append(absent)
             continue
         column = batch.column(position)
         try:

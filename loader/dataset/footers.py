@@ -46,6 +46,15 @@ def footer_checksum(root: Path, path: str) -> tuple[int, int, str]:
     return status.st_size, status.st_mtime_ns, digest.hexdigest()
 
 
+def refuse_changed(root: Path, partitions: Iterable[Partition]) -> None:
+    """Raise StageError for the first of the adopted ``partitions`` whose file is not what it was."""
+    for partition in find_changed(root, partitions):
+        raise StageError(
+            f"{root / partition.path}: has changed since it was loaded first",
+            hint="put back the file that was there, or load everything as it is now: loader load --restart",
+        )
+
+
 def find_changed(root: Path, partitions: Iterable[Partition]) -> Iterator[Partition]:
     """Yield those of the adopted ``partitions`` whose files are not what they were; raises as ``footer_checksum``."""
     for partition in partitions:

@@ -19,6 +19,7 @@ from loader.dataset.beneath import look
 from loader.dataset.chunk import Chunk
 from loader.dataset.contents import differing
 from loader.dataset.conversion import conversion_problem, convert_batch
+from loader.dataset.footers import refuse_changed
 from loader.dataset.instant import read_instant
 from loader.dataset.manifest import Manifest, Partition, read_manifest
 from loader.dataset.schema import PointSchema
@@ -60,6 +61,7 @@ def check_dataset(
         )
     if not manifest.rows:
         raise StageError(f"{root}: the manifest lists no rows", hint="stage trades into another folder")
+    refuse_changed(root, (partition for partition in manifest.partitions if partition.modified))
     for partition in manifest.partitions:
         _check(root, partition, manifest.schema)
     if wrong := differing(root, manifest.partitions, observe, stop):
@@ -207,7 +209,7 @@ def _check(root: Path, partition: Partition, schema: PointSchema) -> None:
         time = schema.source(schema.time)
         known = columns.names.count(time) == 1
         if known and not schema.time_unit and columns.field(time).type == pa.int64() and partition.rows:
-            _refuse_unitless(root, path, schema)
+            refuse_unitless(root, path, schema)
         if problem := conversion_problem(schema, columns, partition.path):
             raise _disagreement(root, path, problem)
         _check_tags(file, path, schema)
@@ -226,7 +228,7 @@ def _check_tags(file: pq.ParquetFile, path: Path, schema: PointSchema) -> None:
                 )
 
 
-def _refuse_unitless(root: Path, path: Path, schema: PointSchema) -> None:
+def refuse_unitless(root: Path, path: Path, schema: PointSchema) -> None:
     """Raise ConfigError for integer times without a unit; it shows what the first of them may be."""
     chunk = Chunk(str(path.relative_to(root)), 0, 1)
     batch = next(read_batches(root, replace(schema, tags=(), fields=()), chunk, 1))
@@ -235,7 +237,7 @@ def _refuse_unitless(root: Path, path: Path, schema: PointSchema) -> None:
     raise ConfigError(
         f"{path}: column {schema.time!r} holds integers, and their unit is not known; the first, {first}, is "
         + ", ".join(readings),
-        hint='say it in the schema: "time_unit" is "s", "ms", "us" or "ns"',
+        hint="say it: --time-unit s, ms, us or ns (in the schema of a manifest: time_unit)",
     )
 
 

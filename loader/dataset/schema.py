@@ -38,7 +38,8 @@ class Field:
 class PointSchema:
     """How a row becomes a point. Tag columns are tag keys; timestamps are integer nanoseconds, UTC.
 
-    ``sources`` names the column of the file, or the key of its path, for a column that has another name there.
+    ``sources`` names the column of the file for a column that has another name there; ``sparse`` are tags and fields
+    that some files do not have: their rows have no such value.
 
     ``time_unit`` is "s", "ms", "us" or "ns" for a time column of integers (since 1970), "" for one of timestamps,
     which know their own unit.
@@ -50,6 +51,7 @@ class PointSchema:
     time: str
     time_unit: str = ""
     sources: tuple[tuple[str, str], ...] = ()
+    sparse: tuple[str, ...] = ()
 
     def source(self, column: str) -> str:
         """Return what ``column`` is called in files."""
@@ -69,6 +71,7 @@ class PointSchema:
         """Return a form for ``json.dump``; ``from_json`` is the inverse."""
         more: dict[str, Any] = {"time_unit": self.time_unit} if self.time_unit else {}
         more |= {"sources": dict(self.sources)} if self.sources else {}
+        more |= {"sparse": list(self.sparse)} if self.sparse else {}
         return {
             "measurement": self.measurement,
             "tags": list(self.tags),
@@ -87,6 +90,7 @@ class PointSchema:
             time=str(data["time"]),
             time_unit=str(data.get("time_unit", "")),
             sources=tuple(data.get("sources", {}).items()),
+            sparse=tuple(data.get("sparse", [])),
         )
 
 

@@ -13,7 +13,9 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
+from loader.dataset.adopt import is_adopted
 from loader.dataset.chunk import Chunk
+from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches, read_joined
 from loader.dataset.schema import PointSchema
@@ -21,7 +23,9 @@ from loader.encoding.arrays import Integers, Mask
 from loader.encoding.columns import read_times
 from loader.encoding.selection import select_points
 from loader.encoding.series import find_series
+from loader.errors import ConfigError
 from loader.events import Notice, Observer
+from loader.loading.settings import LoadSettings, OnDuplicate
 from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 
@@ -31,6 +35,7 @@ _ROW_BYTES = 48
 """What a row takes while it is sorted, beside a byte for each field."""
 _MOST_BUCKETS = 1 << 16
 _LONGEST_NAME = 100
+_EXAMPLES = 3
 
 
 _Numbers: TypeAlias = dict[str | bytes, int]
@@ -44,6 +49,26 @@ class _Identities:
     series: Integers
     times: Integers
     rows: Integers
+
+
+def settle_duplicates(
+    settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event | None = None
+) -> Superseded:
+    """Return what ``find_superseded`` finds, as the settings and the dataset want it.
+
+    Of an adopted dataset, whose owner may not know of duplicates, raises ConfigError when there are some, unless the
+    settings say that the last one counts.
+    """
+    if settings.assume_distinct:
+        return Superseded(len(manifest.schema.fields))
+    found = find_superseded(settings.place.root, manifest, observe, stop)
+    if found.values and is_adopted(manifest) and settings.on_duplicate == OnDuplicate.FAIL:
+        raise ConfigError(
+            f"{settings.dataset}: {found.values:,} values belong to rows with the same series and time as a later row:"
+            f" {'; '.join(found.examples)}",
+            hint="one is kept: let it be the last (--on-duplicate last), or make more columns tags (--tag)",
+        )
+    return found
 
 
 def find_superseded(
@@ -164,6 +189,9 @@ class _Search:
         whole = superseded.any(axis=1) & (superseded == present).all(axis=1)
         for partition, place in zip(group, places, strict=True):
             self.found.add(partition, rows[place], superseded[place], whole[place])
+        for line in np.flatnonzero(superseded.any(axis=1))[: _EXAMPLES - len(self.found.examples)].tolist():
+            former, later = (f"{group[numbers[each]].path} row {rows[each]:,}" for each in (line, line + 1))
+            self.found.examples.append(f"{former} and {later} ({instant(frame['time'][line])})")
 
     def _fill(self, partition: Partition, rows: Integers, places: Integers, present: Mask) -> None:
         """Set which fields the ``rows`` (ascending) of ``partition`` have, in the lines ``places`` of ``present``."""

@@ -20,12 +20,20 @@ class LoadMethod(StrEnum):
     RESTORE = "restore"
 
 
+class OnDuplicate(StrEnum):
+    """What becomes of rows with the series and time of a later row that sets the same field."""
+
+    FAIL = "fail"
+    LAST = "last"
+
+
 @dataclass(frozen=True)
 class LoadSettings:
     """How to load ``dataset``: a staged one, or Parquet of others.
 
     ``state`` is where the loader keeps its own files of it, see ``find_place``; ``mapping`` says which columns of
-    others' files are what, at least the first time.
+    others' files are what, at least the first time. ``on_duplicate`` is for them, see ``settle_duplicates``: "fail" or
+    "last"; with ``assume_distinct``, rows are not looked through for duplicates.
     ``via`` is "write" (line protocol, into any bucket) or "restore" (storage files, into a bucket of its own on
     InfluxDB 2.x); the restore path knows no batches, compression, or rate, and its ``connections``
     are the shards that are made and sent at a time.
@@ -50,6 +58,8 @@ class LoadSettings:
     dry_run: bool = False
     state: Path | None = None
     mapping: ColumnMapping | None = None
+    on_duplicate: str = OnDuplicate.FAIL
+    assume_distinct: bool = False
 
     @cached_property
     def place(self) -> Place:

@@ -17,8 +17,9 @@ from loader.errors import ConfigError
 class Superseded:
     """Tells of each row and field whether a later row replaces the value.
 
-    ``rows`` counts the rows of which nothing is left, ``values`` all values that are replaced. There is a bit for
-    each row and field of a partition in which there is any, in temporary files without a name.
+    ``rows`` counts the rows of which nothing is left, ``values`` all values that are replaced; ``examples`` names a few
+    pairs of such rows. There is a bit for each row and field of a partition in which there is any, in temporary files
+    without a name.
     """
 
     def __init__(self, fields: int) -> None:
@@ -26,6 +27,7 @@ class Superseded:
         self._bits: dict[str, Bytes] = {}
         self.rows = 0
         self.values = 0
+        self.examples: list[str] = []
 
     def add(self, partition: Partition, rows: Integers, values: Mask, whole: Mask) -> None:
         """Add ``values``, a mask of ``rows`` and fields; ``whole`` tells of which rows nothing is left.

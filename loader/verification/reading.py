@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import StageError
+from loader.servers.frames import ANSWER_TYPES
 from loader.verification.lengths import text_size
 from loader.verification.pages import first_page_size
 from loader.verification.points import Rows, make_points
@@ -39,12 +40,16 @@ _TEXT_ROWS = 1 << 12
 
 @dataclass(frozen=True)
 class _Column:
-    """A column to read: its position in the file, the name that it gets, and whether it is text."""
+    """A column to read: its position in the file, the name that it gets, whether it is text.
+
+    ``day`` is true for dates, which Polars takes for times where the file says that Arrow had them as date64.
+    """
 
     position: int
     name: str
     label: str
     text: bool
+    day: bool = False
 
 
 def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator[Rows]:
@@ -57,13 +62,13 @@ def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator
     path = root / partition.path
     try:
         with path.open("rb") as opened, pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16) as file:
-            keys = _keys(schema, partition, file.schema_arrow)
-            columns = _columns(path, schema, file.schema_arrow, {key.meta.output_name() for key in keys})
+            constants = _constants(schema, partition, file.schema_arrow)
+            columns = _columns(path, schema, file.schema_arrow, {constant.meta.output_name() for constant in constants})
             _refuse_large_pages(path, opened, file.metadata, columns)
             texts: dict[int, _Texts] = {}
             for start, rows in _batches(opened, file.metadata, columns):
                 # Nothing of a batch is held while the next one is read.
-                raw = _read(path, file, columns, start, rows, texts).with_columns(keys)
+                raw = _read(path, file, columns, start, rows, texts).with_columns(constants)
                 yield make_points(schema, partition, start, raw)
                 del raw
     except FileNotFoundError:
@@ -73,15 +78,23 @@ def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator
         raise _damaged(path, f"cannot be read as Parquet ({words})") from error
 
 
-def _keys(schema: PointSchema, partition: Partition, found: pa.Schema) -> list[pl.Expr]:
-    """Return the tags that stand in the path of ``partition``, as Hive has them: ``symbol=AAPL/part-0.parquet``."""
+def _constants(schema: PointSchema, partition: Partition, found: pa.Schema) -> list[pl.Expr]:
+    """Return what no column holds: tags of the path of ``partition`` (``symbol=AAPL/1.parquet``), absent values."""
     said = (folder.split("=", 1) for folder in partition.path.split("/")[:-1] if "=" in folder)
     texts = {unquote(key): "" if text == "__HIVE_DEFAULT_PARTITION__" else unquote(text) for key, text in said}
-    return [
+    absent = [name for name in schema.sparse if dict(schema.sources).get(name, name) not in found.names]
+    texts |= dict.fromkeys(absent, "")
+    tags = [
         pl.lit(texts[tag]).alias(f"t{number}")
         for number, tag in enumerate(schema.tags)
         if tag in texts and tag not in found.names
     ]
+    fields = [
+        pl.lit(None, ANSWER_TYPES[field.type]).alias(f"f{number}")
+        for number, field in enumerate(schema.fields)
+        if field.column in absent
+    ]
+    return tags + fields
 
 
 def _columns(path: Path, schema: PointSchema, found: pa.Schema, keys: Collection[str]) -> list[_Column]:
@@ -99,7 +112,8 @@ def _columns(path: Path, schema: PointSchema, found: pa.Schema, keys: Collection
     for name, _, _ in wanted:
         if len(positions[name]) != 1:
             raise _damaged(path, f"has column {name!r} {len(positions[name])} times")
-    return [_Column(positions[name][0], name, label, text) for name, label, text in wanted]
+    days = {field.name for field in found if pa.types.is_date(field.type)} - {schema.time}
+    return [_Column(positions[name][0], name, label, text, name in days) for name, label, text in wanted]
 
 
 def _is_text(columns: pa.Schema, name: str) -> bool:
@@ -177,7 +191,10 @@ def _read(
 
 def _scan(path: Path, file: pq.ParquetFile, columns: list[_Column], start: int, rows: int) -> pl.DataFrame:
     """Read ``columns`` by Polars, those that hold bytes which are not UTF-8 by PyArrow."""
-    wanted = [pl.nth(column.position).alias(column.label) for column in columns]
+    wanted = [
+        (pl.nth(column.position).cast(pl.Date) if column.day else pl.nth(column.position)).alias(column.label)
+        for column in columns
+    ]
     try:
         return pl.scan_parquet(path, glob=False, hive_partitioning=False).select(wanted).slice(start, rows).collect()
     except pl.exceptions.ComputeError as error:

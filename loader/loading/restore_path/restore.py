@@ -22,7 +22,7 @@ from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable, StageError
 from loader.events import Observer, Started, Waited
 from loader.loading.flow import Flow
-from loader.loading.identities import find_superseded
+from loader.loading.identities import settle_duplicates
 from loader.loading.ledger import Ledger, opened_ledger
 from loader.loading.rejected import Rejections
 from loader.loading.restore_path.bucket import BucketMaker
@@ -55,7 +55,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         server = find_server(link, observe, patience)
         maker = BucketMaker(settings, manifest, database, link, server, observe, patience)
         bucket = maker.find()
-        superseded = find_superseded(settings.place.root, manifest, observe, stop)
+        superseded = settle_duplicates(settings, manifest, observe, stop)
         if stop.is_set():
             return tally.report(server.name, manifest.rows, stopped=True)
         made = maker.prepare(bucket)
@@ -192,7 +192,7 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     """Do all of a load but the sending, and keep nothing."""
     settings = tally.settings
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
-    superseded = find_superseded(settings.place.root, manifest, tally.observe, flow.stop)
+    superseded = settle_duplicates(settings, manifest, tally.observe, flow.stop)
     prepare_encoders(tally.observe)
     workspace = Workspace()
     tally.observe(Started("dry run", manifest.rows))

@@ -20,7 +20,7 @@ from loader.encoding.warm import compile_ahead, compile_line_encoder
 from loader.errors import ConfigError, ServerError
 from loader.events import SERVER_BUSY, Notice, Observer, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
-from loader.loading.identities import find_superseded
+from loader.loading.identities import settle_duplicates
 from loader.loading.ledger import Ledger, forget
 from loader.loading.rejected import RejectedLine, Rejections
 from loader.loading.settings import LoadReport, LoadSettings
@@ -48,15 +48,20 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     patience = Patience(settings.retry_seconds, tally.wait, stop)
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = find_server(connection, observe, patience)
-        bucket = _prepare_bucket(connection, server, settings, observe, patience)
+        found = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
+        if found:
+            _check_retention(found, manifest)
+        # Before a bucket is made: a dataset with duplicates may be refused.
+        superseded = settle_duplicates(settings, manifest, observe, stop)
+        if stop.is_set():
+            return tally.report(server.name, manifest.rows, stopped=True)
+        bucket = found or _make_bucket(connection, server, settings, observe, patience)
         wanted = (server.dialect, settings.target, bucket, manifest.schema)
         types = patience.ask(lambda: find_types(connection.send, *wanted))
         note_other_types(manifest.schema, types, settings.target.bucket, observe)
-    _check_retention(bucket, manifest)
     ledger_key = (settings.place.state, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
         rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
-        superseded = find_superseded(settings.place.root, manifest, observe, stop)
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
         _begin(tally)
@@ -181,21 +186,16 @@ class _Coordinator:
         self._tally.advance(ack.payload.chunk.rows, ack.payload.size, ack.body_size)
 
 
-def _prepare_bucket(
+def _make_bucket(
     connection: Connection, server: Server, settings: LoadSettings, observe: Observer, patience: Patience
 ) -> Bucket:
-    """Return the bucket, made when it is missing, and only when a ledger can be kept."""
-
-    def find() -> Bucket | None:
-        return server.dialect.find_bucket(connection.send, settings.target)
+    """Return a new bucket, made only when a ledger can be kept."""
 
     def make() -> Bucket:
         # Of an earlier attempt, only the reply may have been lost.
-        return find() or server.dialect.create_bucket(connection.send, settings.target, settings.shard_duration)
+        found = server.dialect.find_bucket(connection.send, settings.target)
+        return found or server.dialect.create_bucket(connection.send, settings.target, settings.shard_duration)
 
-    bucket = patience.ask(find)
-    if bucket:
-        return bucket
     forget(settings.place.state, settings.target)
     # A server that does not tell whose token it is may still be written to.
     with suppress(ServerError):
@@ -222,7 +222,7 @@ def _encode_all(
     """Do all of a load but the sending, and keep nothing."""
     flow = Flow(settings.batch_bytes, stop)
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
-    superseded = find_superseded(settings.place.root, manifest, observe, stop)
+    superseded = settle_duplicates(settings, manifest, observe, stop)
     tally = Tally(settings, observe)
     _begin(tally)
     observe(Started("dry run", manifest.rows))
