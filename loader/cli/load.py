@@ -23,6 +23,7 @@ from loader.cli.options import (
     TokenOption,
     read_duration,
     read_mapping_options,
+    read_names,
     read_target,
 )
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
@@ -47,7 +48,10 @@ def load(
     ] = None,
     time: Annotated[str, typer.Option(help="The column of times.")] = "",
     time_unit: Annotated[str, typer.Option(help="s, ms, us or ns, of times that are integers.")] = "",
-    timezone: Annotated[str, typer.Option(help="UTC, if timestamps without a zone are.")] = "",
+    timezone: Annotated[str, typer.Option(help="Of timestamps without one: UTC, or such as Europe/Berlin.")] = "",
+    ambiguous: Annotated[str, typer.Option(help="Local times that there are twice: refuse, earliest, latest.")] = "",
+    non_finite: Annotated[str, typer.Option(help="NaN and infinities: reject the row, or skip the field.")] = "",
+    unsigned: Annotated[str, typer.Option(help="uint64 as unsigned, integer, float or string.")] = "",
     schema: Annotated[
         Path | None, typer.Option("--schema", help="File that says the same, such as points.toml.")
     ] = None,
@@ -99,7 +103,20 @@ def load(
             state=state,
             on_duplicate=on_duplicate.value,
             assume_distinct=assume_distinct,
-            mapping=read_mapping_options(schema, measurement, time, tag, field, time_unit, timezone),
+            mapping=read_mapping_options(
+                schema,
+                {
+                    "measurement": measurement,
+                    "tags": read_names(tag),
+                    "fields": read_names(field),
+                    "time": time,
+                    "time_unit": time_unit,
+                    "timezone": timezone,
+                    "ambiguous": ambiguous,
+                    "non_finite": non_finite,
+                    "unsigned": unsigned,
+                },
+            ),
         ),
     )
     stop = threading.Event()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from loader.dataset.mapping import ColumnMapping, make_mapping, read_mapping
+from loader.dataset.mapping import ColumnMapping, parse_mapping, read_mapping
 from loader.errors import ConfigError
 from loader.servers.base import Target
 from loader.servers.credentials import stripped
@@ -103,32 +104,17 @@ def read_duration(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]] * 1_000_000_000 if match else 0
 
 
-def read_mapping_options(
-    schema: Path | None,
-    measurement: str,
-    time: str,
-    tags: list[str] | None,
-    fields: list[str] | None,
-    time_unit: str,
-    timezone: str,
-) -> ColumnMapping | None:
-    """Return the mapping that a file or flags describe, None when neither is given; raises ConfigError."""
-    said = {
-        "--measurement": measurement,
-        "--tag": tags,
-        "--field": fields,
-        "--time": time,
-        "--time-unit": time_unit,
-        "--timezone": timezone,
-    }
-    given = [flag for flag, value in said.items() if value]
+def read_mapping_options(schema: Path | None, flags: Mapping[str, str | tuple[str, ...]]) -> ColumnMapping | None:
+    """Return the mapping that a file, or flags (as in ``parse_mapping``) describe, None when neither is given.
+
+    Raises ConfigError.
+    """
+    said = {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items() if value}
     if schema:
-        if given:
-            raise ConfigError(f"--schema and {given[0]} are both given", hint="say it in one of them")
+        if said:
+            raise ConfigError(f"--schema and flags say the columns ({', '.join(said)})", hint="say all in one of them")
         return read_mapping(schema)
-    if not given:
-        return None
-    return make_mapping(measurement, time, read_names(tags), read_names(fields), time_unit, timezone)
+    return parse_mapping(said, "") if said else None
 
 
 def read_names(texts: list[str] | None) -> tuple[str, ...]:

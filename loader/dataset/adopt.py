@@ -25,7 +25,7 @@ from loader.dataset.footers import footer_checksum, refuse_changed
 from loader.dataset.hive import path_keys
 from loader.dataset.instant import NANOSECONDS, TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
-from loader.dataset.mapping import ColumnMapping, make_mapping, make_schema, mapping_json
+from loader.dataset.mapping import ColumnMapping, make_schema, mapping_json, parse_mapping
 from loader.dataset.place import Place
 from loader.dataset.reader import GROUP_ROWS, read_batches, refuse_unitless
 from loader.dataset.schema import PointSchema
@@ -81,8 +81,7 @@ def _has_manifest(place: Place) -> bool:
 
 def _kept_mapping(place: Place, former: Manifest | None) -> ColumnMapping:
     if former:
-        said = dict(former.settings.get("mapping", {}))
-        return make_mapping(**said, where=f"{place.state}: ")
+        return parse_mapping(former.settings.get("mapping", {}), f"{place.path}: ")
     if not any(True for _ in find_files(place)):
         _refuse_empty(place)
     raise ConfigError(
@@ -141,8 +140,7 @@ def _make_schema(place: Place, names: Sequence[str], mapping: ColumnMapping, obs
     schema = make_schema(mapping, columns, keys)
     sparse = {column for column in schema.columns if schema.source(column) not in {*everywhere, *keys, mapping.time}}
     schema = replace(schema, sparse=tuple(column for column in schema.columns if column in sparse))
-    if not schema.time_unit:
-        _refuse_unclear_time(columns.field(schema.source(schema.time)), mapping)
+    _refuse_unclear_times(columns, schema)
     return schema
 
 
@@ -166,11 +164,14 @@ def _unite(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
     return pa.schema(united.values()), everywhere or set()
 
 
-def _refuse_unclear_time(time: pa.Field, mapping: ColumnMapping) -> None:
-    if pt.is_timestamp(time.type) and time.type.tz is None and mapping.timezone != "UTC":
-        raise ConfigError(
-            f"column {time.name!r} is {time.type}, without a time zone", hint="if its times are UTC: --timezone UTC"
-        )
+def _refuse_unclear_times(columns: pa.Schema, schema: PointSchema) -> None:
+    for name in map(schema.source, schema.columns):
+        kind = columns.field(name).type if name in columns.names else pa.null()
+        if pt.is_timestamp(kind) and kind.tz is None and not schema.policy.timezone:
+            raise ConfigError(
+                f"column {name!r} is {kind}, without a time zone",
+                hint="if its times are UTC: --timezone UTC; or name another zone, such as Europe/Berlin",
+            )
 
 
 def _check_columns(place: Place, name: str, columns: pa.Schema, schema: PointSchema) -> None:
@@ -197,7 +198,7 @@ def _stored_ranges(file: pq.ParquetFile, schema: PointSchema) -> Iterator[_Range
     """Yield what the statistics of each row group say, None where they do not."""
     source = schema.source(schema.time)
     number = next(number for number in range(file.metadata.num_columns) if file.schema.column(number).path == source)
-    kind = json.loads(file.schema.column(number).logical_type.to_json())
+    kind = {} if schema.policy.local else json.loads(file.schema.column(number).logical_type.to_json())
     unit = NANOSECONDS.get(schema.time_unit or _STORED_UNITS.get(kind.get("timeUnit", ""), ""))
     for group in range(file.metadata.num_row_groups):
         column = file.metadata.row_group(group).column(number)

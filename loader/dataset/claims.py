@@ -127,4 +127,5 @@ def check_schema(value: Any) -> dict[str, Any]:
         check_text(f"the source of {excerpt(column)}", source)
     for column in check_list("the sparse columns", schema.get("sparse", [])):
         check_text("a sparse column", column)
+    check_mapping("the policy", schema.get("policy", {}))
     return schema

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from loader.dataset.conversion import default_type
+from loader.dataset.policy import STRICT, Ambiguous, NonFinite, Policy
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError
 
 _UNITS = ("s", "ms", "us", "ns")
+_FOR_UNSIGNED = (FieldType.UNSIGNED, FieldType.INTEGER, FieldType.FLOAT, FieldType.STRING)
 _LONGEST = 1 << 20
 
 
@@ -46,7 +48,7 @@ class ColumnMapping:
     """A measurement, and the columns that are tags, fields and time of its points.
 
     Without ``fields``, every column that is neither tag nor time is a field. ``time_unit`` is "s", "ms", "us" or "ns"
-    for times that are integers; ``timezone`` is that of timestamps without one, "" where they all have one.
+    for times that are integers; ``unsigned`` is the type of a field of uint64 whose own is not said.
     """
 
     measurement: str
@@ -54,13 +56,13 @@ class ColumnMapping:
     tags: tuple[str, ...] = ()
     fields: tuple[FieldMapping, ...] = ()
     time_unit: str = ""
-    timezone: str = ""
+    unsigned: str = FieldType.UNSIGNED
+    policy: Policy = STRICT
 
 
 def read_mapping(path: Path) -> ColumnMapping:
-    """Read a mapping in TOML: ``measurement``, ``time``, ``time_unit``, ``timezone``, ``tags`` and ``fields``.
+    """Read a mapping in TOML, see ``parse_mapping``.
 
-    Fields are texts as ``FieldMapping.parse`` reads them.
     Raises ConfigError when the file cannot be read, or says what is not known.
     """
     try:
@@ -70,23 +72,27 @@ def read_mapping(path: Path) -> ColumnMapping:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"{path}: cannot be read as TOML: {why}", hint="name a file such as points.toml") from None
-    known = {"measurement": str, "time": str, "time_unit": str, "timezone": str, "tags": list, "fields": list}
+    return parse_mapping(said, f"{path}: ")
+
+
+def parse_mapping(said: Mapping[str, Any], where: str) -> ColumnMapping:
+    """Return the mapping that ``said`` describes: texts, and lists of texts, called as the parameters of make_mapping.
+
+    Raises ConfigError, beginning with ``where``, for keys that are not known and values of other types.
+    """
+    known = {
+        **dict.fromkeys(("measurement", "time"), str),
+        **dict.fromkeys(("tags", "fields"), list),
+        **dict.fromkeys(("time_unit", "timezone", "ambiguous", "non_finite", "unsigned"), str),
+    }
     for key, value in said.items():
         if key not in known:
-            raise ConfigError(f"{path}: unknown key {key!r}", hint=f"known are {', '.join(known)}")
+            raise ConfigError(f"{where}unknown key {key!r}", hint=f"known are {', '.join(known)}")
         texts = value if isinstance(value, list) else [value]
         if not isinstance(value, known[key]) or not all(isinstance(text, str) for text in texts):
             wanted = "text" if known[key] is str else "a list of texts"
-            raise ConfigError(f"{path}: {key} is {value!r}", hint=f"it should be {wanted}")
-    return make_mapping(
-        said.get("measurement", ""),
-        said.get("time", ""),
-        said.get("tags", []),
-        said.get("fields", []),
-        said.get("time_unit", ""),
-        said.get("timezone", ""),
-        where=f"{path}: ",
-    )
+            raise ConfigError(f"{where}{key} is {value!r}", hint=f"it should be {wanted}")
+    return make_mapping(**{"measurement": "", "time": "", **said}, where=where)
 
 
 def make_mapping(
@@ -96,6 +102,9 @@ def make_mapping(
     fields: Iterable[str] = (),
     time_unit: str = "",
     timezone: str = "",
+    ambiguous: str = Ambiguous.REFUSE,
+    non_finite: str = NonFinite.REJECT,
+    unsigned: str = FieldType.UNSIGNED,
     where: str = "",
 ) -> ColumnMapping:
     """Return the mapping that texts describe, ``fields`` as in ``FieldMapping.parse``; raises ConfigError."""
@@ -107,12 +116,12 @@ def make_mapping(
             raise ConfigError(f"{where}no {name} is named", hint=hint)
     if time_unit not in {"", *_UNITS}:
         raise ConfigError(f"{where}time unit {time_unit!r}", hint=f"known are {', '.join(_UNITS)}")
-    if timezone not in {"", "UTC"}:
-        raise ConfigError(
-            f"{where}time zone {timezone!r}", hint="UTC is known; convert other times first, by Polars for example"
-        )
+    if unsigned not in _FOR_UNSIGNED:
+        raise ConfigError(f"{where}unsigned {unsigned!r}", hint=f"known are {', '.join(_FOR_UNSIGNED)}")
+    policy = Policy(timezone, ambiguous, non_finite)
+    policy.check(where)
     parsed = tuple(FieldMapping.parse(text) for text in fields)
-    return ColumnMapping(measurement, time, tuple(tags), parsed, time_unit, timezone)
+    return ColumnMapping(measurement, time, tuple(tags), parsed, time_unit, unsigned, policy)
 
 
 def make_schema(mapping: ColumnMapping, columns: pa.Schema, keys: Sequence[str]) -> PointSchema:
@@ -134,12 +143,22 @@ def make_schema(mapping: ColumnMapping, columns: pa.Schema, keys: Sequence[str])
             raise ConfigError(
                 f"column {field.column!r} is {arrow}, which has no form in a field", hint=_advice(field, arrow)
             )
+        if kind is FieldType.UNSIGNED and not field.type:
+            kind = FieldType(mapping.unsigned)
         typed.append(Field(field.key, kind))
     sources = {field.key: field.column for field in fields if field.key != field.column}
     time = mapping.time
     if time in {*mapping.tags, *(field.key for field in fields)}:
         raise ConfigError(f"field {time!r} has the name of the time column", hint="give it another key: column=key")
-    return PointSchema(mapping.measurement, mapping.tags, tuple(typed), time, mapping.time_unit, (*sources.items(),))
+    return PointSchema(
+        mapping.measurement,
+        mapping.tags,
+        tuple(typed),
+        time,
+        mapping.time_unit,
+        tuple(sources.items()),
+        policy=mapping.policy,
+    )
 
 
 def _advice(field: FieldMapping, kind: pa.DataType) -> str:
@@ -189,7 +208,8 @@ def mapping_json(mapping: ColumnMapping) -> Mapping[str, Any]:
         "measurement": mapping.measurement,
         "time": mapping.time,
         "time_unit": mapping.time_unit,
-        "timezone": mapping.timezone,
+        "unsigned": mapping.unsigned,
+        **asdict(mapping.policy),
         "tags": list(mapping.tags),
         "fields": [f"{field.column}={field.key}{f':{field.type}' if field.type else ''}" for field in mapping.fields],
     }

@@ -15,6 +15,8 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from loader.dataset.policy import STRICT, Policy
+
 
 class FieldType(StrEnum):
     """The field types of InfluxDB."""
@@ -52,6 +54,7 @@ class PointSchema:
     time_unit: str = ""
     sources: tuple[tuple[str, str], ...] = ()
     sparse: tuple[str, ...] = ()
+    policy: Policy = STRICT
 
     def source(self, column: str) -> str:
         """Return what ``column`` is called in files."""
@@ -72,6 +75,7 @@ class PointSchema:
         more: dict[str, Any] = {"time_unit": self.time_unit} if self.time_unit else {}
         more |= {"sources": dict(self.sources)} if self.sources else {}
         more |= {"sparse": list(self.sparse)} if self.sparse else {}
+        more |= {"policy": self.policy.to_json()} if self.policy != STRICT else {}
         return {
             "measurement": self.measurement,
             "tags": list(self.tags),
@@ -91,6 +95,7 @@ class PointSchema:
             time_unit=str(data.get("time_unit", "")),
             sources=tuple(data.get("sources", {}).items()),
             sparse=tuple(data.get("sparse", [])),
+            policy=Policy.from_json(data.get("policy", {})),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -100,7 +101,7 @@ def _times(schema: PointSchema, partition: Partition, column: pl.Series, doubts:
     if kind == pl.Date:
         column, unit = column.cast(pl.Int64) * _DAY_SECONDS, "s"
     elif isinstance(kind, pl.Datetime):
-        unit = kind.time_unit
+        column, unit = _zoned(column, schema), kind.time_unit
     elif kind.is_integer():
         unit = schema.time_unit or "ns"
     else:
@@ -117,6 +118,15 @@ def _times(schema: PointSchema, partition: Partition, column: pl.Series, doubts:
         doubts.append(_Doubt(bad, schema.time, shown, reason))
         numbers = pl.select(pl.when(~bad).then(pl.lit(numbers))).to_series()
     return numbers * factor if factor > 1 else numbers
+
+
+def _zoned(column: pl.Series, schema: PointSchema) -> pl.Series:
+    """Return local times as instants."""
+    policy = schema.policy
+    if not policy.local or not isinstance(column.dtype, pl.Datetime) or column.dtype.time_zone:
+        return column
+    ambiguous: Any = "raise" if policy.ambiguous == "refuse" else policy.ambiguous
+    return column.dt.replace_time_zone(policy.local, ambiguous=ambiguous)
 
 
 def _text(partition: Partition, column: pl.Series, name: str, doubts: list[_Doubt]) -> pl.Series:
@@ -155,10 +165,12 @@ def _field(
     if kind.is_decimal():
         column = column.cast(pl.String)
     elif kind.is_temporal():
-        column = column.to_physical().cast(pl.Int64) * _NANOSECONDS[getattr(kind, "time_unit", "ns")]
+        column = _zoned(column, schema).to_physical().cast(pl.Int64) * _NANOSECONDS[getattr(kind, "time_unit", "ns")]
     values = column.cast(ANSWER_TYPES[field.type])
     if field.type is FieldType.FLOAT:
         finite = values.is_finite()
+        if schema.policy.non_finite == "skip":
+            return pl.select(pl.when(finite).then(values).alias(f"f{number}")).to_series()
         if not finite.all():
             reason = "InfluxDB holds numbers only"
             bad = ~finite.fill_null(value=True)

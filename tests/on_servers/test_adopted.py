@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from loader.dataset.mapping import ColumnMapping, FieldMapping
+from loader.dataset.policy import Policy
 from loader.dataset.schema import FieldType
-from loader.errors import ConfigError, StageError
+from loader.errors import ConfigError, EncodeError, StageError
 from loader.loading import LoadReport, LoadSettings, load
 from loader.servers.base import Target
 from loader.verification import VerifyReport, VerifySettings, verify
@@ -130,9 +131,90 @@ def test_types_as_tags(influx: Any, tmp_path: Path) -> None:
         assert verified(influx, path, bucket, values=True).differences == ()
 
 
+def test_local_times(influx: Any, tmp_path: Path) -> None:
+    """Times without a zone are those of the zone that is named, also as fields, over a change of clocks."""
+    summer = pa.array([1_719_792_000, 1_719_792_001], pa.timestamp("s"))  # 2024-07-01T00:00:00
+    path = put(tmp_path / "local.parquet", time=summer, left=summer)
+    for way in ways(influx):
+        bucket = f"local-{way}-{tmp_path.name}"
+        mapping = ColumnMapping("m", "time", policy=Policy("Europe/Berlin"))
+        loaded(influx, path, bucket, via=way, mapping=mapping)
+        (first, _) = ask(influx, bucket, "SELECT left FROM m")["series"][0]["values"]
+        assert first == [(1_719_792_000 - 7_200) * 10**9] * 2
+        assert verified(influx, path, bucket).differences == ()
+        assert verified(influx, path, bucket, values=True).differences == ()
+
+
+@pytest.mark.parametrize(("ambiguous", "hours"), [("earliest", 2), ("latest", 1)])
+def test_a_local_time_that_there_is_twice(influx_v2: Any, tmp_path: Path, ambiguous: str, hours: int) -> None:
+    """It is refused with row and value, unless the earlier or the later instant is to count."""
+    twice = pa.array([SECOND, 1_729_996_200], pa.timestamp("s"))  # 2024-10-27T02:30:00
+    path = put(tmp_path / "twice.parquet", time=twice, x=pa.array([1, 2]))
+    bucket = f"twice-{tmp_path.name}"
+    with pytest.raises(EncodeError, match=r"twice.parquet, row 1, column 'time': 2024-10-27 02:30:00 is no time in Eu"):
+        loaded(influx_v2, path, bucket, mapping=ColumnMapping("m", "time", policy=Policy("Europe/Berlin")))
+    mapping = ColumnMapping("m", "time", policy=Policy("Europe/Berlin", ambiguous))
+    loaded(influx_v2, path, bucket, mapping=mapping)
+    rows = ask(influx_v2, bucket, "SELECT x FROM m")["series"][0]["values"]
+    assert rows[1] == [(1_729_996_200 - 3_600 * hours) * 10**9, 2]
+    assert verified(influx_v2, path, bucket, values=True).differences == ()
+
+
+def test_a_local_time_that_there_is_not(influx_v2: Any, tmp_path: Path) -> None:
+    """When clocks go forward, an hour is no time: nothing is made."""
+    path = put(tmp_path / "none.parquet", time=pa.array([1_711_852_200], pa.timestamp("s")), x=pa.array([1]))
+    mapping = ColumnMapping("m", "time", policy=Policy("Europe/Berlin", "earliest"))
+    with pytest.raises(EncodeError, match=r"row 0, column 'time': 2024-03-31 02:30:00 is no time in Europe/Berlin"):
+        loaded(influx_v2, path, f"none-{tmp_path.name}", mapping=mapping)
+    assert not (tmp_path / ".loader").exists()
+
+
+def test_non_finite_values_are_rejected_or_left_out(influx: Any, tmp_path: Path) -> None:
+    """Their rows are rejected; with skip the other fields of a row are stored, and a row without any is not."""
+    odd = pa.array([float("nan"), 1.0, float("inf")])
+    path = put(tmp_path / "odd.parquet", time=TIMES, x=odd, y=pa.array([1, 2, None]))
+    for way in ways(influx):
+        bucket = f"odd-{way}-{tmp_path.name}"
+        assert loaded(influx, path, bucket, via=way, mapping=ColumnMapping("m", "time")).rows_rejected == 2
+        assert verified(influx, path, bucket, values=True).unfit == 2
+        bucket = f"skipped-{way}-{tmp_path.name}"
+        mapping = ColumnMapping("m", "time", policy=Policy(non_finite="skip"))
+        assert loaded(influx, path, bucket, via=way, mapping=mapping).rows_rejected == 1
+        rows = ask(influx, bucket, "SELECT x, y FROM m")["series"][0]["values"]
+        assert [row[1:] for row in rows] == [[None, 1], [1.0, 2]]
+        for values in (False, True):
+            assert [found.field for found in verified(influx, path, bucket, values=values).differences] == ["x, y"]
+
+
+def test_unsigned_integers(influx: Any, tmp_path: Path) -> None:
+    """They are unsigned where the server takes that, or what is said of them, when each of them fits."""
+    path = put(tmp_path / "u.parquet", time=TIMES, u=pa.array([0, 2**63 - 1, 1], pa.uint64()))
+    big = put(tmp_path / "big.parquet", time=TIMES, u=pa.array([0, 2**64 - 1, 1], pa.uint64()))
+    whole, text = (ColumnMapping("m", "time", unsigned=kind) for kind in ("integer", "string"))
+    for way in ways(influx):
+        bucket = f"signed-{way}-{tmp_path.name}"
+        loaded(influx, path, bucket, via=way, mapping=whole)
+        assert ask(influx, bucket, "SELECT u FROM m")["series"][0]["values"][1][1] == 2**63 - 1
+        assert verified(influx, path, bucket, values=True).differences == ()
+        with pytest.raises(
+            EncodeError, match=r"big.parquet, row 1, column 'u': 18446744073709551615 is beyond"
+        ):
+            loaded(influx, big, f"big-{way}-{tmp_path.name}", via=way, mapping=whole)
+        bucket = f"text-{way}-{tmp_path.name}"
+        loaded(influx, big, bucket, via=way, mapping=text)
+        assert ask(influx, bucket, "SELECT u FROM m")["series"][0]["values"][1][1] == str(2**64 - 1)
+        assert verified(influx, big, bucket, values=True).differences == ()
+        if influx.version.startswith("2"):
+            bucket = f"unsigned-{way}-{tmp_path.name}"
+            loaded(influx, big, bucket, via=way, mapping=ColumnMapping("m", "time"))
+            assert verified(influx, big, bucket, values=True).differences == ()
+
+
 def test_a_planted_difference_is_found(influx_v2: Any, tmp_path: Path) -> None:
     """A converted value that the server has otherwise is a difference, in sums and among all values."""
-    path = put(tmp_path / "p.parquet", time=TIMES, price=COLUMNS["price"].fill_null(Decimal("3.00")), host=pa.array([1, 1, 1]))
+    path = put(
+        tmp_path / "p.parquet", time=TIMES, price=COLUMNS["price"].fill_null(Decimal("3.00")), host=pa.array([1, 1, 1])
+    )
     bucket = f"planted-{tmp_path.name}"
     loaded(influx_v2, path, bucket, mapping=ColumnMapping("m", "time", ("host",)))
     line = f"m,host=1 price=1.11 {SECOND * 10**9}"

@@ -1,0 +1,178 @@
+"""What Arrow types become: columns of anybody's into the few types that points have; pure, with no input or output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from loader.dataset.policy import Ambiguous, Policy
+from loader.dataset.schema import FieldType, is_text
+
+_EXACT = 1 << 53
+"""All integers up to this are doubles."""
+_SAFE_DIGITS = 15
+"""As many decimal digits always survive a double."""
+_BOUNDS: Mapping[FieldType, tuple[int, int]] = MappingProxyType(
+    {
+        FieldType.INTEGER: (-(2**63), 2**63 - 1),
+        FieldType.UNSIGNED: (0, 2**64 - 1),
+        FieldType.FLOAT: (-_EXACT, _EXACT),
+    }
+)
+_UNSIGNED = (pa.uint8(), pa.uint16(), pa.uint32())
+_ALWAYS_WITHIN: Mapping[FieldType, tuple[pa.DataType, ...]] = MappingProxyType(
+    {
+        FieldType.INTEGER: (pa.int8(), pa.int16(), pa.int32(), pa.int64(), *_UNSIGNED),
+        FieldType.UNSIGNED: (*_UNSIGNED, pa.uint64()),
+    }
+)
+
+
+class Unfit(Exception):
+    """Row ``row`` has a value that the wanted type cannot hold."""
+
+    def __init__(self, row: int, reason: str) -> None:
+        super().__init__(reason)
+        self.row = row
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Arrow types that are treated alike: what they become as fields, the first when nothing is said."""
+
+    fields: Mapping[FieldType, Callable[[pa.Array], pa.Array]]
+    tag: Callable[[pa.Array], pa.Array] | None
+
+
+def localise(column: pa.Array, policy: Policy) -> pa.Array:
+    """Return local times as instants; raises Unfit for one that there is not, or twice, when clocks change."""
+    if not policy.local or not pt.is_timestamp(column.type) or column.type.tz is not None:
+        return column
+    choice = {"ambiguous": "raise" if policy.ambiguous == Ambiguous.REFUSE else policy.ambiguous}
+    try:
+        return pc.assume_timezone(column, policy.local, **choice)
+    except pa.ArrowInvalid:
+        row = _first_unfit(column, lambda part: pc.assume_timezone(part, policy.local, **choice))
+        raise Unfit(row, f"is no time in {policy.local}, or is twice: clocks change then") from None
+
+
+def _first_unfit(column: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> int:
+    """Return the first row that ``convert`` fails for; it fails for some."""
+    start, stop = 0, len(column)
+    while stop - start > 1:
+        middle = (start + stop) // 2
+        try:
+            convert(column.slice(start, middle - start))
+            start = middle
+        except pa.ArrowInvalid:
+            stop = middle
+    return start
+
+
+def _same(column: pa.Array) -> pa.Array:
+    return column
+
+
+def _text(column: pa.Array) -> pa.Array:
+    return column.cast(pa.string())
+
+
+def _digits(column: pa.Array) -> pa.Array:
+    """Return decimals as text; Arrow writes small ones with an exponent."""
+    texts = _text(column)
+    short = pc.fill_null(pc.match_substring(texts, "E"), False)
+    if not pc.any(short).as_py():
+        return texts
+    plain = [None if value is None else format(value, "f") for value in column.filter(short).to_pylist()]
+    return pc.replace_with_mask(texts, short, pa.array(plain, pa.string()))
+
+
+def _day(column: pa.Array) -> pa.Array:
+    return _text(column.cast(pa.date32()))
+
+
+def _whole(kind: FieldType, target: pa.DataType) -> Callable[[pa.Array], pa.Array]:
+    """Return what makes integers within the bounds of ``kind`` of any integers."""
+
+    def convert(column: pa.Array) -> pa.Array:
+        if column.type in _ALWAYS_WITHIN.get(kind, ()):
+            return column
+        least, most = _BOUNDS[kind]
+        low, high = pc.min_max(column).as_py().values()
+        if low is not None and not least <= low <= high <= most:
+            values = column.to_pylist()
+            row = next(row for row, value in enumerate(values) if value is not None and not least <= value <= most)
+            raise Unfit(row, f"is beyond what {kind} holds exactly")
+        return column.cast(target)
+
+    return convert
+
+
+def _decimal_float(column: pa.Array) -> pa.Array:
+    """Return doubles whose shortest text is the decimal; raises Unfit for a decimal that has none."""
+    texts = column.cast(pa.string())
+    digits = pc.utf8_ltrim(pc.replace_substring(pc.utf8_ltrim(texts, characters="-"), ".", ""), characters="0")
+    long = pc.fill_null(pc.greater(pc.utf8_length(pc.utf8_rtrim(digits, characters="0")), _SAFE_DIGITS), False)
+    doubles = texts.cast(pa.float64())
+    for row in np.flatnonzero(long.to_numpy(zero_copy_only=False)).tolist():
+        if Decimal(repr(doubles[row].as_py())) != column[row].as_py():
+            raise Unfit(row, "is no double")
+    return doubles
+
+
+def _nanoseconds(target: pa.DataType) -> Callable[[pa.Array], pa.Array]:
+    def convert(column: pa.Array) -> pa.Array:
+        try:
+            return column.cast(target).cast(pa.int64())
+        except pa.ArrowInvalid:
+            row = _first_unfit(column, lambda part: part.cast(target))
+            raise Unfit(row, "is beyond 64 bits of nanoseconds") from None
+
+    return convert
+
+
+def _timestamps(column: pa.Array) -> pa.Array:
+    return _nanoseconds(pa.timestamp("ns", column.type.tz))(column)
+
+
+_INTEGER = {
+    FieldType.INTEGER: _whole(FieldType.INTEGER, pa.int64()),
+    FieldType.FLOAT: _whole(FieldType.FLOAT, pa.float64()),
+    FieldType.UNSIGNED: _whole(FieldType.UNSIGNED, pa.uint64()),
+    FieldType.STRING: _text,
+}
+NO_VALUES = MappingProxyType(
+    {
+        FieldType.FLOAT: pa.float64(),
+        FieldType.INTEGER: pa.int64(),
+        FieldType.UNSIGNED: pa.uint64(),
+        FieldType.BOOLEAN: pa.bool_(),
+        FieldType.STRING: pa.string(),
+    }
+)
+_KINDS: tuple[tuple[Callable[[pa.DataType], bool], Kind], ...] = (
+    (is_text, Kind({FieldType.STRING: _same}, _same)),
+    (pt.is_float16, Kind({FieldType.FLOAT: lambda column: column.cast(pa.float32())}, None)),
+    (pt.is_floating, Kind({FieldType.FLOAT: _same}, None)),
+    (pt.is_uint64, Kind({FieldType.UNSIGNED: _same, **_INTEGER}, _text)),
+    (pt.is_integer, Kind(_INTEGER, _text)),
+    (pt.is_boolean, Kind({FieldType.BOOLEAN: _same, FieldType.STRING: _text}, _text)),
+    (pt.is_decimal, Kind({FieldType.FLOAT: _decimal_float, FieldType.STRING: _digits}, _digits)),
+    (pt.is_date, Kind({FieldType.STRING: _day}, _day)),
+    (pt.is_timestamp, Kind({FieldType.INTEGER: _timestamps}, None)),
+    (pt.is_duration, Kind({FieldType.INTEGER: _nanoseconds(pa.duration("ns"))}, None)),
+    (pt.is_time, Kind({FieldType.INTEGER: _nanoseconds(pa.time64("ns"))}, None)),
+    (pt.is_null, Kind({}, _text)),
+)
+
+
+def kind_of(kind: pa.DataType) -> Kind | None:
+    """Return how columns of ``kind``, which is no dictionary, are treated, None when they have no form."""
+    return next((found for fits, found in _KINDS if fits(kind)), None)

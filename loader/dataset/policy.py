@@ -1,0 +1,75 @@
+"""What is to become of values that have no form of their own in a point; each has the strict choice as default."""
+
+from __future__ import annotations
+
+import zoneinfo
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+from loader.errors import ConfigError
+
+
+class Ambiguous(StrEnum):
+    """Which instant a local time is that there is twice, when clocks go back."""
+
+    REFUSE = "refuse"
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+class NonFinite(StrEnum):
+    """What becomes of NaN and infinities: the row is rejected, or the field is left out."""
+
+    REJECT = "reject"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """``timezone`` (IANA) is that of timestamps without one; without it, they are refused when they are adopted."""
+
+    timezone: str = ""
+    ambiguous: str = Ambiguous.REFUSE
+    non_finite: str = NonFinite.REJECT
+
+    @property
+    def local(self) -> str:
+        """The time zone of timestamps without one, "" where they need no conversion."""
+        return "" if self.timezone == "UTC" else self.timezone
+
+    def check(self, where: str = "") -> None:
+        """Raise ConfigError for a choice that is not known."""
+        for name, value, known in (
+            ("ambiguous", self.ambiguous, list(Ambiguous)),
+            ("non-finite", self.non_finite, list(NonFinite)),
+        ):
+            if value not in known:
+                raise ConfigError(f"{where}{name} {value!r}", hint=f"known are {', '.join(known)}")
+        try:
+            if self.timezone:
+                zoneinfo.ZoneInfo(self.timezone)
+        except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+            raise ConfigError(
+                f"{where}time zone {self.timezone!r} is not known", hint="use UTC, or a name such as Europe/Berlin"
+            ) from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what differs from the defaults; ``from_json`` is the inverse."""
+        usual = asdict(STRICT)
+        return {name: str(value) for name, value in asdict(self).items() if value != usual[name]}
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> Self:
+        """Read what ``to_json`` wrote; raises ValueError for anything else."""
+        if {*said} - {field.name for field in fields(cls)}:
+            raise ValueError(f"the policy names {', '.join(said)}")
+        policy = cls(**{name: str(value) for name, value in said.items()})
+        try:
+            policy.check()
+        except ConfigError as error:
+            raise ValueError(error.message) from None
+        return policy
+
+
+STRICT = Policy()
