@@ -110,12 +110,19 @@ def convert_batch(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) ->
         try:
             columns.append(_converted(schema, name, types.get(name), column))
         except Unfit as error:
-            value = column[error.row].as_py()
+            value = _shown(column[error.row])
             raise EncodeError(
                 f"{address.partition}, row {address.start + error.row}, column {source!r}: {value} {error}",
                 hint="give the field another type, such as string, or leave the column out",
             ) from None
     return pa.RecordBatch.from_arrays(columns, names=list(schema.columns))
+
+
+def _shown(value: pa.Scalar) -> str:
+    try:
+        return str(value.as_py())
+    except (OverflowError, ValueError):  # beyond what Python's own times hold
+        return f"{value.cast(pa.int64())} ({value.type})"
 
 
 def _constant(text: str | None, rows: int) -> pa.Array:

@@ -1,0 +1,112 @@
+"""What docs/own-data.md says of types holds: its examples become what it says, or are refused."""
+
+from __future__ import annotations
+
+import struct
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loader.dataset.adopt import adopt
+from loader.dataset.chunk import Chunk
+from loader.dataset.manifest import read_manifest
+from loader.dataset.mapping import ColumnMapping, FieldMapping, read_mapping
+from loader.dataset.place import find_place
+from loader.dataset.reader import read_batches
+from loader.dataset.schema import FieldType
+from loader.errors import ConfigError, EncodeError
+from tests.lines import lines_of
+from tests.reference import Point, decode
+
+DOC = (Path(__file__).parents[1] / "docs" / "own-data.md").read_text()
+NAMES = {"pa": pa, "Decimal": Decimal, "date": date, "time": time}
+MAPPING = ColumnMapping("m", "time", ("tag",), (FieldMapping("x", "x"),))
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the rows of the table whose first columns are called ``heading``, without ticks around a cell."""
+    rows = DOC[DOC.index(f"| {heading} |") :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+
+
+def quoted(cell: str) -> str:
+    """Return what stands between ticks in a cell."""
+    return cell.split("`")[1]
+
+
+def column(example: str) -> pa.Array:
+    """Return an example as a column of one row."""
+    value = eval(quoted(example), NAMES)
+    if pa.types.is_duration(value.type):
+        return pa.array([value.cast(pa.int64()).as_py()]).cast(value.type)
+    return pa.array([value.as_py()], value.type)
+
+
+def stored(folder: Path, mapping: ColumnMapping, **columns: pa.Array) -> Point:
+    """Return the point that a row becomes."""
+    folder.mkdir(exist_ok=True)
+    times = pa.array([1], pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"time": times, **columns}), folder / "x.parquet")
+    place = find_place(folder)
+    adopt(place, mapping)
+    manifest = read_manifest(folder)
+    chunk = Chunk("x.parquet", 0, 1)
+    (batch,) = read_batches(folder, manifest.schema, chunk, 1)
+    (point,) = decode(lines_of(batch, manifest.schema, chunk))
+    return point
+
+
+TYPES = table("Arrow type")
+LOSSES = table("Value")
+
+
+@pytest.mark.parametrize(("example", "wanted"), [(row[1], row[2]) for row in TYPES])
+def test_types_as_fields(tmp_path: Path, example: str, wanted: str) -> None:
+    """A value is a field of the type, and the value, that the table says."""
+    columns = {"x": column(example), "tag": pa.array(["t"])}
+    if wanted in {"refused", "nothing"}:
+        with pytest.raises(ConfigError, match="form in a field" if wanted == "refused" else "say what it would be"):
+            stored(tmp_path, MAPPING, **columns)
+        return
+    point = stored(tmp_path, MAPPING, **columns)
+    kind, value = point.fields["x"]
+    shown = str(struct.unpack("<d", value)[0] if kind == "float" else value)
+    assert (kind, shown) == (wanted.split(maxsplit=1)[0], quoted(wanted))
+
+
+@pytest.mark.parametrize(("example", "wanted"), [(row[1], row[3]) for row in TYPES])
+def test_types_as_tags(tmp_path: Path, example: str, wanted: str) -> None:
+    """A value is the text that the table says, or no tag."""
+    columns = {"tag": column(example), "x": pa.array([1.0])}
+    if wanted == "refused":
+        with pytest.raises(ConfigError, match=r"column 'tag' is .*(cannot be a tag|nested types)"):
+            stored(tmp_path, MAPPING, **columns)
+        return
+    tags = dict(stored(tmp_path, MAPPING, **columns).tags)
+    assert tags == ({} if wanted == "no tag" else {"tag": quoted(wanted)})
+
+
+@pytest.mark.parametrize(("example", "kind"), [(row[0], row[1]) for row in LOSSES])
+def test_what_would_lose_something_is_refused(tmp_path: Path, example: str, kind: str) -> None:
+    """It is an error with file, row and column."""
+    mapping = ColumnMapping("m", "time", ("tag",), (FieldMapping("x", "x", FieldType(kind)),))
+    with pytest.raises(EncodeError, match=r"x\.parquet, row 0, column 'x': "):
+        stored(tmp_path, mapping, x=column(example), tag=pa.array(["t"]))
+
+
+def test_the_keys_of_a_mapping_file(tmp_path: Path) -> None:
+    """What the table says of points.toml is read; of several lines for one key, the last."""
+    lines: dict[str, str] = {}
+    for row in table("Flag"):
+        line = quoted(row[1])
+        lines[line.split(" = ")[0]] = line
+    (tmp_path / "points.toml").write_text("\n".join(lines.values()))
+    mapping = read_mapping(tmp_path / "points.toml")
+    assert (mapping.measurement, mapping.time, mapping.tags) == ("trips", "pickup", ("vendor", "zone"))
+    assert mapping.fields == (FieldMapping("fare", "price", FieldType.STRING),)
+    assert (mapping.time_unit, mapping.unsigned) == ("ms", "integer")
+    assert (mapping.policy.timezone, mapping.policy.ambiguous, mapping.policy.non_finite) == ("UTC", "earliest", "skip")
