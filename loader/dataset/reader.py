@@ -31,6 +31,8 @@ GROUP_ROWS = 131_072
 READ_BUFFER = 1 << 20
 """Bytes that are read of a column at a time, as long as all columns together stay within READ_BYTES."""
 READ_BYTES = 64 << 20
+LARGEST_DICTIONARY = 16 << 20
+"""Bytes of text of a row group that is read as a dictionary, at most; indices take up to four bytes a row."""
 _LEAST_BUFFER = 4_096
 MOST_TAG_BYTES = 65_535
 """No tag is longer, since no series is."""
@@ -187,13 +189,18 @@ def _opened(root: Path, path: Path, texts: tuple[str, ...], **options: Any) -> I
 
 
 def _has_dictionary(metadata: pq.FileMetaData, name: str) -> bool:
-    """Tell whether a column has a dictionary in any row group."""
-    return any(
-        column.has_dictionary_page
+    """Tell whether a column has a dictionary in any row group, and in none more text than LARGEST_DICTIONARY.
+
+    Writers give a dictionary up when it grows large, but a reader of dictionaries makes one of the whole row group.
+    """
+    chunks = [
+        column
         for group in range(metadata.num_row_groups)
         for column in (metadata.row_group(group).column(number) for number in range(metadata.num_columns))
         if column.path_in_schema == name
-    )
+    ]
+    largest = max((chunk.total_uncompressed_size - 4 * chunk.num_values for chunk in chunks), default=0)
+    return largest <= LARGEST_DICTIONARY and any(chunk.has_dictionary_page for chunk in chunks)
 
 
 def _check(root: Path, partition: Partition, schema: PointSchema) -> None:

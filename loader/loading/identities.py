@@ -25,30 +25,23 @@ from loader.encoding.selection import select_points
 from loader.encoding.series import find_series
 from loader.errors import ConfigError
 from loader.events import Notice, Observer
+from loader.loading.repetitions import Identities, Keys, Slice, keys_of
 from loader.loading.settings import LoadSettings, OnDuplicate
 from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 
-MOST_BYTES = 384 << 20
-"""Memory of the rows that are sorted at a time, where they are not in order already."""
-_ROW_BYTES = 48
-"""What a row takes while it is sorted, beside a byte for each field."""
-_MOST_BUCKETS = 1 << 16
+MOST_BYTES = 256 << 20
+"""Memory of the rows that are looked at at a time, where they are not in order already."""
+_KEY_BYTES = 9
+"""What a row takes while its key is sorted."""
+_ROW_BYTES = 200
+"""What a row whose key others have takes while it is compared, beside a byte for each field."""
 _LONGEST_NAME = 100
 _EXAMPLES = 3
 
 
 _Numbers: TypeAlias = dict[str | bytes, int]
 """The number of each series, by what stands for it."""
-
-
-@dataclass(frozen=True)
-class _Identities:
-    """Series (numbers), times (nanoseconds) and numbers of some rows of a partition."""
-
-    series: Integers
-    times: Integers
-    rows: Integers
 
 
 def settle_duplicates(
@@ -79,7 +72,7 @@ def find_superseded(
     Rows count in the order of the partitions in the manifest, then of the rows within. Rows that cannot be points
     replace nothing. A dataset whose manifest says that it is distinct is not read. Rows in series order, each series'
     times ascending, and partitions one after the other in time are checked as they stream by; of others, as many as
-    MOST_BYTES hold are sorted at a time. About 200 bytes are held for each series. Setting ``stop`` ends it early.
+    MOST_BYTES hold are looked at at a time. About 200 bytes are held for each series. Setting ``stop`` ends it early.
     Raises StageError and EncodeError as reading does, StageError for times that the manifest does not say of a
     partition, and ConfigError when there is no room for temporary files.
     """
@@ -127,42 +120,45 @@ class _Search:
             return
         first = min(partition.time_min for partition in group)
         last = max(partition.time_max for partition in group)
-        slices = -(-sum(partition.rows for partition in group) // self._most_rows())
+        slices = -(-sum(partition.rows for partition in group) // max(2, MOST_BYTES // _KEY_BYTES))
         bounds = {first + (last - first) * number // slices for number in range(slices)} | {last + 1}
         for start, stop in pairwise(sorted(bounds)):
-            self._look_within(group, known, start, stop, 1, 0)
+            self._look_within(group, known, Slice(start, stop))
 
     def _most_rows(self) -> int:
         return max(2, MOST_BYTES // (_ROW_BYTES + len(self.schema.fields)))
 
-    def _look_within(
-        self, group: Sequence[Partition], known: _Numbers, start: int, stop: int, buckets: int, bucket: int
-    ) -> None:
-        """Look at the rows with ``start`` <= time < ``stop`` whose series is in ``bucket``; at halves if they are many.
+    def _look_within(self, group: Sequence[Partition], known: _Numbers, part: Slice) -> None:
+        """Look at the rows in ``part``, or at halves of it if they are many.
 
-        Rows at one moment cannot be parted by time, so they are by series.
+        First only at a key of each, in eight bytes; the rows whose keys are there twice are compared as they are.
         """
-        parts: list[tuple[int, _Identities]] = []
-        rows = 0
+        keys = Keys(max(2, MOST_BYTES // _KEY_BYTES))
+        for _, identities in self._identities_within(group, known, part):
+            keys.add(identities)
+            if keys.full and part.divisible:
+                break
+        many = keys.full or keys.repetitions > self._most_rows()
+        if many and part.divisible:
+            del keys
+            for half in part.halves():
+                self._look_within(group, known, half)
+        elif keys.repetitions:
+            repeated = keys.repeated()
+            found = [
+                (number, identities.chosen(np.isin(keys_of(identities), repeated)))
+                for number, identities in self._identities_within(group, known, part)
+            ]
+            self._compare(group, _repeated(found))
+
+    def _identities_within(
+        self, group: Sequence[Partition], known: _Numbers, part: Slice
+    ) -> Iterator[tuple[int, Identities]]:
+        """Yield the identities of the rows in ``part``, with the numbers of their partitions in ``group``."""
         for number, partition in enumerate(group):
-            if partition.time_min >= stop or partition.time_max < start:
-                continue
-            for part in self._identities(partition, known):
-                chosen = np.flatnonzero((part.times >= start) & (part.times < stop) & (part.series % buckets == bucket))
-                parts.append((number, _Identities(part.series[chosen], part.times[chosen], part.rows[chosen])))
-                rows += len(chosen)
-                if rows > self._most_rows() and buckets < _MOST_BUCKETS:
-                    parts.clear()
-                    middle = (start + stop) // 2
-                    if middle > start:
-                        self._look_within(group, known, start, middle, buckets, bucket)
-                        self._look_within(group, known, middle, stop, buckets, bucket)
-                    else:
-                        self._look_within(group, known, start, stop, 2 * buckets, bucket)
-                        self._look_within(group, known, start, stop, 2 * buckets, bucket + buckets)
-                    return
-        if rows:
-            self._compare(group, _repeated(parts))
+            if partition.time_min < part.stop and partition.time_max >= part.start:
+                for identities in self._identities(partition, known):
+                    yield number, identities.chosen(part.holds(identities))
 
     def _compare(self, group: Sequence[Partition], frame: pl.DataFrame) -> None:
         """Add what is superseded among the rows of ``frame``, which holds all rows of their identities."""
@@ -209,7 +205,7 @@ class _Search:
                 valid = points.points.column(field.column).is_valid().to_numpy(zero_copy_only=False)
                 present[places[within][wanted], number] = valid[there]
 
-    def _identities(self, partition: Partition, known: _Numbers) -> Iterator[_Identities]:
+    def _identities(self, partition: Partition, known: _Numbers) -> Iterator[Identities]:
         """Yield the identities of the rows of a partition, in their order; ``known`` numbers the series."""
         schema = replace(self.schema, fields=())
         for address, batch in read_joined(self.root, schema, partition):
@@ -221,7 +217,7 @@ class _Search:
             numbers = np.array([known.setdefault(name, len(known)) for name in texts], np.int64)
             times = read_times(selected.points, schema).to_numpy()
             check_times(times, selected, self.root, partition)
-            yield _Identities(np.repeat(numbers[runs.codes], runs.lengths), times, selected.rows)
+            yield Identities(np.repeat(numbers[runs.codes], runs.lengths), times, selected.rows)
 
 
 def _name(series: str) -> str | bytes:
@@ -229,7 +225,7 @@ def _name(series: str) -> str | bytes:
     return series if len(series) <= _LONGEST_NAME else hashlib.blake2b(series.encode(), digest_size=16).digest()
 
 
-def _ascends(parts: Iterator[_Identities]) -> bool:
+def _ascends(parts: Iterator[Identities]) -> bool:
     """Tell whether each series' rows are together and ascend strictly in time."""
     last_series, last_time = -1, 0
     ended: set[int] = set()
@@ -248,7 +244,7 @@ def _ascends(parts: Iterator[_Identities]) -> bool:
     return True
 
 
-def _repeated(parts: Sequence[tuple[int, _Identities]]) -> pl.DataFrame:
+def _repeated(parts: Sequence[tuple[int, Identities]]) -> pl.DataFrame:
     """Return the rows whose identity others have too, by identity and in the order of the dataset."""
     frame = pl.concat(
         [

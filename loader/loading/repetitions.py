@@ -1,0 +1,100 @@
+"""Identities of rows, and which of them are there twice: found by a key in eight bytes first, slice by slice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from loader.encoding.arrays import Integers, Mask
+
+_MOST_BUCKETS = 1 << 16
+_ODD = 0x9E3779B97F4A7C15 - (1 << 64)
+"""2^64 divided by the golden ratio: multiples of it are far from each other."""
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Series (numbers), times (nanoseconds) and numbers of some rows of a partition."""
+
+    series: Integers
+    times: Integers
+    rows: Integers
+
+    def chosen(self, mask: Mask) -> Identities:
+        """Return those in ``mask``."""
+        return Identities(self.series[mask], self.times[mask], self.rows[mask])
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Rows with ``start`` <= time < ``stop``, of every ``buckets``-th series: that of number ``bucket`` and so on.
+
+    Rows at one moment cannot be parted by time, so they are by series.
+    """
+
+    start: int
+    stop: int
+    buckets: int = 1
+    bucket: int = 0
+
+    @property
+    def divisible(self) -> bool:
+        """Whether there are halves."""
+        return self.stop - self.start > 1 or self.buckets < _MOST_BUCKETS
+
+    def halves(self) -> tuple[Slice, Slice]:
+        """Return two parts of it."""
+        middle = (self.start + self.stop) // 2
+        if middle > self.start:
+            return replace(self, stop=middle), replace(self, start=middle)
+        more = replace(self, buckets=2 * self.buckets)
+        return more, replace(more, bucket=self.bucket + self.buckets)
+
+    def holds(self, rows: Identities) -> Mask:
+        """Tell which of ``rows`` are in it."""
+        mask: Mask = (rows.times >= self.start) & (rows.times < self.stop)
+        return mask if self.buckets == 1 else mask & (rows.series % self.buckets == self.bucket)
+
+
+class Keys:
+    """Keys of rows, of which those that are equal are found; ``most`` of them take the memory that there is."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        # Memory that is not touched costs nothing.
+        self._keys = np.empty(most, np.int64)
+        self._size = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether there are more than should be."""
+        return self._size > self._most
+
+    def add(self, rows: Identities) -> None:
+        """Add the keys of ``rows``."""
+        size = self._size + len(rows.rows)
+        if size > len(self._keys):
+            self._keys = np.append(self._keys[: self._size], np.empty(size, np.int64))
+        self._keys[self._size : size] = keys_of(rows)
+        self._size = size
+
+    @property
+    def repetitions(self) -> int:
+        """How many of them are there already."""
+        return int(np.count_nonzero(self._same()))
+
+    def repeated(self) -> Integers:
+        """Return those that are there more than once, each once."""
+        return np.unique(self._keys[1 : self._size][self._same()])
+
+    def _same(self) -> Mask:
+        keys = self._keys[: self._size]
+        keys.sort()
+        same: Mask = keys[1:] == keys[:-1]
+        return same
+
+
+def keys_of(rows: Identities) -> Integers:
+    """Return a number for each identity; different ones have the same only by chance."""
+    return rows.series * _ODD + rows.times
