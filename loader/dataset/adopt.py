@@ -30,7 +30,7 @@ from loader.dataset.place import Place
 from loader.dataset.reader import GROUP_ROWS, read_batches, refuse_unitless
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
-from loader.errors import ConfigError, StageError
+from loader.errors import ConfigError
 from loader.events import Notice, Observer, ignore
 
 SOURCE = "adopted"
@@ -48,9 +48,9 @@ def adopt(
     Without ``mapping``, that of the last time counts; a staged dataset needs none. Files that came since belong to
     it. Of each file only the footer is read, and times where it has no statistics of them.
     Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points, and for a place
-    where no manifest can be; StageError for a file that is no Parquet, and for one that has changed, but ``afresh``.
+    where no manifest can be; StageError for a file that has changed, but ``afresh``.
     """
-    former = read_manifest(place.state, place.root) if _has_manifest(place) else None
+    former = read_manifest(place.state, place.root) if has_manifest(place.state) else None
     if former and not is_adopted(former):
         if mapping:
             raise ConfigError(
@@ -63,20 +63,13 @@ def adopt(
         here = [partition for partition in former.partitions if (place.root / partition.path).exists()]
         refuse_changed(place.root, here)
     manifest = _make_manifest(place, mapping, observe)
-    if former is None or former.fingerprint != manifest.fingerprint:
+    if former is None or former.to_json() != manifest.to_json():
         _keep(place, manifest)
 
 
 def is_adopted(manifest: Manifest) -> bool:
     """Tell whether the dataset of ``manifest`` is Parquet of others."""
     return manifest.settings.get("source") == SOURCE
-
-
-def _has_manifest(place: Place) -> bool:
-    try:
-        return has_manifest(place.state)
-    except NotADirectoryError:
-        return False
 
 
 def _kept_mapping(place: Place, former: Manifest | None) -> ColumnMapping:
@@ -226,7 +219,7 @@ def _opened(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
         words = " ".join(str(error).split())[:200]
-        raise StageError(f"{path}: cannot be read as Parquet ({words})", hint="name whole Parquet files") from None
+        raise ConfigError(f"{path}: cannot be read as Parquet ({words})", hint="name whole Parquet files") from None
 
 
 def _keep(place: Place, manifest: Manifest) -> None:

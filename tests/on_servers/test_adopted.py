@@ -196,9 +196,7 @@ def test_unsigned_integers(influx: Any, tmp_path: Path) -> None:
         loaded(influx, path, bucket, via=way, mapping=whole)
         assert ask(influx, bucket, "SELECT u FROM m")["series"][0]["values"][1][1] == 2**63 - 1
         assert verified(influx, path, bucket, values=True).differences == ()
-        with pytest.raises(
-            EncodeError, match=r"big.parquet, row 1, column 'u': 18446744073709551615 is beyond"
-        ):
+        with pytest.raises(EncodeError, match=r"big.parquet, row 1, column 'u': 18446744073709551615 is beyond"):
             loaded(influx, big, f"big-{way}-{tmp_path.name}", via=way, mapping=whole)
         bucket = f"text-{way}-{tmp_path.name}"
         loaded(influx, big, bucket, via=way, mapping=text)

@@ -1,0 +1,366 @@
+"""Parquet of others becomes a dataset where it lies, or is refused with what to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loader.dataset.adopt import adopt
+from loader.dataset.manifest import Manifest, has_manifest, read_manifest, write_manifest
+from loader.dataset.mapping import ColumnMapping, FieldMapping
+from loader.dataset.place import find_place
+from loader.dataset.policy import Policy
+from loader.dataset.schema import Field, FieldType, trades_schema
+from loader.errors import ConfigError, LoaderError, StageError
+from loader.events import Event, Notice
+
+MAPPING = ColumnMapping("m", "t", ("host",))
+TIMES = pa.array([1_000, 2_000], pa.timestamp("ms", "UTC"))
+TABLE = pa.table({"host": ["a", "b"], "x": [1.5, 2.5], "t": TIMES})
+
+
+def put(path: Path, table: pa.Table = TABLE, **options: Any) -> Path:
+    """Write ``table`` to ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, **options)
+    return path
+
+
+def adopted(path: Path, mapping: ColumnMapping | None = MAPPING, state: Path | None = None, **options: Any) -> Manifest:
+    """Adopt what is at ``path``, and return the manifest."""
+    place = find_place(path, state)
+    adopt(place, mapping, **options)
+    return read_manifest(place.state, place.root)
+
+
+def listing(root: Path) -> dict[str, tuple[int, int]]:
+    """Return all files below ``root`` but the loader's own, with sizes and times of change."""
+    files = (path for path in root.rglob("*") if path.is_file() and ".loader" not in path.parts)
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+def test_a_file(tmp_path: Path) -> None:
+    """It is one partition; nothing but the loader's own folder is made beside it."""
+    path = put(tmp_path / "x[1].parquet")
+    before = listing(tmp_path)
+    manifest = adopted(path)
+    (partition,) = manifest.partitions
+    assert (partition.path, partition.rows) == ("x[1].parquet", 2)
+    assert (partition.time_min, partition.time_max) == (10**9, 2 * 10**9)
+    assert manifest.schema.fields == (Field("x", FieldType.FLOAT),)
+    assert listing(tmp_path) == before
+    assert [entry.name for entry in tmp_path.iterdir() if entry != path] == [".loader"]
+
+
+def test_a_folder_and_a_pattern(tmp_path: Path) -> None:
+    """All files below a folder are partitions, but for hidden ones; of a pattern, those that match."""
+    for name in ("b/1.parquet", "a.parquet", ".hidden.parquet", "_temporary/1.parquet", "c/.x/1.parquet"):
+        put(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no Parquet")
+    (tmp_path / "odd.parquet").mkdir()
+    assert [each.path for each in adopted(tmp_path).partitions] == ["a.parquet", "b/1.parquet"]
+    assert [each.path for each in adopted(tmp_path / "*" / "1.parquet").partitions] == ["b/1.parquet"]
+
+
+def test_keys_of_the_path_are_tags(tmp_path: Path) -> None:
+    """Hive's folders name tags, which no column has."""
+    put(tmp_path / "zone=a%2Fb" / "day=1" / "1.parquet")
+    put(tmp_path / "plain" / "zone=c" / "2.parquet")
+    manifest = adopted(tmp_path, ColumnMapping("m", "t", ("zone", "host")))
+    assert manifest.schema.tags == ("zone", "host")
+    assert manifest.schema.sparse == ()
+
+
+def test_the_mapping_is_kept(tmp_path: Path) -> None:
+    """The second time needs none; another one makes another dataset of the same files."""
+    policy = Policy("Europe/Berlin", "latest", "skip")
+    put(tmp_path / "1.parquet")
+    first = ColumnMapping("m", "t", (), (FieldMapping("x", "y", FieldType.STRING),) * 0, "", "integer", policy)
+    manifest = adopted(tmp_path, first)
+    assert adopted(tmp_path, None) == manifest
+    assert adopted(tmp_path).fingerprint != manifest.fingerprint
+    assert adopted(tmp_path, None).schema.tags == ("host",)
+
+
+def test_a_file_that_changed(tmp_path: Path) -> None:
+    """Another content, or only another time of change, is said, unless all is to be taken as it is now."""
+    path = put(tmp_path / "1.parquet")
+    adopted(tmp_path)
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(StageError, match=r"1\.parquet: has changed since it was loaded first"):
+        adopted(tmp_path, None)
+    manifest = adopted(tmp_path, None, afresh=True)
+    assert manifest.partitions[0].modified == 1
+    put(path, TABLE.slice(1))
+    with pytest.raises(StageError, match="has changed"):
+        adopted(tmp_path)
+    path.unlink()
+    put(tmp_path / "2.parquet")
+    assert [each.path for each in adopted(tmp_path, None).partitions] == ["2.parquet"]
+
+
+def test_a_new_file_joins(tmp_path: Path) -> None:
+    """What came since belongs to the dataset."""
+    put(tmp_path / "1.parquet")
+    adopted(tmp_path)
+    put(tmp_path / "2.parquet")
+    assert adopted(tmp_path, None).rows == 4
+
+
+def test_a_staged_dataset_is_left_alone(tmp_path: Path) -> None:
+    """It knows its columns; a mapping for it is an error."""
+    staged = Manifest(trades_schema(), {"seed": 1}, {}, (), complete=True)
+    write_manifest(tmp_path, staged)
+    adopt(find_place(tmp_path))
+    assert read_manifest(tmp_path) == staged
+    with pytest.raises(ConfigError, match="is a staged dataset, which knows its columns"):
+        adopt(find_place(tmp_path), MAPPING)
+
+
+LOCAL = pa.array([1_704_067_200, 1_704_067_260], pa.timestamp("s"))
+
+
+@pytest.mark.parametrize(
+    ("times", "options", "mapping", "expected"),
+    [
+        (TIMES, {}, {}, (10**9, 2 * 10**9)),
+        (TIMES, {"write_statistics": False}, {}, (10**9, 2 * 10**9)),
+        (pa.array([None, -1], pa.timestamp("us", "Asia/Tokyo")), {}, {}, (-1_000, -1_000)),
+        (
+            pa.array([5, 7], pa.timestamp("ns", "UTC")),
+            {"use_deprecated_int96_timestamps": True},
+            {"policy": Policy("UTC")},
+            (5, 7),
+        ),
+        (pa.array([date(1970, 1, 2), date(1969, 12, 31)]), {}, {}, (-86_400 * 10**9, 86_400 * 10**9)),
+        (pa.array([3, -4]), {}, {"time_unit": "ms"}, (-4_000_000, 3_000_000)),
+        (LOCAL, {}, {"policy": Policy("UTC")}, (1_704_067_200 * 10**9, 1_704_067_260 * 10**9)),
+        (LOCAL, {}, {"policy": Policy("Asia/Tokyo")}, (1_704_034_800 * 10**9, 1_704_034_860 * 10**9)),
+        # what InfluxDB does not have is not counted
+        (pa.array([2**61, 8], pa.timestamp("us", "UTC")), {}, {}, (8_000, 8_000)),
+        (pa.array([None, 2**61], pa.timestamp("us", "UTC")), {}, {}, (0, 0)),
+    ],
+)
+def test_the_range_of_times(
+    tmp_path: Path, times: pa.Array, options: dict[str, Any], mapping: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    """It is that of the points, from statistics where they tell, and otherwise from the times."""
+    put(tmp_path / "1.parquet", pa.table({"t": times, "x": [1, 2]}), **options)
+    (partition,) = adopted(tmp_path, ColumnMapping("m", "t", **mapping)).partitions
+    assert (partition.time_min, partition.time_max) == expected
+
+
+def test_the_index_of_pandas(tmp_path: Path) -> None:
+    """It is left out, which is said, unless it is named."""
+    put(tmp_path / "1.parquet", TABLE.append_column("__index_level_0__", pa.array([0, 1])))
+    events: list[Event] = []
+    assert adopted(tmp_path, observe=events.append).schema.columns == ("host", "x", "t")
+    assert [event.message for event in events if isinstance(event, Notice)] == [
+        "the index of pandas (__index_level_0__) is left out; name it with --field to load it"
+    ]
+    named = ColumnMapping("m", "t", (), (FieldMapping("__index_level_0__", "row"),))
+    assert adopted(tmp_path, named).schema.fields == (Field("row", FieldType.INTEGER),)
+
+
+def test_the_columns_of_all_files(tmp_path: Path) -> None:
+    """They are united in their order: floats hold integers, any type holds no value, and some files lack some."""
+    put(tmp_path / "1.parquet", pa.table({"t": TIMES, "x": pa.array([1, 2]), "n": pa.nulls(2)}))
+    put(tmp_path / "2.parquet", pa.table({"x": [0.5, 1.5], "y": [True, None], "n": ["a", "b"], "t": TIMES}))
+    schema = adopted(tmp_path, ColumnMapping("m", "t")).schema
+    assert schema.fields == (
+        Field("x", FieldType.FLOAT),
+        Field("n", FieldType.STRING),
+        Field("y", FieldType.BOOLEAN),
+    )
+    assert schema.sparse == ("y",)
+
+
+def tables(*parts: pa.Table) -> Callable[[Path], Path]:
+    """Return what puts ``parts`` as files into a folder, and returns it."""
+
+    def fill(root: Path) -> Path:
+        for number, part in enumerate(parts):
+            put(root / "in" / f"{number}.parquet", part)
+        return root / "in"
+
+    return fill
+
+
+def cut(root: Path) -> Path:
+    """Put half of a file there."""
+    path = put(root / "in" / "1.parquet")
+    path.write_bytes(path.read_bytes()[:200])
+    return path
+
+
+def garbled(root: Path) -> Path:
+    """Put a file with a footer of nonsense there."""
+    path = put(root / "in" / "1.parquet")
+    content = bytearray(path.read_bytes())
+    size = int.from_bytes(content[-8:-4], "little")
+    content[-8 - size : -8] = bytes(size)
+    path.write_bytes(content)
+    return path
+
+
+def text(root: Path) -> Path:
+    """Put text there."""
+    (root / "in").mkdir()
+    (root / "in" / "1.parquet").write_text("time,value\n1,2\n" * 10)
+    return root / "in"
+
+
+def empty(root: Path) -> Path:
+    """Put an empty folder there."""
+    (root / "in").mkdir()
+    return root / "in"
+
+
+def hive(root: Path) -> Path:
+    """Put a file there whose path has a key that is a column too."""
+    put(root / "in" / "host=a" / "1.parquet")
+    return root / "in"
+
+
+def renamed(old: str, new: str) -> pa.Table:
+    """Return the usual table with another name of a column."""
+    return TABLE.rename_columns([new if name == old else name for name in TABLE.column_names])
+
+
+def replaced(name: str, values: Any) -> pa.Table:
+    """Return the usual table with other values of a column."""
+    return TABLE.set_column(TABLE.column_names.index(name), name, pa.array(values))
+
+
+@pytest.mark.parametrize(
+    ("fill", "mapping", "message"),
+    [
+        (lambda root: root / "in", MAPPING, "in: no such file or folder"),
+        (lambda root: root / "in", None, "in: no such file or folder"),
+        (empty, MAPPING, r"in: no file \*\*/\*\.parquet here"),
+        (lambda root: empty(root) / "2024-*.parquet", MAPPING, r"no file 2024-\*\.parquet here"),
+        (text, MAPPING, "1.parquet: cannot be read as Parquet"),
+        (cut, MAPPING, "1.parquet: cannot be read as Parquet"),
+        (garbled, MAPPING, "1.parquet: cannot be read as Parquet"),
+        (tables(TABLE.slice(0, 0)), MAPPING, "in: its files have no rows"),
+        (tables(TABLE), None, "in: which of its columns are tags, fields and time is not known"),
+        (tables(renamed("t", "u")), MAPPING, "there is no column 't', named as time"),
+        (
+            tables(renamed("host", "x")),
+            ColumnMapping("m", "t"),
+            "two columns are called 'x'|column 'x' plays two parts",
+        ),
+        (tables(renamed("host", "x")), ColumnMapping("m", "t", ("x",)), "there are 2 columns called 'x', named as tag"),
+        (tables(replaced("t", ["2024-01-01", "x"])), MAPPING, "column 't' is string; a time is a timestamp: parse it"),
+        (tables(replaced("t", [0.5, 1.5])), MAPPING, "column 't' is double; it should be a timestamp"),
+        (tables(replaced("t", [1, 2])), MAPPING, "the first, 1, is 1970-01-01T00:00:01Z in s, .* in ms, .* in us"),
+        (
+            tables(replaced("t", pa.array([1, 2], pa.timestamp("us")))),
+            MAPPING,
+            "'t' is timestamp.us., without a ti",
+        ),
+        (
+            tables(replaced("x", pa.array([1, 2], pa.timestamp("us")))),
+            MAPPING,
+            "'x' is timestamp.us., without a ti",
+        ),
+        (tables(TABLE), ColumnMapping("m", "t", ("host", "host")), "column 'host' plays two parts"),
+        (tables(TABLE), ColumnMapping("m", "t", ("x",), (FieldMapping("x", "y"),)), "column 'x' plays two parts"),
+        (
+            tables(TABLE),
+            ColumnMapping("m", "t", ("host",), (FieldMapping("x", "host"),)),
+            "two columns are called 'host'",
+        ),
+        (
+            tables(TABLE),
+            ColumnMapping("m", "t", (), (FieldMapping("x", "t"),)),
+            "field 't' has the name of the ti",
+        ),
+        (tables(TABLE.select(["host", "t"])), MAPPING, "no column is left to be a field"),
+        (tables(TABLE), ColumnMapping("m", "t", ("x",)), "column 'x' is double; it cannot be a tag, which is text"),
+        (tables(replaced("x", [[1], [2]])), MAPPING, "column 'x' is list.*, which has no form in a field"),
+        (
+            tables(replaced("host", [[1], [2]])),
+            MAPPING,
+            "column 'host' is list.*; nested types have no form",
+        ),
+        (tables(replaced("x", [b"a", b"b"])), MAPPING, "column 'x' is binary, which has no form in a field"),
+        (
+            tables(replaced("x", pa.nulls(2))),
+            ColumnMapping("m", "t", (), (FieldMapping("x", "x"),)),
+            "column 'x' is null, which has no form in a field",
+        ),
+        (
+            tables(TABLE),
+            ColumnMapping("m", "t", (), (FieldMapping("x", "x", FieldType.BOOLEAN),)),
+            "0.parquet: column 'x' is double; it cannot be a field of type boolean; it can be float",
+        ),
+        (
+            tables(replaced("x", [b"a", b"b"])),
+            ColumnMapping("m", "t", (), (FieldMapping("x", "x", FieldType.STRING),)),
+            "column 'x' is binary; it cannot be a field of type string; it can be nothing",
+        ),
+        (tables(TABLE, replaced("x", ["a", "b"])), MAPPING, "1.parquet: column 'x' is string; it cannot be a field of"),
+        (tables(TABLE, renamed("t", "u")), MAPPING, "1.parquet: column 't' is missing; columns are host, x, u"),
+        (hive, MAPPING, "'host' is a column of the files and a key of their paths"),
+        (
+            lambda root: put(root / "in" / "zone=1" / "1.parquet").parents[1],
+            ColumnMapping("m", "t", (), (FieldMapping("zone", "zone"),)),
+            "field 'zone' is a key of the paths",
+        ),
+        (
+            tables(replaced("t", TIMES)),
+            ColumnMapping("m", "t", time_unit="s"),
+            "'t' is timestamp.*; it should be in",
+        ),
+    ],
+)
+def test_what_is_refused(
+    tmp_path: Path, fill: Callable[[Path], Path], mapping: ColumnMapping | None, message: str
+) -> None:
+    """It is an error that says what, where, and what to do; nothing is written."""
+    path = fill(tmp_path)
+    with pytest.raises(LoaderError, match=message) as caught:
+        adopted(path, mapping)
+    assert isinstance(caught.value, ConfigError)
+    assert caught.value.hint
+    assert not list(tmp_path.rglob(".loader"))
+
+
+def test_a_link_in_place_of_the_state(tmp_path: Path) -> None:
+    """What stands beside a file may come from anybody, and leads nowhere else."""
+    path = put(tmp_path / "in" / "1.parquet")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "in" / ".loader").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StageError, match="only a folder is taken here"):
+        adopted(path)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:
+    """The state is wanted elsewhere then."""
+    path = put(tmp_path / "1.parquet")
+    with pytest.raises(ConfigError, match="nothing can be written here") as caught:
+        adopted(path, state=Path("/proc/none"))
+    assert "--state" in caught.value.hint
+    assert adopted(path, state=tmp_path / "new").rows == 2
+    assert not (tmp_path / ".loader").exists()
+    assert has_manifest(tmp_path / "new")
+
+
+def test_a_damaged_mapping(tmp_path: Path) -> None:
+    """A manifest of others whose mapping cannot be one is an error."""
+    put(tmp_path / "1.parquet")
+    manifest = adopted(tmp_path)
+    for mapping in ({"who": "knows"}, {"measurement": 1}, {"measurement": "m"}):
+        settings = {"source": "adopted", "mapping": mapping}
+        write_manifest(tmp_path, Manifest(manifest.schema, settings, {}, manifest.partitions, complete=True))
+        with pytest.raises(ConfigError):
+            adopted(tmp_path, None)
