@@ -7,6 +7,7 @@ from typing import NoReturn
 import typer
 
 from loader.cli.export import export
+from loader.cli.inspect import inspect
 from loader.cli.load import load
 from loader.cli.process import run_process
 from loader.cli.stage import stage
@@ -23,7 +24,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    for command in (stage, load, verify, status):
+    for command in (stage, inspect, load, verify, status):
         app.command()(command)
     app.command(name="export-tsm")(export)
     return app

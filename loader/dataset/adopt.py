@@ -110,9 +110,9 @@ def _make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> M
     partitions = []
     for name in names:
         size, modified, checksum = footer_checksum(place.root, name)
-        with _opened(place.root / name) as file:
+        with open_parquet(place.root / name) as file:
             _check_columns(place, name, file.schema_arrow, schema)
-            low, high = _time_range(place.root, name, file, schema)
+            low, high = read_time_range(place.root, name, file, schema)
             partitions.append(Partition(name, file.metadata.num_rows, low, high, size, checksum, modified))
     if not any(partition.rows for partition in partitions):
         raise ConfigError(f"{place.path}: its files have no rows", hint="there is nothing to load")
@@ -145,7 +145,7 @@ def _unite(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
     united: dict[str, pa.Field] = {}
     everywhere: set[str] | None = None
     for name in names:
-        with _opened(place.root / name) as file:
+        with open_parquet(place.root / name) as file:
             columns = file.schema_arrow
         if len(names) == 1 or len(set(columns.names)) < len(columns.names):
             return columns, set(columns.names)  # what is there twice is refused by the mapping
@@ -178,7 +178,7 @@ def _check_columns(place: Place, name: str, columns: pa.Schema, schema: PointSch
         )
 
 
-def _time_range(root: Path, name: str, file: pq.ParquetFile, schema: PointSchema) -> _Range:
+def read_time_range(root: Path, name: str, file: pq.ParquetFile, schema: PointSchema) -> _Range:
     """Return the first and last time of the points of a file, in nanoseconds, 0 and 0 where there is none."""
     ranges = list(_stored_ranges(file, schema))
     if not all(found and TIME_MIN <= found[0] <= found[1] <= TIME_MAX for found in ranges):
@@ -214,7 +214,8 @@ def _read_ranges(root: Path, name: str, rows: int, schema: PointSchema) -> Itera
         yield None if low is None else (low * unit, high * unit)
 
 
-def _opened(path: Path) -> pq.ParquetFile:
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a file of Parquet; raises ConfigError for what is none."""
     try:
         return pq.ParquetFile(path, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:

@@ -43,6 +43,12 @@ def default_type(kind: pa.DataType) -> FieldType | None:
     return next(iter(found.fields), None) if found and not pt.is_null(kind) else None
 
 
+def can_be_tag(kind: pa.DataType) -> bool:
+    """Tell whether values of Arrow type ``kind`` have a text as tags."""
+    found = kind_of(_plain(kind))
+    return bool(found and found.tag)
+
+
 def conversion_problem(schema: PointSchema, columns: pa.Schema, path: str) -> str:
     """Return what keeps the columns of the file at ``path`` from being points, in one sentence, "" when nothing does.
 
@@ -73,7 +79,7 @@ def _column_problem(schema: PointSchema, name: str, field: FieldType | None, kin
         return _NESTED
     found = kind_of(_plain(kind))
     if field is None:
-        return "" if found and found.tag else "it cannot be a tag, which is text: an integer, boolean, date or decimal"
+        return "" if can_be_tag(kind) else "it cannot be a tag, which is text: an integer, boolean, date or decimal"
     if found and (pt.is_null(kind) or field in found.fields):
         return ""
     able = ", ".join(found.fields) if found else "nothing"
@@ -135,26 +141,18 @@ def _converted(schema: PointSchema, name: str, field: FieldType | None, column: 
         return _time(localise(column, schema.policy))
     if is_text(column.type) and field in {None, FieldType.STRING}:
         return column
-    if field is None:
-        return _tag(column)
     plain = column.dictionary_decode() if pt.is_dictionary(column.type) else column
-    if pt.is_null(plain.type):
-        return plain.cast(NO_VALUES[field])
     kind = kind_of(plain.type)
     assert kind
+    if field is None:
+        assert kind.tag
+        return kind.tag(plain)
+    if pt.is_null(plain.type):
+        return plain.cast(NO_VALUES[field])
     values = kind.fields[field](localise(plain, schema.policy))
     if field is FieldType.FLOAT and schema.policy.non_finite == NonFinite.SKIP:
         return pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
     return values
-
-
-def _tag(column: pa.Array) -> pa.Array:
-    if pt.is_dictionary(column.type):
-        return pa.DictionaryArray.from_arrays(column.indices, _tag(column.dictionary))
-    kind = kind_of(column.type)
-    assert kind
-    assert kind.tag
-    return kind.tag(column)
 
 
 def _time(column: pa.Array) -> pa.Array:

@@ -202,6 +202,13 @@ def _refuse_repeated(names: Iterable[str], words: str) -> None:
             raise ConfigError(words.format(name), hint="each column is one of tag, field and time")
 
 
+def _field_text(field: FieldMapping) -> str:
+    """Return what ``FieldMapping.parse`` reads."""
+    key = "" if field.key == field.column else field.key
+    kind = f":{field.type}" if field.type else ""
+    return f"{field.column}={key}{kind}" if key or kind else field.column
+
+
 def mapping_json(mapping: ColumnMapping) -> Mapping[str, Any]:
     """Return a form for ``json.dump``, as the flags have it."""
     return {
@@ -211,5 +218,5 @@ def mapping_json(mapping: ColumnMapping) -> Mapping[str, Any]:
         "unsigned": mapping.unsigned,
         **asdict(mapping.policy),
         "tags": list(mapping.tags),
-        "fields": [f"{field.column}={field.key}{f':{field.type}' if field.type else ''}" for field in mapping.fields],
+        "fields": [_field_text(field) for field in mapping.fields],
     }

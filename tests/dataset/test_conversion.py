@@ -191,6 +191,16 @@ def test_times_beyond_nanoseconds_as_fields(column: pa.Array, shown: str) -> Non
         convert_batch(batch, schema, Chunk("p", 0, 3))
 
 
+def test_small_decimals_as_text(tmp_path: Path) -> None:
+    """Tags and strings have all digits of their scale, and no exponent."""
+    schema = PointSchema("m", ("tag",), (Field("x", S),), "time", sources=(("x", "tag"),))
+    values = pa.array([Decimal("1e-18"), None, Decimal("-2.5")], pa.decimal128(38, 18))
+    table = pa.table({"tag": values, "time": pa.array([1, 2, 3], pa.timestamp("s", "UTC"))})
+    loaded, verified = both(tmp_path, schema, table)
+    assert loaded.equals(verified.select(loaded.columns))
+    assert loaded["t0"].to_list() == ["0.000000000000000001", "-2.500000000000000000"]
+
+
 def test_absent_columns(tmp_path: Path) -> None:
     """Of a sparse column that a file lacks, and of one of type null, rows have no value, for both."""
     fields = tuple(Field(f"f{kind}", kind) for kind in FieldType)

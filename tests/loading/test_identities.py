@@ -20,7 +20,7 @@ from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, StageError
 from loader.events import Event, Notice, ignore
-from loader.loading import identities, superseded
+from loader.loading import identities, repetitions, superseded
 from loader.loading.identities import find_superseded
 
 SCHEMA = PointSchema("m", ("tag",), (Field("v", FieldType.INTEGER), Field("f", FieldType.FLOAT)), "t", "ns")
@@ -150,6 +150,17 @@ def test_the_last_row_of_an_identity_stays(
     """All rows but the last one of an identity are superseded, and no others."""
     expected = [[((number, row) in places,) * 2 for row in range(len(part))] for number, part in enumerate(parts)]
     assert found(tmp_path, *parts) == expected
+
+
+@pytest.mark.usefixtures("sizes")
+@pytest.mark.parametrize(
+    "parts",
+    [[[A(1), B(1), A(2), C(2), A(1)]], [[B(1), A(1), C(1)], [A(1)]], [[A(3), B(3), A(2)]], [[A(7), B(7)] * 20]],
+)
+def test_keys_that_are_equal_by_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: list[list[Row]]) -> None:
+    """Rows of different series whose keys are the same are no duplicates, however many there are."""
+    monkeypatch.setattr(repetitions, "_ODD", 0)
+    assert found(tmp_path, *parts) == slow(*parts)
 
 
 def test_values_that_are_found_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,86 @@
+"""The flags that say which column is what, and Parquet of others on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from loader.cli import build_app
+from loader.dataset.place import find_place
+from loader.errors import ConfigError
+
+TIMES = pa.array([1_704_067_200_000, 1_704_067_201_000], pa.timestamp("ms", "UTC"))
+
+
+def run(*arguments: str | Path) -> Result:
+    """Run the command line in this process."""
+    return CliRunner().invoke(build_app(), [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a file of somebody's."""
+    pq.write_table(pa.table({"when": TIMES, "a,b": ["x", "y"], "v": [1, 2]}), tmp_path / "own.parquet")
+    return tmp_path / "own.parquet"
+
+
+def fields_of(path: Path) -> dict[str, Any]:
+    """Return the fields that were adopted."""
+    manifest = json.loads((path.parent / ".loader" / path.name / ".loader" / "manifest.json").read_text())
+    fields: dict[str, Any] = manifest["schema"]["fields"]
+    return fields
+
+
+def test_flags_and_files_say_the_same(path: Path, tmp_path: Path) -> None:
+    """Both make one dataset; together they are an error."""
+    flags = ("--measurement", "m", "--time", "when", "--field", "v=w:float")
+    assert run("load", path, *flags, "--dry-run").exit_code == 0
+    assert fields_of(path) == {"w": "float"}
+    toml = tmp_path / "points.toml"
+    toml.write_text('measurement = "m"\ntime = "when"\nfields = ["v"]\n')
+    assert run("load", path, "--schema", toml, "--dry-run").exit_code == 0
+    assert fields_of(path) == {"v": "integer"}
+    both = run("load", path, "--schema", toml, "--time", "when", "--dry-run")
+    assert both.exit_code == 2
+    assert "--schema and flags say the columns (time)" in both.stderr
+
+
+def test_a_file_without_a_mapping(path: Path) -> None:
+    """It is an error with what to do, and nothing is written."""
+    result = run("load", path, "--dry-run")
+    assert result.exit_code == 2
+    assert "--measurement NAME --tag COLUMN" in result.stderr
+    assert not (path.parent / ".loader").exists()
+
+
+def test_the_status_of_a_file(path: Path) -> None:
+    """Its rows are known once it was adopted."""
+    run("load", path, "--measurement", "m", "--time", "when", "--dry-run")
+    assert json.loads(run("status", path, "--json").stdout)["rows"] == 2
+
+
+def test_places(tmp_path: Path) -> None:
+    """A name that cannot be looked at is an error; a name that is there is no pattern."""
+    with pytest.raises(ConfigError, match="File name too long"):
+        find_place(Path("x" * 300))
+    (tmp_path / "a[b]").mkdir()
+    assert find_place(tmp_path / "a[b]").root == tmp_path / "a[b]"
+    place = find_place(tmp_path / "x*" / "*.parquet", tmp_path / "state")
+    assert (place.root, place.pattern, place.state) == (tmp_path, "x*/*.parquet", tmp_path / "state")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a[b]"]
+
+
+def test_inspect(path: Path, tmp_path: Path) -> None:
+    """It prints what it finds, as JSON too, and writes a mapping that a load takes."""
+    assert "a guess, to be checked" in run("inspect", path).stdout
+    found = json.loads(run("inspect", path, "--json", "--write", tmp_path / "points.toml").stdout)
+    assert (found["rows"], found["mapping"]["time"]) == (2, "when")
+    assert run("load", path, "--schema", tmp_path / "points.toml", "--dry-run").exit_code == 0
+    assert run("inspect", tmp_path / "none").exit_code == 2
+    assert run("inspect", path, "--write", tmp_path / "points.toml").exit_code == 2
