@@ -4,6 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loader.dataset.inspection import Inspection, inspect
+    from loader.dataset.mapping import ColumnMapping, FieldMapping
+    from loader.dataset.policy import Policy
     from loader.errors import LoaderError
     from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, export, load
     from loader.servers.base import Target
@@ -11,23 +14,37 @@ if TYPE_CHECKING:
     from loader.verification import VerifyReport, VerifySettings, verify
 
 __all__ = [
+    "ColumnMapping",
     "ExportReport",
     "ExportSettings",
+    "FieldMapping",
+    "Inspection",
     "LoadReport",
     "LoadSettings",
     "LoaderError",
+    "Policy",
     "StageReport",
     "StageSettings",
     "Target",
     "VerifyReport",
     "VerifySettings",
     "export",
+    "inspect",
     "load",
     "stage",
     "verify",
 ]
 
-_HOMES = ("errors", "loading", "servers.base", "staging", "verification")
+_HOMES = (
+    "dataset.inspection",
+    "dataset.mapping",
+    "dataset.policy",
+    "errors",
+    "loading",
+    "servers.base",
+    "staging",
+    "verification",
+)
 
 
 def __getattr__(name: str) -> Any:
