@@ -54,6 +54,17 @@ def test_a_schema_without_fields_has_no_points() -> None:
     assert "no field" in column_problem(schema, pa.schema([]))
 
 
+def test_columns_that_do_not_fit() -> None:
+    """One that is missing, there twice, or of another type is named."""
+    fitting = pa.schema([("symbol", pa.string()), ("side", pa.string()), ("price", pa.float64())])
+    fitting = fitting.append(pa.field("amount", pa.int64())).append(pa.field("timestamp", pa.timestamp("ns")))
+    assert column_problem(trades_schema(), fitting) == ""
+    assert "column 'side' is missing; columns are symbol, price" in column_problem(trades_schema(), fitting.remove(1))
+    assert "'side' is there more than once" in column_problem(trades_schema(), fitting.append(fitting.field(1)))
+    other = fitting.set(2, pa.field("price", pa.int64()))
+    assert "column 'price' is int64; it should be float32 or float64" in column_problem(trades_schema(), other)
+
+
 def test_a_chunk_is_an_address() -> None:
     """A chunk says where it is, and sorts by that."""
     chunk = Chunk("a.parquet", 10, 25)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -264,6 +265,17 @@ def test_duplicates_are_refused_or_the_last_counts(influx_v2: Any, tmp_path: Pat
     for values in (False, True):
         found = verified(influx_v2, root, bucket, values=values)
         assert (found.differences, found.superseded) == ((), 2)
+
+
+def test_a_stop_while_duplicates_are_looked_for(influx_v2: Any, tmp_path: Path) -> None:
+    """A load that was stopped by then makes no bucket; the next one does it all."""
+    path, bucket = put(tmp_path / "x.parquet", time=TIMES, x=pa.array([1, 2, 3])), f"stopped-{tmp_path.name}"
+    stop = threading.Event()
+    stop.set()
+    settings = LoadSettings(path, target(influx_v2, bucket), mapping=ColumnMapping("m", "time"))
+    assert load(settings, stop=stop).interrupted
+    assert bucket not in influx_v2.call("/api/v2/buckets?limit=100").decode()
+    assert load(settings).rows_loaded == 3
 
 
 def test_rows_are_not_looked_through_when_they_are_said_to_be_distinct(influx_v2: Any, tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ def test_page_headers_that_are_none(tmp_path: Path, header: bytes) -> None:
         ({"f": pa.array(["x"] * 3)}, "column 'f' is String; it should hold a field of type float"),
         ({"time": pa.array([0.5] * 3)}, "column 'time' is Float64; it should hold times"),
         ({"s": pa.array([0.5] * 3)}, "column 's' is Float64; it should hold a field of type string"),
+        ({"t": pa.array([0.5] * 3)}, "column 't' is Float64; it should hold what can be a tag"),
         ({"time": pa.array([7] * 3)}, "holds times from 7 to 7; the manifest says 0 to 2"),
     ],
 )
