@@ -19,14 +19,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
+from loader.dataset.beneath import look
 from loader.dataset.chunk import Chunk
+from loader.dataset.claims import check_path
 from loader.dataset.conversion import conversion_problem
 from loader.dataset.footers import footer_checksum, refuse_changed
 from loader.dataset.hive import path_keys
 from loader.dataset.instant import NANOSECONDS, TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import ColumnMapping, make_schema, mapping_json, parse_mapping
-from loader.dataset.place import Place
+from loader.dataset.place import EVERY_FILE, Place
 from loader.dataset.reader import GROUP_ROWS, read_batches, refuse_unitless
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
@@ -55,6 +57,10 @@ def adopt(
         if mapping:
             raise ConfigError(
                 f"{place.path}: is a staged dataset, which knows its columns", hint="leave out the mapping of columns"
+            )
+        if place.pattern != EVERY_FILE:
+            raise ConfigError(
+                f"{place.path}: is part of a staged dataset, which is loaded as a whole", hint=f"name {place.state}"
             )
         return
     if not mapping:
@@ -95,10 +101,18 @@ def _refuse_empty(place: Place) -> NoReturn:
 
 
 def find_files(place: Place) -> Iterator[str]:
-    """Yield the files of ``place`` in order, relative to its root; what begins with ``.`` or ``_`` is left out."""
+    """Yield the files of ``place`` in order, relative to its root; what begins with ``.`` or ``_`` is left out.
+
+    Raises StageError for what is no regular file, before it is opened, and ConfigError for names that are no text.
+    """
     for path in sorted(place.root.glob(place.pattern)):
         name = path.relative_to(place.root)
         if not any(part.startswith((".", "_")) for part in name.parts) and not path.is_dir():
+            try:
+                check_path(name.as_posix())
+            except ValueError as error:
+                raise ConfigError(f"{place.path}: {error}", hint="give it a plain name, or leave it out") from None
+            look(place.root, name.as_posix())  # a FIFO would keep whoever opens it waiting
             yield name.as_posix()
 
 
@@ -111,7 +125,7 @@ def _make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> M
     for name in names:
         size, modified, checksum = footer_checksum(place.root, name)
         with open_parquet(place.root / name) as file:
-            _check_columns(place, name, file.schema_arrow, schema)
+            _check_columns(place, name, file, schema)
             low, high = read_time_range(place.root, name, file, schema)
             partitions.append(Partition(name, file.metadata.num_rows, low, high, size, checksum, modified))
     if not any(partition.rows for partition in partitions):
@@ -132,9 +146,7 @@ def _make_schema(place: Place, names: Sequence[str], mapping: ColumnMapping, obs
     keys = [key for key in path_keys(names[0]) if all(key in path_keys(name) for name in names)]
     schema = make_schema(mapping, columns, keys)
     sparse = {column for column in schema.columns if schema.source(column) not in {*everywhere, *keys, mapping.time}}
-    schema = replace(schema, sparse=tuple(column for column in schema.columns if column in sparse))
-    _refuse_unclear_times(columns, schema)
-    return schema
+    return replace(schema, sparse=tuple(column for column in schema.columns if column in sparse))
 
 
 def _unite(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
@@ -157,20 +169,23 @@ def _unite(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
     return pa.schema(united.values()), everywhere or set()
 
 
-def _refuse_unclear_times(columns: pa.Schema, schema: PointSchema) -> None:
-    for name in map(schema.source, schema.columns):
-        kind = columns.field(name).type if name in columns.names else pa.null()
-        if pt.is_timestamp(kind) and kind.tz is None and not schema.policy.timezone:
+def _refuse_unclear_times(path: Path, columns: pa.Schema, schema: PointSchema) -> None:
+    wanted = {*map(schema.source, schema.columns)}
+    for name, kind in zip(columns.names, columns.types, strict=True):
+        if name in wanted and pt.is_timestamp(kind) and kind.tz is None and not schema.policy.timezone:
             raise ConfigError(
-                f"column {name!r} is {kind}, without a time zone",
+                f"{path}: column {name!r} is {kind}, without a time zone",
                 hint="if its times are UTC: --timezone UTC; or name another zone, such as Europe/Berlin",
             )
 
 
-def _check_columns(place: Place, name: str, columns: pa.Schema, schema: PointSchema) -> None:
+def _check_columns(place: Place, name: str, file: pq.ParquetFile, schema: PointSchema) -> None:
+    columns = file.schema_arrow
     time = schema.source(schema.time)
-    if not schema.time_unit and columns.names.count(time) == 1 and columns.field(time).type == pa.int64():
+    known = columns.names.count(time) == 1
+    if known and not schema.time_unit and columns.field(time).type == pa.int64() and file.metadata.num_rows:
         refuse_unitless(place.root, place.root / name, schema)
+    _refuse_unclear_times(place.root / name, columns, schema)
     if problem := conversion_problem(schema, columns, name):
         raise ConfigError(
             f"{place.root / name}: {problem}",

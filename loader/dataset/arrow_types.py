@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from loader.dataset.instant import NANOSECONDS
 from loader.dataset.policy import Ambiguous, Policy
 from loader.dataset.schema import FieldType, is_text
 
@@ -26,6 +27,10 @@ _BOUNDS: Mapping[FieldType, tuple[int, int]] = MappingProxyType(
         FieldType.FLOAT: (-_EXACT, _EXACT),
     }
 )
+_CLOCKS_UNKNOWN = 2_145_916_800, (1 << 63) // 1_000_000_000
+"""Seconds from 2038, from when on Arrow knows no change of clocks, to the last time that InfluxDB has."""
+_MOST_DIGITS = 38
+"""Longer decimals are nothing that Polars, by which verification reads, knows."""
 _UNSIGNED = (pa.uint8(), pa.uint16(), pa.uint32())
 _ALWAYS_WITHIN: Mapping[FieldType, tuple[pa.DataType, ...]] = MappingProxyType(
     {
@@ -52,9 +57,19 @@ class Kind:
 
 
 def localise(column: pa.Array, policy: Policy) -> pa.Array:
-    """Return local times as instants; raises Unfit for one that there is not, or twice, when clocks change."""
+    """Return local times as instants; raises Unfit for one that there is not, or twice, when clocks change.
+
+    From 2038 on nobody knows when clocks change, and libraries disagree: such times are refused too.
+    """
     if not policy.local or not pt.is_timestamp(column.type) or column.type.tz is not None:
         return column
+    second = 1_000_000_000 // NANOSECONDS[column.type.unit]
+    start, stop = (bound * second for bound in _CLOCKS_UNKNOWN)
+    whole = column.cast(pa.int64())
+    unknown = pc.and_(pc.greater_equal(whole, start), pc.less(whole, stop))
+    if pc.any(unknown).as_py():
+        row = pc.index(unknown, True).as_py()
+        raise Unfit(row, f"is after 2037, and when clocks change in {policy.local} is not known")
     choice = {"ambiguous": "raise" if policy.ambiguous == Ambiguous.REFUSE else policy.ambiguous}
     try:
         return pc.assume_timezone(column, policy.local, **choice)
@@ -127,6 +142,10 @@ def _decimal_float(column: pa.Array) -> pa.Array:
     return doubles
 
 
+def _is_usual_decimal(kind: pa.DataType) -> bool:
+    return bool(pt.is_decimal(kind) and kind.precision <= _MOST_DIGITS)
+
+
 def _nanoseconds(target: pa.DataType) -> Callable[[pa.Array], pa.Array]:
     def convert(column: pa.Array) -> pa.Array:
         try:
@@ -164,7 +183,7 @@ _KINDS: tuple[tuple[Callable[[pa.DataType], bool], Kind], ...] = (
     (pt.is_uint64, Kind({FieldType.UNSIGNED: _same, **_INTEGER}, _text)),
     (pt.is_integer, Kind(_INTEGER, _text)),
     (pt.is_boolean, Kind({FieldType.BOOLEAN: _same, FieldType.STRING: _text}, _text)),
-    (pt.is_decimal, Kind({FieldType.FLOAT: _decimal_float, FieldType.STRING: _digits}, _digits)),
+    (_is_usual_decimal, Kind({FieldType.FLOAT: _decimal_float, FieldType.STRING: _digits}, _digits)),
     (pt.is_date, Kind({FieldType.STRING: _day}, _day)),
     (pt.is_timestamp, Kind({FieldType.INTEGER: _timestamps}, None)),
     (pt.is_duration, Kind({FieldType.INTEGER: _nanoseconds(pa.duration("ns"))}, None)),

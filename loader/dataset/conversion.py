@@ -8,7 +8,7 @@ int8 … int64, uint8 … uint32  integer, float, unsigned, string              
 uint64                        unsigned, integer, float, string                decimal digits
 bool                          boolean, string                                 ``true``, ``false``
 string, any form of it        string                                          its text
-decimal                       float, string                                   its digits, as many as its scale
+decimal, up to 38 digits      float, string                                   its digits, as many as its scale
 date32, date64                string (``2024-01-31``)                         ``2024-01-31``
 timestamp                     integer: nanoseconds since 1970                 refused
 duration, time32, time64      integer: nanoseconds                            refused
@@ -109,8 +109,8 @@ def convert_batch(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) ->
         position = batch.schema.get_field_index(source)
         if position < 0:
             kind = NO_VALUES[types[name]] if name in types else pa.string()
-            absent = pa.nulls(len(batch), kind) if name in schema.sparse else _constant(keys[source], len(batch))
-            columns.append(absent)
+            keyed = source in keys and name in schema.tags
+            columns.append(_constant(keys[source], len(batch)) if keyed else pa.nulls(len(batch), kind))
             continue
         column = batch.column(position)
         try:

@@ -131,6 +131,10 @@ def make_schema(mapping: ColumnMapping, columns: pa.Schema, keys: Sequence[str])
     """
     _check_columns(mapping, columns, keys)
     fields = mapping.fields or _other_columns(mapping, columns)
+    if not all([*mapping.tags, *(field.key for field in fields)]):
+        raise ConfigError(
+            "a column has no name, and no tag or field is without", hint="name the columns that are fields: --field"
+        )
     _refuse_repeated([*mapping.tags, mapping.time, *(field.column for field in fields)], "column {!r} plays two parts")
     _refuse_repeated([*mapping.tags, *(field.key for field in fields)], "two columns are called {!r}")
     if not fields:

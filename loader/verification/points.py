@@ -137,7 +137,7 @@ def _text(partition: Partition, column: pl.Series, name: str, doubts: list[_Doub
     if column.dtype == pl.Binary:
         column = _decoded(column, name, doubts)
     if not isinstance(column.dtype, pl.Categorical | pl.Enum):
-        column = column.cast(pl.String)
+        column = _written(column)
     return column.cast(pl.String).fill_null("") if column.has_nulls() else column
 
 
@@ -147,7 +147,7 @@ def _field(
     """Return a field in the type of answers."""
     field = schema.fields[number]
     kind = column.dtype
-    if kind == pl.Null:
+    if column.null_count() == len(column):  # of no value, the type says nothing
         return pl.Series(f"f{number}", [None], ANSWER_TYPES[field.type]).new_from_index(0, len(column))
     written = kind.is_integer() or kind.is_decimal() or kind in {pl.Boolean, pl.Date}
     fits = {
@@ -160,7 +160,7 @@ def _field(
     if not fits[field.type]:
         raise _unlike(partition, field.column, kind, f"a field of type {field.type}")
     if field.type is FieldType.STRING:
-        text = _decoded(column, field.column, doubts) if kind == pl.Binary else column.cast(pl.String)
+        text = _decoded(column, field.column, doubts) if kind == pl.Binary else _written(column)
         return text.cast(pl.Binary).alias(f"f{number}")
     if kind.is_decimal():
         column = column.cast(pl.String)
@@ -176,6 +176,12 @@ def _field(
             bad = ~finite.fill_null(value=True)
             doubts.append(_Doubt(bad, field.column, values.cast(pl.String).fill_null("null"), reason))
     return values.alias(f"f{number}")
+
+
+def _written(column: pl.Series) -> pl.Series:
+    """Return values as text; years of five digits without the sign that Polars puts before them."""
+    texts = column.cast(pl.String)
+    return texts.str.strip_prefix("+") if column.dtype == pl.Date else texts
 
 
 def _decoded(column: pl.Series, name: str, doubts: list[_Doubt]) -> pl.Series:

@@ -42,10 +42,12 @@ _TEXT_ROWS = 1 << 12
 class _Column:
     """A column to read: its position in the file, the name that it gets, whether it is text.
 
-    ``day`` is true for dates, which Polars takes for times where the file says that Arrow had them as date64.
+    ``leaf`` is its position in the footer, which counts what nested columns hold. ``day`` is true for dates, which
+    Polars takes for times where the file says that Arrow had them as date64.
     """
 
     position: int
+    leaf: int
     name: str
     label: str
     text: bool
@@ -63,7 +65,7 @@ def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator
     try:
         with path.open("rb") as opened, pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16) as file:
             constants = _constants(schema, partition, file.schema_arrow)
-            columns = _columns(path, schema, file.schema_arrow, {constant.meta.output_name() for constant in constants})
+            columns = _columns(path, schema, file, {constant.meta.output_name() for constant in constants})
             _refuse_large_pages(path, opened, file.metadata, columns)
             texts: dict[int, _Texts] = {}
             for start, rows in _batches(opened, file.metadata, columns):
@@ -83,7 +85,7 @@ def _constants(schema: PointSchema, partition: Partition, found: pa.Schema) -> l
     said = (folder.split("=", 1) for folder in partition.path.split("/")[:-1] if "=" in folder)
     texts = {unquote(key): "" if text == "__HIVE_DEFAULT_PARTITION__" else unquote(text) for key, text in said}
     absent = [name for name in schema.sparse if dict(schema.sources).get(name, name) not in found.names]
-    texts |= dict.fromkeys(absent, "")
+    texts = dict.fromkeys(absent, "") | texts
     tags = [
         pl.lit(texts[tag]).alias(f"t{number}")
         for number, tag in enumerate(schema.tags)
@@ -97,8 +99,10 @@ def _constants(schema: PointSchema, partition: Partition, found: pa.Schema) -> l
     return tags + fields
 
 
-def _columns(path: Path, schema: PointSchema, found: pa.Schema, keys: Collection[str]) -> list[_Column]:
+def _columns(path: Path, schema: PointSchema, file: pq.ParquetFile, keys: Collection[str]) -> list[_Column]:
     """Return what is to be read; ``keys`` are the names of tags that are in no column."""
+    found = file.schema_arrow
+    leaves = {file.schema.column(number).path: number for number in range(file.metadata.num_columns)}
     names = dict(schema.sources)
     wanted = [(schema.time, "time", False)]
     wanted += [(tag, f"t{number}", _is_text(found, tag)) for number, tag in enumerate(schema.tags)]
@@ -113,7 +117,10 @@ def _columns(path: Path, schema: PointSchema, found: pa.Schema, keys: Collection
         if len(positions[name]) != 1:
             raise _damaged(path, f"has column {name!r} {len(positions[name])} times")
     days = {field.name for field in found if pa.types.is_date(field.type)} - {schema.time}
-    return [_Column(positions[name][0], name, label, text, name in days) for name, label, text in wanted]
+    return [
+        _Column(positions[name][0], leaves.get(name, 0), name, label, text, name in days)
+        for name, label, text in wanted
+    ]
 
 
 def _is_text(columns: pa.Schema, name: str) -> bool:
@@ -128,7 +135,7 @@ def _refuse_large_pages(path: Path, opened: BinaryIO, metadata: pq.FileMetaData,
     """Raise StageError for a page that unpacks to more than LARGEST_PAGE; only the first ones are looked at."""
     for group in range(metadata.num_row_groups):
         for column in columns:
-            chunk = metadata.row_group(group).column(column.position)
+            chunk = metadata.row_group(group).column(column.leaf)
             if chunk.total_uncompressed_size <= LARGEST_PAGE:
                 continue
             size = first_page_size(opened, chunk.dictionary_page_offset or chunk.data_page_offset)
@@ -161,7 +168,7 @@ def _decoded_size(opened: BinaryIO, metadata: pq.FileMetaData, group: int, colum
     """Return about how many bytes a column of a row group takes in memory."""
     rows = int(metadata.row_group(group).num_rows)
     if column.text:
-        return rows * _VIEW_BYTES + text_size(opened, metadata, group, column.position, BATCH_BYTES)
+        return rows * _VIEW_BYTES + text_size(opened, metadata, group, column.leaf, BATCH_BYTES)
     return rows * _NUMBER_BYTES
 
 
@@ -174,7 +181,7 @@ def _read(
     together: list[_Column] = []
     size = 0
     for column in columns:
-        chunks = [file.metadata.row_group(group).column(column.position) for group in groups]
+        chunks = [file.metadata.row_group(group).column(column.leaf) for group in groups]
         compressed = sum(chunk.total_compressed_size for chunk in chunks)
         if column.text and compressed > CHUNK_BYTES:
             reader = texts.setdefault(column.position, _Texts(path, file.metadata, column))
@@ -216,7 +223,7 @@ class _Texts:
     def __post_init__(self) -> None:
         file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 16)
         batches = file.iter_batches(_TEXT_ROWS, columns=[self.column.name], use_threads=False)
-        self._arrays = (_bytes_of(batch.column(0)) for batch in batches)
+        self._arrays = (_bytes_of(batch.column(self.column.name)) for batch in batches)
         self._row = 0
         self._rest = pl.Series(dtype=pl.Binary)
 

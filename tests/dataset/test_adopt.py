@@ -11,8 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loader.dataset.adopt import adopt
+from loader.dataset.instant import NANOSECONDS, TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import ColumnMapping, FieldMapping
 from loader.dataset.place import find_place
@@ -20,6 +23,7 @@ from loader.dataset.policy import Policy
 from loader.dataset.schema import Field, FieldType, trades_schema
 from loader.errors import ConfigError, LoaderError, StageError
 from loader.events import Event, Notice
+from tests.plants import KINDS, plant
 
 MAPPING = ColumnMapping("m", "t", ("host",))
 TIMES = pa.array([1_000, 2_000], pa.timestamp("ms", "UTC"))
@@ -364,3 +368,78 @@ def test_a_damaged_mapping(tmp_path: Path) -> None:
         write_manifest(tmp_path, Manifest(manifest.schema, settings, {}, manifest.partitions, complete=True))
         with pytest.raises(ConfigError):
             adopted(tmp_path, None)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.__name__ != "folder"])
+def test_what_is_no_file_is_not_opened(tmp_path: Path, kind: Callable[[Path], None]) -> None:
+    """A FIFO among the files keeps nobody waiting, and a link leads nowhere."""
+    root = tmp_path / "data"
+    put(root / "1.parquet")
+    plant(root / "2.parquet", kind)
+    with pytest.raises(StageError, match=r"2\.parquet: is a .*only a regular file"):
+        adopted(root)
+    assert not (root / ".loader").exists()
+
+
+@pytest.mark.parametrize("name", [b"a\nb.parquet", b"\xff.parquet"])
+def test_names_that_no_manifest_has(tmp_path: Path, name: bytes) -> None:
+    """A name that is no plain text is refused before a manifest is made that nobody could read."""
+    path = put(tmp_path / "1.parquet")
+    path.rename(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    with pytest.raises(ConfigError, match="partition") as caught:
+        adopted(tmp_path)
+    assert "plain name" in caught.value.hint
+    assert not (tmp_path / ".loader").exists()
+
+
+def test_each_file_says_the_zone_of_its_times(tmp_path: Path) -> None:
+    """Times without a zone are refused in any file, not in the first one only."""
+    root = tables(TABLE, replaced("t", pa.array([1, 2], pa.timestamp("ms"))))(tmp_path)
+    with pytest.raises(ConfigError, match=r"1\.parquet: column 't' is timestamp\[ms\], without a time zone"):
+        adopted(root)
+    assert adopted(root, ColumnMapping("m", "t", ("host",), policy=Policy("UTC"))).rows == 4
+
+
+def test_files_without_rows_beside_others(tmp_path: Path) -> None:
+    """They are partitions without rows; integers as times are refused by their type where no row can show a unit."""
+    assert adopted(tables(TABLE, TABLE.slice(0, 0))(tmp_path / "good")).rows == 2
+    with pytest.raises(ConfigError, match=r"1\.parquet: column 't' is int64; it should be a timestamp"):
+        adopted(tables(TABLE, replaced("t", [1, 2]).slice(0, 0))(tmp_path / "bad"))
+
+
+def test_a_column_without_a_name(tmp_path: Path) -> None:
+    """It is refused as tag and as field, and left out where other fields are named."""
+    path = put(tmp_path / "1.parquet", renamed("host", ""))
+    for mapping in (ColumnMapping("m", "t"), ColumnMapping("m", "t", ("",))):
+        with pytest.raises(ConfigError, match="a column has no name"):
+            adopted(path, mapping)
+    assert adopted(path, ColumnMapping("m", "t", (), (FieldMapping("x", "x"),))).schema.columns == ("x", "t")
+
+
+def test_a_part_of_a_staged_dataset(tmp_path: Path) -> None:
+    """A pattern of its files is refused: all of them would be loaded."""
+    write_manifest(tmp_path, Manifest(trades_schema(), {"seed": 1}, {}, (), complete=True))
+    with pytest.raises(ConfigError, match=r"date=2024-01-\*: is part of a staged dataset, which is loaded as a whole"):
+        adopt(find_place(tmp_path / "date=2024-01-*"))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from(["ms", "us", "ns"]), st.lists(st.none() | st.integers(-(2**62), 2**62), min_size=1, max_size=9))
+def test_the_range_is_the_same_with_and_without_statistics(
+    tmp_path_factory: pytest.TempPathFactory, unit: str, times: list[int | None]
+) -> None:
+    """What writers say of times is what reading them finds, in timestamps and in integers."""
+    whole = pa.array(times, pa.int64())
+    ranges = set()
+    for column, mapping in (
+        (whole.cast(pa.timestamp(unit, "UTC")), ColumnMapping("m", "t")),
+        (whole, ColumnMapping("m", "t", time_unit=unit)),
+    ):
+        for statistics in (True, False):
+            path = tmp_path_factory.mktemp("range") / "1.parquet"
+            table = pa.table({"t": column, "x": [1] * len(times)})
+            (partition,) = adopted(put(path, table, write_statistics=statistics, row_group_size=3), mapping).partitions
+            ranges.add((partition.time_min, partition.time_max))
+    factor = NANOSECONDS[unit]
+    held = [time * factor for time in times if time is not None and TIME_MIN <= time * factor <= TIME_MAX]
+    assert ranges == {(min(held, default=0), max(held, default=0))}

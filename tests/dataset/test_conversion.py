@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.dataset.chunk import Chunk
-from loader.dataset.conversion import conversion_problem, convert_batch
+from loader.dataset.conversion import conversion_problem, convert_batch, default_type
 from loader.dataset.hive import path_keys
 from loader.dataset.manifest import Partition
 from loader.dataset.policy import Policy
@@ -24,6 +24,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.columns import read_columns
 from loader.encoding.selection import select_points
 from loader.errors import EncodeError
+from loader.verification import reading
 from loader.verification.reading import read_rows
 
 F, N, U, B, S = FieldType.FLOAT, FieldType.INTEGER, FieldType.UNSIGNED, FieldType.BOOLEAN, FieldType.STRING
@@ -240,3 +241,141 @@ def test_the_keys_of_a_path() -> None:
 def test_a_schema_without_fields() -> None:
     """A point needs a field."""
     assert "no field" in conversion_problem(PointSchema("m", (), (), "t"), pa.schema([]), "p")
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_local_times_after_2037(unit: str) -> None:
+    """Libraries know no change of clocks from then on, or disagree: they are refused with their row."""
+    schema = PointSchema("m", (), (Field("x", N),), "t", policy=Policy("Europe/Berlin"))
+    last = datetime.datetime(2037, 12, 31, 23, 59, 59)
+
+    def converted(*times: datetime.datetime | None) -> pa.RecordBatch:
+        columns = [pa.array([1] * len(times)), pa.array(times, pa.timestamp(unit))]
+        return convert_batch(pa.RecordBatch.from_arrays(columns, names=["x", "t"]), schema, Chunk("p", 0, 3))
+
+    assert converted(None, last).column("t").cast(pa.timestamp("s")).cast(pa.int64()).to_pylist() == [None, 2145913199]
+    with pytest.raises(EncodeError, match=r"p, row 2, column 't': 2038-01-01 00:00:00 is after 2037.*Europe/Berlin"):
+        converted(None, last, last + datetime.timedelta(seconds=1))
+
+
+def test_local_times_that_no_point_has(tmp_path: Path) -> None:
+    """Beyond the last time of InfluxDB no clock matters: such rows are rejected one by one, by both."""
+    schema = PointSchema("m", (), (Field("x", N),), "t", policy=Policy("Europe/Berlin"))
+    times = pa.array([0, 9_300_000_000, None, 253_402_300_799], pa.timestamp("s"))
+    loaded, verified = both(tmp_path, schema, pa.table({"t": times, "x": [1, 2, 3, 4]}))
+    assert loaded.equals(verified.select(loaded.columns))
+    assert loaded["f0"].to_list() == [1]
+
+
+@pytest.mark.parametrize("kind", [pa.decimal32(5, 2), pa.decimal64(12, 2), pa.decimal128(38, 2), pa.decimal256(38, 2)])
+def test_decimals_of_any_width(tmp_path: Path, kind: pa.DataType) -> None:
+    """They are the same whatever bits they take."""
+    schema = PointSchema("m", ("tag",), (Field("x", F), Field("s", S)), "t", sources=(("x", "tag"), ("s", "tag")))
+    values = pa.array([Decimal("1.10"), Decimal("-0.05"), None, Decimal("0.00")], kind)
+    table = pa.table({"tag": values, "t": pa.array(range(4), pa.timestamp("s", "UTC"))})
+    loaded, verified = both(tmp_path, schema, table)
+    assert loaded.equals(verified.select(loaded.columns))
+    assert loaded.rows()[0] == (0, "1.10", 1.1, "1.10")
+    assert loaded.rows()[1] == (10**9, "-0.05", -0.05, "-0.05")
+
+
+def test_decimals_that_verification_cannot_read() -> None:
+    """Decimals of more than 38 digits are refused, as tags and as fields."""
+    columns = pa.schema([("d", pa.decimal256(39, 2)), ("t", pa.timestamp("s")), ("x", pa.float64())])
+    assert default_type(columns.field("d").type) is None
+    tag = PointSchema("m", ("d",), (Field("x", F),), "t")
+    assert "'d' is decimal256(39, 2); it cannot be a tag" in conversion_problem(tag, columns, "p")
+    field = PointSchema("m", (), (Field("d", S),), "t")
+    assert "'d' is decimal256(39, 2); it cannot be a field" in conversion_problem(field, columns, "p")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.none() | st.integers(-3_000_000, 10_000_000), min_size=1, max_size=9))
+def test_dates_of_any_year(tmp_path_factory: pytest.TempPathFactory, days: list[int | None]) -> None:
+    """Also before the year 0 and after 9999 they have one text."""
+    schema = PointSchema("m", ("day",), (Field("s", S), Field("one", F)), "t", sources=(("s", "day"),))
+    times = pa.array(range(len(days)), pa.timestamp("s", "UTC"))
+    table = pa.table({"day": pa.array(days, pa.int32()).cast(pa.date32()), "one": [1.0] * len(days), "t": times})
+    loaded, verified = both(tmp_path_factory.mktemp("dates"), schema, table)
+    assert loaded.equals(verified.select(loaded.columns))
+
+
+@pytest.mark.parametrize("kind", list(FieldType))
+def test_a_column_of_no_value_that_only_parquet_says_is_null(tmp_path: Path, kind: FieldType) -> None:
+    """Without Arrow's schema Polars takes it for integers; its rows have no such value, of any type."""
+    schema = PointSchema("m", ("tag",), (Field("x", kind), Field("one", F)), "t", sources=(("x", "tag"),))
+    times = pa.array([1, 2], pa.timestamp("s", "UTC"))
+    table = pa.table({"tag": pa.nulls(2), "one": [1.0, 2.0], "t": times})
+    loaded, verified = both(tmp_path, schema, table, store_schema=False)
+    assert loaded.equals(verified.select(loaded.columns))
+    assert loaded.row(0) == (10**9, "", None, 1.0)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_columns_beside_nested_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: bool) -> None:
+    """Nested columns, which the footer counts by what they hold, keep no other from being read, page by page too."""
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 10)
+    schema = PointSchema("m", ("a",), (Field("a.b", S), Field("x", N)), "t")
+    times = pa.array([1, 2], pa.timestamp("s", "UTC"))
+    nested = pa.array([{"p": "x" * 9_000, "q": [1]}, None])
+    table = pa.table({"n": nested, "a.b": ["q", None], "a": ["s", "u"], "x": [1, 2], "t": times})
+    loaded, verified = both(tmp_path, schema, table, store_schema=stored)
+    assert loaded.equals(verified.select(loaded.columns))
+    assert loaded.rows() == [(10**9, "s", "q", 1), (2 * 10**9, "u", None, 2)]
+
+
+def test_slices_and_empty_batches() -> None:
+    """What a batch begins behind in its buffers is no part of it."""
+    schema = PointSchema("m", ("d",), (Field("x", N),), "t", sources=(("x", "u"),))
+    columns = {
+        "d": pa.array([1, 2, None, 2]).dictionary_encode(),
+        "u": pa.array([2**64 - 1, 5, None, 7], pa.uint64()),
+        "t": pa.array([datetime.date(1970, 1, day) for day in (1, 2, 3, 4)]),
+    }
+    whole = pa.RecordBatch.from_pydict(columns)
+    batch = convert_batch(whole.slice(1), schema, Chunk("p", 1, 4))
+    assert batch.column("d").to_pylist() == ["2", None, "2"]
+    assert batch.column("x").to_pylist() == [5, None, 7]
+    assert batch.column("t").cast(pa.int64()).to_pylist() == [86_400, 172_800, 259_200]
+    assert convert_batch(whole.slice(4), schema, Chunk("p", 4, 4)).num_rows == 0
+    with pytest.raises(EncodeError, match="p, row 10, column 'u': 18446744073709551615 is beyond what integer holds"):
+        convert_batch(whole, schema, Chunk("p", 10, 14))
+
+
+@pytest.mark.parametrize("name", ["t", "x"])
+@pytest.mark.parametrize(
+    ("text", "ambiguous", "taken"),
+    [
+        ("2024-10-27T02:30:00", "refuse", None),
+        ("2024-10-27T02:30:00", "earliest", "2024-10-27T00:30:00"),
+        ("2024-10-27T02:30:00", "latest", "2024-10-27T01:30:00"),
+        ("2024-03-31T02:30:00", "refuse", None),
+        ("2024-03-31T02:30:00", "latest", None),
+    ],
+)
+def test_local_times_when_clocks_change(name: str, text: str, ambiguous: str, taken: str | None) -> None:
+    """One that there is twice is as the policy says, one that there is not is refused, with its row among many."""
+    schema = PointSchema("m", (), (Field("x", N),), "t", policy=Policy("Europe/Berlin", ambiguous))
+    times = pa.array([0] * 5 + [None], pa.timestamp("us"))
+    odd = pa.array([*[datetime.datetime(2024, 7, 1)] * 4, datetime.datetime.fromisoformat(text), None], times.type)
+    batch = pa.RecordBatch.from_pydict({"x": times, "t": times} | {name: odd})
+    if taken is None:
+        shown = text.replace("T", " ")
+        with pytest.raises(EncodeError, match=rf"p, row 7, column '{name}': {shown} is no time in Europe/Berlin, or"):
+            convert_batch(batch, schema, Chunk("p", 3, 9))
+    else:
+        found = convert_batch(batch, schema, Chunk("p", 3, 9)).column(name)
+        found = found.cast(pa.timestamp("us", "UTC")) if name == "t" else found.cast(pa.timestamp("ns", "UTC"))
+        assert found[4].as_py() == datetime.datetime.fromisoformat(f"{taken}+00:00")
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
+def test_values_that_are_no_numbers_are_skipped(tmp_path: Path, kind: pa.DataType) -> None:
+    """With that policy their rows have the other fields, for both; a row without another is no point."""
+    schema = PointSchema("m", (), (Field("x", F), Field("n", N)), "t", policy=Policy(non_finite="skip"))
+    nan, inf = float("nan"), float("inf")
+    values = pa.array([nan, inf, -inf, None, 1.5, nan]).cast(kind)
+    times = pa.array(range(6), pa.timestamp("s", "UTC"))
+    loaded, verified = both(tmp_path, schema, pa.table({"x": values, "n": [1, 2, 3, 4, 5, None], "t": times}))
+    assert loaded.equals(verified.select(loaded.columns))
+    assert loaded.select("f0", "f1").rows() == [(None, 1), (None, 2), (None, 3), (None, 4), (1.5, 5)]
