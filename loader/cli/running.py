@@ -22,6 +22,7 @@ from rich.console import Console
 from loader.cli.interrupts import GRACE_SECONDS, INTERRUPTED, Interrupts
 from loader.cli.progress import watching
 from loader.cli.streams import say
+from loader.dataset.state import keeps_state
 from loader.errors import ConfigError, LoaderError
 from loader.events import Event, Observer, Started
 from loader.reporting.counts import Counts
@@ -206,5 +207,5 @@ class _Command:
         }
 
     def _write(self, metrics: Mapping[str, Any]) -> None:
-        if self._root.is_dir() and any(self._root.iterdir()):
+        if keeps_state(self._root):  # what was refused leaves nothing behind
             write_metrics(self._root, self._activity, metrics)

@@ -118,6 +118,11 @@ def read_manifest(root: Path, files: Path | None = None) -> Manifest:
     Raises ConfigError when there is no dataset, StageError when the manifest is damaged.
     """
     path = state_path(root, _FILE)
+    if files not in {None, root} and not has_manifest(root):
+        raise ConfigError(
+            f"{path}: is missing: nothing was loaded from here yet",
+            hint="load it first, with a mapping of its columns; if its state lies elsewhere, say --state",
+        )
     if not _is_folder(root):
         raise ConfigError(f"{root}: no such folder", hint=f"stage trades first: loader stage --out {root}")
     try:
@@ -132,8 +137,8 @@ def read_manifest(root: Path, files: Path | None = None) -> Manifest:
             look(files or root, partition.path)
     except FileNotFoundError:
         raise ConfigError(
-            f"{root}: holds no staged dataset ({NAME} is missing)",
-            hint=f"stage trades first: loader stage --out {root}",
+            f"{root}: holds no dataset ({NAME} is missing)",
+            hint=f"stage trades first: loader stage --out {root}; or load your own Parquet first, see loader inspect",
         ) from None
     except (ValueError, KeyError) as error:
         what = f"{excerpt(error.args[0])} is missing" if isinstance(error, KeyError) else error

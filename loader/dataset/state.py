@@ -49,6 +49,15 @@ def has_state(root: Path, name: str) -> bool:
     return look(root, state_name(name)) is not None
 
 
+def keeps_state(root: Path) -> bool:
+    """Tell whether there is a folder of the loader's own files of the dataset at ``root``."""
+    try:
+        with opened_folder(root, STATE):
+            return True
+    except (OSError, StageError):
+        return False
+
+
 def list_leftovers(root: Path) -> list[str]:
     """Return the temporary files that killed runs left among the loader's own, relative to the dataset."""
     return [

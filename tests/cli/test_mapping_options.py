@@ -84,3 +84,14 @@ def test_inspect(path: Path, tmp_path: Path) -> None:
     assert run("load", path, "--schema", tmp_path / "points.toml", "--dry-run").exit_code == 0
     assert run("inspect", tmp_path / "none").exit_code == 2
     assert run("inspect", path, "--write", tmp_path / "points.toml").exit_code == 2
+
+
+def test_what_was_not_loaded_yet(path: Path) -> None:
+    """Verifying it, or asking for its status, says that it has to be loaded first, and leaves nothing behind."""
+    for command in (("verify", path), ("status", path), ("export-tsm", path)):
+        result = run(*command)
+        assert (result.exit_code, "nothing was loaded from here yet" in result.stderr) == (2, True)
+        assert "load it first" in result.stderr
+    for command in (("load", path.parent), ("load", path, "--measurement", "m", "--time", "none")):
+        assert run(*command).exit_code == 2
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
