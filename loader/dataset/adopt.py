@@ -44,11 +44,12 @@ _Range = tuple[int, int]
 
 def adopt(
     place: Place, mapping: ColumnMapping | None = None, observe: Observer = ignore, *, afresh: bool = False
-) -> None:
+) -> tuple[Manifest | None, Manifest]:
     """Make the files at ``place`` a dataset, or look whether those of an adopted one are what they were.
 
     Without ``mapping``, that of the last time counts; a staged dataset needs none. Files that came since belong to
     it. Of each file only the footer is read, and times where it has no statistics of them.
+    Returns the manifest of the last time, if there is one, and that of now.
     Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points, and for a place
     where no manifest can be; StageError for a file that has changed, but ``afresh``.
     """
@@ -62,7 +63,7 @@ def adopt(
             raise ConfigError(
                 f"{place.path}: is part of a staged dataset, which is loaded as a whole", hint=f"name {place.state}"
             )
-        return
+        return former, former
     if not mapping:
         mapping = _kept_mapping(place, former)
     if former and not afresh:
@@ -71,6 +72,7 @@ def adopt(
     manifest = _make_manifest(place, mapping, observe)
     if former is None or former.to_json() != manifest.to_json():
         _keep(place, manifest)
+    return former, manifest
 
 
 def is_adopted(manifest: Manifest) -> bool:

@@ -1,62 +1,42 @@
-"""What somebody's Parquet holds, and which column may play which part of a point: a guess, with its reasons."""
+"""What somebody's Parquet holds, as its footers and a sample of its rows tell."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import polars as pl
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from loader.dataset.adopt import find_files, open_parquet, read_time_range
-from loader.dataset.atomic import write_whole
-from loader.dataset.conversion import can_be_tag, default_type
+from loader.dataset.adopt import find_files, is_adopted, make_manifest, open_parquet, unite_columns
+from loader.dataset.beneath import look
+from loader.dataset.guess import Column, Seen, guess_columns, guess_keys, guess_mapping
 from loader.dataset.hive import path_keys
-from loader.dataset.mapping import ColumnMapping, make_mapping, mapping_json
-from loader.dataset.place import find_place
-from loader.dataset.schema import Field, FieldType, PointSchema, is_text
-from loader.errors import ConfigError
+from loader.dataset.manifest import has_manifest, read_manifest
+from loader.dataset.mapping import ColumnMapping
+from loader.dataset.place import Place, find_place
+from loader.dataset.reader import READ_BUFFER, READ_BYTES
+from loader.errors import ConfigError, EncodeError, StageError
+from loader.events import ignore
 
 SAMPLE_ROWS = 65_536
 SAMPLE_BYTES = 16 << 20
 _BATCH_ROWS = 1_024
-_ROWS_A_VALUE = 10
-"""A tag has at most one value in so many rows: each new one is a new series."""
-_CODES = re.compile(r"(id|code|type|kind|zone|side)s?$", re.IGNORECASE)
-_TIMES = re.compile(r"(time|timestamp|ts|date|epoch|at)$", re.IGNORECASE)
-_CALENDAR = frozenset({"date", "year", "month", "day", "hour", "week"})
-_PLAUSIBLE = 946_684_800, 4_102_444_800
-"""Seconds: the years 2000 to 2100."""
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column, or a key of the paths (``type`` "path").
-
-    ``nulls`` is None where the files do not say; ``distinct`` counts values in the sample. ``role`` is "time", "tag",
-    "field" with the type that it becomes, or "left out".
-    """
-
-    name: str
-    type: str
-    nulls: int | None
-    distinct: int
-    role: str
-    reason: str
+_BATCH_BYTES = 1 << 20
+_LEAST_BUFFER = 4_096
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is at ``path``. ``size`` is bytes; ``first`` and ``last`` are nanoseconds, None without a guess of the time.
+    """What is at ``path``. ``size`` is bytes; ``first`` and ``last`` are nanoseconds, None where no time is known.
 
-    ``order`` says how the rows of the sample are sorted: "series", "time" or "none". ``mapping`` is the guess, None
-    where no column can be the time or a field.
+    ``order`` says how the rows of the sample, which are the first of ``sample_file``, are sorted: "series", "time" or
+    "none". ``mapping`` is the guess, None where no column can be the time or a field; ``problem`` is what keeps the
+    files from being loaded by it, "" when nothing does.
     """
 
     path: str
@@ -65,217 +45,195 @@ class Inspection:
     size: int
     row_groups: int
     largest_group: int
+    compressions: tuple[str, ...]
+    sample_file: str
     sample_rows: int
     columns: tuple[Column, ...]
     order: str
     first: int | None
     last: int | None
     mapping: ColumnMapping | None
+    problem: str = ""
+
+
+@dataclass
+class _Footers:
+    """What the footers of files say together; ``nulls`` of a column is None where one of them does not say."""
+
+    rows: list[int] = field(default_factory=list)
+    size: int = 0
+    groups: list[int] = field(default_factory=list)
+    compressions: set[str] = field(default_factory=set)
+    nulls: dict[str, int | None] = field(default_factory=dict)
+
+    def add(self, size: int, metadata: pq.FileMetaData, columns: pa.Schema, names: Sequence[str]) -> None:
+        """Count a file with ``columns``; ``names`` are those of all files."""
+        found: Counter[str] = Counter()
+        told = dict.fromkeys(names, True)
+        leaves = Counter(metadata.schema.column(number).path for number in range(metadata.num_columns))
+        for group in (metadata.row_group(number) for number in range(metadata.num_row_groups)):
+            self.groups.append(group.num_rows)
+            for chunk in (group.column(number) for number in range(group.num_columns)):
+                self.compressions.add(chunk.compression.lower())
+                if chunk.is_stats_set and chunk.statistics.has_null_count:
+                    found[chunk.path_in_schema] += chunk.statistics.null_count
+                else:
+                    told[chunk.path_in_schema] = False
+        for name in names:
+            kind = columns.field(name).type if columns.names.count(name) == 1 else None
+            if name not in columns.names or (kind and pt.is_null(kind)):
+                number: int | None = metadata.num_rows
+            else:
+                plain = kind and not pt.is_nested(kind) and leaves[name] == 1
+                number = found[name] if plain and told[name] else None
+            before = self.nulls.get(name, 0)
+            self.nulls[name] = None if number is None or before is None else before + number
+        self.rows.append(metadata.num_rows)
+        self.size += size
 
 
 def inspect(path: Path) -> Inspection:
     """Look at the Parquet at ``path``: at the footers of all files, and at a sample of the first one that has rows.
 
-    Nothing is written. Memory is bounded by the sample, SAMPLE_ROWS rows or SAMPLE_BYTES and one small batch, and the
-    footers. Raises ConfigError when there is no Parquet, or none with rows.
+    Nothing is written. Memory is bounded by SAMPLE_ROWS rows or SAMPLE_BYTES and a batch of about 1 MiB, for each
+    column its share of READ_BYTES, one page and one dictionary, by one footer, and a line a file. Where statistics do
+    not tell the times, they are read, in batches. Raises ConfigError when there is no Parquet, or none with rows;
+    StageError for a file that is damaged, or is no file.
     """
     place = find_place(path)
     names = list(find_files(place))
     if not names:
-        raise ConfigError(f"{path}: no Parquet here", hint="name a file, a folder of files, or a quoted pattern")
-    metadata = []
-    sample: pa.Table | None = None
-    for name in names:
+        words = "no Parquet here" if place.root.is_dir() else "no such file or folder"
+        raise ConfigError(f"{path}: {words}", hint="name a file, a folder of files, or a quoted pattern")
+    sizes = [_size(place, name) for name in names]
+    united, everywhere = unite_columns(place, names)
+    footers = _Footers()
+    for name, size in zip(names, sizes, strict=True):
         with open_parquet(place.root / name) as file:
-            metadata.append(file.metadata)
-            if sample is None and file.metadata.num_rows:
-                sample = _sample(file)
-    if sample is None:
+            footers.add(size, file.metadata, file.schema_arrow, united.names)
+    if not any(footers.rows):
         raise ConfigError(f"{path}: its files have no rows", hint="there is nothing to load")
-    guesses = [*_keys(names, sample), *_columns(sample, metadata)]
-    mapping = _mapping(path, sample, guesses)
-    ranges = []
-    if mapping:
-        schema = _time_schema(mapping)
-        for name in names:
-            with open_parquet(place.root / name) as file:
-                if mapping.time in file.schema_arrow.names and file.metadata.num_rows:
-                    ranges.append(read_time_range(place.root, name, file, schema))
-    groups = [each.row_group(number).num_rows for each in metadata for number in range(each.num_row_groups)]
+    sampled = next(name for name, rows in zip(names, footers.rows, strict=True) if rows)
+    sample = _sample(place.root / sampled)
+    seen = _see(united, everywhere, footers, sample)
+    keys = guess_keys([dict(path_keys(name)) for name in names], footers.rows, united.names)
+    columns = (*keys, *guess_columns(seen, len(sample)))
+    mapping = guess_mapping(_measurement(place), columns, seen)
+    problem, ranges = _try_guess(place, mapping, columns)
     return Inspection(
         path=str(path),
         files=len(names),
-        rows=sum(each.num_rows for each in metadata),
-        size=sum((place.root / name).stat().st_size for name in names),
-        row_groups=len(groups),
-        largest_group=max(groups),
+        rows=sum(footers.rows),
+        size=footers.size,
+        row_groups=len(footers.groups),
+        largest_group=max(footers.groups),
+        compressions=tuple(sorted(footers.compressions)),
+        sample_file=sampled,
         sample_rows=len(sample),
-        columns=tuple(guesses),
+        columns=columns,
         order=_order(sample, mapping),
         first=min((low for low, _ in ranges), default=None),
         last=max((high for _, high in ranges), default=None),
         mapping=mapping,
+        problem=problem,
     )
 
 
-def write_points_file(inspection: Inspection, path: Path) -> None:
-    """Write the guess as TOML that ``read_mapping`` reads, with its reasons; the file appears whole.
-
-    Raises ConfigError when there is no guess, something is there already, or nothing can be written.
-    """
-    if not inspection.mapping:
-        raise ConfigError(f"{inspection.path}: there is no guess to write", hint="write the file by hand")
-    if path.exists():
-        raise ConfigError(f"{path}: is there already", hint="name another file, or remove this one")
-    try:
-        write_whole(path, points_text(inspection.mapping, inspection.columns).encode())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}", hint="name another file") from error
+def _size(place: Place, name: str) -> int:
+    status = look(place.root, name)
+    if status is None:
+        raise StageError(f"{place.root / name}: is gone", hint="look again when nobody changes the files")
+    return status.st_size
 
 
-def points_text(mapping: ColumnMapping, columns: Sequence[Column] = ()) -> str:
-    """Return ``mapping`` as TOML; reasons of ``columns`` stand above it."""
-    lines = [f"# {_quoted(column.name)}: {column.role}, since {column.reason}" for column in columns]
-    for key, value in mapping_json(mapping).items():
-        usual = mapping_json(ColumnMapping("", ""))[key]
-        if value != usual:
-            texts = [_quoted(text) for text in value] if isinstance(value, list) else [_quoted(str(value))]
-            lines.append(f"{key} = [{', '.join(texts)}]" if isinstance(value, list) else f"{key} = {texts[0]}")
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    """Return ``text`` as a basic string of TOML: that of JSON, but for one control character."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
-
-
-def _sample(file: pq.ParquetFile) -> pa.Table:
+def _sample(path: Path) -> pa.Table:
+    """Return the first rows of a file; its pages are read piece by piece, whatever its row groups hold."""
     batches: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
-        batches.append(batch)
-        rows, size = rows + batch.num_rows, size + batch.nbytes
-        if rows >= SAMPLE_ROWS or size >= SAMPLE_BYTES:
-            break
-    return pa.Table.from_batches(batches)
+    try:
+        metadata = pq.read_metadata(path)
+        buffer = max(_LEAST_BUFFER, min(READ_BUFFER, READ_BYTES // max(1, metadata.num_columns)))
+        with pq.ParquetFile(path, metadata=metadata, buffer_size=buffer, pre_buffer=False) as file:
+            for batch in file.iter_batches(_batch_rows(metadata), use_threads=False):
+                batches.append(batch)
+                rows, size = rows + batch.num_rows, size + batch.nbytes
+                if rows >= SAMPLE_ROWS or size >= SAMPLE_BYTES:
+                    break
+            return pa.Table.from_batches(batches).slice(0, SAMPLE_ROWS)
+    except (OSError, pa.ArrowException) as error:
+        words = " ".join(str(error).split())
+        raise StageError(
+            f"{path}: cannot be read as Parquet ({words})", hint="the file is damaged: make it anew"
+        ) from None
 
 
-def _keys(names: Sequence[str], sample: pa.Table) -> Iterator[Column]:
-    """Yield the keys that the paths of all files have, and no column."""
-    paths = [path_keys(name) for name in names]
-    for key in paths[0]:
-        if key in sample.column_names or not all(key in each for each in paths):
-            continue
-        values = {each[key] for each in paths}
-        role, reason = "tag", "it is a key of the paths"
-        if key.lower() in _CALENDAR:
-            role, reason = "left out", "it is a key of the paths that repeats the time"
-        yield Column(key, "path", sum(value is None for value in values), len(values), role, reason)
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    """Return how many rows make a batch of about _BATCH_BYTES."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    widest = max(group.total_byte_size // max(1, group.num_rows) for group in groups)
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, widest)))
 
 
-def _columns(sample: pa.Table, metadata: Sequence[pq.FileMetaData]) -> Iterator[Column]:
-    time = _time_column(sample)
-    for number, field in enumerate(sample.schema):
-        column = sample.column(number)
-        distinct = 0 if pt.is_nested(field.type) else len(column.unique())
-        role, reason = ("time", _time_reason(field)) if field.name == time else _part(field, distinct, len(sample))
-        yield Column(field.name, _type_name(field.type), _nulls(field.name, metadata), distinct, role, reason)
-
-
-def _type_name(kind: pa.DataType) -> str:
-    return f"{kind.value_type} (dictionary)" if pt.is_dictionary(kind) else str(kind)
-
-
-def _time_column(sample: pa.Table) -> str | None:
-    """Return the column that is most likely the time of the points."""
-    candidates = [
-        *(field.name for field in sample.schema if pt.is_timestamp(field.type)),
-        *(field.name for field in sample.schema if _unit_of(sample, field)),
-        *(field.name for field in sample.schema if pt.is_date(field.type)),
+def _see(united: pa.Schema, everywhere: set[str], footers: _Footers, sample: pa.Table) -> list[Seen]:
+    """Return what is known of each column; of those of one name no values, since none of them can be named."""
+    counts = Counter(united.names)
+    return [
+        Seen(
+            column,
+            footers.nulls[column.name],
+            sample.column(column.name) if sample.column_names.count(column.name) == 1 else None,
+            column.name in everywhere,
+            counts[column.name] > 1,
+        )
+        for column in united
     ]
-    return candidates[0] if candidates else None
 
 
-def _unit_of(sample: pa.Table, field: pa.Field) -> str:
-    """Return the unit in which integers called like times are of this century, "" for other columns."""
-    if field.type != pa.int64() or not _TIMES.search(field.name):
-        return ""
-    first = next((value for value in sample.column(field.name).to_pylist() if value is not None), 0)
-    return next((unit for unit, size in _PER_SECOND.items() if _PLAUSIBLE[0] <= first // size < _PLAUSIBLE[1]), "")
+def _measurement(place: Place) -> str:
+    """Return the name of the file, or of the folder, before its first dot."""
+    path = place.path if place.path.is_file() else place.root
+    return path.absolute().name.partition(".")[0]
 
 
-def _time_reason(field: pa.Field) -> str:
-    if pt.is_timestamp(field.type):
-        zone = "" if field.type.tz else "; it has no zone: is it UTC?"
-        return f"it is the first column of timestamps{zone}"
-    return "its name and its values are those of times"
-
-
-def _part(field: pa.Field, distinct: int, rows: int) -> tuple[str, str]:
-    kind = default_type(field.type)
-    if re.fullmatch(r"__index_level_\d+__", field.name):
-        return "left out", "it is the index of pandas"
-    if "=" in field.name:
-        return "left out", "its name has an equals sign: rename it"
-    if kind is None:
-        words = "it has no value" if pt.is_null(field.type) else f"{field.type} has no form in a field"
-        return "left out", words
-    few = distinct * _ROWS_A_VALUE <= rows or distinct == 1
-    coded = pt.is_integer(field.type) and _CODES.search(field.name)
-    if can_be_tag(field.type) and few and (is_text(field.type) or coded):
-        return "tag", f"it has few values ({distinct:,} in {rows:,} rows)"
-    if is_text(field.type) or coded:
-        return f"field {kind}", f"it has many values ({distinct:,} in {rows:,} rows), each of which would be a series"
-    return f"field {kind}", "it is what is measured"
-
-
-def _nulls(name: str, metadata: Sequence[pq.FileMetaData]) -> int | None:
-    """Return how many values are null, as the statistics say, None where they do not."""
-    total = 0
-    for each in metadata:
-        for group in range(each.num_row_groups):
-            for number in range(each.num_columns):
-                column = each.row_group(group).column(number)
-                if column.path_in_schema == name:
-                    if not column.is_stats_set or not column.statistics.has_null_count:
-                        return None
-                    total += column.statistics.null_count
-    return total
-
-
-def _mapping(path: Path, sample: pa.Table, columns: Sequence[Column]) -> ColumnMapping | None:
-    time = next((column.name for column in columns if column.role == "time"), None)
-    fields = [column.name for column in columns if column.role.startswith("field")]
-    if time is None or not fields:
-        return None
-    naive = [field.name for field in sample.schema if pt.is_timestamp(field.type) and field.type.tz is None]
-    return make_mapping(
-        re.sub(r"\W+", "_", path.name.partition(".")[0]).strip("_") or "points",
-        time,
-        [column.name for column in columns if column.role == "tag"],
-        [f"{name}={name}" for name in fields],
-        _unit_of(sample, sample.schema.field(time)),
-        "UTC" if {time, *fields} & {*naive} else "",
-    )
-
-
-def _time_schema(mapping: ColumnMapping) -> PointSchema:
-    fields = (Field(mapping.fields[0].column, FieldType.FLOAT),)
-    return PointSchema("m", (), fields, mapping.time, mapping.time_unit, policy=mapping.policy)
+def _try_guess(
+    place: Place, mapping: ColumnMapping | None, columns: Sequence[Column]
+) -> tuple[str, list[tuple[int, int]]]:
+    """Return what a load by the guess would refuse, "" when it would not, and the times of each file that has any."""
+    if not mapping:
+        timed = any(column.role == "time" for column in columns)
+        return "no column can be a field" if timed else "no column can be the time of points", []
+    try:
+        manifest = make_manifest(place, mapping, ignore)
+    except (ConfigError, EncodeError) as error:
+        return f"{error.message} ({error.hint})", []
+    # A file without any time has 0 for both.
+    ranges = [(part.time_min, part.time_max) for part in manifest.partitions if part.time_min or part.time_max]
+    if has_manifest(place.state) and not is_adopted(read_manifest(place.state, place.root)):
+        return "a staged dataset knows its columns: load it without naming any", ranges
+    return "", ranges
 
 
 def _order(sample: pa.Table, mapping: ColumnMapping | None) -> str:
     """Return how the rows of the sample are sorted."""
     if not mapping:
         return "none"
-    tags = [tag for tag in mapping.tags if tag in sample.column_names]
-    frame = pl.DataFrame(sample.select([*tags, mapping.time]))
-    times = frame[mapping.time]
-    if times.is_sorted():
+    column = sample.column(mapping.time)
+    whole = column.cast(pa.int32()) if pt.is_date32(column.type) else column
+    steps = np.diff(whole.cast(pa.int64()).drop_null().to_numpy())
+    if (steps >= 0).all():
         return "time"
-    same = pl.lit(value=True)
-    for tag in tags:
-        same &= pl.col(tag).eq_missing(pl.col(tag).shift(1))
-    later = frame.select((~same | (pl.col(mapping.time) >= pl.col(mapping.time).shift(1))).slice(1).all()).item()
-    runs = frame.select((~same).slice(1).sum()).item() + 1
-    return "series" if later and runs == frame.select(tags or [mapping.time]).unique().height else "none"
+    present = sample.filter(column.is_valid())
+    codes = np.zeros((1, len(present)), np.int64)
+    for tag in mapping.tags:
+        if tag in present.column_names:
+            codes = np.vstack([codes, _codes(present.column(tag))])
+    changes = (np.diff(codes) != 0).any(axis=0)
+    together = changes.sum() + 1 == np.unique(codes, axis=1).shape[1]
+    return "series" if together and (changes | (steps >= 0)).all() else "none"
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a number for each value, the same for the same; -1 for null."""
+    plain = column.cast(column.type.value_type) if pt.is_dictionary(column.type) else column
+    indices = plain.combine_chunks().dictionary_encode().indices
+    return np.asarray(indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)

@@ -11,7 +11,7 @@ whose description then tells whose it is. No token is ever in the ledger.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +65,11 @@ def ledger_path(root: Path) -> Path:
     return state_path(root, _FILE)
 
 
+def has_ledger(root: Path) -> bool:
+    """Tell whether anything of the dataset at ``root`` was loaded, or was about to be."""
+    return has_state(root, _FILE)
+
+
 def last_load(root: Path) -> LastLoad | None:
     """Return the load of the dataset at ``root`` that began last, None when there was none.
 
@@ -95,23 +100,6 @@ def forget(root: Path, target: Target) -> None:
         database.execute(f"DELETE FROM acknowledged WHERE load IN ({loads})", place)
         database.execute(f"DELETE FROM restored WHERE load IN ({loads})", place)
         database.execute(f"DELETE FROM loads WHERE id IN ({loads})", place)
-
-
-def forget_rows(root: Path, fingerprint: str, paths: Iterable[str]) -> None:
-    """Forget what loads of the dataset ``fingerprint`` have acknowledged of the partitions ``paths``, and all shards.
-
-    For what was sent of a file that changed meanwhile is not known. Raises as ``forget`` does.
-    """
-    if not has_state(root, _FILE):
-        return
-    with opened_ledger(root) as database, database:
-        loads = "SELECT id FROM loads WHERE fingerprint = ?"
-        database.executemany(
-            f"DELETE FROM acknowledged WHERE load IN ({loads}) AND partition = ?",
-            [(fingerprint, path) for path in paths],
-        )
-        database.execute(f"UPDATE restored SET rows = NULL WHERE load IN ({loads})", (fingerprint,))
-        database.execute("UPDATE loads SET finished = '' WHERE fingerprint = ?", (fingerprint,))
 
 
 class Ledger:

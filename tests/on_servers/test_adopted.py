@@ -302,13 +302,17 @@ def test_a_file_that_changed_is_said_to_have(influx_v2: Any, tmp_path: Path) -> 
 
 
 def test_a_file_that_came_since_is_loaded_too(influx_v2: Any, tmp_path: Path) -> None:
-    """The next month in the same folder needs no mapping again."""
+    """The next month in the same folder needs no mapping again, and only its rows are sent."""
     root, bucket = tmp_path / "months", f"months-{tmp_path.name}"
     put(root / "1.parquet", time=TIMES, x=pa.array([1, 2, 3]))
     loaded(influx_v2, root, bucket, mapping=ColumnMapping("m", "time"))
     put(root / "2.parquet", time=pa.array([SECOND + 86_400 * 40], TIMES.type), x=pa.array([4]))
-    assert loaded(influx_v2, root, bucket).rows == 4
+    report = loaded(influx_v2, root, bucket)
+    assert (report.rows, report.rows_resumed, report.rows_acknowledged) == (4, 3, 1)
     assert verified(influx_v2, root, bucket, values=True).differences == ()
+    (root / "1.parquet").unlink()
+    report = loaded(influx_v2, root, bucket)
+    assert (report.rows, report.rows_resumed, report.rows_acknowledged) == (1, 1, 0)
 
 
 def test_the_state_may_lie_elsewhere(influx_v2: Any, tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""The guess of a mapping as a file, such as ``points.toml``, for people to change and for ``read_mapping`` to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from loader.dataset.atomic import write_whole
+from loader.dataset.guess import LEFT_OUT, Column
+from loader.dataset.inspection import Inspection
+from loader.dataset.mapping import ColumnMapping, mapping_json
+from loader.errors import ConfigError
+from loader.printable import printable
+
+_REASONS = {
+    "measurement": "the name of the file or folder",
+    "time_unit": "the unit in which the times are of this century",
+    "timezone": "an assumption, to be checked: there are timestamps without a zone",
+}
+
+
+def write_points_file(inspection: Inspection, path: Path) -> None:
+    """Write the guess as TOML that ``read_mapping`` reads, with its reasons; the file appears whole.
+
+    Raises ConfigError when there is no guess, something is there already, or nothing can be written.
+    """
+    if not inspection.mapping:
+        raise ConfigError(f"{inspection.path}: there is no guess to write", hint="write the file by hand")
+    try:
+        if path.exists() or path.is_symlink():
+            raise ConfigError(f"{path}: is there already", hint="name another file, or remove this one")
+        write_whole(path, points_text(inspection.mapping, inspection.columns).encode())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}", hint="name another file") from error
+
+
+def points_text(mapping: ColumnMapping, columns: Sequence[Column] = ()) -> str:
+    """Return ``mapping`` as TOML; beside each name stands its reason, where ``columns`` have one."""
+    reasons = {column.name: column.reason for column in columns if column.role != LEFT_OUT}
+    usual = mapping_json(ColumnMapping("", ""))
+    lines = []
+    for key, value in mapping_json(mapping).items():
+        if value == usual[key]:
+            continue
+        if isinstance(value, list):
+            lines += [f"{key} = [", *(f"  {_quoted(text)},{_comment(reasons, text)}" for text in value), "]"]
+        else:
+            why = _comment(reasons, value) if key == "time" else _comment(_REASONS if columns else {}, key)
+            lines.append(f"{key} = {_quoted(value)}{why}")
+    left = [column for column in columns if column.role == LEFT_OUT]
+    lines += [f"# left out: {printable(column.name)}{_comment({'': column.reason}, '', ': ')}" for column in left]
+    return "\n".join(lines) + "\n"
+
+
+def _comment(reasons: Mapping[str, str], key: str, before: str = "  # ") -> str:
+    """Return the reason of ``key`` without the characters that a comment cannot have, "" when there is none."""
+    return before + printable(reasons[key]) if key in reasons else ""
+
+
+def _quoted(text: str) -> str:
+    """Return ``text`` as a basic string of TOML: that of JSON, but for one control character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
