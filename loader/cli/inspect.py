@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +13,8 @@ import typer
 from loader.cli.options import JsonOption
 from loader.cli.running import DONE, DebugOption, Outcome, Output, guarded, show
 from loader.dataset import inspection
-from loader.reporting.inspection_text import inspection_text
+from loader.dataset.points_file import write_points_file
+from loader.reporting.inspection_text import WIDE, inspection_text, load_commands
 
 
 def inspect(
@@ -24,5 +27,8 @@ def inspect(
     output = Output(quiet=False, json=json, debug=debug)
     found = guarded(output, lambda: inspection.inspect(path))
     if write:
-        guarded(output, lambda: inspection.write_points_file(found, write))
-    raise typer.Exit(show(Outcome(found, DONE), output, asdict(found), inspection_text))
+        guarded(output, lambda: write_points_file(found, write))
+    written = str(write or "")
+    width = shutil.get_terminal_size((WIDE, 24)).columns
+    content = {**asdict(found), "commands": [shlex.join(words) for words in load_commands(found, written)]}
+    raise typer.Exit(show(Outcome(found, DONE), output, content, lambda said: inspection_text(said, width, written)))

@@ -69,7 +69,7 @@ def adopt(
     if former and not afresh:
         here = [partition for partition in former.partitions if (place.root / partition.path).exists()]
         refuse_changed(place.root, here)
-    manifest = _make_manifest(place, mapping, observe)
+    manifest = make_manifest(place, mapping, observe)
     if former is None or former.to_json() != manifest.to_json():
         _keep(place, manifest)
     return former, manifest
@@ -118,7 +118,8 @@ def find_files(place: Place) -> Iterator[str]:
             yield name.as_posix()
 
 
-def _make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> Manifest:
+def make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> Manifest:
+    """Return the manifest of the files at ``place``; raises ConfigError for what cannot be points."""
     names = list(find_files(place))
     if not names:
         _refuse_empty(place)
@@ -138,7 +139,7 @@ def _make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> M
 
 def _make_schema(place: Place, names: Sequence[str], mapping: ColumnMapping, observe: Observer) -> PointSchema:
     """Return the schema of the points of all files: of their columns together, each of which some may not have."""
-    columns, everywhere = _unite(place, names)
+    columns, everywhere = unite_columns(place, names)
     index = [found for found in columns.names if _INDEX.fullmatch(found)]
     named = {*mapping.tags, mapping.time, *(field.column for field in mapping.fields)}
     left = [found for found in index if found not in named]
@@ -151,7 +152,7 @@ def _make_schema(place: Place, names: Sequence[str], mapping: ColumnMapping, obs
     return replace(schema, sparse=tuple(column for column in schema.columns if column in sparse))
 
 
-def _unite(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
+def unite_columns(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
     """Return the columns of all files, in their order, and the names of those that each file has.
 
     Of a column that is of several types, floating ones hold the others, and any holds that of no value.

@@ -76,8 +76,9 @@ class Seen:
     @property
     def distinct(self) -> int | None:
         """How many values the sample has, of which null is one."""
-        countable = self.values is not None and default_type(self.field.type)
-        return len(self.values.unique()) if countable else None
+        if self.values is None or default_type(self.field.type) is None:
+            return None
+        return len(self.values.unique())
 
 
 def guess_columns(seen: Sequence[Seen], rows: int) -> tuple[Column, ...]:
@@ -170,17 +171,8 @@ def _time_reason(seen: Seen) -> str:
 def _part(seen: Seen, distinct: int | None, rows: int) -> tuple[str, str]:
     name, kind = seen.field.name, seen.field.type
     field = default_type(kind)
-    if seen.repeated:
-        return LEFT_OUT, "there is more than one column of this name"
-    if INDEX.fullmatch(name):
-        return LEFT_OUT, "it is the index of pandas"
-    if problem := _name_problem(name):
-        return LEFT_OUT, problem
-    if field is None:
-        if pt.is_null(kind):
-            return LEFT_OUT, "it has no value"
-        words = "it is nested: take it apart first" if pt.is_nested(kind) else f"{kind} has no form in a field"
-        return LEFT_OUT, words
+    if field is None or seen.repeated or INDEX.fullmatch(name) or _name_problem(name):
+        return LEFT_OUT, _why_left_out(seen)
     if distinct is None or seen.empty:
         return f"field {field}", "the sample has no value of it"
     coded = pt.is_integer(kind) and _CODES.search(name) and name.lower() not in _NO_CODES
@@ -190,6 +182,19 @@ def _part(seen: Seen, distinct: int | None, rows: int) -> tuple[str, str]:
             return "tag", f"it has few values ({found})"
         return f"field {field}", f"it has many values ({found}), each of which would be a series"
     return f"field {field}", "it is what is measured"
+
+
+def _why_left_out(seen: Seen) -> str:
+    kind = seen.field.type
+    if seen.repeated:
+        return "there is more than one column of this name"
+    if INDEX.fullmatch(seen.field.name):
+        return "it is the index of pandas"
+    if pt.is_null(kind):
+        return "it has no value"
+    if pt.is_nested(kind):
+        return "it is nested: take it apart first"
+    return _name_problem(seen.field.name) or f"{kind} has no form in a field"
 
 
 def _name_problem(name: str) -> str:

@@ -170,7 +170,7 @@ def _sample(path: Path) -> pa.Table:
 def _batch_rows(metadata: pq.FileMetaData) -> int:
     """Return how many rows make a batch of about _BATCH_BYTES."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    widest = max(group.total_byte_size // max(1, group.num_rows) for group in groups)
+    widest: int = max(group.total_byte_size // max(1, group.num_rows) for group in groups)
     return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, widest)))
 
 

@@ -48,14 +48,14 @@ def points_text(mapping: ColumnMapping, columns: Sequence[Column] = ()) -> str:
         else:
             why = _comment(reasons, value) if key == "time" else _comment(_REASONS if columns else {}, key)
             lines.append(f"{key} = {_quoted(value)}{why}")
-    left = [column for column in columns if column.role == LEFT_OUT]
-    lines += [f"# left out: {printable(column.name)}{_comment({'': column.reason}, '', ': ')}" for column in left]
+    left = [(printable(column.name), printable(column.reason)) for column in columns if column.role == LEFT_OUT]
+    lines += [f"# left out: {name}: {reason}" for name, reason in left]
     return "\n".join(lines) + "\n"
 
 
-def _comment(reasons: Mapping[str, str], key: str, before: str = "  # ") -> str:
+def _comment(reasons: Mapping[str, str], key: str) -> str:
     """Return the reason of ``key`` without the characters that a comment cannot have, "" when there is none."""
-    return before + printable(reasons[key]) if key in reasons else ""
+    return f"  # {printable(reasons[key])}" if key in reasons else ""
 
 
 def _quoted(text: str) -> str:

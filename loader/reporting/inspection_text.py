@@ -3,62 +3,146 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 
+from loader.dataset.guess import INDEX, LEFT_OUT, PATH, Column
 from loader.dataset.inspection import Inspection
 from loader.dataset.instant import instant
-from loader.printable import printable
+from loader.printable import MESSAGE, printable
 from loader.reporting.text import counted, size_text
 
+WIDE = 200
+"""Characters of a line where no terminal says how many it has."""
+_LONGEST_TYPE = 24
+_LEAST_NAME = 12
 _ORDERS = {
     "series": "in series order",
     "time": "in time order",
     "none": "in no order",
 }
+_HEADS = ("column", "type", "nulls", "values", "would be", "since")
 
 
-def inspection_text(found: Inspection) -> str:
-    """Return what ``found`` says, for a terminal of 80 columns, with the command that loads it."""
+def inspection_text(found: Inspection, width: int = WIDE, written: str = "") -> str:
+    """Return what ``found`` says in lines of up to ``width`` characters, with the command that loads it.
+
+    ``written`` is the file that has the guess by now. Reasons stand in the table where there is room, below it if not.
+    """
     groups = counted(found.row_groups, "row group")
+    sample = f"the first {counted(found.sample_rows, 'row')}"
+    where = f" of {printable(found.sample_file)}" if found.files > 1 else ""
     lines = [
-        f"{found.rows:,} rows in {counted(found.files, 'file')}, {size_text(found.size)}, {groups}"
-        f" of up to {found.largest_group:,} rows",
-        f"the first {found.sample_rows:,} rows are {_ORDERS[found.order]}",
+        f"{counted(found.rows, 'row')} in {counted(found.files, 'file')}, {size_text(found.size)}, {groups}"
+        f" of up to {counted(found.largest_group, 'row')}",
+        f"compression: {', '.join(found.compressions)}",
+        f"{sample}{where} are {_ORDERS[found.order]}",
     ]
     if found.first is not None and found.last is not None:
         lines.append(f"from {instant(found.first)} to {instant(found.last)}")
-    return "\n".join([*lines, "", *_table(found), "", *_command(found)])
+    note = f"values: how many there are in {sample}{where}; null counts as one"
+    return "\n".join(
+        [*lines, "", *_table(found.columns, width), *_wrapped(note, width), "", *_end(found, width, written)]
+    )
 
 
-def _table(found: Inspection) -> Iterator[str]:
-    rows = [("column", "type", "nulls", "values", "would be", "since")]
-    for column in found.columns:
-        nulls = "unknown" if column.nulls is None else f"{column.nulls:,}"
-        words = (printable(column.name), column.type, nulls, f"{column.distinct:,}", column.role, column.reason)
-        rows.append(words)
-    widths = [max(len(row[number]) for row in rows) for number in range(5)]
+def load_commands(found: Inspection, written: str = "") -> list[list[str]]:
+    """Return the commands, in words, that load ``found`` by the guess; none where there is no guess."""
+    mapping = found.mapping
+    if not mapping:
+        return []
+    load = ["loader", "load", found.path]
+    if written:
+        return [[*load, "--schema", written]]
+    fields = [field.column for field in mapping.fields] if _must_name_fields(found.columns) else []
+    if not all(_is_plain(name) for name in (mapping.time, *mapping.tags, *fields)):
+        return [["loader", "inspect", found.path, "--write", "points.toml"], [*load, "--schema", "points.toml"]]
+    load += ["--measurement", mapping.measurement, "--time", mapping.time]
+    load += ["--tag", ",".join(mapping.tags)] if mapping.tags else []
+    load += [word for name in fields for word in ("--field", name)]
+    load += ["--time-unit", mapping.time_unit] if mapping.time_unit else []
+    return [load + (["--timezone", mapping.policy.timezone] if mapping.policy.timezone else [])]
+
+
+def _must_name_fields(columns: Sequence[Column]) -> bool:
+    """Tell whether some column is left out that a load without ``--field`` would take."""
+    left = [column for column in columns if column.role == LEFT_OUT and column.type not in {PATH, "null"}]
+    return any(not INDEX.fullmatch(column.name) for column in left)
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether flags can say ``name``, of which they take several with commas, and people can copy it."""
+    return name.isprintable() and name == name.strip() and "," not in name
+
+
+def _table(columns: Sequence[Column], width: int) -> Iterator[str]:
+    rows = [_HEADS, *map(_cells, columns)]
+    widths = [max(len(row[number]) for row in rows) for number in range(6)]
+    wide = sum(widths) + 2 * 5 <= width
+    if not wide:
+        others = sum(widths[1:5]) + 2 * 4
+        widths[0] = min(widths[0], max(_LEAST_NAME, width - others))
     for row in rows:
         cells = [
-            row[0].ljust(widths[0]),
+            _short(row[0], widths[0]).ljust(widths[0]),
             row[1].ljust(widths[1]),
             row[2].rjust(widths[2]),
             row[3].rjust(widths[3]),
             row[4].ljust(widths[4]),
-            row[5],
+            *([row[5]] if wide else []),
         ]
         yield "  ".join(cells).rstrip()
-    yield f"values: how many there are in the first {found.sample_rows:,} rows"
+    if not wide:
+        yield ""
+        yield from _reasons(columns, width)
+        yield ""
 
 
-def _command(found: Inspection) -> list[str]:
-    mapping = found.mapping
-    if not mapping:
-        return ["no column can be the time, or none a field: nothing can be loaded as it is"]
-    words = ["loader", "load", found.path, "--measurement", mapping.measurement, "--time", mapping.time]
-    if mapping.tags:
-        words += ["--tag", ",".join(mapping.tags)]
-    if mapping.time_unit:
-        words += ["--time-unit", mapping.time_unit]
-    if mapping.policy.timezone:
-        words += ["--timezone", mapping.policy.timezone]
-    return ["a guess, to be checked; --write points.toml writes it down:", f"  {shlex.join(words)}"]
+def _cells(column: Column) -> tuple[str, ...]:
+    nulls, distinct = ("unknown" if number is None else f"{number:,}" for number in (column.nulls, column.distinct))
+    kind = _short(printable(column.type), _LONGEST_TYPE)
+    return printable(column.name), kind, nulls, distinct, column.role, printable(column.reason)
+
+
+def _reasons(columns: Sequence[Column], width: int) -> Iterator[str]:
+    """Yield why each column would be what it would be, those of one reason together."""
+    together: dict[str, list[str]] = {}
+    for column in columns:
+        together.setdefault(printable(column.reason), []).append(printable(column.name))
+    for reason, names in together.items():
+        yield from _wrapped(f"{', '.join(names)}: {reason}", width)
+
+
+def _end(found: Inspection, width: int, written: str) -> Iterator[str]:
+    commands = load_commands(found, written)
+    if found.problem:
+        yield from _wrapped(f"it cannot be loaded as it is: {printable(found.problem)}", width)
+        if not commands:
+            return
+        yield from _wrapped("a guess, once that is mended:", width)
+    elif written:
+        yield f"a guess, to be checked; it is in {printable(written)}:"
+    else:
+        yield "a guess, to be checked; --write points.toml writes it down:"
+    for words in commands:
+        yield from _command(words, width)
+
+
+def _command(words: Sequence[str], width: int) -> Iterator[str]:
+    """Yield a command, three words and options with values, over several lines where it is too long for one."""
+    quoted = [printable(shlex.quote(word), MESSAGE) for word in words]
+    line = "  " + " ".join(quoted[:3])
+    for option, value in zip(quoted[3::2], quoted[4::2], strict=True):
+        if len(f"{line} {option} {value} \\") > width:
+            yield f"{line} \\"
+            line = "   "
+        line += f" {option} {value}"
+    yield line
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,51 +1,44 @@
-"""What is said of somebody's Parquet, and the guess which column is what."""
+"""What is said of somebody's Parquet: of footers, and of a bounded sample."""
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
 
 from loader.dataset import inspection
-from loader.dataset.inspection import Inspection, inspect, points_text, write_points_file
-from loader.dataset.mapping import ColumnMapping, read_mapping
-from loader.errors import ConfigError
-from loader.reporting.inspection_text import inspection_text
-from tests.dataset.test_mapping import mappings
+from loader.dataset.inspection import Inspection, inspect
+from loader.errors import ConfigError, StageError
+from tests.datasets import small_dataset
 
 ROWS = 40
 NOW = 1_704_067_200
 UTC = pa.timestamp("s", "UTC")
 
 
-def put(path: Path, table: dict[str, Any], **options: Any) -> Path:
+def put(path: Path, table: dict[str, Any] | pa.Table, **options: Any) -> Path:
     """Write a file of Parquet."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(table), path, **options)
+    pq.write_table(table if isinstance(table, pa.Table) else pa.table(table), path, **options)
     return path
 
 
-def times(kind: pa.DataType = UTC, step: int = 1) -> pa.Array:
+def times(kind: pa.DataType = UTC, rows: int = ROWS) -> pa.Array:
     """Return a time for each row."""
-    return pa.array([NOW + step * row for row in range(ROWS)], kind)
+    return pa.array([NOW + row for row in range(rows)], kind)
 
 
+SIMPLE = {"t": times(), "x": [1] * ROWS}
 COLUMNS: dict[str, Any] = {
     "VendorID": [1, 2] * 20,
     "pickup": times(pa.timestamp("s")).cast(pa.timestamp("ms")),
     "host": pa.array(["a", None] * 20).dictionary_encode(),
-    "comment": [f"text {row}" for row in range(ROWS)],
-    "trip_id": list(range(ROWS)),
     "fare": [0.5] * ROWS,
     "nothing": pa.nulls(ROWS),
     "parts": [[1]] * ROWS,
-    "a=b": [1] * ROWS,
-    "__index_level_0__": list(range(ROWS)),
 }
 
 
@@ -55,28 +48,20 @@ def roles(found: Inspection) -> dict[str, str]:
 
 
 def test_the_columns_of_a_file(tmp_path: Path) -> None:
-    """Each has its type, nulls, number of values, and a part with a reason; nothing is written."""
-    path = put(tmp_path / "yellow-trips.2024.parquet", COLUMNS, row_group_size=16)
+    """Each has its type, nulls, number of values, and a part; nothing is written."""
+    path = put(tmp_path / "yellow-trips.2024.parquet", COLUMNS, row_group_size=16, compression="zstd")
     found = inspect(path)
     assert (found.files, found.rows, found.row_groups, found.largest_group) == (1, ROWS, 3, 16)
     assert (found.size, found.sample_rows, found.order) == (path.stat().st_size, ROWS, "time")
+    assert (found.compressions, found.sample_file, found.problem) == (("zstd",), path.name, "")
     assert (found.first, found.last) == (NOW * 10**9, (NOW + ROWS - 1) * 10**9)
-    assert roles(found) == {
-        "VendorID": "tag",
-        "pickup": "time",
-        "host": "tag",
-        "comment": "field string",
-        "trip_id": "field integer",
-        "fare": "field float",
-        "nothing": "left out",
-        "parts": "left out",
-        "a=b": "left out",
-        "__index_level_0__": "left out",
-    }
-    assert [(column.type, column.nulls, column.distinct) for column in found.columns[:3]] == [
-        ("int64", 0, 2),
-        ("timestamp[ms]", 0, ROWS),
-        ("string (dictionary)", 20, 2),
+    assert [(column.name, column.type, column.nulls, column.distinct, column.role) for column in found.columns] == [
+        ("VendorID", "int64", 0, 2, "tag"),
+        ("pickup", "timestamp[ms]", 0, ROWS, "time"),
+        ("host", "string (dictionary)", 20, 2, "tag"),
+        ("fare", "double", 0, 1, "field float"),
+        ("nothing", "null", ROWS, None, "left out"),
+        ("parts", "list<element: int64>", None, None, "left out"),
     ]
     assert found.mapping is not None
     assert (found.mapping.measurement, found.mapping.tags) == ("yellow_trips", ("VendorID", "host"))
@@ -84,116 +69,188 @@ def test_the_columns_of_a_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
+def test_files_that_differ(tmp_path: Path) -> None:
+    """Columns are those of all files; the nulls of a column that a file lacks are all its rows."""
+    put(tmp_path / "in" / "1.parquet", SIMPLE, compression="none")
+    put(tmp_path / "in" / "2.parquet", {"t": times(), "x": [1.5] * ROWS, "host": ["a", None] * 20})
+    put(tmp_path / "in" / "3.parquet", {"t": times(), "x": pa.nulls(ROWS)})
+    found = inspect(tmp_path / "in")
+    assert [(column.name, column.type, column.nulls, column.distinct) for column in found.columns] == [
+        ("t", "timestamp[ms, tz=UTC]", 0, ROWS),
+        ("x", "double", ROWS, 1),
+        ("host", "string", ROWS + 20 + ROWS, None),
+    ]
+    assert roles(found)["host"] == "field string"
+    assert (found.files, found.rows, found.compressions) == (3, 3 * ROWS, ("snappy", "uncompressed"))
+    assert found.problem == ""
+
+
+def test_names_that_are_there_twice(tmp_path: Path) -> None:
+    """Neither their nulls nor their values are told, in one file or in one of several."""
+    twice = pa.Table.from_arrays([times(), pa.array([1] * ROWS), pa.array([2] * ROWS)], ["t", "x", "x"])
+    one = inspect(put(tmp_path / "one.parquet", twice))
+    assert [(column.name, column.nulls, column.role) for column in one.columns] == [
+        ("t", 0, "time"),
+        *[("x", None, "left out")] * 2,
+    ]
+    assert one.problem == "no column can be a field"
+    put(tmp_path / "in" / "1.parquet", SIMPLE)
+    put(tmp_path / "in" / "2.parquet", twice)
+    assert roles(inspect(tmp_path / "in")) == {"t": "time", "x": "left out"}
+
+
+def test_columns_with_dots_are_not_parts_of_others(tmp_path: Path) -> None:
+    """A footer calls both by one name, and then it is not known whose nulls it tells."""
+    found = inspect(put(tmp_path / "x.parquet", {**SIMPLE, "a.b": [1, None] * 20, "c.d": [1, None] * 20}))
+    assert [column.nulls for column in found.columns] == [0, 0, 20, 20]
+    both = {**SIMPLE, "a.b": [1, None] * 20, "a": [{"b": 1}] * ROWS}
+    assert [column.nulls for column in inspect(put(tmp_path / "x.parquet", both)).columns] == [0, 0, None, None]
+
+
 def test_keys_of_paths(tmp_path: Path) -> None:
-    """Those that all paths have are tags, but for a calendar's."""
+    """They are columns, too; one that is also a column is what a load refuses, and is said."""
     for zone, day in (("a", 1), ("__HIVE_DEFAULT_PARTITION__", 2)):
-        table = {"t": times(), "x": [1] * ROWS}
-        put(tmp_path / "in" / f"zone={zone}" / f"day={day}" / "x=3" / f"part={day}" / "1.parquet", table)
-    put(tmp_path / "in" / "zone=c" / "day=3" / "x=3" / "2.parquet", {"t": times(), "x": [1] * ROWS})
+        put(tmp_path / "in" / f"zone={zone}" / f"day={day}" / "1.parquet", SIMPLE)
     found = inspect(tmp_path / "in")
     assert roles(found) == {"zone": "tag", "day": "left out", "t": "time", "x": "field integer"}
-    assert (found.columns[0].nulls, found.columns[0].distinct) == (1, 3)
+    assert (found.columns[0].nulls, found.columns[0].type, found.problem) == (ROWS, "path", "")
+    put(tmp_path / "clash" / "x=3" / "1.parquet", SIMPLE)
+    assert "is a column of the files and a key of their paths" in inspect(tmp_path / "clash").problem
 
 
 @pytest.mark.parametrize(
-    ("columns", "time", "unit"),
+    ("columns", "problem"),
     [
-        ({"time": times(pa.int64()), "x": [1] * ROWS}, "time", "s"),
-        ({"x_ts": pa.array([None, *(NOW * 10**6,) * (ROWS - 1)]), "x": [1] * ROWS}, "x_ts", "us"),
-        ({"time": [7] * ROWS, "day": [date(2024, 1, 1)] * ROWS, "x": [1.5] * ROWS}, "day", ""),
-        ({"time": [7] * ROWS, "count": times(pa.int64()), "x": [1.5] * ROWS}, None, ""),
+        ({"x": [1.5] * ROWS}, "no column can be the time of points"),
+        ({"t": times()}, "no column can be a field"),
+        ({"t": pa.array([NOW * 1_000] * ROWS), "x": [1.5] * ROWS}, "no column can be the time of points"),
     ],
 )
-def test_the_guess_of_the_time(tmp_path: Path, columns: dict[str, Any], time: str | None, unit: str) -> None:
-    """Timestamps come first, then integers that are called like times and are of this century, then dates."""
+def test_what_cannot_be_loaded(tmp_path: Path, columns: dict[str, Any], problem: str) -> None:
+    """Without a time or a field there is no guess, and no order or range."""
     found = inspect(put(tmp_path / "x.parquet", columns))
-    assert (found.mapping and found.mapping.time) == time
-    assert (found.mapping.time_unit if found.mapping else "") == unit
-    assert (found.first is None) == (time is None)
+    assert (found.mapping, found.problem, found.order, found.first, found.last) == (None, problem, "none", None, None)
+
+
+def test_files_of_which_one_cannot_be_loaded(tmp_path: Path) -> None:
+    """The guess is that of the sample; what speaks against it is said as a load says it."""
+    put(tmp_path / "1.parquet", SIMPLE)
+    put(tmp_path / "2.parquet", {"t": times(), "x": ["a"] * ROWS})
+    found = inspect(tmp_path)
+    assert found.mapping is not None
+    assert "2.parquet: column 'x' is string; it cannot be a field of type integer" in found.problem
+
+
+def test_a_staged_dataset(tmp_path: Path) -> None:
+    """It can be looked at, but it knows its columns."""
+    small_dataset(tmp_path / "data")
+    before = sorted(tmp_path.rglob("*"))
+    found = inspect(tmp_path / "data")
+    assert found.problem.startswith("a staged dataset knows its columns")
+    assert found.first is not None
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_times_that_a_file_lacks(tmp_path: Path) -> None:
+    """They are no times of 1970; without statistics they are read, whatever their unit."""
+    put(tmp_path / "1.parquet", SIMPLE, write_statistics=False)
+    put(tmp_path / "2.parquet", {"t": pa.nulls(ROWS, UTC), "x": [1] * ROWS})
+    found = inspect(tmp_path)
+    assert (found.first, found.last) == (NOW * 10**9, (NOW + ROWS - 1) * 10**9)
+    assert [column.nulls for column in found.columns] == [None, None]
 
 
 @pytest.mark.parametrize(
     ("hosts", "moments", "order"),
     [
         ("aabb", [1, 2, 1, 2], "series"),
+        ("aabb", [1, 2, None, 1], "series"),
+        ("--bb", [1, 2, 1, 2], "series"),
         ("aabb", [2, 1, 1, 2], "none"),
-        ("abab", [2, 2, 1, 1], "none"),
+        ("abab", [3, 1, 3, 1], "none"),
         ("abab", [1, 1, 2, 2], "time"),
+        ("aabb", [1, None, 2, 3], "time"),
+        ("aaaa", [2, 1, 1, 2], "none"),
     ],
 )
-def test_the_order_of_rows(tmp_path: Path, hosts: str, moments: list[int], order: str) -> None:
-    """Series by series with ascending times, in time order, or neither."""
-    table = {"host": [host for host in hosts for _ in range(10)], "t": pa.array([0] * 40, UTC), "x": [1] * 40}
-    table["t"] = pa.array([NOW + 100 * moments[row // 10] + row % 10 for row in range(40)], UTC)
-    if hosts == "abab":
-        table["t"] = pa.array([NOW + moments[row // 10] for row in range(40)], UTC)
-    assert inspect(put(tmp_path / "x.parquet", table)).order == order
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_the_order_of_rows(
+    tmp_path: Path, hosts: str, moments: list[int | None], order: str, *, dictionary: bool
+) -> None:
+    """Series by series with ascending times, in time order, or neither; rows without a time do not count."""
+    texts = pa.array([None if host == "-" else host for host in hosts for _ in range(10)])
+    stamps = [moment and NOW + 100 * moment for moment in moments for _ in range(10)]
+    table = {"host": texts.dictionary_encode() if dictionary else texts, "t": pa.array(stamps, UTC), "x": [1] * ROWS}
+    found = inspect(put(tmp_path / "x.parquet", table, row_group_size=15))
+    assert found.mapping is not None
+    assert (found.mapping.tags, found.order) == (("host",), order)
 
 
-def test_the_order_without_tags(tmp_path: Path) -> None:
-    """Rows of one series are in time order or in none."""
-    table = {"t": pa.array([NOW + 1, NOW], UTC), "x": [1, 2]}
-    assert inspect(put(tmp_path / "x.parquet", table)).order == "none"
+def test_the_order_of_days_and_of_keys(tmp_path: Path) -> None:
+    """Dates have an order, too; the key of a path is the same for all rows."""
+    days = pa.array([2, 1], pa.date32())
+    assert inspect(put(tmp_path / "zone=a" / "x.parquet", {"day": days, "x": [1.5, 2]})).order == "none"
+    assert inspect(tmp_path / "zone=*" / "*.parquet").order == "none"
+    assert inspect(put(tmp_path / "y.parquet", {"day": days.cast(pa.date64()), "x": [1.5, 2]})).order == "none"
 
 
 def test_a_sample_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By rows and by bytes; what statistics do not tell is unknown."""
-    path = put(tmp_path / "x.parquet", {"t": times(), "x": [1] * ROWS}, write_statistics=False)
-    monkeypatch.setattr(inspection, "_BATCH_ROWS", 8)
+    """By rows and by bytes, in batches of few bytes, of the first file that has rows."""
+    put(tmp_path / "1.parquet", {"t": times(rows=0), "x": pa.array([], pa.int64())})
+    put(tmp_path / "2.parquet", SIMPLE)
+    put(tmp_path / "3.parquet", SIMPLE)
+    monkeypatch.setattr(inspection, "_BATCH_ROWS", 9)
     monkeypatch.setattr(inspection, "SAMPLE_ROWS", 16)
-    found = inspect(path)
-    assert (found.sample_rows, found.rows, found.columns[1].nulls) == (16, ROWS, None)
-    assert "unknown" in inspection_text(found)
+    found = inspect(tmp_path)
+    assert (found.sample_file, found.sample_rows, found.rows) == ("2.parquet", 16, 2 * ROWS)
     monkeypatch.setattr(inspection, "SAMPLE_BYTES", 1)
-    assert inspect(path).sample_rows == 8
+    assert inspect(tmp_path).sample_rows == 9
+    monkeypatch.setattr(inspection, "_BATCH_BYTES", 1)
+    assert inspect(tmp_path).sample_rows == 1
 
 
-def test_files_without_rows(tmp_path: Path) -> None:
-    """The sample is of the first file that has some; where none has, that is an error."""
-    none = pa.table({"t": pa.array([], UTC), "x": pa.array([], pa.int64())})
-    pq.write_table(none, tmp_path / "1.parquet")
-    with pytest.raises(ConfigError, match="its files have no rows"):
+@pytest.mark.parametrize(
+    ("path", "measurement"),
+    [("in/1.parquet", "1"), ("in", "in"), ("in/*.parquet", "in"), ("in/../in/", "in"), (".", "in")],
+)
+def test_the_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, measurement: str) -> None:
+    """It is called like the file, or like the folder that is named, or before a wildcard."""
+    put(tmp_path / "in" / "1.parquet", SIMPLE)
+    monkeypatch.chdir(tmp_path / "in" if path == "." else tmp_path)
+    found = inspect(Path(path))
+    assert found.mapping is not None
+    assert found.mapping.measurement == measurement
+
+
+def test_places_without_parquet(tmp_path: Path) -> None:
+    """Nothing there, nothing in it, nothing that matches, no rows: each is said."""
+    put(tmp_path / "none.parquet", {"t": times(rows=0), "x": pa.array([], pa.int64())})
+    (tmp_path / "empty").mkdir()
+    for path, words in (
+        (tmp_path / "missing", "no such file or folder"),
+        (tmp_path / "empty", "no Parquet here"),
+        (tmp_path / "*.csv", "no Parquet here"),
+        (tmp_path / "none.parquet", "its files have no rows"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            inspect(path)
+
+
+def test_files_that_are_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut short, written over, not Parquet, linked, or gone: each is named, with what to do."""
+    path = put(tmp_path / "x.parquet", {"t": times(), "x": list(range(ROWS))}, compression="none")
+    content = path.read_bytes()
+    for damaged in (b"", b"PAR1", b"a,b\n1,2\n" * 9, content[:-30]):
+        path.write_bytes(damaged)
+        with pytest.raises(ConfigError, match=r"x\.parquet: cannot be read as Parquet"):
+            inspect(path)
+    path.write_bytes(content[:4] + b"\xff" * 200 + content[204:])
+    with pytest.raises(StageError, match=r"x\.parquet: cannot be read as Parquet"):
+        inspect(path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(StageError, match="is a link"):
         inspect(tmp_path)
-    put(tmp_path / "2.parquet", {"t": times(), "x": [1] * ROWS})
-    put(tmp_path / "3.parquet", {"x": [1] * ROWS})
-    assert (inspect(tmp_path).rows, inspect(tmp_path).sample_rows) == (2 * ROWS, ROWS)
-    with pytest.raises(ConfigError, match="no Parquet here"):
-        inspect(tmp_path / "none")
-
-
-@settings(max_examples=200, deadline=None)
-@given(mappings)
-def test_a_mapping_survives_its_file(tmp_path_factory: pytest.TempPathFactory, mapping: ColumnMapping) -> None:
-    """Whatever characters names have, the file says the same."""
-    path = tmp_path_factory.mktemp("points") / "points.toml"
-    path.write_text(points_text(mapping), newline="")
-    assert read_mapping(path) == mapping
-
-
-def test_the_file_of_the_guess(tmp_path: Path) -> None:
-    """It has the reasons, is read back, and takes no file's place."""
-    found = inspect(put(tmp_path / "trips.parquet", COLUMNS))
-    path = tmp_path / "points.toml"
-    write_points_file(found, path)
-    assert read_mapping(path) == found.mapping
-    assert '# "host": tag, since it has few values (2 in 40 rows)' in path.read_text()
-    with pytest.raises(ConfigError, match="is there already"):
-        write_points_file(found, path)
-    with pytest.raises(ConfigError, match="cannot be written"):
-        write_points_file(found, Path("/proc/none/points.toml"))
-    nothing = inspect(put(tmp_path / "x.parquet", {"x": [1]}))
-    with pytest.raises(ConfigError, match="there is no guess"):
-        write_points_file(nothing, tmp_path / "other.toml")
-
-
-def test_what_is_said(tmp_path: Path) -> None:
-    """The text ends with the command that loads it, or says why there is none."""
-    text = inspection_text(inspect(put(tmp_path / "trips.parquet", COLUMNS)))
-    assert "40 rows in 1 file" in text
-    command = (
-        f"  loader load {tmp_path}/trips.parquet --measurement trips --time pickup --tag VendorID,host --timezone UTC"
-    )
-    assert text.endswith(command)
-    plain = inspection_text(inspect(put(tmp_path / "a b.parquet", {"time": times(pa.int64()), "x": [1.5] * ROWS})))
-    assert plain.endswith(f"loader load '{tmp_path}/a b.parquet' --measurement a_b --time time --time-unit s")
-    assert "nothing can be loaded as it is" in inspection_text(inspect(put(tmp_path / "x.parquet", {"x": [1]})))
+    monkeypatch.setattr(inspection, "find_files", lambda _: ["gone.parquet"])
+    with pytest.raises(StageError, match=r"gone\.parquet: is gone"):
+        inspect(tmp_path)

@@ -1,0 +1,97 @@
+"""``loader inspect``: what it prints is what can be done next."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from loader.cli import build_app
+from loader.dataset.mapping import mapping_json, parse_mapping, read_mapping
+
+ROWS = 40
+TIMES = pa.array([1_704_067_200_000 + row for row in range(ROWS)], pa.timestamp("ms"))
+TABLES: tuple[dict[str, Any], ...] = (
+    {"when": TIMES, "v": [0.5] * ROWS},
+    {"when": TIMES, "host": ["a", "b"] * 20, "parts": [[1]] * ROWS, "v": [0.5] * ROWS, "x:float": [1] * ROWS},
+    {"when": TIMES, "a,b": ["a", "b"] * 20, " v ": [0.5] * ROWS, "raw": [b"x"] * ROWS},
+    {"time_ms": TIMES.cast(pa.int64()), "$(id) 'q'": ["a", "b"] * 20, "time": [1] * ROWS, "-v": [0.5] * ROWS},
+    {"when": TIMES, "a\nb\x1b[2J": [{"c\nd": 1}] * ROWS, "a\tb": [0.5] * ROWS, "": [1] * ROWS},
+)
+
+
+def run(*arguments: str | Path) -> Result:
+    """Run the command line in this process."""
+    return CliRunner().invoke(build_app(), [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a working folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_printed_commands_load_the_file(folder: Path, table: dict[str, Any]) -> None:
+    """As they are printed on a narrow terminal, a shell splits them into what loads every row by the guess."""
+    pq.write_table(pa.table(table), folder / "my trips.parquet")
+    result = run("inspect", "my trips.parquet")
+    assert result.exit_code == 0, result.output
+    assert all(line.isprintable() and len(line) <= 80 for line in result.stdout.splitlines())
+    assert [entry.name for entry in folder.iterdir()] == ["my trips.parquet"]
+    printed = result.stdout[result.stdout.index("\n  loader ") :].replace("\\\n", "").strip().splitlines()
+    guess = json.loads(run("inspect", "my trips.parquet", "--json").stdout)
+    assert [shlex.split(line) for line in printed] == [shlex.split(command) for command in guess["commands"]]
+    for line in printed:
+        last = run(*shlex.split(line)[1:], *["--dry-run"] * (" load " in line))
+        assert last.exit_code == 0, last.output
+    assert "40 of 40 points" in last.stdout
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_written_guess_is_the_one_that_is_told(folder: Path, table: dict[str, Any]) -> None:
+    """TOML, JSON and the load by them agree."""
+    pq.write_table(pa.table(table), folder / "trips.parquet")
+    result = run("inspect", "trips.parquet", "--json", "--write", "points.toml")
+    told = json.loads(result.stdout)
+    assert told["commands"] == ["loader load trips.parquet --schema points.toml"]
+    mapping = read_mapping(folder / "points.toml")
+    said = mapping_json(mapping)
+    assert parse_mapping(said, "") == mapping
+    assert (told["mapping"]["time"], told["mapping"]["tags"]) == (said["time"], said["tags"])
+    assert [field["column"] for field in told["mapping"]["fields"]] == said["fields"]
+    assert (told["rows"], told["problem"], len(told["columns"])) == (ROWS, "", len(table))
+    assert run("load", "trips.parquet", "--schema", "points.toml", "--dry-run").exit_code == 0
+
+
+def test_what_is_written_is_said(folder: Path) -> None:
+    """It is named, and never written over."""
+    pq.write_table(pa.table(TABLES[0]), folder / "trips.parquet")
+    assert "it is in points.toml:" in run("inspect", "trips.parquet", "--write", "points.toml").stdout
+    again = run("inspect", "trips.parquet", "--write", "points.toml")
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "points.toml: is there already" in again.stderr
+
+
+def test_errors_have_a_hint_and_no_traceback(folder: Path) -> None:
+    """Nothing there, not Parquet, no rows: exit code 2; damaged within: 3."""
+    pq.write_table(pa.table(TABLES[0]), folder / "x.parquet", compression="none")
+    content = (folder / "x.parquet").read_bytes()
+    (folder / "cut.parquet").write_bytes(content[:-9])
+    (folder / "damaged.parquet").write_bytes(content[:4] + b"\xff" * 99 + content[103:])
+    pq.write_table(pa.table(TABLES[0]).slice(0, 0), folder / "none.parquet")
+    for name, code in (("missing", 2), ("cut.parquet", 2), ("none.parquet", 2), ("*.csv", 2), ("damaged.parquet", 3)):
+        result = run("inspect", name)
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert result.stderr.startswith(f"error: {name}")
+        assert "\nhint: " in result.stderr
+        assert "unexpected" not in result.stderr
+        assert json.loads(run("inspect", name, "--json").stdout)["exit_code"] == code
