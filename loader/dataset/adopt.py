@@ -13,12 +13,14 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
+from zoneinfo import available_timezones
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
+from loader.dataset.arrow_types import kind_name
 from loader.dataset.beneath import look
 from loader.dataset.chunk import Chunk
 from loader.dataset.claims import check_path
@@ -28,7 +30,7 @@ from loader.dataset.hive import path_keys
 from loader.dataset.instant import NANOSECONDS, TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import ColumnMapping, make_schema, mapping_json, parse_mapping
-from loader.dataset.place import EVERY_FILE, Place
+from loader.dataset.place import Place
 from loader.dataset.reader import GROUP_ROWS, read_batches, refuse_unitless
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
@@ -37,6 +39,9 @@ from loader.events import Notice, Observer, ignore
 
 SOURCE = "adopted"
 """What the settings in the manifest of an adopted dataset say of its source."""
+_LOSSLESS = ("integer", "float")
+_ZONES = frozenset(available_timezones()) - {"localtime"}
+_WHOLE_HOURS = re.compile(r"[+-]\d\d:00")
 _INDEX = re.compile(r"__index_level_\d+__")
 _STORED_UNITS = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}
 _Range = tuple[int, int]
@@ -44,12 +49,11 @@ _Range = tuple[int, int]
 
 def adopt(
     place: Place, mapping: ColumnMapping | None = None, observe: Observer = ignore, *, afresh: bool = False
-) -> tuple[Manifest | None, Manifest]:
+) -> None:
     """Make the files at ``place`` a dataset, or look whether those of an adopted one are what they were.
 
     Without ``mapping``, that of the last time counts; a staged dataset needs none. Files that came since belong to
     it. Of each file only the footer is read, and times where it has no statistics of them.
-    Returns the manifest of the last time, if there is one, and that of now.
     Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points, and for a place
     where no manifest can be; StageError for a file that has changed, but ``afresh``.
     """
@@ -59,20 +63,18 @@ def adopt(
             raise ConfigError(
                 f"{place.path}: is a staged dataset, which knows its columns", hint="leave out the mapping of columns"
             )
-        if place.pattern != EVERY_FILE:
-            raise ConfigError(
-                f"{place.path}: is part of a staged dataset, which is loaded as a whole", hint=f"name {place.state}"
-            )
-        return former, former
+        return
     if not mapping:
         mapping = _kept_mapping(place, former)
     if former and not afresh:
         here = [partition for partition in former.partitions if (place.root / partition.path).exists()]
         refuse_changed(place.root, here)
     manifest = make_manifest(place, mapping, observe)
+    gone = {each.path for each in former.partitions} - {each.path for each in manifest.partitions} if former else ()
+    if gone:
+        observe(Notice(f"{len(gone)} files are gone ({min(gone)}): they are no part of it now, their points stay"))
     if former is None or former.to_json() != manifest.to_json():
         _keep(place, manifest)
-    return former, manifest
 
 
 def is_adopted(manifest: Manifest) -> bool:
@@ -82,7 +84,8 @@ def is_adopted(manifest: Manifest) -> bool:
 
 def _kept_mapping(place: Place, former: Manifest | None) -> ColumnMapping:
     if former:
-        return parse_mapping(former.settings.get("mapping", {}), f"{place.path}: ")
+        said = former.settings.get("mapping")
+        return parse_mapping(said if isinstance(said, dict) else {}, f"{place.path}: ")
     if not any(True for _ in find_files(place)):
         _refuse_empty(place)
     raise ConfigError(
@@ -107,11 +110,16 @@ def find_files(place: Place) -> Iterator[str]:
 
     Raises StageError for what is no regular file, before it is opened, and ConfigError for names that are no text.
     """
-    for path in sorted(place.root.glob(place.pattern)):
+    try:
+        paths = sorted(place.root.glob(place.pattern))
+    except ValueError as error:
+        raise ConfigError(f"{place.path}: {error}", hint="write ** as a whole folder: 'trips/**/*.parquet'") from None
+    for path in paths:
         name = path.relative_to(place.root)
-        if not any(part.startswith((".", "_")) for part in name.parts) and not path.is_dir():
+        hidden = path != place.path and any(part.startswith((".", "_")) for part in name.parts)
+        if not hidden and not path.is_dir():
             try:
-                check_path(name.as_posix())
+                path_keys(check_path(name.as_posix()))
             except ValueError as error:
                 raise ConfigError(f"{place.path}: {error}", hint="give it a plain name, or leave it out") from None
             look(place.root, name.as_posix())  # a FIFO would keep whoever opens it waiting
@@ -123,22 +131,33 @@ def make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> Ma
     names = list(find_files(place))
     if not names:
         _refuse_empty(place)
-    schema = _make_schema(place, names, mapping, observe)
+    schema, united = _make_schema(place, names, mapping, observe)
     partitions = []
+    ranges: list[_Range | None] = []
     for name in names:
         size, modified, checksum = footer_checksum(place.root, name)
         with open_parquet(place.root / name) as file:
-            _check_columns(place, name, file, schema)
-            low, high = read_time_range(place.root, name, file, schema)
+            _check_columns(place, name, file, schema, united)
+            found = read_time_range(place.root, name, file, schema)
+            ranges.append(found)
+            low, high = found or (0, 0)
             partitions.append(Partition(name, file.metadata.num_rows, low, high, size, checksum, modified))
     if not any(partition.rows for partition in partitions):
         raise ConfigError(f"{place.path}: its files have no rows", hint="there is nothing to load")
+    # Where no row has a time, that of others stands: a time that is no point's would be asked for.
+    first = min((each for each in ranges if each), default=(0, 0))[0]
+    partitions = [
+        each if found else replace(each, time_min=first, time_max=first)
+        for each, found in zip(partitions, ranges, strict=True)
+    ]
     settings = {"source": SOURCE, "mapping": mapping_json(mapping)}
     return Manifest(schema, settings, {"pyarrow": version("pyarrow")}, tuple(partitions), complete=True)
 
 
-def _make_schema(place: Place, names: Sequence[str], mapping: ColumnMapping, observe: Observer) -> PointSchema:
-    """Return the schema of the points of all files: of their columns together, each of which some may not have."""
+def _make_schema(
+    place: Place, names: Sequence[str], mapping: ColumnMapping, observe: Observer
+) -> tuple[PointSchema, pa.Schema]:
+    """Return the schema of the points of all files, and their columns together, each of which some may not have."""
     columns, everywhere = unite_columns(place, names)
     index = [found for found in columns.names if _INDEX.fullmatch(found)]
     named = {*mapping.tags, mapping.time, *(field.column for field in mapping.fields)}
@@ -149,7 +168,7 @@ def _make_schema(place: Place, names: Sequence[str], mapping: ColumnMapping, obs
     keys = [key for key in path_keys(names[0]) if all(key in path_keys(name) for name in names)]
     schema = make_schema(mapping, columns, keys)
     sparse = {column for column in schema.columns if schema.source(column) not in {*everywhere, *keys, mapping.time}}
-    return replace(schema, sparse=tuple(column for column in schema.columns if column in sparse))
+    return replace(schema, sparse=tuple(column for column in schema.columns if column in sparse)), columns
 
 
 def unite_columns(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
@@ -172,6 +191,16 @@ def unite_columns(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[st
     return pa.schema(united.values()), everywhere or set()
 
 
+def _other_kind(columns: pa.Schema, united: pa.Schema, schema: PointSchema) -> str:
+    """Return which tag or field is of another kind in one file than in all of them together, in a sentence."""
+    for source in (schema.source(name) for name in schema.columns if name != schema.time):
+        if source in columns.names:
+            here, there = columns.field(source).type, united.field(source).type
+            if kind_name(here) not in {kind_name(there), "null"} and (kind_name(here), kind_name(there)) != _LOSSLESS:
+                return f"column {source!r} is {here}, and {there} in other files"
+    return ""
+
+
 def _refuse_unclear_times(path: Path, columns: pa.Schema, schema: PointSchema) -> None:
     wanted = {*map(schema.source, schema.columns)}
     for name, kind in zip(columns.names, columns.types, strict=True):
@@ -182,27 +211,39 @@ def _refuse_unclear_times(path: Path, columns: pa.Schema, schema: PointSchema) -
             )
 
 
-def _check_columns(place: Place, name: str, file: pq.ParquetFile, schema: PointSchema) -> None:
+def _refuse_strange_zones(path: Path, columns: pa.Schema) -> None:
+    """Raise ConfigError for time zones that Polars, by which verification reads, does not know, of any column."""
+    for name, kind in zip(columns.names, columns.types, strict=True):
+        zone = kind.tz if pt.is_timestamp(kind) else None
+        if zone and zone not in _ZONES and not _WHOLE_HOURS.fullmatch(zone):
+            raise ConfigError(
+                f"{path}: column {name!r} has the time zone {zone!r}, with which it could not be verified",
+                hint="write the file with times in UTC",
+            )
+
+
+def _check_columns(place: Place, name: str, file: pq.ParquetFile, schema: PointSchema, united: pa.Schema) -> None:
     columns = file.schema_arrow
     time = schema.source(schema.time)
     known = columns.names.count(time) == 1
     if known and not schema.time_unit and columns.field(time).type == pa.int64() and file.metadata.num_rows:
         refuse_unitless(place.root, place.root / name, schema)
     _refuse_unclear_times(place.root / name, columns, schema)
-    if problem := conversion_problem(schema, columns, name):
+    _refuse_strange_zones(place.root / name, columns)
+    if problem := conversion_problem(schema, columns, name) or _other_kind(columns, united, schema):
         raise ConfigError(
             f"{place.root / name}: {problem}",
             hint="name other columns, or another type of field: column=key:type",
         )
 
 
-def read_time_range(root: Path, name: str, file: pq.ParquetFile, schema: PointSchema) -> _Range:
-    """Return the first and last time of the points of a file, in nanoseconds, 0 and 0 where there is none."""
+def read_time_range(root: Path, name: str, file: pq.ParquetFile, schema: PointSchema) -> _Range | None:
+    """Return the first and last time of the points of a file, in nanoseconds, None where there is none."""
     ranges = list(_stored_ranges(file, schema))
     if not all(found and TIME_MIN <= found[0] <= found[1] <= TIME_MAX for found in ranges):
         ranges = list(_read_ranges(root, name, file.metadata.num_rows, schema))
     found = [each for each in ranges if each]
-    return (min(low for low, _ in found), max(high for _, high in found)) if found else (0, 0)
+    return (min(low for low, _ in found), max(high for _, high in found)) if found else None
 
 
 def _stored_ranges(file: pq.ParquetFile, schema: PointSchema) -> Iterator[_Range | None]:
@@ -235,8 +276,10 @@ def _read_ranges(root: Path, name: str, rows: int, schema: PointSchema) -> Itera
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a file of Parquet; raises ConfigError for what is none."""
     try:
-        return pq.ParquetFile(path, pre_buffer=False)
-    except (OSError, pa.ArrowException) as error:
+        file = pq.ParquetFile(path, pre_buffer=False)
+        _ = file.schema_arrow.names  # which may be no text
+        return file
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         words = " ".join(str(error).split())[:200]
         raise ConfigError(f"{path}: cannot be read as Parquet ({words})", hint="name whole Parquet files") from None
 

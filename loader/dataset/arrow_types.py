@@ -29,6 +29,7 @@ _BOUNDS: Mapping[FieldType, tuple[int, int]] = MappingProxyType(
 )
 _CLOCKS_UNKNOWN = 2_145_916_800, (1 << 63) // 1_000_000_000
 """Seconds from 2038, from when on Arrow knows no change of clocks, to the last time that InfluxDB has."""
+_FIRST_DAYS = -(1 << 63) + 2 * 86_400_000_000_000
 _MOST_DIGITS = 38
 """Longer decimals are nothing that Polars, by which verification reads, knows."""
 _UNSIGNED = (pa.uint8(), pa.uint16(), pa.uint32())
@@ -66,10 +67,13 @@ def localise(column: pa.Array, policy: Policy) -> pa.Array:
     second = 1_000_000_000 // NANOSECONDS[column.type.unit]
     start, stop = (bound * second for bound in _CLOCKS_UNKNOWN)
     whole = column.cast(pa.int64())
-    unknown = pc.and_(pc.greater_equal(whole, start), pc.less(whole, stop))
+    if column.type.unit == "ns":  # 64 bits may not hold the instants of the first and last days
+        unknown = pc.or_(pc.greater_equal(whole, start), pc.less(whole, _FIRST_DAYS))
+    else:
+        unknown = pc.and_(pc.greater_equal(whole, start), pc.less(whole, stop))
     if pc.any(unknown).as_py():
         row = pc.index(unknown, True).as_py()
-        raise Unfit(row, f"is after 2037, and when clocks change in {policy.local} is not known")
+        raise Unfit(row, f"is after 2037 or before 1678, and when clocks change in {policy.local} is not known")
     choice = {"ambiguous": "raise" if policy.ambiguous == Ambiguous.REFUSE else policy.ambiguous}
     try:
         return pc.assume_timezone(column, policy.local, **choice)
@@ -89,6 +93,17 @@ def _first_unfit(column: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> i
         except pa.ArrowInvalid:
             stop = middle
     return start
+
+
+_NAMES: tuple[tuple[str, Callable[[pa.DataType], bool]], ...] = (
+    ("text", is_text),
+    ("integer", pt.is_integer),
+    ("float", pt.is_floating),
+    ("date", pt.is_date),
+    ("duration", pt.is_duration),
+    ("time", pt.is_time),
+    ("timestamp", pt.is_timestamp),
+)
 
 
 def _same(column: pa.Array) -> pa.Array:
@@ -190,6 +205,12 @@ _KINDS: tuple[tuple[Callable[[pa.DataType], bool], Kind], ...] = (
     (pt.is_time, Kind({FieldType.INTEGER: _nanoseconds(pa.time64("ns"))}, None)),
     (pt.is_null, Kind({}, _text)),
 )
+
+
+def kind_name(kind: pa.DataType) -> str:
+    """Return what ``kind`` has in common with the types that are one column with it: "integer", "text", ..."""
+    plain = kind.value_type if pt.is_dictionary(kind) else kind
+    return next((name for name, fits in _NAMES if fits(plain)), str(plain))
 
 
 def kind_of(kind: pa.DataType) -> Kind | None:

@@ -126,6 +126,7 @@ def check_schema(value: Any) -> dict[str, Any]:
     for column, source in check_mapping("the sources", schema.get("sources", {})).items():
         check_text(f"the source of {excerpt(column)}", source)
     for column in check_list("the sparse columns", schema.get("sparse", [])):
-        check_text("a sparse column", column)
+        if column not in {*tags, *fields}:
+            raise ValueError(f"sparse column {excerpt(column)} is neither tag nor field")
     check_mapping("the policy", schema.get("policy", {}))
     return schema

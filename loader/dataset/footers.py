@@ -43,7 +43,7 @@ def footer_checksum(root: Path, path: str) -> tuple[int, int, str]:
         raise StageError(
             f"{root / path}: cannot be read: {error.strerror}", hint="check the file and its permissions"
         ) from error
-    return status.st_size, status.st_mtime_ns, digest.hexdigest()
+    return status.st_size, max(1, status.st_mtime_ns), digest.hexdigest()  # 0 is that of staged files
 
 
 def refuse_changed(root: Path, partitions: Iterable[Partition]) -> None:

@@ -9,10 +9,14 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def path_keys(path: str) -> Mapping[str, str | None]:
-    """Return the keys of the folders of ``path`` and their texts, None for Hive's null."""
+    """Return the keys of the folders of ``path`` and their texts, None for Hive's null.
+
+    Raises ValueError for what is quoted and no UTF-8.
+    """
     found = {}
     for folder in path.split("/")[:-1]:
         key, equals, value = folder.partition("=")
         if key and equals:
-            found[unquote(key)] = None if value == NULL else unquote(value)
+            text = None if value == NULL else unquote(value, errors="strict")
+            found[unquote(key, errors="strict")] = text
     return found

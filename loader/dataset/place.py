@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from loader.dataset.state import state_beside
 from loader.errors import ConfigError
@@ -31,8 +32,9 @@ def find_place(path: Path, state: Path | None = None) -> Place:
     """Return the place of a dataset that is a folder, a single file, or the files that a pattern (``*?[``) matches.
 
     Without ``state``, the state of a folder lies in itself, that of a file ``trips.parquet`` in
-    ``.loader/trips.parquet/`` beside it, that of a pattern in the folder before its first wildcard. A path that does
-    not exist is a folder. Raises ConfigError for what cannot be looked at, StageError for links in place of folders.
+    ``.loader/trips.parquet/`` beside it, that of a pattern likewise, in the folder before its first wildcard. A path
+    that does not exist is a folder. Raises ConfigError for what cannot be looked at, StageError for links in place of
+    folders.
     """
     try:
         if path.is_file():
@@ -45,7 +47,9 @@ def find_place(path: Path, state: Path | None = None) -> Place:
         ) from error
     wild = next(number for number, part in enumerate(path.parts) if _MAGIC.search(part))
     root = Path(*path.parts[:wild])
-    return Place(path, root, state or root, "/".join(path.parts[wild:]))
+    pattern = "/".join(path.parts[wild:])
+    # Each pattern is a dataset of its own.
+    return Place(path, root, state or state_beside(root / quote(pattern, safe="")), pattern)
 
 
 def _literal(name: str) -> str:

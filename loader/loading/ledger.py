@@ -126,6 +126,12 @@ class Ledger:
         """Begin or go on with one load in an opened ledger."""
         key = (*_place(target), bucket_id, fingerprint)
         with database:
+            # Another dataset, or another mapping of its columns, may overwrite what was acknowledged of the former one.
+            others = (
+                "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ? AND bucket_id = ? AND fingerprint <> ?"
+            )
+            database.execute(f"DELETE FROM acknowledged WHERE load IN ({others})", key)
+            database.execute(f"UPDATE loads SET finished = '' WHERE id IN ({others})", key)
             load = database.execute(
                 "INSERT INTO loads (url, org, bucket, bucket_id, fingerprint, started) VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET started = excluded.started RETURNING id",

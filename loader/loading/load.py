@@ -12,7 +12,7 @@ from loader.dataset.opened import FilesChanged, opened_dataset
 from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
-from loader.loading.changed_files import carry_over, forget_rows
+from loader.loading.changed_files import forget_rows
 from loader.loading.settings import LoadMethod, LoadReport, LoadSettings
 from loader.loading.tally import Tally
 from loader.servers.patience import Stopped
@@ -33,7 +33,7 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
         raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(LoadMethod)}")
     _check(settings)
     way = _way(settings)
-    _adopt(settings, observe)
+    adopt(settings.place, settings.mapping, observe, afresh=settings.restart)
     stop = stop or threading.Event()
     try:
         with opened_dataset(settings.place.root, observe, stop, settings.place.state) as manifest:
@@ -45,15 +45,6 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     except FilesChanged as error:
         forget_rows(settings.place.state, error.fingerprint, error.paths)
         raise
-
-
-def _adopt(settings: LoadSettings, observe: Observer) -> None:
-    """Adopt Parquet of others; what was loaded of files that are the same still counts when others came."""
-    former, latter = adopt(settings.place, settings.mapping, observe, afresh=settings.restart)
-    if former and former.schema == latter.schema and former.fingerprint != latter.fingerprint:
-        same = {*former.partitions} & {*latter.partitions}
-        paths = sorted(partition.path for partition in same)
-        carry_over(settings.place.state, former.fingerprint, latter.fingerprint, paths)
 
 
 def _way(settings: LoadSettings) -> Callable[[LoadSettings, Manifest, Observer, threading.Event], LoadReport]:

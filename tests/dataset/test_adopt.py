@@ -416,13 +416,6 @@ def test_a_column_without_a_name(tmp_path: Path) -> None:
     assert adopted(path, ColumnMapping("m", "t", (), (FieldMapping("x", "x"),))).schema.columns == ("x", "t")
 
 
-def test_a_part_of_a_staged_dataset(tmp_path: Path) -> None:
-    """A pattern of its files is refused: all of them would be loaded."""
-    write_manifest(tmp_path, Manifest(trades_schema(), {"seed": 1}, {}, (), complete=True))
-    with pytest.raises(ConfigError, match=r"date=2024-01-\*: is part of a staged dataset, which is loaded as a whole"):
-        adopt(find_place(tmp_path / "date=2024-01-*"))
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.sampled_from(["ms", "us", "ns"]), st.lists(st.none() | st.integers(-(2**62), 2**62), min_size=1, max_size=9))
 def test_the_range_is_the_same_with_and_without_statistics(
@@ -443,3 +436,40 @@ def test_the_range_is_the_same_with_and_without_statistics(
     factor = NANOSECONDS[unit]
     held = [time * factor for time in times if time is not None and TIME_MIN <= time * factor <= TIME_MAX]
     assert ranges == {(min(held, default=0), max(held, default=0))}
+
+
+def test_columns_of_other_kinds(tmp_path: Path) -> None:
+    """A tag or field that is of another kind in some file is refused: its values would be mixed."""
+    for first, second in (
+        ([1, 2], pa.array([1, 2], pa.timestamp("ns", "UTC"))),
+        (["a", "b"], pa.array([1, 2])),
+        (pa.array([date(2024, 1, 1)] * 2), ["a", "b"]),
+        (pa.array([1, 2], pa.decimal128(3, 1)), pa.array([1, 2], pa.decimal128(3, 2))),
+    ):
+        root = tables(replaced("x", first), replaced("x", second))(tmp_path)
+        for mapping in (MAPPING, ColumnMapping("m", "t", (), (FieldMapping("x", "x", FieldType.STRING),))):
+            with pytest.raises(ConfigError, match=r"column 'x' is .*(in other files|cannot be a field)"):
+                adopted(root, mapping)
+
+
+def test_odd_zones_names_and_patterns(tmp_path: Path) -> None:
+    """Zones that cannot be verified, keys that are no text, and odd patterns are refused; a named file is taken."""
+    odd = pa.array([1, 2], pa.timestamp("ns", "+05:30"))
+    with pytest.raises(ConfigError, match=r"column 'y' has the time zone '\+05:30'"):
+        adopted(put(tmp_path / "zone" / "1.parquet", TABLE.append_column("y", odd)))
+    put(tmp_path / "keys" / "zone=%FF" / "1.parquet")
+    with pytest.raises(ConfigError, match="can't decode byte"):
+        adopted(tmp_path / "keys")
+    with pytest.raises(ConfigError, match="Invalid pattern"):
+        adopted(tmp_path / "a**b.parquet")
+    assert adopted(put(tmp_path / "_x.parquet")).rows == 2
+
+
+def test_a_file_without_times_beside_others(tmp_path: Path) -> None:
+    """Its range is a time of the others, and not 1970; a time of change at the epoch is one."""
+    put(tmp_path / "1.parquet", TABLE.slice(0, 0))
+    put(tmp_path / "2.parquet")
+    os.utime(tmp_path / "2.parquet", ns=(0, 0))
+    first, second = adopted(tmp_path).partitions
+    assert (first.time_min, first.time_max) == (10**9, 10**9)
+    assert (second.time_min, second.modified) == (10**9, 1)

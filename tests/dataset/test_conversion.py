@@ -409,3 +409,13 @@ def test_times_agree(
     table = pa.table({"t": column, "x": list(range(len(times)))})
     loaded, verified = both(tmp_path_factory.mktemp("times"), schema, table)
     assert loaded.equals(verified.select(loaded.columns))
+
+
+@pytest.mark.parametrize("value", [-(2**63) + 11, 2**63 - 11])
+def test_local_times_at_the_ends_of_64_bits(value: int) -> None:
+    """Their instants may be beyond 64 bits: they are refused, and do not wrap."""
+    schema = PointSchema("m", (), (Field("x", N),), "t", policy=Policy("Europe/Berlin"))
+    columns = [pa.array([1, value]), pa.array([1, value], pa.timestamp("ns"))]
+    batch = pa.RecordBatch.from_arrays(columns, names=["x", "t"])
+    with pytest.raises(EncodeError, match=r"p, row 1, column 't': .* is after 2037 or before 1678"):
+        convert_batch(batch, schema, Chunk("p", 0, 2))

@@ -130,6 +130,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "column 'price' is there twice": lambda data: data["schema"].update(tags=["price"]),
     "column 'side' is there twice": lambda data: data["schema"].update(time="side"),
     "the time column is None": lambda data: data["schema"].update(time=None),
+    "sparse column 'timestamp' is neither tag nor field": lambda data: data["schema"].update(sparse=["timestamp"]),
     r"the time unit is \['s'\]": lambda data: data["schema"].update(time_unit=["s"]),
     "the time unit is 'fortnight'; known are s, ms, us, ns": lambda data: data["schema"].update(time_unit="fortnight"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -44,8 +45,9 @@ def test_a_folder_and_what_is_not_there(tmp_path: Path) -> None:
     ],
 )
 def test_a_pattern(path: str, root: str, pattern: str) -> None:
-    """Its root, and the place of its state, is the folder before its first wildcard."""
-    assert find_place(Path(path)) == Place(Path(path), Path(root), Path(root), pattern)
+    """Its root is the folder before its first wildcard, in whose ``.loader`` it has a state of its own."""
+    state = Path(root) / ".loader" / quote(pattern, safe="")
+    assert find_place(Path(path)) == Place(Path(path), Path(root), state, pattern)
 
 
 def test_names_with_wildcards_that_are_there(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from loader.dataset import database
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import STATE, Partition
 from loader.errors import ConfigError, LoadError, StageError
+from loader.loading.changed_files import forget_rows
 from loader.loading.ledger import (
     Ledger,
     add_mark,
     forget,
-    forget_rows,
     last_load,
     ledger_path,
     marks,
@@ -316,7 +316,7 @@ def test_rows_are_forgotten(root: Path) -> None:
     """Those of the partitions that changed, of every load of that dataset; shards as a whole."""
     other = Chunk("date=2024-01-03/trades.parquet", 0, 50)
     for fingerprint in ("print", "other"):
-        with Ledger.opened(root, TARGET, "id", fingerprint, restart=False) as ledger:
+        with Ledger.opened(root, TARGET, fingerprint, fingerprint, restart=False) as ledger:
             for chunk in (Chunk(PARTITION.path, 0, 100), other):
                 ledger.acknowledge(chunk, 0)
             ledger.finish()
@@ -324,9 +324,9 @@ def test_rows_are_forgotten(root: Path) -> None:
     last = last_load(root)
     assert last is not None
     assert (last.fingerprint, last.finished != "") == ("other", True)
-    with Ledger.opened(root, TARGET, "id", "other", restart=False) as ledger:
+    with Ledger.opened(root, TARGET, "other", "other", restart=False) as ledger:
         assert ledger.pending(PARTITION) == []
-    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+    with Ledger.opened(root, TARGET, "print", "print", restart=False) as ledger:
         assert ledger.pending(PARTITION) == [Chunk(PARTITION.path, 0, 100)]
         assert ledger.pending(Partition(other.partition, 50, 1, 2, 10, "00")) == []
         assert ledger.restored == {}

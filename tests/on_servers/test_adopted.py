@@ -17,6 +17,7 @@ from loader.dataset.mapping import ColumnMapping, FieldMapping
 from loader.dataset.policy import Policy
 from loader.dataset.schema import FieldType
 from loader.errors import ConfigError, EncodeError, StageError
+from loader.events import Event, Notice
 from loader.loading import LoadReport, LoadSettings, load
 from loader.servers.base import Target
 from loader.verification import VerifyReport, VerifySettings, verify
@@ -302,17 +303,28 @@ def test_a_file_that_changed_is_said_to_have(influx_v2: Any, tmp_path: Path) -> 
 
 
 def test_a_file_that_came_since_is_loaded_too(influx_v2: Any, tmp_path: Path) -> None:
-    """The next month in the same folder needs no mapping again, and only its rows are sent."""
+    """The next month in the same folder needs no mapping again; that a file is gone is said."""
     root, bucket = tmp_path / "months", f"months-{tmp_path.name}"
     put(root / "1.parquet", time=TIMES, x=pa.array([1, 2, 3]))
     loaded(influx_v2, root, bucket, mapping=ColumnMapping("m", "time"))
     put(root / "2.parquet", time=pa.array([SECOND + 86_400 * 40], TIMES.type), x=pa.array([4]))
     report = loaded(influx_v2, root, bucket)
-    assert (report.rows, report.rows_resumed, report.rows_acknowledged) == (4, 3, 1)
+    assert (report.rows, report.rows_acknowledged) == (4, 4)
     assert verified(influx_v2, root, bucket, values=True).differences == ()
     (root / "1.parquet").unlink()
-    report = loaded(influx_v2, root, bucket)
-    assert (report.rows, report.rows_resumed, report.rows_acknowledged) == (1, 1, 0)
+    events: list[Event] = []
+    load(LoadSettings(root, target(influx_v2, bucket)), events.append)
+    assert any(isinstance(event, Notice) and "1 files are gone (1.parquet)" in event.message for event in events)
+
+
+def test_another_mapping_in_between(influx_v2: Any, tmp_path: Path) -> None:
+    """What another mapping has overwritten is sent again, though it was acknowledged once."""
+    path = put(tmp_path / "x.parquet", time=TIMES, a=pa.array([1, 2, 3]), b=pa.array([7, 8, 9]))
+    first, second = (ColumnMapping("m", "time", fields=(FieldMapping(name, "x"),)) for name in "ab")
+    for mapping in (first, second, first):
+        assert loaded(influx_v2, path, tmp_path.name, mapping=mapping).rows_acknowledged == 3
+        assert verified(influx_v2, path, tmp_path.name, values=True).differences == ()
+    assert loaded(influx_v2, path, tmp_path.name).rows_acknowledged == 0
 
 
 def test_the_state_may_lie_elsewhere(influx_v2: Any, tmp_path: Path) -> None:
