@@ -315,8 +315,8 @@ def test_only_a_mark_of_the_known_form_is_one(root: Path, text: object) -> None:
 def test_rows_are_forgotten(root: Path) -> None:
     """Those of the partitions that changed, of every load of that dataset; shards as a whole."""
     other = Chunk("date=2024-01-03/trades.parquet", 0, 50)
-    for fingerprint in ("print", "other"):
-        with Ledger.opened(root, TARGET, fingerprint, fingerprint, restart=False) as ledger:
+    for bucket, fingerprint in (("id", "print"), ("other", "other")):
+        with Ledger.opened(root, TARGET, bucket, fingerprint, restart=False) as ledger:
             for chunk in (Chunk(PARTITION.path, 0, 100), other):
                 ledger.acknowledge(chunk, 0)
             ledger.finish()
@@ -326,7 +326,7 @@ def test_rows_are_forgotten(root: Path) -> None:
     assert (last.fingerprint, last.finished != "") == ("other", True)
     with Ledger.opened(root, TARGET, "other", "other", restart=False) as ledger:
         assert ledger.pending(PARTITION) == []
-    with Ledger.opened(root, TARGET, "print", "print", restart=False) as ledger:
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
         assert ledger.pending(PARTITION) == [Chunk(PARTITION.path, 0, 100)]
         assert ledger.pending(Partition(other.partition, 50, 1, 2, 10, "00")) == []
         assert ledger.restored == {}
