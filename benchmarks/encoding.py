@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -141,30 +142,41 @@ def run(rows: int = ROWS, repeats: int = 5) -> dict[str, Any]:
         try:
             call = prepare(batch)
         except ModuleNotFoundError as error:
-            results[name] = {"rows_per_cpu_second": None, "bytes_a_line": None, "missing": error.name}
+            results[name] = missing(error)
             continue
-        seconds = []
-        for _ in range(repeats):
-            start = time.process_time()
-            bodies = call()
-            seconds.append(time.process_time() - start)
-        results[name] = {
-            "rows_per_cpu_second": len(batch) / min(seconds),
-            "bytes_a_line": sum(map(len, bodies)) / len(batch),
-        }
+        results[name] = measure(partial(_size, call), len(batch), repeats)
     return {"benchmark": "encoding", "rows": rows, "encoders": results}
 
 
-def table(result: dict[str, Any]) -> str:
+def _size(encode: Encoder) -> int:
+    return sum(map(len, encode()))
+
+
+def measure(encode: Callable[[], int], rows: int, repeats: int) -> dict[str, Any]:
+    """Return rows per CPU-second, the best of ``repeats``, and bytes a line; ``encode`` returns the size."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        size = encode()
+        seconds.append(time.process_time() - start)
+    return {"rows_per_cpu_second": rows / min(seconds), "bytes_a_line": size / rows}
+
+
+def missing(error: ModuleNotFoundError) -> dict[str, Any]:
+    """Return the figures of an encoder that is not installed."""
+    return {"rows_per_cpu_second": None, "bytes_a_line": None, "missing": error.name}
+
+
+def table(result: dict[str, Any], heading: str = "encoder", digits: int = 2) -> str:
     """Return the result as text."""
-    lines = [f"{'encoder':28}{'M rows per CPU-second':>24}{'bytes a line':>16}{'ratio':>10}"]
+    lines = [f"{heading:28}{'M rows per CPU-second':>24}{'bytes a line':>16}{'ratio':>10}"]
     first = result["encoders"]["loader"]["rows_per_cpu_second"]
     for name, figures in result["encoders"].items():
         rate = figures["rows_per_cpu_second"]
         if rate is None:
             lines.append(f"{name:28}{'not installed: ' + figures['missing']:>24}")
         else:
-            lines.append(f"{name:28}{rate / 1e6:24.2f}{figures['bytes_a_line']:16.1f}{rate / first:10.3f}")
+            lines.append(f"{name:28}{rate / 1e6:24.{digits}f}{figures['bytes_a_line']:16.1f}{rate / first:10.3f}")
     return "\n".join(lines)
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from influxdb_client import WritePrecision
 from influxdb_client.client.write.dataframe_serializer import data_frame_to_list_of_points
 from influxdb_client.client.write_api import PointSettings
 
+from benchmarks import encoding
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.policy import Policy
 from loader.loading import LoadSettings, load
@@ -140,29 +141,15 @@ def run(rows: int = ROWS, repeats: int = 3) -> dict[str, Any]:
             try:
                 encode(path)
             except ModuleNotFoundError as error:
-                results[name] = {"rows_per_cpu_second": None, "bytes_a_line": None, "missing": error.name}
+                results[name] = encoding.missing(error)
                 continue
-            seconds = []
-            for _ in range(repeats):
-                start = time.process_time()
-                size = encode(path)
-                seconds.append(time.process_time() - start)
-            count = rows // fraction
-            results[name] = {"rows_per_cpu_second": count / min(seconds), "bytes_a_line": size / count}
+            results[name] = encoding.measure(partial(encode, path), rows // fraction, repeats)
     return {"benchmark": "own data", "rows": rows, "encoders": results}
 
 
 def table(result: dict[str, Any]) -> str:
     """Return the result as text."""
-    lines = [f"{'19 columns of trips':28}{'M rows per CPU-second':>24}{'bytes a line':>16}{'ratio':>10}"]
-    first = result["encoders"]["loader"]["rows_per_cpu_second"]
-    for name, figures in result["encoders"].items():
-        rate = figures["rows_per_cpu_second"]
-        if rate is None:
-            lines.append(f"{name:28}{'not installed: ' + figures['missing']:>24}")
-        else:
-            lines.append(f"{name:28}{rate / 1e6:24.3f}{figures['bytes_a_line']:16.1f}{rate / first:10.3f}")
-    return "\n".join(lines)
+    return encoding.table(result, "19 columns of trips", digits=3)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
-from zoneinfo import available_timezones
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,8 +28,9 @@ from loader.dataset.footers import footer_checksum, refuse_changed
 from loader.dataset.hive import path_keys
 from loader.dataset.instant import NANOSECONDS, TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
-from loader.dataset.mapping import ColumnMapping, make_schema, mapping_json, parse_mapping
+from loader.dataset.mapping import INDEX, ColumnMapping, make_schema, mapping_json, parse_mapping
 from loader.dataset.place import Place
+from loader.dataset.policy import known_zones
 from loader.dataset.reader import GROUP_ROWS, read_batches, refuse_unitless
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
@@ -40,9 +40,7 @@ from loader.events import Notice, Observer, ignore
 SOURCE = "adopted"
 """What the settings in the manifest of an adopted dataset say of its source."""
 _LOSSLESS = ("integer", "float")
-_ZONES = frozenset(available_timezones()) - {"localtime"}
 _WHOLE_HOURS = re.compile(r"[+-]\d\d:00")
-_INDEX = re.compile(r"__index_level_\d+__")
 _STORED_UNITS = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}
 _Range = tuple[int, int]
 
@@ -159,7 +157,7 @@ def _make_schema(
 ) -> tuple[PointSchema, pa.Schema]:
     """Return the schema of the points of all files, and their columns together, each of which some may not have."""
     columns, everywhere = unite_columns(place, names)
-    index = [found for found in columns.names if _INDEX.fullmatch(found)]
+    index = [found for found in columns.names if INDEX.fullmatch(found)]
     named = {*mapping.tags, mapping.time, *(field.column for field in mapping.fields)}
     left = [found for found in index if found not in named]
     if left and not mapping.fields:
@@ -193,8 +191,9 @@ def unite_columns(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[st
 
 def _other_kind(columns: pa.Schema, united: pa.Schema, schema: PointSchema) -> str:
     """Return which tag or field is of another kind in one file than in all of them together, in a sentence."""
+    names = {*columns.names}
     for source in (schema.source(name) for name in schema.columns if name != schema.time):
-        if source in columns.names:
+        if source in names:
             here, there = columns.field(source).type, united.field(source).type
             if kind_name(here) not in {kind_name(there), "null"} and (kind_name(here), kind_name(there)) != _LOSSLESS:
                 return f"column {source!r} is {here}, and {there} in other files"
@@ -215,7 +214,7 @@ def _refuse_strange_zones(path: Path, columns: pa.Schema) -> None:
     """Raise ConfigError for time zones that Polars, by which verification reads, does not know, of any column."""
     for name, kind in zip(columns.names, columns.types, strict=True):
         zone = kind.tz if pt.is_timestamp(kind) else None
-        if zone and zone not in _ZONES and not _WHOLE_HOURS.fullmatch(zone):
+        if zone and zone not in known_zones() and not _WHOLE_HOURS.fullmatch(zone):
             raise ConfigError(
                 f"{path}: column {name!r} has the time zone {zone!r}, with which it could not be verified",
                 hint="write the file with times in UTC",

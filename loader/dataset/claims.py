@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from loader.dataset.instant import NANOSECONDS
 from loader.dataset.schema import FieldType
 from loader.dataset.state import STATE
 
@@ -18,7 +19,7 @@ LEAST, MOST = -(2**63), 2**63 - 1
 _MOST_PATH = 4_096
 _MOST_LINE = 2_000
 _CHECKSUM = re.compile("[0-9a-f]{64}")
-_UNITS = ("", "s", "ms", "us", "ns")
+_UNITS = ("", *NANOSECONDS)
 
 
 def excerpt(value: object) -> str:

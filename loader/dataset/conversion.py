@@ -22,6 +22,8 @@ dates, or integers of which the unit is said.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -58,9 +60,10 @@ def conversion_problem(schema: PointSchema, columns: pa.Schema, path: str) -> st
         return "the schema has no field, and a point needs one"
     types = {field.column: field.type for field in schema.fields}
     keys = path_keys(path)
+    counts = Counter(columns.names)
     for name in schema.columns:
         source = schema.source(name)
-        times = columns.names.count(source)
+        times = counts[source]
         if not times and ((source in keys and name in schema.tags) or name in schema.sparse):
             continue
         if times != 1:

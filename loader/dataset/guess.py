@@ -12,12 +12,10 @@ import pyarrow.types as pt
 
 from loader.dataset.conversion import can_be_tag, default_type
 from loader.dataset.instant import NANOSECONDS
-from loader.dataset.mapping import ColumnMapping, FieldMapping
+from loader.dataset.mapping import INDEX, ColumnMapping, FieldMapping
 from loader.dataset.policy import Policy
 from loader.dataset.schema import is_text
 
-INDEX = re.compile(r"__index_level_\d+__")
-"""What pandas calls an index without a name; a load leaves it out by itself."""
 PATH = "path"
 """The type of a key of the paths."""
 LEFT_OUT = "left out"

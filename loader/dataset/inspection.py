@@ -19,7 +19,7 @@ from loader.dataset.hive import path_keys
 from loader.dataset.manifest import has_manifest, read_manifest
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.place import Place, find_place
-from loader.dataset.reader import READ_BUFFER, READ_BYTES
+from loader.dataset.reader import buffer_size
 from loader.errors import ConfigError, EncodeError, StageError
 from loader.events import ignore
 
@@ -27,7 +27,6 @@ SAMPLE_ROWS = 65_536
 SAMPLE_BYTES = 16 << 20
 _BATCH_ROWS = 1_024
 _BATCH_BYTES = 1 << 20
-_LEAST_BUFFER = 4_096
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def _sample(path: Path) -> pa.Table:
     rows = size = 0
     try:
         metadata = pq.read_metadata(path)
-        buffer = max(_LEAST_BUFFER, min(READ_BUFFER, READ_BYTES // max(1, metadata.num_columns)))
+        buffer = buffer_size(metadata)
         with pq.ParquetFile(path, metadata=metadata, buffer_size=buffer, pre_buffer=False) as file:
             for batch in file.iter_batches(_batch_rows(metadata), use_threads=False):
                 batches.append(batch)

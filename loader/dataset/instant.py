@@ -11,7 +11,6 @@ TIME_MIN, TIME_MAX = -(2**63) + 2, 2**63 - 3
 NANOSECONDS: Mapping[str, int] = MappingProxyType({"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1})
 """Nanoseconds in each unit of time."""
 
-_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000_000
 
@@ -31,7 +30,7 @@ def nanoseconds(text: str) -> int:
 
 def read_instant(time: int, unit: str) -> str:
     """Return ``time``, in ``unit`` since 1970, as an ISO 8601 time to the second; years beyond 9999 in words."""
-    seconds = time // _UNITS[unit]
+    seconds = time * NANOSECONDS[unit] // _SECOND
     try:
         return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
     except OverflowError:

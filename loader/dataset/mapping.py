@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +14,14 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from loader.dataset.conversion import default_type
+from loader.dataset.instant import NANOSECONDS
 from loader.dataset.policy import STRICT, Ambiguous, NonFinite, Policy
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError
 
-_UNITS = ("s", "ms", "us", "ns")
+INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls an index without a name; a load leaves it out by itself."""
+_UNITS = tuple(NANOSECONDS)
 _FOR_UNSIGNED = (FieldType.UNSIGNED, FieldType.INTEGER, FieldType.FLOAT, FieldType.STRING)
 _LONGEST = 1 << 20
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from functools import cache
 from typing import Any, Self
 
 from loader.errors import ConfigError
@@ -23,6 +24,12 @@ class NonFinite(StrEnum):
 
     REJECT = "reject"
     SKIP = "skip"
+
+
+@cache
+def known_zones() -> frozenset[str]:
+    """Return the names of time zones that every library knows; many files are looked at for that, once."""
+    return frozenset(zoneinfo.available_timezones()) - {"localtime"}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.contents import differing
 from loader.dataset.conversion import conversion_problem, convert_batch
 from loader.dataset.footers import refuse_changed
-from loader.dataset.instant import read_instant
+from loader.dataset.instant import NANOSECONDS, read_instant
 from loader.dataset.manifest import Manifest, Partition, read_manifest
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError, EncodeError, StageError
@@ -83,7 +83,8 @@ def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int)
     """
     path = root / chunk.partition
     with _opened(root, path, tuple(map(schema.source, schema.texts))) as file:
-        names = [name for name in map(schema.source, schema.columns) if name in file.schema_arrow.names]
+        there = {*file.schema_arrow.names}
+        names = [name for name in map(schema.source, schema.columns) if name in there]
         time = schema.source(schema.time)
         if chunk.stop > file.metadata.num_rows:
             raise _disagreement(root, path, f"holds {file.metadata.num_rows} rows, {chunk} is wanted")
@@ -113,6 +114,11 @@ def read_joined(root: Path, schema: PointSchema, partition: Partition) -> Iterat
     for batch in join_batches(read_batches(root, schema, whole, GROUP_ROWS), JOINED_ROWS):
         yield Chunk(partition.path, row, row + batch.num_rows), batch
         row += batch.num_rows
+
+
+def buffer_size(metadata: pq.FileMetaData) -> int:
+    """Return how many bytes are read of a column at a time, so that all columns stay within READ_BYTES."""
+    return max(_LEAST_BUFFER, min(READ_BUFFER, READ_BYTES // max(1, int(metadata.num_columns))))
 
 
 def _row_bytes(file: pq.ParquetFile, group: int, names: Collection[str]) -> int:
@@ -176,7 +182,7 @@ def _opened(root: Path, path: Path, texts: tuple[str, ...], **options: Any) -> I
             path,
             metadata=metadata,
             read_dictionary=[name for name in texts if _has_dictionary(metadata, name)],
-            buffer_size=max(_LEAST_BUFFER, min(READ_BUFFER, READ_BYTES // max(1, metadata.num_columns))),
+            buffer_size=buffer_size(metadata),
             pre_buffer=False,
             page_checksum_verification=True,
             **options,
@@ -240,7 +246,7 @@ def refuse_unitless(root: Path, path: Path, schema: PointSchema) -> None:
     chunk = Chunk(str(path.relative_to(root)), 0, 1)
     batch = next(read_batches(root, replace(schema, tags=(), fields=()), chunk, 1))
     first = batch.column(schema.time)[0].as_py()
-    readings = [] if first is None else [f"{read_instant(first, unit)} in {unit}" for unit in ("s", "ms", "us", "ns")]
+    readings = [] if first is None else [f"{read_instant(first, unit)} in {unit}" for unit in NANOSECONDS]
     raise ConfigError(
         f"{path}: column {schema.time!r} holds integers, and their unit is not known; the first, {first}, is "
         + ", ".join(readings),

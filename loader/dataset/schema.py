@@ -8,9 +8,10 @@ silently become one. Whoever makes rows guarantees that identities are unique; v
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Self
 
 import pyarrow as pa
@@ -58,7 +59,11 @@ class PointSchema:
 
     def source(self, column: str) -> str:
         """Return what ``column`` is called in files."""
-        return dict(self.sources).get(column, column)
+        return self._sources.get(column, column)
+
+    @cached_property
+    def _sources(self) -> Mapping[str, str]:
+        return dict(self.sources)
 
     @property
     def columns(self) -> tuple[str, ...]:

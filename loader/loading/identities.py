@@ -138,13 +138,15 @@ class _Search:
             keys.add(identities)
             if keys.full and part.divisible:
                 break
-        many = keys.full or keys.repetitions > self._most_rows()
-        if many and part.divisible:
-            del keys
+        divided = keys.full and part.divisible
+        same = np.zeros(0, np.bool_) if divided else keys.find_repetitions()
+        repetitions = np.count_nonzero(same)
+        if divided or (repetitions > self._most_rows() and part.divisible):
+            del keys, same
             for half in part.halves():
                 self._look_within(group, known, half)
-        elif keys.repetitions:
-            repeated = keys.repeated()
+        elif repetitions:
+            repeated = keys.repeated(same)
             found = [
                 (number, identities.chosen(np.isin(keys_of(identities), repeated)))
                 for number, identities in self._identities_within(group, known, part)

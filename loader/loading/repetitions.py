@@ -79,20 +79,16 @@ class Keys:
         self._keys[self._size : size] = keys_of(rows)
         self._size = size
 
-    @property
-    def repetitions(self) -> int:
-        """How many of them are there already."""
-        return int(np.count_nonzero(self._same()))
-
-    def repeated(self) -> Integers:
-        """Return those that are there more than once, each once."""
-        return np.unique(self._keys[1 : self._size][self._same()])
-
-    def _same(self) -> Mask:
+    def find_repetitions(self) -> Mask:
+        """Sort them, and tell of all but the first whether each is that before it."""
         keys = self._keys[: self._size]
         keys.sort()
         same: Mask = keys[1:] == keys[:-1]
         return same
+
+    def repeated(self, same: Mask) -> Integers:
+        """Return those that ``find_repetitions`` found, each once."""
+        return np.unique(self._keys[1 : self._size][same])
 
 
 def keys_of(rows: Identities) -> Integers:

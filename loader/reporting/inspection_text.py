@@ -6,9 +6,10 @@ import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from loader.dataset.guess import INDEX, LEFT_OUT, PATH, Column
+from loader.dataset.guess import LEFT_OUT, PATH, Column
 from loader.dataset.inspection import Inspection
 from loader.dataset.instant import instant
+from loader.dataset.mapping import INDEX
 from loader.printable import MESSAGE, printable
 from loader.reporting.text import counted, size_text
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loader.dataset.manifest import Partition
-from loader.dataset.schema import FieldType, PointSchema
+from loader.dataset.schema import FieldType, PointSchema, is_text
 from loader.errors import StageError
 from loader.servers.frames import ANSWER_TYPES
 from loader.verification.lengths import text_size
@@ -84,12 +84,13 @@ def _constants(schema: PointSchema, partition: Partition, found: pa.Schema) -> l
     """Return what no column holds: tags of the path of ``partition`` (``symbol=AAPL/1.parquet``), absent values."""
     said = (folder.split("=", 1) for folder in partition.path.split("/")[:-1] if "=" in folder)
     texts = {unquote(key): "" if text == "__HIVE_DEFAULT_PARTITION__" else unquote(text) for key, text in said}
-    absent = [name for name in schema.sparse if dict(schema.sources).get(name, name) not in found.names]
+    there = {*found.names}
+    absent = {name for name in schema.sparse if schema.source(name) not in there}
     texts = dict.fromkeys(absent, "") | texts
     tags = [
         pl.lit(texts[tag]).alias(f"t{number}")
         for number, tag in enumerate(schema.tags)
-        if tag in texts and tag not in found.names
+        if tag in texts and tag not in there
     ]
     fields = [
         pl.lit(None, ANSWER_TYPES[field.type]).alias(f"f{number}")
@@ -124,11 +125,8 @@ def _columns(path: Path, schema: PointSchema, file: pq.ParquetFile, keys: Collec
 
 
 def _is_text(columns: pa.Schema, name: str) -> bool:
-    if columns.names.count(name) != 1:
-        return False
-    kind = columns.field(name).type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    position = columns.get_field_index(name)  # -1 for what is not there, or twice
+    return position >= 0 and is_text(columns.field(position).type)
 
 
 def _refuse_large_pages(path: Path, opened: BinaryIO, metadata: pq.FileMetaData, columns: list[_Column]) -> None:
