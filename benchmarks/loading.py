@@ -114,7 +114,7 @@ def ready_bodies(data: Path) -> Iterator[bytes]:
     for partition in manifest.partitions:
         chunk = Chunk(partition.path, 0, partition.rows)
         for payload in payloads(
-            data, manifest.schema, chunk, 20_000, lambda: 4_000_000, Superseded(len(manifest.schema.fields))
+            data, manifest.schema, chunk, 20_000, lambda: 4_000_000, Superseded()
         ):
             yield payload.body
 

@@ -60,7 +60,7 @@ def write_dataset(root: Path, tables: Sequence[pa.Table]) -> Manifest:
                 checksum=hashlib.sha256(path.read_bytes()).hexdigest(),
             )
         )
-    manifest = Manifest(trades_schema(), {}, {}, tuple(partitions), complete=True)
+    manifest = Manifest((trades_schema(),), {}, {}, tuple(partitions), complete=True)
     write_manifest(root, manifest)
     return manifest
 

@@ -73,6 +73,6 @@ def write_dataset(root: Path, schema: PointSchema, rows: pl.DataFrame, *, partit
         checksum = hashlib.sha256(content).hexdigest()
         low, high = int(times.min()), int(times.max())
         partitions.append(Partition(path, part.height, low, high, len(content), checksum))
-    manifest = Manifest(schema, {}, {}, tuple(partitions), complete=True)
+    manifest = Manifest((schema,), {}, {}, tuple(partitions), complete=True)
     write_manifest(root, manifest)
     return manifest

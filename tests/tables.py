@@ -22,8 +22,14 @@ MOMENT = 1_704_153_600_000_000_000
 
 def write_tables(root: Path, schema: PointSchema, tables: Mapping[str, pa.Table], **options: Any) -> Manifest:
     """Write each of ``tables`` as a partition of its path, and a manifest that lists them in this order."""
+    return write_measurements(root, {name: (schema, table) for name, table in tables.items()}, **options)
+
+
+def write_measurements(root: Path, tables: Mapping[str, tuple[PointSchema, pa.Table]], **options: Any) -> Manifest:
+    """Write each of ``tables`` as a partition of its path and schema, and a manifest that lists them in this order."""
     partitions = []
-    for name, table in tables.items():
+    schemas = tuple(dict.fromkeys(schema for schema, _ in tables.values()))
+    for name, (schema, table) in tables.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, path, **options)
@@ -32,7 +38,9 @@ def write_tables(root: Path, schema: PointSchema, tables: Mapping[str, pa.Table]
             times, valid = read_valid_times(batch, schema)
             bounds = list(pc.min_max(pa.array(times[valid] if valid.any() else [MOMENT])).as_py().values())
         checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-        partitions.append(Partition(name, table.num_rows, *bounds, path.stat().st_size, checksum))
-    manifest = Manifest(schema, {}, {}, tuple(partitions), complete=True)
+        measurement = schema.measurement if len(schemas) > 1 else ""
+        size = path.stat().st_size
+        partitions.append(Partition(name, table.num_rows, *bounds, size, checksum, measurement=measurement))
+    manifest = Manifest(schemas, {}, {}, tuple(partitions), complete=True)
     write_manifest(root, manifest)
     return manifest

@@ -149,7 +149,7 @@ def make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> Ma
         for each, found in zip(partitions, ranges, strict=True)
     ]
     settings = {"source": SOURCE, "mapping": mapping_json(mapping)}
-    return Manifest(schema, settings, {"pyarrow": version("pyarrow")}, tuple(partitions), complete=True)
+    return Manifest((schema,), settings, {"pyarrow": version("pyarrow")}, tuple(partitions), complete=True)
 
 
 def _make_schema(

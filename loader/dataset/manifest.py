@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from loader.dataset.claims import (
     check_mapping,
     check_path,
     check_schema,
+    check_text,
     excerpt,
 )
 from loader.dataset.schema import PointSchema
@@ -44,7 +46,7 @@ class Partition:
     """One Parquet file; times are inclusive nanoseconds, ``checksum`` is the file's SHA-256.
 
     An adopted file, which is not read for that, has the time of its last change (nanoseconds since 1970) as
-    ``modified``, and ``checksum`` is that of its footer.
+    ``modified``, and ``checksum`` is that of its footer. ``measurement`` is "" in a dataset of one measurement.
     """
 
     path: str
@@ -54,17 +56,19 @@ class Partition:
     size: int
     checksum: str
     modified: int = 0
+    measurement: str = ""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Schema, settings that decide the content, versions, and the partitions in the order of the dataset.
+    """Schemas, settings that decide the content, versions, and the partitions in the order of the dataset.
 
-    ``complete`` is true once every partition that the settings ask for is listed; ``distinct`` when whoever wrote
-    the partitions has made sure that no two rows have the same identity.
+    There is a schema for each measurement, and a partition belongs to one of them. ``complete`` is true once every
+    partition that the settings ask for is listed; ``distinct`` when the partitions were written so that no two rows
+    have the same identity.
     """
 
-    schema: PointSchema
+    schemas: tuple[PointSchema, ...]
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
     partitions: tuple[Partition, ...]
@@ -77,10 +81,38 @@ class Manifest:
         return sum(partition.rows for partition in self.partitions)
 
     @property
+    def schema(self) -> PointSchema:
+        """The schema of a dataset of one measurement; raises ValueError for several."""
+        (schema,) = self.schemas
+        return schema
+
+    def schema_of(self, path: str) -> PointSchema:
+        """Return the schema of the partition at ``path``."""
+        return self._schemas[path]
+
+    @cached_property
+    def _schemas(self) -> Mapping[str, PointSchema]:
+        by_measurement = {schema.measurement: schema for schema in self.schemas} | {"": self.schemas[0]}
+        return {partition.path: by_measurement[partition.measurement] for partition in self.partitions}
+
+    @cached_property
+    def measurements(self) -> tuple[Manifest, ...]:
+        """A manifest for each measurement, with its partitions; of one measurement, this very one."""
+        if len(self.schemas) == 1:
+            return (self,)
+        found: dict[str, list[Partition]] = {schema.measurement: [] for schema in self.schemas}
+        for partition in self.partitions:
+            found[partition.measurement].append(partition)
+        return tuple(
+            replace(self, schemas=(schema,), partitions=tuple(found[schema.measurement])) for schema in self.schemas
+        )
+
+    @cached_property
     def fingerprint(self) -> str:
-        """Identity of the content: equal for equal schema and partition contents, 32 hex digits."""
+        """Identity of the content: equal for equal schemas and partition contents, 32 hex digits."""
+        several = [schema.to_json() for schema in self.schemas]
         content = [
-            self.schema.to_json(),
+            several if len(several) > 1 else several[0],
             [[partition.path, partition.rows, partition.checksum] for partition in self.partitions],
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
@@ -89,7 +121,7 @@ class Manifest:
         """Return a form for ``json.dump``."""
         return {
             "version": VERSION,
-            "schema": self.schema.to_json(),
+            **_told_schemas(self.schemas),
             "settings": dict(self.settings),
             "versions": dict(self.versions),
             "complete": self.complete,
@@ -101,9 +133,16 @@ class Manifest:
 
 def _told(partition: Partition) -> dict[str, Any]:
     said = asdict(partition)
-    if not partition.modified:
-        del said["modified"]
+    for optional in ("modified", "measurement"):
+        if not said[optional]:
+            del said[optional]
     return said
+
+
+def _told_schemas(schemas: Sequence[PointSchema]) -> dict[str, Any]:
+    if len(schemas) == 1:
+        return {"schema": schemas[0].to_json()}
+    return {"schemas": [schema.to_json() for schema in schemas]}
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
@@ -162,14 +201,30 @@ def _is_folder(root: Path) -> bool:
 def _from_json(data: dict[str, Any]) -> Manifest:
     partitions = [_partition(entry) for entry in check_list("the partitions", data["partitions"])]
     check_distinct("partition", [partition.path for partition in partitions])
+    schemas = _schemas(data)
+    known = {schema.measurement for schema in schemas} if len(schemas) > 1 else {""}
+    for partition in partitions:
+        if partition.measurement not in known:
+            raise ValueError(f"partition {excerpt(partition.path)} is of no measurement that has a schema")
     return Manifest(
-        schema=PointSchema.from_json(check_schema(data["schema"])),
+        schemas=schemas,
         settings=check_mapping("the settings", data["settings"]),
         versions=check_mapping("the versions", data["versions"]),
         partitions=tuple(partitions),
         complete=check_flag("complete", data["complete"]),
         distinct=check_flag("distinct", data.get("distinct", False)),
     )
+
+
+def _schemas(data: dict[str, Any]) -> tuple[PointSchema, ...]:
+    if "schemas" not in data:
+        return (PointSchema.from_json(check_schema(data["schema"])),)
+    entries = check_list("the schemas", data["schemas"])
+    schemas = tuple(PointSchema.from_json(check_schema(entry)) for entry in entries)
+    check_distinct("measurement", [schema.measurement for schema in schemas])
+    if len(schemas) < 2:
+        raise ValueError("the schemas are fewer than two; one is the schema")
+    return schemas
 
 
 def _partition(entry: Any) -> Partition:
@@ -184,6 +239,7 @@ def _partition(entry: Any) -> Partition:
         size=check_integer(f"size {what}", said["size"], 0),
         checksum=check_checksum(f"checksum {what}", said["checksum"]),
         modified=check_integer(f"modified {what}", said.get("modified", 0), 0),
+        measurement=check_text(f"the measurement {what}", said["measurement"]) if said.get("measurement") else "",
     )
     if partition.rows and partition.time_min > partition.time_max:
         raise ValueError(f"time_min {what} is after its time_max")

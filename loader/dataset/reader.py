@@ -65,7 +65,7 @@ def check_dataset(
         raise StageError(f"{root}: the manifest lists no rows", hint="stage trades into another folder")
     refuse_changed(root, (partition for partition in manifest.partitions if partition.modified))
     for partition in manifest.partitions:
-        _check(root, partition, manifest.schema)
+        _check(root, partition, manifest.schema_of(partition.path))
     if wrong := differing(root, manifest.partitions, observe, stop):
         more = f", and that of {len(wrong) - 1} more files" if len(wrong) > 1 else ""
         raise _disagreement(root, root / wrong[0].path, f"its content is not what the manifest says (SHA-256){more}")

@@ -53,7 +53,7 @@ def settle_duplicates(
     settings say that the last one counts.
     """
     if settings.assume_distinct:
-        return Superseded(len(manifest.schema.fields))
+        return Superseded()
     found = find_superseded(settings.place.root, manifest, observe, stop)
     if found.values and is_adopted(manifest) and settings.on_duplicate == OnDuplicate.FAIL:
         raise ConfigError(
@@ -76,10 +76,10 @@ def find_superseded(
     Raises StageError and EncodeError as reading does, StageError for times that the manifest does not say of a
     partition, and ConfigError when there is no room for temporary files.
     """
-    found = Superseded(len(manifest.schema.fields))
-    if not manifest.distinct:
-        search = _Search(root, manifest.schema, stop or threading.Event(), found)
-        for group in _overlapping(manifest.partitions):
+    found = Superseded()
+    for part in () if manifest.distinct else manifest.measurements:
+        search = _Search(root, part.schema, stop or threading.Event(), found)
+        for group in _overlapping(part.partitions):
             search.look_at(group)
     if found.values:
         observe(

@@ -37,11 +37,12 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     stop = stop or threading.Event()
     try:
         with opened_dataset(settings.place.root, observe, stop, settings.place.state) as manifest:
-            check_names(manifest.schema)
+            for schema in manifest.schemas:
+                check_names(schema)
             try:
                 return way(settings, manifest, observe, stop)
             except Stopped:
-                return Tally(settings, observe).report(settings.target.url, manifest.rows, stopped=True)
+                return Tally(settings, observe).report(settings.target.url, manifest, stopped=True)
     except FilesChanged as error:
         forget_rows(settings.place.state, error.fingerprint, error.paths)
         raise

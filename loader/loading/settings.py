@@ -94,3 +94,4 @@ class LoadReport:
     interrupted: bool
     rejected_path: str
     first_rejected: str
+    measurements: tuple[str, ...] = ()

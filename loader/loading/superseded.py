@@ -22,8 +22,7 @@ class Superseded:
     without a name.
     """
 
-    def __init__(self, fields: int) -> None:
-        self._fields = fields
+    def __init__(self) -> None:
         self._bits: dict[str, Bytes] = {}
         self.rows = 0
         self.values = 0
@@ -38,7 +37,7 @@ class Superseded:
             return
         bits = self._bits.get(partition.path)
         if bits is None:
-            bits = self._bits[partition.path] = _zeros(self._fields, -(-partition.rows // 8))
+            bits = self._bits[partition.path] = _zeros(values.shape[1], -(-partition.rows // 8))
         for field in np.flatnonzero(values.any(axis=0)).tolist():
             chosen = rows[values[:, field]]
             np.bitwise_or.at(bits[field], chosen >> 3, (1 << (chosen & 7)).astype(np.uint8))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from loader.dataset.manifest import Manifest
 from loader.events import Advanced, Observer, Rejected, Waited
 from loader.loading.rejected import Rejections
 from loader.loading.settings import LoadReport, LoadSettings
@@ -47,20 +48,20 @@ class Tally:
     def report(
         self,
         server: str,
-        rows: int,
+        manifest: Manifest,
         rows_resumed: int = 0,
         *,
         stopped: bool,
         rejections: Rejections | None = None,
         rows_replaced: int = 0,
     ) -> LoadReport:
-        """Return the report of a load of ``rows`` rows; ``stopped`` tells that somebody wanted it to end."""
+        """Return the report of a load of the dataset of ``manifest``; ``stopped`` tells that it was told to end."""
         rejected = rejections.total if rejections else 0
         kept = str(rejections.file.path) if rejections and rejections.file.path.exists() else ""
         return LoadReport(
             server=server,
             via=self.settings.via,
-            rows=rows,
+            rows=manifest.rows,
             rows_resumed=rows_resumed,
             rows_acknowledged=self.rows,
             rows_loaded=rows_resumed + self.rows - rejected,
@@ -71,7 +72,8 @@ class Tally:
             seconds=time.monotonic() - self.started,
             retries=self.retries,
             waits=dict(self.waits),
-            interrupted=stopped and rows_resumed + self.rows < rows,
+            interrupted=stopped and rows_resumed + self.rows < manifest.rows,
             rejected_path=kept if rejected else "",
             first_rejected=rejections.first if rejections else "",
+            measurements=tuple(schema.measurement for schema in manifest.schemas),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class LastVerification:
 
 @dataclass(frozen=True)
 class Status:
-    """Rows and size (bytes) on disk, the last load, the last verification."""
+    """Rows and size (bytes) on disk, also by measurement, the last load, the last verification."""
 
     dataset: str
     rows: int
@@ -35,6 +36,7 @@ class Status:
     partitions: int
     complete: bool
     fingerprint: str
+    measurements: Mapping[str, int]
     load: LastLoad | None
     verification: LastVerification | None
 
@@ -53,6 +55,7 @@ def read_status(dataset: Path, state: Path | None = None) -> Status:
         partitions=len(manifest.partitions),
         complete=manifest.complete,
         fingerprint=manifest.fingerprint,
+        measurements={printable(part.schema.measurement): part.rows for part in manifest.measurements},
         load=_shown(last_load(place.state)),
         verification=_last_verification(place.state),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from loader.events import SERVER_BUSY
 from loader.loading.restore_path.export import ExportReport
 from loader.loading.settings import LoadMethod, LoadReport
@@ -50,7 +52,7 @@ def load_text(report: LoadReport) -> str:
     resumed = f", {report.rows_resumed:,} rows were done by earlier runs" if report.rows_resumed else ""
     payloads = _PAYLOADS[LoadMethod(report.via)]
     lines = [
-        f"{word:<8} {report.rows_loaded:,} of {counted(report.rows, 'point')}{resumed}",
+        f"{word:<8} {report.rows_loaded:,} of {counted(report.rows, 'point')}{_of(report.measurements)}{resumed}",
         f"         {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows_acknowledged, report.seconds)}, "
         f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {payloads}), "
@@ -66,6 +68,11 @@ def load_text(report: LoadReport) -> str:
     if report.interrupted:
         lines.append("         run the same command again to go on")
     return "\n".join(lines)
+
+
+def _of(measurements: Collection[str]) -> str:
+    """Say of how many measurements, where there are several."""
+    return f" of {len(measurements)} measurements" if len(measurements) > 1 else ""
 
 
 def _rejected_lines(number: int, first: str, path: str) -> list[str]:
@@ -93,7 +100,7 @@ def verify_text(report: VerifyReport) -> str:
     outcome = counted(report.difference_count, "difference") if report.difference_count else "no differences"
     looked_at = f"all {counted(report.values, 'value')}" if report.values else counted(report.samples, "sample")
     lines = [
-        f"verified {counted(report.rows, 'point')}: {outcome}",
+        f"verified {counted(report.rows, 'point')}{_of(report.measurements)}: {outcome}",
         f"         {report.windows:,} series and days, {looked_at}, {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
     ]
@@ -116,7 +123,10 @@ def status_text(status: Status) -> str:
     """Say what is staged, loaded and verified."""
     unfinished = "" if status.complete else " (unfinished: stage again with the same settings)"
     partitions = f"{counted(status.partitions, 'partition')}, {size_text(status.size)}"
-    lines = [f"staged   {counted(status.rows, 'trade')} in {partitions}{unfinished}"]
+    noun = "trade" if [*status.measurements] == ["trades"] else "row"
+    lines = [f"staged   {counted(status.rows, noun)}{_of(status.measurements)} in {partitions}{unfinished}"]
+    if len(status.measurements) > 1:
+        lines += [f"         {rows:>14,}  {measurement}" for measurement, rows in status.measurements.items()]
     if status.load is None:
         lines.append("loaded   nothing yet")
     else:

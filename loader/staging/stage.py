@@ -72,7 +72,7 @@ def _stage(
 
     def record(complete: bool) -> Manifest:
         manifest = Manifest(
-            trades_schema(), described, _list_versions(), tuple(sorted(partitions)), complete, distinct=True
+            (trades_schema(),), described, _list_versions(), tuple(sorted(partitions)), complete, distinct=True
         )
         write_manifest(root, manifest)
         return manifest

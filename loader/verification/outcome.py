@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loader.verification.aggregates.frames import Aggregates
 from loader.verification.settings import Difference
+from loader.verification.texts import cut
 
 
 @dataclass
@@ -40,6 +41,11 @@ class Outcome:
         self.unfit += number
         self.difference_count += number
         self.differences += differences[: self.limit - len(self.differences)]
+
+    def of_measurement(self, name: str) -> Outcome:
+        """Return it with the name of the measurement before that of each series."""
+        named = [replace(each, series=f"{cut(name)},{each.series}".rstrip(",")) for each in self.differences]
+        return replace(self, differences=named)
 
 
 def merge_outcomes(outcomes: Sequence[Outcome], limit: int) -> Outcome:

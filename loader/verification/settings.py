@@ -65,7 +65,8 @@ class VerifyReport:
     """The outcome. ``differences`` holds at most ``max_listed``; ``difference_count`` counts all that were found.
 
     ``values`` counts the values of the dataset that were compared one by one, ``superseded`` those of an identity for
-    which a later row has another value. ``unfit`` are rows that no point can be; each is a difference.
+    which a later row has another value. ``unfit`` are rows that no point can be; each is a difference. Of several
+    ``measurements``, the series of a difference begins with its own.
     """
 
     server: str
@@ -78,3 +79,4 @@ class VerifyReport:
     values: int = 0
     unfit: int = 0
     superseded: int = 0
+    measurements: tuple[str, ...] = ()

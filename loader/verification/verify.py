@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 import polars as pl
@@ -28,7 +29,7 @@ from loader.verification.aggregates.other_fields import find_other_fields
 from loader.verification.differences import Cell, cell_differences, cell_query, compare_cells, compare_points
 from loader.verification.field_types import find_other_types
 from loader.verification.identities import overlapping
-from loader.verification.outcome import Outcome
+from loader.verification.outcome import Outcome, merge_outcomes
 from loader.verification.query_pool import QueryPool, query_pool
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
 from loader.verification.windows import Window, draw_samples, plan_windows
@@ -77,44 +78,56 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         bucket = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
         gives_files = settings.values and takes_files(server.dialect)
         shards = patience.ask(lambda: list_shards(connection.send, bucket)) if gives_files and bucket else None
-        types: Mapping[str, set[str]] | None = {}
+        types: list[Mapping[str, set[str]] | None] = [{} for _ in manifest.schemas]
         if bucket and shards is None:  # files tell the type of each block
-            wanted = (server.dialect, settings.target, bucket, manifest.schema)
-            types = patience.ask(lambda: find_types(connection.send, *wanted))
+            of_server = (server.dialect, settings.target, bucket)
+            types = [
+                patience.ask(partial(find_types, connection.send, *of_server, schema)) for schema in manifest.schemas
+            ]
     observe(Started("verify", manifest.rows))
     with query_pool(settings, server.dialect, observe) as pool:
         if bucket is None:
             observe(Notice(f"bucket {settings.target.bucket!r} does not exist: every point is missing"))
-        outcome = _Verification(settings, manifest, None if bucket is None else pool, observe)
-        if types is None:
+        if None in types:
             observe(Notice("the server does not tell the types of fields: equal values of another type are not seen"))
-        other_types = list(find_other_types(manifest.schema, types or {}, plan_windows(outcome.partitions), pool))
-        if other_types:
+        runs = [
+            _Verification(
+                settings, part, -(-settings.samples * part.rows // manifest.rows), pool if bucket else None, observe
+            )
+            for part in manifest.measurements
+        ]
+        comparable = [run for run, known in zip(runs, types, strict=True) if not run.refuse_types(known or {}, pool)]
+        if len(comparable) < len(runs):
             observe(Notice("fields are stored in another type: nothing else is compared until types agree"))
-            found = Outcome(settings.max_listed)
-            found.add(other_types)
-        elif settings.values and bucket:
+        if settings.values and bucket:
             # Imported when it is used: sums need no compiled decoders, which take 70 MB.
             from loader.verification.values.verify_values import verify_values  # noqa: PLC0415
 
-            outcome.windows, found = verify_values(settings, manifest, shards, pool, observe)
+            compared = verify_values(settings, [run.manifest for run in comparable], shards, pool, observe)
+            for run, (windows, outcome) in zip(comparable, compared, strict=True):
+                run.windows, run.found = windows, outcome
         else:
-            found = outcome.compare_all()
-        if found.superseded:
-            observe(Notice(superseded_text(found.superseded)))
-        if bucket and not other_types:
-            found.add(find_other_fields(manifest.schema, plan_windows(outcome.partitions), pool))
+            for run in comparable:
+                run.compare_all()
+        for run in comparable if bucket else ():
+            run.found.add(find_other_fields(run.schema, plan_windows(run.partitions), pool))
+    several = len(runs) > 1
+    outcomes = [run.found.of_measurement(run.schema.measurement) if several else run.found for run in runs]
+    found = merge_outcomes(outcomes, settings.max_listed)
+    if found.superseded:
+        observe(Notice(superseded_text(found.superseded)))
     return VerifyReport(
         server=server.name,
         rows=manifest.rows,
-        windows=outcome.windows,
-        samples=len(outcome.samples),
+        windows=sum(run.windows for run in runs),
+        samples=sum(len(run.samples) for run in runs),
         differences=tuple(difference.shown() for difference in found.differences),
         difference_count=found.difference_count,
         seconds=monotonic() - started,
         values=found.values,
         unfit=found.unfit,
         superseded=found.superseded,
+        measurements=tuple(schema.measurement for schema in manifest.schemas),
     )
 
 
@@ -138,31 +151,39 @@ def _check(settings: VerifySettings) -> None:
 
 
 class _Verification:
-    """One run: counts its windows and keeps its samples. ``pool`` is None where there is no bucket."""
+    """Verifies a measurement: counts its windows and keeps its samples. ``pool`` is None where there is no bucket."""
 
-    def __init__(self, settings: VerifySettings, manifest: Manifest, pool: QueryPool | None, observe: Observer) -> None:
+    def __init__(
+        self, settings: VerifySettings, manifest: Manifest, draws: int, pool: QueryPool | None, observe: Observer
+    ) -> None:
         self.settings = settings
+        self.manifest = manifest
+        self.draws = draws
         self.schema: PointSchema = manifest.schema
         self.partitions = [partition for partition in manifest.partitions if partition.rows]
         self.pool = pool
         self.observe = observe
         self.windows = 0
         self.samples: list[Sample] = []
+        self.found = Outcome(settings.max_listed)
 
-    def compare_all(self) -> Outcome:
-        """Return all differences."""
-        found = Outcome(self.settings.max_listed)
-        cells = self.compare_windows(found)
-        found.add(self.explain(cells))
-        found.add(self.compare_samples(cells))
-        return found
+    def refuse_types(self, types: Mapping[str, set[str]], pool: QueryPool) -> bool:
+        """Tell whether the server holds fields in other types, of all that it has in ``types``, and find where."""
+        self.found.add(find_other_types(self.schema, types, plan_windows(self.partitions), pool))
+        return bool(self.found.difference_count)
+
+    def compare_all(self) -> None:
+        """Find all differences."""
+        cells = self.compare_windows(self.found)
+        self.found.add(self.explain(cells))
+        self.found.add(self.compare_samples(cells))
 
     def compare_windows(self, outcome: Outcome) -> list[Cell]:
         """Return the (series, day) that differ; the server works ahead while the dataset is read.
 
         ``outcome`` gets the rows that no point can be, and the number of superseded values.
         """
-        picks = draw_samples(self.partitions, self.settings.samples, self.settings.seed)
+        picks = draw_samples(self.partitions, self.draws, self.settings.seed)
         windows = plan_windows(self.partitions)
         answers = [self._ask(window) for window in windows]
         cells: list[Cell] = []

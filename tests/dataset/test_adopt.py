@@ -120,7 +120,7 @@ def test_a_new_file_joins(tmp_path: Path) -> None:
 
 def test_a_staged_dataset_is_left_alone(tmp_path: Path) -> None:
     """It knows its columns; a mapping for it is an error."""
-    staged = Manifest(trades_schema(), {"seed": 1}, {}, (), complete=True)
+    staged = Manifest((trades_schema(),), {"seed": 1}, {}, (), complete=True)
     write_manifest(tmp_path, staged)
     adopt(find_place(tmp_path))
     assert read_manifest(tmp_path) == staged
@@ -365,7 +365,7 @@ def test_a_damaged_mapping(tmp_path: Path) -> None:
     manifest = adopted(tmp_path)
     for mapping in ({"who": "knows"}, {"measurement": 1}, {"measurement": "m"}):
         settings = {"source": "adopted", "mapping": mapping}
-        write_manifest(tmp_path, Manifest(manifest.schema, settings, {}, manifest.partitions, complete=True))
+        write_manifest(tmp_path, Manifest(manifest.schemas, settings, {}, manifest.partitions, complete=True))
         with pytest.raises(ConfigError):
             adopted(tmp_path, None)
 

@@ -19,7 +19,7 @@ from loader.errors import ConfigError, LoaderError, StageError
 from tests.plants import KINDS, plant, untouched
 
 PARTITION = Partition("date=2024-01-02/trades.parquet", 10, 1, 2, 345, "c0ffee00" * 8)
-MANIFEST = Manifest(trades_schema(), {"seed": 1}, {"loader": "0"}, (PARTITION,), complete=True)
+MANIFEST = Manifest((trades_schema(),), {"seed": 1}, {"loader": "0"}, (PARTITION,), complete=True)
 
 
 @pytest.fixture

@@ -259,7 +259,7 @@ def test_integer_times_without_a_unit_are_refused(tmp_path: Path, empty: bool) -
     times = pa.array([None if empty else 1_704_067_200_000], pa.int64())
     write_tables(tmp_path, TEXTS, {"one.parquet": texts(["a"], ["b"]).set_column(2, "t", times)})
     write_manifest(
-        tmp_path, dataclasses.replace(read_manifest(tmp_path), schema=dataclasses.replace(TEXTS, time_unit=""))
+        tmp_path, dataclasses.replace(read_manifest(tmp_path), schemas=(dataclasses.replace(TEXTS, time_unit=""),))
     )
     with pytest.raises(ConfigError, match="their unit is not known") as caught:
         open_dataset(tmp_path)

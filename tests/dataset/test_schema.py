@@ -26,7 +26,7 @@ from loader.dataset.schema import column_problem
 from loader.errors import ConfigError
 
 PARTITION = Partition("date=2024-01-02/trades.parquet", 10, 1, 2, 345, "c0ffee00" * 8)
-MANIFEST = Manifest(trades_schema(), {"seed": 1}, {"loader": "0"}, (PARTITION,), complete=True)
+MANIFEST = Manifest((trades_schema(),), {"seed": 1}, {"loader": "0"}, (PARTITION,), complete=True)
 
 schemas = st.builds(
     PointSchema,
@@ -84,7 +84,7 @@ def test_the_fingerprint_is_the_content() -> None:
     other = dataclasses.replace(PARTITION, checksum="decaf")
     assert MANIFEST.fingerprint != dataclasses.replace(MANIFEST, partitions=(other,)).fingerprint
     renamed = dataclasses.replace(trades_schema(), measurement="other")
-    assert MANIFEST.fingerprint != dataclasses.replace(MANIFEST, schema=renamed).fingerprint
+    assert MANIFEST.fingerprint != dataclasses.replace(MANIFEST, schemas=(renamed,)).fingerprint
     assert MANIFEST.fingerprint == dataclasses.replace(MANIFEST, settings={}, versions={}).fingerprint
 
 

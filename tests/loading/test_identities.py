@@ -43,7 +43,7 @@ def dataset(root: Path, *parts: Sequence[Row]) -> Manifest:
         checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         size = path.stat().st_size
         partitions.append(Partition(path.name, len(rows), min(times), max(times), size, checksum))
-    return Manifest(SCHEMA, {}, {}, tuple(partitions), complete=True)
+    return Manifest((SCHEMA,), {}, {}, tuple(partitions), complete=True)
 
 
 def found(root: Path, *parts: Sequence[Row]) -> list[list[tuple[bool, bool]]]:

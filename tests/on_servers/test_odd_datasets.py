@@ -39,7 +39,7 @@ def dataset(root: Path, schema: PointSchema, tables: Sequence[pa.Table], **writi
         checksum = hashlib.sha256(content).hexdigest()
         relative = str(path.relative_to(root))
         partitions.append(Partition(relative, table.num_rows, min(good), max(good), len(content), checksum))
-    write_manifest(root, Manifest(schema, {}, {}, tuple(partitions), complete=True))
+    write_manifest(root, Manifest((schema,), {}, {}, tuple(partitions), complete=True))
     return root
 
 
@@ -357,7 +357,7 @@ def test_rows_that_no_point_can_be(influx: Any, tmp_path: Path, values: bool) ->
         ("y", 6.0, 6, "six", MINUTES[2]),
     ]
     root = dataset(tmp_path, SPARSE, [sparse_table(rows)])  # type: ignore[arg-type]
-    manifest = Manifest(SPARSE, {}, {}, tuple(_bounded(root)), complete=True)
+    manifest = Manifest((SPARSE,), {}, {}, tuple(_bounded(root)), complete=True)
     write_manifest(root, manifest)
     case = case_of(influx, root, f'm,t=x a=1,b=1i,c="one" {MINUTES[0]}', f'm,t=y a=6,b=6i,c="six" {MINUTES[2]}')
     report = case.verify(values=values)
@@ -406,7 +406,7 @@ def test_integer_times_have_a_unit(influx_v2: Any, tmp_path: Path, unit: str) ->
     schema = PointSchema("m", (), (Field("a", FieldType.FLOAT),), "time", unit)
     table = pa.table({"a": [1.0], "time": pa.array([FIRST_DAY // factor], pa.int64())})
     root = dataset(tmp_path, schema, [table])
-    write_manifest(root, Manifest(schema, {}, {}, (_one(root, FIRST_DAY),), complete=True))
+    write_manifest(root, Manifest((schema,), {}, {}, (_one(root, FIRST_DAY),), complete=True))
     assert names(case_of(influx_v2, root, f"m a=1 {FIRST_DAY}").verify()) == []
     assert names(case_of(influx_v2, root, f"m a=1 {FIRST_DAY + 1}").verify()) != []
 
@@ -448,6 +448,6 @@ def test_a_file_that_is_not_the_manifests(influx_v2: Any, tmp_path: Path) -> Non
     """Times that the manifest does not know are an error: they would not have been looked for."""
     schema = PointSchema("m", (), (Field("a", FieldType.FLOAT),), "time", "ns")
     root = dataset(tmp_path, schema, [pa.table({"a": [1.0], "time": [FIRST_DAY]})])
-    write_manifest(root, Manifest(schema, {}, {}, (_one(root, FIRST_DAY + DAY),), complete=True))
+    write_manifest(root, Manifest((schema,), {}, {}, (_one(root, FIRST_DAY + DAY),), complete=True))
     with pytest.raises(StageError, match="the manifest says"):
         verify(VerifySettings(root, case_of(influx_v2, root).target))

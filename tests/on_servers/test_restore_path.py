@@ -275,8 +275,8 @@ def test_an_order_to_stop_breaks_off_what_is_on_its_way(
     flow = Flow(0, threading.Event())
     with fault_proxy(influx_v2.url, lambda call: None) as proxy:
         manifest = read_manifest(root)
-        (shard, *_) = plan_shards(root, manifest.schema, manifest.partitions, DAY)
-        sender = ShardSender(through(settings, proxy.url), manifest.schema, {shard.start: 1}, flow, Superseded(2))
+        (shard, *_) = plan_shards(root, manifest, DAY)
+        sender = ShardSender(through(settings, proxy.url), manifest, {shard.start: 1}, flow, Superseded())
         monkeypatch.setattr(sender_module, "tar", lambda file: ordered(flow, storage_files.tar(file)))
         with pytest.raises(Aborted):
             sender.restore(shard, 1, Workspace())

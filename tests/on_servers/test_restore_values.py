@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from loader.dataset.manifest import Partition
+from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
 from loader.loading import ExportSettings, LoadSettings, export, load
@@ -246,5 +246,6 @@ def test_shards_are_those_of_the_server(influx_v2: RunningServer, duration: int)
         influx_v2.call(f"/api/v2/write?org={target.org}&bucket={target.bucket}&precision=ns", lines)
         made = [(shard.start, shard.stop) for shard in list_shards(link.send, bucket)]
     partitions = [Partition(str(time), 1, time, time, 1, "") for time in times]
-    planned = plan_shards(Path("nowhere"), trades_schema(), partitions, duration)
+    manifest = Manifest((trades_schema(),), {}, {}, tuple(partitions), complete=True)
+    planned = plan_shards(Path("nowhere"), manifest, duration)
     assert [(shard.start, shard.stop) for shard in planned] == made

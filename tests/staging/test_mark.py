@@ -122,7 +122,7 @@ def test_a_manifest_about_files_of_others_removes_none(tmp_path: Path, name: str
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / manifest.partitions[0].path).rename(root / name)
     partition = Partition(**{**asdict(manifest.partitions[0]), "path": name})
-    write_manifest(root, Manifest(trades_schema(), {}, {}, (partition,), complete=True))
+    write_manifest(root, Manifest((trades_schema(),), {}, {}, (partition,), complete=True))
     before, said = content(root), (root / NAME).read_bytes()
     with pytest.raises(ConfigError, match="did not stage"):
         stage(settings(root, overwrite=True))

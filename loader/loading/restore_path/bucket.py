@@ -113,7 +113,7 @@ class BucketMaker:
         return RestoredBucket(bucket, shards, ids)
 
     def _plan(self, duration: int) -> tuple[Shard, ...]:
-        return plan_shards(self.settings.place.root, self.manifest.schema, self.manifest.partitions, duration)
+        return plan_shards(self.settings.place.root, self.manifest, duration)
 
     def _make(self, dialect: InfluxDB2) -> RestoredBucket:
         settings = self.settings

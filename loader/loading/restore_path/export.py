@@ -84,14 +84,14 @@ def _export(
             raise ConfigError(f"{settings.out}: is not empty", hint="name a new folder: --out FOLDER")
         superseded = find_superseded(settings.place.root, manifest, observe, stop)
         duration = settings.shard_duration or DEFAULT_DURATION
-        shards = plan_shards(settings.place.root, manifest.schema, manifest.partitions, duration)
+        shards = plan_shards(settings.place.root, manifest, duration)
         prepare_encoders(observe)
         workspace = Workspace()
         observe(Started("export", manifest.rows))
         files = (
             (number, file)
             for number, shard in enumerate(shards, 1)
-            for file in encode_shard(settings.place.root, manifest.schema, shard, 1, workspace, superseded)
+            for file in encode_shard(settings.place.root, manifest, shard, 1, workspace, superseded)
         )
         for number, file in files:
             rejected += file.rejected

@@ -57,7 +57,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         bucket = maker.find()
         superseded = settle_duplicates(settings, manifest, observe, stop)
         if stop.is_set():
-            return tally.report(server.name, manifest.rows, stopped=True)
+            return tally.report(server.name, manifest, stopped=True)
         made = maker.prepare(bucket)
         ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
         rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
@@ -66,7 +66,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         prepare_encoders(observe)
         observe(Started("load", manifest.rows, resumed))
         pending = [shard for shard in made.shards if shard.start not in restored]
-        sender = ShardSender(settings, manifest.schema, made.ids, flow, superseded)
+        sender = ShardSender(settings, manifest, made.ids, flow, superseded)
         _Restorer(settings, ledger, rejections, tally, flow, sender).run(pending)
         done = resumed + tally.rows
         if done == manifest.rows:
@@ -79,7 +79,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
             )
     return tally.report(
         server.name,
-        manifest.rows,
+        manifest,
         resumed,
         stopped=stop.is_set(),
         rejections=rejections,
@@ -199,8 +199,8 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     duration = settings.shard_duration or DEFAULT_DURATION
     files = (
         file
-        for shard in plan_shards(settings.place.root, manifest.schema, manifest.partitions, duration)
-        for file in encode_shard(settings.place.root, manifest.schema, shard, 1, workspace, superseded)
+        for shard in plan_shards(settings.place.root, manifest, duration)
+        for file in encode_shard(settings.place.root, manifest, shard, 1, workspace, superseded)
     )
     for file in files:
         rejections.count(file.rejected)
@@ -209,5 +209,5 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
         if flow.stopping:
             break
     return tally.report(
-        DRY_RUN, manifest.rows, stopped=flow.stop.is_set(), rejections=rejections, rows_replaced=superseded.rows
+        DRY_RUN, manifest, stopped=flow.stop.is_set(), rejections=rejections, rows_replaced=superseded.rows
     )

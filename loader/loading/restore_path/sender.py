@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import TIME_MAX, instant
+from loader.dataset.manifest import Manifest
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import LoadError, Retryable
 from loader.loading.flow import Flow
 from loader.loading.restore_path.shards import Shard
-from loader.loading.restore_path.storage_files import ShardFile, encode_shard, tar, tar_size
+from loader.loading.restore_path.storage_files import PointCounts, ShardFile, encode_shard, tar, tar_size
 from loader.loading.settings import LoadSettings
 from loader.loading.superseded import Superseded
 from loader.servers import flux
@@ -43,13 +44,13 @@ class ShardSender:
     def __init__(
         self,
         settings: LoadSettings,
-        schema: PointSchema,
+        manifest: Manifest,
         ids: Mapping[int, int],
         flow: Flow,
         superseded: Superseded,
     ) -> None:
         self._settings = settings
-        self._schema = schema
+        self._manifest = manifest
         self._ids = ids
         self._flow = flow
         self._superseded = superseded
@@ -65,11 +66,11 @@ class ShardSender:
 
     def _send(self, link: Connection, shard: Shard, generation: int, workspace: Workspace) -> Restored:
         request = api.build_shard(self._ids[shard.start])
-        rows = points = size = 0
+        rows = size = 0
         rejected: list[RejectedRow] = []
-        values = [0] * len(self._schema.fields)
+        counts: dict[PointSchema, PointCounts] = {}
         root = self._settings.place.root
-        for file in encode_shard(root, self._schema, shard, generation, workspace, self._superseded):
+        for file in encode_shard(root, self._manifest, shard, generation, workspace, self._superseded):
             rows += file.rows
             rejected += file.rejected
             if not file.points:
@@ -77,12 +78,13 @@ class ShardSender:
             reply = link.upload(request, self._pieces(file), tar_size(file))
             if reply.status not in {200, 204}:
                 raise_for(reply, f"restore the shard of {instant(shard.start)}")
-            points += file.points
             size += tar_size(file)
-            values = [sum(pair) for pair in zip(values, file.values, strict=True)]
+            for schema, found in file.counts.items():
+                counts[schema] = counts[schema] + found if schema in counts else found
             del file  # or it would keep the memory that the next one may have to replace
-        for field, expected in _counted_fields(self._schema.fields, values, points):
-            self._count(link, shard, field, expected)
+        for schema, found in counts.items():
+            for field, expected in _counted_fields(schema.fields, found):
+                self._count(link, shard, schema, field, expected)
         return Restored(rows, size, tuple(rejected))
 
     def _pieces(self, file: ShardFile) -> Iterator[bytes | memoryview]:
@@ -91,9 +93,9 @@ class ShardSender:
                 raise Aborted
             yield piece
 
-    def _count(self, link: Connection, shard: Shard, field: Field, expected: int) -> None:
+    def _count(self, link: Connection, shard: Shard, schema: PointSchema, field: Field, expected: int) -> None:
         start, stop = shard.start, min(shard.stop, TIME_MAX + 1)
-        found = flux.parse_count(link.send(flux.build_count(self._settings.target, self._schema, field, start, stop)))
+        found = flux.parse_count(link.send(flux.build_count(self._settings.target, schema, field, start, stop)))
         if found > expected:
             raise LoadError(
                 f"the shard of {instant(shard.start)}: the server counts {found:,} values of {field.column!r},"
@@ -108,13 +110,13 @@ class ShardSender:
             )
 
 
-def _counted_fields(fields: Sequence[Field], values: Sequence[int], points: int) -> Sequence[tuple[Field, int]]:
+def _counted_fields(fields: Sequence[Field], counts: PointCounts) -> Sequence[tuple[Field, int]]:
     """Return which fields tell, when counted, that all files are there, and how often each has a value.
 
     A file is taken whole or not at all, so a field that every point has will do: the one that the server decodes
     fastest. Where no field is like that, all of them are counted.
     """
     speed = (FieldType.BOOLEAN, FieldType.INTEGER, FieldType.UNSIGNED, FieldType.FLOAT, FieldType.STRING)
-    counted = list(zip(fields, values, strict=True))
-    full = [pair for pair in counted if pair[1] == points]
+    counted = list(zip(fields, counts.values, strict=True))
+    full = [pair for pair in counted if pair[1] == counts.points]
     return sorted(full, key=lambda pair: speed.index(pair[0].type))[:1] or counted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loader.dataset.instant import TIME_MIN
-from loader.dataset.manifest import Partition
+from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import read_joined
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers
@@ -49,16 +48,17 @@ def check_duration(duration: int) -> None:
         raise ConfigError("a shard duration below an hour", hint="use days or weeks, such as 7d")
 
 
-def plan_shards(root: Path, schema: PointSchema, partitions: Sequence[Partition], duration: int) -> tuple[Shard, ...]:
-    """Return the shards in which ``partitions`` of the dataset at ``root`` have rows, in time order.
+def plan_shards(root: Path, manifest: Manifest, duration: int) -> tuple[Shard, ...]:
+    """Return the shards in which the partitions of the dataset at ``root`` have rows, in time order.
 
     As on the server, shard groups start at multiples of their duration since year 1: those of 7 days on Mondays.
     The first and the last one end where the times end that the server can store. The times of a partition are read
     where it spans more than two shards. Memory is a number for each shard and partition. Raises StageError.
     """
     found: dict[int, list[Partition]] = {}
-    for partition in partitions:
+    for partition in manifest.partitions:
         if partition.rows:
+            schema = manifest.schema_of(partition.path)
             first, last = ((time - _YEAR_1) // duration for time in (partition.time_min, partition.time_max))
             numbers = {first, last} | (_occupied(root, schema, partition, duration) if last - first > 1 else set())
             for number in numbers:

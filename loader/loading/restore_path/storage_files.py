@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 
 from loader.dataset.chunk import Chunk, RejectedRow
-from loader.dataset.manifest import Partition
+from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import read_joined
-from loader.dataset.schema import PointSchema
+from loader.dataset.schema import Field, PointSchema
 from loader.encoding.arrays import Integers, Mask
 from loader.encoding.columns import read_columns, read_times, read_valid_times
 from loader.encoding.escaping import check_names, sort_tags
@@ -39,8 +40,21 @@ _FULLY_COMPACTED = 4
 
 
 @dataclass(frozen=True)
+class PointCounts:
+    """How many points of a measurement there are, and how many of them have each field of its schema."""
+
+    points: int
+    values: tuple[int, ...]
+
+    def __add__(self, other: PointCounts) -> PointCounts:
+        """Return the counts of both together."""
+        values = tuple(mine + theirs for mine, theirs in zip(self.values, other.values, strict=True))
+        return PointCounts(self.points + other.points, values)
+
+
+@dataclass(frozen=True)
 class ShardFile:
-    """A storage file of a shard: its name, its content, its points, and how many of them have each field.
+    """A storage file of a shard: its name, its content, and what it holds of each schema's measurement.
 
     ``rows`` are those of the dataset that it accounts for, ``rejected`` those of them that cannot be points. A file
     without points has no content, and is not to be sent.
@@ -48,10 +62,14 @@ class ShardFile:
 
     name: str
     content: StorageFile
-    points: int
-    values: tuple[int, ...]
+    counts: Mapping[PointSchema, PointCounts]
     rows: int
     rejected: tuple[RejectedRow, ...]
+
+    @property
+    def points(self) -> int:
+        """Points of all measurements."""
+        return sum(each.points for each in self.counts.values())
 
 
 def prepare_encoders(observe: Observer) -> None:
@@ -61,7 +79,7 @@ def prepare_encoders(observe: Observer) -> None:
 
 def encode_shard(
     root: Path,
-    schema: PointSchema,
+    manifest: Manifest,
     shard: Shard,
     generation: int,
     workspace: Workspace,
@@ -74,15 +92,18 @@ def encode_shard(
     rows of some partitions, or parts of them; rows of one identity become one point where they are in one file, and
     have no field twice in any case. Raises StageError and EncodeError.
     """
-    check_names(schema)
-    collected = _Points(root, schema)
+    for schema in manifest.schemas:
+        check_names(schema)
+    collected = _FilePoints(root)
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
-        for address, batch in read_joined(root, schema, partition):
-            collected.add(batch, address, partition, shard, superseded.within(address))
+        points = collected.of(manifest.schema_of(partition.path))
+        for address, batch in read_joined(root, points.schema, partition):
+            points.add(batch, address, partition, shard, superseded.within(address))
             if collected.size >= MOST_BYTES:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
-                collected, sequence = _Points(root, schema), sequence + 1
+                collected, sequence = _FilePoints(root), sequence + 1
+                points = collected.of(points.schema)
     if collected.rows:
         yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
 
@@ -101,21 +122,53 @@ def tar_size(file: ShardFile) -> int:
     return file.content.size + -file.content.size % tarfile.BLOCKSIZE + 3 * tarfile.BLOCKSIZE
 
 
+class _FilePoints:
+    """Points of all measurements, for one storage file."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._points: dict[PointSchema, _Points] = {}
+
+    def of(self, schema: PointSchema) -> _Points:
+        """Return the points of a measurement, to which more can be added."""
+        return self._points.setdefault(schema, _Points(self._root, schema))
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held."""
+        return sum(points.size for points in self._points.values())
+
+    @property
+    def rows(self) -> int:
+        """Rows that are accounted for."""
+        return sum(points.rows for points in self._points.values())
+
+    def encode(self, name: str, workspace: Workspace) -> ShardFile:
+        """Return all points as a file; they are let go of meanwhile."""
+        encoder = FileEncoder(workspace)
+        series = heapq.merge(*(points.take_series() for points in self._points.values()), key=lambda taken: taken[0])
+        for _, text, fields, joined in series:
+            encoder.add(text, joined.times, tuple(zip(fields, joined.values, strict=True)))
+        counts = {schema: points.counts for schema, points in self._points.items()}
+        rejected = tuple(row for points in self._points.values() for row in points.rejected)
+        return ShardFile(name, encoder.finish(), counts, self.rows, rejected)
+
+
 class _Points:
-    """Points by series, for one storage file."""
+    """Points of one measurement by series, for one storage file."""
 
     def __init__(self, root: Path, schema: PointSchema) -> None:
         self._root = root
-        self._schema = schema
+        self.schema = schema
         # A storage key has its tags in order; so has a series its fields.
         self._keyed = replace(
             schema,
             tags=sort_tags(schema.tags),
             fields=tuple(sorted(schema.fields, key=lambda field: field.column.encode())),
         )
-        self._fields = schema.fields
         self._slices: dict[str, list[_Slice]] = {}
-        self._rejected: list[RejectedRow] = []
+        self.counts = PointCounts(0, (0,) * len(schema.fields))
+        self.rejected: list[RejectedRow] = []
         self.rows = 0
         self.size = 0
 
@@ -126,12 +179,12 @@ class _Points:
 
         Raises StageError for times that the manifest does not say of ``partition``.
         """
-        selected = select_points(batch, self._schema, address, superseded)
-        check_times(read_times(selected.points, self._schema).to_numpy(), selected, self._root, partition)
+        selected = select_points(batch, self.schema, address, superseded)
+        check_times(read_times(selected.points, self.schema).to_numpy(), selected, self._root, partition)
         if shard.holds(partition):
             self.rows += len(batch)
         else:
-            times, valid = read_valid_times(batch, self._schema)
+            times, valid = read_valid_times(batch, self.schema)
             # A row without a time belongs to the shard of the partition's first time.
             within = np.where(valid, shard.contains(times), shard.start <= partition.time_min < shard.stop)
             self.rows += int(np.count_nonzero(within))
@@ -145,7 +198,7 @@ class _Points:
             selected = selected.without(unfit, partition.path, "series", shown, _UNSTORABLE)
             runs = find_series(selected.points, self._keyed)
             texts = runs.texts.to_pylist()
-        self._rejected += selected.rejected
+        self.rejected += selected.rejected
         self._add(selected.points, runs, texts)
 
     def _add(self, points: pa.RecordBatch, runs: SeriesRuns, texts: Sequence[str]) -> None:
@@ -166,23 +219,20 @@ class _Points:
             if series not in self._slices:
                 self._slices[series] = []
                 # Its keys are held twice until the file is made.
-                self.size += 2 * len(self._fields) * len(series)
+                self.size += 2 * len(self.schema.fields) * len(series)
             self._slices[series].append(rows.slice(start, stop))
             self.size += _SLICE_BYTES
         self.size += rows.size
 
-    def encode(self, name: str, workspace: Workspace) -> ShardFile:
-        """Return the points as a file."""
-        encoder = FileEncoder(workspace)
-        points = 0
-        values = dict.fromkeys(self._fields, 0)
-        for series in sorted(self._slices, key=lambda series: series.encode() + FIELD_SEPARATOR):
+    def take_series(self) -> Iterator[tuple[bytes, str, tuple[Field, ...], _Slice]]:
+        """Yield how each series is sorted, its text, its fields and its points, which are let go of, and count them."""
+        fields = self._keyed.fields
+        for order, series in sorted((series.encode() + FIELD_SEPARATOR, series) for series in self._slices):
             joined = _join(self._slices.pop(series))
-            encoder.add(series, joined.times, tuple(zip(self._keyed.fields, joined.values, strict=True)))
-            points += len(joined.times)
-            for field, column in zip(self._keyed.fields, joined.values, strict=True):
-                values[field] += len(column) - column.null_count
-        return ShardFile(name, encoder.finish(), points, tuple(values.values()), self.rows, tuple(self._rejected))
+            present = dict(zip(fields, (len(column) - column.null_count for column in joined.values), strict=True))
+            values = tuple(present[field] for field in self.schema.fields)
+            self.counts += PointCounts(len(joined.times), values)
+            yield order, series, fields, joined
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest
-from loader.dataset.schema import PointSchema
 from loader.encoding.warm import compile_ahead, compile_line_encoder
 from loader.errors import ConfigError, ServerError
 from loader.events import SERVER_BUSY, Notice, Observer, Started, Waited
@@ -54,11 +54,11 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         # Before a bucket is made: a dataset with duplicates may be refused.
         superseded = settle_duplicates(settings, manifest, observe, stop)
         if stop.is_set():
-            return tally.report(server.name, manifest.rows, stopped=True)
+            return tally.report(server.name, manifest, stopped=True)
         bucket = found or _make_bucket(connection, server, settings, observe, patience)
-        wanted = (server.dialect, settings.target, bucket, manifest.schema)
-        types = patience.ask(lambda: find_types(connection.send, *wanted))
-        note_other_types(manifest.schema, types, settings.target.bucket, observe)
+        for schema in manifest.schemas:
+            types = patience.ask(partial(find_types, connection.send, server.dialect, settings.target, bucket, schema))
+            note_other_types(schema, types, settings.target.bucket, observe)
     ledger_key = (settings.place.state, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
         rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
@@ -77,12 +77,12 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
             timeout_seconds=settings.timeout_seconds,
         )
         coordinator = _Coordinator(settings, ledger, rejections, tally, flow)
-        coordinator.run(senders, manifest.schema, pending, superseded)
+        coordinator.run(senders, manifest, pending, superseded)
         if resumed + tally.rows == manifest.rows:
             ledger.finish()
     return tally.report(
         server.name,
-        manifest.rows,
+        manifest,
         resumed,
         stopped=stop.is_set(),
         rejections=rejections,
@@ -114,10 +114,10 @@ class _Coordinator:
         self._flow = flow
         self._error: BaseException | None = None
 
-    def run(self, senders: Senders, schema: PointSchema, pending: list[Chunk], superseded: Superseded) -> None:
+    def run(self, senders: Senders, manifest: Manifest, pending: list[Chunk], superseded: Superseded) -> None:
         """Send every row of ``pending``; raises the first error after recording what is in flight."""
         try:
-            self._feed(senders, schema, pending, superseded)
+            self._feed(senders, manifest, pending, superseded)
         except KeyboardInterrupt:
             self._flow.aborted.set()
             raise
@@ -129,12 +129,12 @@ class _Coordinator:
         if self._error:
             raise self._error
 
-    def _feed(self, senders: Senders, schema: PointSchema, pending: list[Chunk], superseded: Superseded) -> None:
+    def _feed(self, senders: Senders, manifest: Manifest, pending: list[Chunk], superseded: Superseded) -> None:
         pace = Pace(self._settings.rate)
         for chunk in pending:
             for payload in payloads(
                 self._settings.place.root,
-                schema,
+                manifest.schema_of(chunk.partition),
                 chunk,
                 self._settings.batch_lines,
                 lambda: self._flow.body_limit,
@@ -231,7 +231,7 @@ def _encode_all(
         for partition in manifest.partitions
         for payload in payloads(
             settings.place.root,
-            manifest.schema,
+            manifest.schema_of(partition.path),
             Chunk(partition.path, 0, partition.rows),
             settings.batch_lines,
             lambda: flow.body_limit,
@@ -244,6 +244,4 @@ def _encode_all(
         rejections.count(payload.rejected)
         tally.reject(len(payload.rejected))
         tally.advance(payload.chunk.rows, payload.size, len(compressed(payload.body, level)))
-    return tally.report(
-        DRY_RUN, manifest.rows, stopped=stop.is_set(), rejections=rejections, rows_replaced=superseded.rows
-    )
+    return tally.report(DRY_RUN, manifest, stopped=stop.is_set(), rejections=rejections, rows_replaced=superseded.rows)

@@ -38,61 +38,92 @@ _NEXT_LOOK_SECONDS = 1.0
 _MOST_LOOKS = 10
 
 
-def compare_values(settings: VerifySettings, manifest: Manifest, shards: Sequence[Shard], observe: Observer) -> Outcome:
-    """Compare every timestamp and value of the dataset's fields with the files of ``shards``, bit for bit.
+def compare_values(
+    settings: VerifySettings, measurements: Sequence[Manifest], shards: Sequence[Shard], observe: Observer
+) -> list[Outcome]:
+    """Compare every timestamp and value of the fields of ``measurements`` with the files of ``shards``, bit for bit.
 
-    Points of the dataset's measurement that the dataset does not have are found from its first day to its last.
-    Memory is bounded by SHARDS_AT_A_TIME times the files of a shard, up to HELD_BYTES, and WINDOW_BYTES of both
-    sides, twice. Raises Refused without operator permission, ServerError, StageError, DecodeError.
+    There is an outcome for each measurement. Points of it that the dataset does not have are found from its first day
+    to its last. Memory is bounded by SHARDS_AT_A_TIME times the files of a shard, up to HELD_BYTES, and WINDOW_BYTES
+    of both sides, twice. Raises Refused without operator permission, ServerError, StageError, DecodeError.
     """
-    spans = plan_spans(shards, [partition for partition in manifest.partitions if partition.rows])
-    observe(Started("verify values", sum(span.rows for span in spans)))
+    spans = [plan_spans(shards, [part for part in each.partitions if part.rows]) for each in measurements]
+    observe(Started("verify values", sum(span.rows for each in spans for span in each)))
     tell = one_at_a_time(observe)
     compile_ahead(compile_decoders, "decoders", observe)
+    places = [(number, span) for number, each in enumerate(spans) for span in each]
+    schemas = [each.schema for each in measurements]
     with Workers(SHARDS_AT_A_TIME) as workers:
         answers = [
-            workers.submit(_compare_span, settings, manifest.schema, span, tell, workers.closed) for span in spans
+            workers.submit(_compare_shard, settings, schemas, together, tell, workers.closed)
+            for together in _by_shard(places)
         ]
-        outcomes = [answer.result() for answer in answers]
-    return merge_outcomes(outcomes, settings.max_listed)
+        found = [pair for answer in answers for pair in answer.result()]
+    return [
+        merge_outcomes([outcome for place, outcome in found if place == number], settings.max_listed)
+        for number in range(len(measurements))
+    ]
 
 
-def _compare_span(
-    settings: VerifySettings, schema: PointSchema, span: Span, observe: Observer, closed: threading.Event
-) -> Outcome:
-    """Compare a span; what differs is looked at again, until two looks agree or ``closed`` is set.
+_Spans = list[tuple[int, Span]]
+"""Spans of one shard, with the number of the measurement of each."""
+_Outcomes = list[tuple[int, Outcome]]
+
+
+def _by_shard(places: _Spans) -> list[_Spans]:
+    """Return together what the files of one shard tell, by time: they are fetched once for all measurements."""
+    together: dict[tuple[int, int], _Spans] = {}
+    for number, span in places:
+        alone = (number, span.windows[0].start)
+        together.setdefault((-1, span.shard.id) if span.shard else alone, []).append((number, span))
+    return sorted(together.values(), key=lambda spans: spans[0][1].windows[0].start)
+
+
+def _compare_shard(
+    settings: VerifySettings, schemas: Sequence[PointSchema], spans: _Spans, observe: Observer, closed: threading.Event
+) -> _Outcomes:
+    """Compare ``spans``; what differs is looked at again, until two looks agree or ``closed`` is set.
 
     For a backup passes over what the server has in memory while it happens to write something of it to disk.
     """
-    if span.shard is None:
-        return _compare_files(settings, schema, span, ShardFiles((), ()), observe)
-    looked = _fetch_and_compare(settings, schema, span, span.shard, observe, closed)
+    shard = spans[0][1].shard
+    if shard is None:
+        return _compare_spans(settings, schemas, spans, ShardFiles((), ()), observe)
+    looked = _fetch_and_compare(settings, schemas, spans, shard, observe, closed)
     for _ in range(_MOST_LOOKS - 1):
-        if not looked.difference_count or pause(_NEXT_LOOK_SECONDS, closed):
+        if not any(outcome.difference_count for _, outcome in looked) or pause(_NEXT_LOOK_SECONDS, closed):
             break
-        again = _fetch_and_compare(settings, schema, span, span.shard, ignore, closed)
-        agree = again.differences == looked.differences and again.difference_count == looked.difference_count
-        looked = again
-        if agree:
+        former, looked = looked, _fetch_and_compare(settings, schemas, spans, shard, ignore, closed)
+        if list(map(_differences, former)) == list(map(_differences, looked)):
             break
     return looked
 
 
+def _differences(found: tuple[int, Outcome]) -> tuple[list[Difference], int]:
+    return found[1].differences, found[1].difference_count
+
+
 def _fetch_and_compare(
     settings: VerifySettings,
-    schema: PointSchema,
-    span: Span,
+    schemas: Sequence[PointSchema],
+    spans: _Spans,
     shard: Shard,
     observe: Observer,
     closed: threading.Event,
-) -> Outcome:
-    """Compare a span with the files of ``shard``, which the server refuses to give while it deletes in it."""
+) -> _Outcomes:
+    """Compare spans with the files of ``shard``, which the server refuses to give while it deletes in it."""
 
-    def compare() -> Outcome:
+    def compare() -> _Outcomes:
         with Connection(settings.target, settings.timeout_seconds) as connection, fetched(connection, shard) as files:
-            return _compare_files(settings, schema, span, files, observe)
+            return _compare_spans(settings, schemas, spans, files, observe)
 
     return Patience(settings.retry_seconds, observe, closed).ask(compare)
+
+
+def _compare_spans(
+    settings: VerifySettings, schemas: Sequence[PointSchema], spans: _Spans, files: ShardFiles, observe: Observer
+) -> _Outcomes:
+    return [(number, _compare_files(settings, schemas[number], span, files, observe)) for number, span in spans]
 
 
 def _compare_files(

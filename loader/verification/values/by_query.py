@@ -29,7 +29,7 @@ QUERY_POINTS = 100_000
 
 
 def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, observe: Observer) -> Outcome:
-    """Compare every point of the dataset; of the server, every (series, day) that the dataset has points of.
+    """Compare every point of a measurement; of the server, every (series, day) that the dataset has points of.
 
     Memory is bounded by WINDOW_BYTES of a window, twice, and the answers to a few queries. Raises ServerError,
     StageError.

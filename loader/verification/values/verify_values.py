@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import Future
+
+import polars as pl
 
 from loader.dataset.manifest import Manifest
+from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Notice, Observer
 from loader.servers.backup import Shard
-from loader.verification.aggregates.frames import join_answers, sum_parts
+from loader.verification.aggregates.frames import Aggregates, join_answers, sum_parts
 from loader.verification.differences import cell_differences, compare_cells
 from loader.verification.outcome import Outcome
 from loader.verification.query_pool import QueryPool
@@ -20,35 +24,55 @@ from loader.verification.windows import plan_windows
 
 
 def verify_values(
-    settings: VerifySettings, manifest: Manifest, shards: Sequence[Shard] | None, pool: QueryPool, observe: Observer
-) -> tuple[int, Outcome]:
-    """Return how many (series, UTC day) there are, and what a comparison of all values found.
+    settings: VerifySettings,
+    measurements: Sequence[Manifest],
+    shards: Sequence[Shard] | None,
+    pool: QueryPool,
+    observe: Observer,
+) -> list[tuple[int, Outcome]]:
+    """Return of each measurement how many (series, UTC day) there are, and what a comparison of all values found.
 
     Values come from the files of ``shards``, or by queries where the server gives no files. The server also counts
     the values of every (series, day): an index that does not know all files is found, and, where files are not
     read, points of series that the dataset does not have. Memory and errors are those of ``compare_values``.
     """
-    schema = manifest.schema
-    windows = plan_windows([partition for partition in manifest.partitions if partition.rows])
-    answers = [pool.aggregates(schema, window.start, window.stop, ["count"]) for window in windows]
+    answers = [_ask_counts(measurement, pool) for measurement in measurements]
     if shards is not None:
-        compared = compare_values(settings, manifest, shards, observe)
+        compared = compare_values(settings, measurements, shards, observe)
     else:
         observe(Notice("this server gives no files: all values are read by queries, which takes far longer"))
-        compared = query_values(settings, manifest, pool, observe)
+        compared = [query_values(settings, measurement, pool, observe) for measurement in measurements]
+    found = []
+    for measurement, answer, outcome in zip(measurements, answers, compared, strict=True):
+        try:
+            counts = [
+                join_answers(measurement.schema, [(name, future.result()) for name, future in each]) for each in answer
+            ]
+        except ConfigError as error:
+            if shards is None:
+                raise
+            observe(Notice(f"only the stored files are compared, queries are not: {error.message}"))
+            counts = outcome.cells
+        found.append((_compare_counts(measurement.schema, outcome, counts, settings.tolerance), outcome))
+    return found
+
+
+def _ask_counts(measurement: Manifest, pool: QueryPool) -> list[list[tuple[str, Future[pl.DataFrame]]]]:
+    windows = plan_windows([partition for partition in measurement.partitions if partition.rows])
+    return [pool.aggregates(measurement.schema, window.start, window.stop, ["count"]) for window in windows]
+
+
+def _compare_counts(schema: PointSchema, compared: Outcome, counts: Sequence[Aggregates], tolerance: float) -> int:
+    """Add to ``compared`` where the server's ``counts`` differ, but for differences that it has already.
+
+    Returns how many (series, day) there are.
+    """
     expected = sum_parts(schema, compared.cells)
-    try:
-        found = [join_answers(schema, [(name, future.result()) for name, future in answer]) for answer in answers]
-    except ConfigError as error:
-        if shards is None:
-            raise
-        observe(Notice(f"only the stored files are compared, queries are not: {error.message}"))
-        return compare_cells(schema, expected, expected, settings.tolerance)[0], compared
-    number, cells = compare_cells(schema, expected, sum_parts(schema, found), settings.tolerance)
+    number, cells = compare_cells(schema, expected, sum_parts(schema, counts), tolerance)
     # The name of a series from files goes on where it has tags that the schema has not.
     explained = {
         (day, series[: comma.start()]) for day, series in compared.places for comma in re.finditer(",|$", series)
     }
     differences = [difference for cell in cells for difference in cell_differences(schema, cell)]
     compared.add(difference for difference in differences if (difference.day, difference.series) not in explained)
-    return number, compared
+    return number

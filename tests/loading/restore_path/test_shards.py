@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loader.dataset.manifest import Partition
+from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.schema import PointSchema, trades_schema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
 from loader.errors import ConfigError
@@ -27,9 +27,14 @@ def partition(first: int, last: int, rows: int = 1) -> Partition:
     return Partition(f"{first}-{last}", rows, first, last, 1, "")
 
 
+def manifest_of(schema: PointSchema, partitions: list[Partition]) -> Manifest:
+    """Return the manifest of a dataset of ``partitions``."""
+    return Manifest((schema,), {}, {}, tuple(partitions), complete=True)
+
+
 def planned(partitions: list[Partition], duration: int) -> tuple[Shard, ...]:
     """Return the shards of partitions of which no file need be read."""
-    return plan_shards(Path("nowhere"), trades_schema(), partitions, duration)
+    return plan_shards(Path("nowhere"), manifest_of(trades_schema(), partitions), duration)
 
 
 def test_weeks_begin_on_mondays() -> None:
@@ -55,7 +60,7 @@ def test_only_shards_that_hold_rows_are_planned(tmp_path: Path, unit: str) -> No
     times = pa.array([day * 86_400 for day in days] + [None], pa.timestamp("s")).cast(pa.timestamp(unit))
     pq.write_table(pa.table({"t": times}), tmp_path / "long.parquet")
     whole = Partition("long.parquet", 6, days[0] * DAY, days[-1] * DAY, 1, "")
-    shards = plan_shards(tmp_path, PointSchema("m", (), (), "t"), [whole], DAY)
+    shards = plan_shards(tmp_path, manifest_of(PointSchema("m", (), (), "t"), [whole]), DAY)
     assert [shard.start // DAY for shard in shards] == days
 
 

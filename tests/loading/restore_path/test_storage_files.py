@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from loader.dataset import reader
+from loader.dataset.manifest import Manifest
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding import warm
 from loader.encoding.tsm.encode.buffer import Workspace
@@ -27,7 +28,14 @@ from loader.events import Event, Notice, ignore
 from loader.loading.identities import find_superseded
 from loader.loading.restore_path import storage_files
 from loader.loading.restore_path.shards import Shard, plan_shards
-from loader.loading.restore_path.storage_files import ShardFile, encode_shard, prepare_encoders, tar, tar_size
+from loader.loading.restore_path.storage_files import (
+    PointCounts,
+    ShardFile,
+    encode_shard,
+    prepare_encoders,
+    tar,
+    tar_size,
+)
 from loader.loading.superseded import Superseded
 from tests.points import DAY, FIRST_DAY, write_dataset
 from tests.storage import decode, index
@@ -50,8 +58,8 @@ def files_of(root: Path, rows: Sequence[Row], duration: int = WEEK) -> list[Shar
     superseded = find_superseded(root, manifest, ignore)
     return [
         file
-        for shard in plan_shards(root, SCHEMA, manifest.partitions, duration)
-        for file in map(kept, encode_shard(root, SCHEMA, shard, 3, workspace, superseded))
+        for shard in plan_shards(root, manifest, duration)
+        for file in map(kept, encode_shard(root, manifest, shard, 3, workspace, superseded))
     ]
 
 
@@ -133,7 +141,7 @@ def test_values_are_counted_by_field(tmp_path: Path) -> None:
         ("x", "z", 3, None, FIRST_DAY),
     ]
     (file,) = files_of(tmp_path, rows)
-    assert (file.points, file.values) == (3, (3, 1))
+    assert file.counts == {SCHEMA: PointCounts(3, (3, 1))}
 
 
 def test_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +178,7 @@ def test_sparse_rows_of_one_identity_become_one_point(tmp_path: Path) -> None:
         ("x", "y", None, 1.5, FIRST_DAY + 2),
     ]
     (file,) = files_of(tmp_path, rows)
-    assert (file.points, file.values, file.rows) == (3, (2, 2), 5)
+    assert (file.counts[SCHEMA], file.points, file.rows) == (PointCounts(3, (2, 2)), 3, 5)
     assert stored([file]) == {"m,a=y,b=x": {FIRST_DAY: 3, FIRST_DAY + 1: 2}}
     (times, bits) = decode(content(file), "u", FieldType.FLOAT)["m,a=y,b=x"]
     assert (times, np.array(bits, np.uint64).view(np.float64).tolist()) == ([FIRST_DAY, FIRST_DAY + 2], [0.5, 1.5])
@@ -192,9 +200,10 @@ def test_rows_that_cannot_be_points_are_rejected(tmp_path: Path) -> None:
     more = pa.concat_tables([table, table.slice(0, 2)]).set_column(4, "t", times)
     pq.write_table(more, tmp_path / partition.path)
     hour = 3_600_000_000_000
-    shards = plan_shards(tmp_path, SCHEMA, [replace(partition, rows=7)], hour)
+    manifest = replace(manifest, partitions=(replace(partition, rows=7),))
+    shards = plan_shards(tmp_path, manifest, hour)
     files = [
-        kept(file) for shard in shards for file in encode_shard(tmp_path, SCHEMA, shard, 1, Workspace(), Superseded(2))
+        kept(file) for shard in shards for file in encode_shard(tmp_path, manifest, shard, 1, Workspace(), Superseded())
     ]
     found = [(file.rows, file.points, [(each.row, each.column) for each in file.rejected]) for file in files]
     assert found == [(5, 1, [(1, "b"), (2, "series"), (5, "t"), (6, "t")]), (2, 1, [(3, "u")])]
@@ -204,21 +213,27 @@ def test_times_that_the_manifest_does_not_say(tmp_path: Path) -> None:
     """Shards are planned by the times of the manifest, so a row outside of them is an error that names it."""
     manifest = write_dataset(tmp_path, SCHEMA, frame(rows_of(SERIES, days=1, points=3)))
     short = replace(manifest.partitions[0], time_max=FIRST_DAY + 1)
-    (shard,) = plan_shards(tmp_path, SCHEMA, [short], WEEK)
+    manifest = replace(manifest, partitions=(short,))
+    (shard,) = plan_shards(tmp_path, manifest, WEEK)
     with pytest.raises(StageError, match=f"row 2: the time {FIRST_DAY + 2} is not among"):
-        list(encode_shard(tmp_path, SCHEMA, shard, 1, Workspace(), Superseded(2)))
+        list(encode_shard(tmp_path, manifest, shard, 1, Workspace(), Superseded()))
 
 
 def test_a_field_that_no_path_can_store(tmp_path: Path) -> None:
     """A field name without a form is refused before anything is read."""
     schema = PointSchema("m", (), (Field("time", FieldType.INTEGER),), "t")
     with pytest.raises(EncodeError, match="field key 'time'"):
-        next(encode_shard(tmp_path, schema, Shard(0, 1, ()), 1, Workspace(), Superseded(2)))
+        next(
+            encode_shard(
+                tmp_path, Manifest((schema,), {}, {}, (), complete=True), Shard(0, 1, ()), 1, Workspace(), Superseded()
+            )
+        )
 
 
 def test_nothing_to_do(tmp_path: Path) -> None:
     """A shard without partitions has no file."""
-    assert list(encode_shard(tmp_path, SCHEMA, Shard(0, 1, ()), 1, Workspace(), Superseded(2))) == []
+    manifest = Manifest((SCHEMA,), {}, {}, (), complete=True)
+    assert list(encode_shard(tmp_path, manifest, Shard(0, 1, ()), 1, Workspace(), Superseded())) == []
 
 
 @pytest.mark.parametrize("points", [1, 2, 300])
