@@ -41,6 +41,9 @@ def load(
     bucket: BucketOption = "",
     ca_file: CaFileOption = "",
     measurement: Annotated[str, typer.Option(help="Of Parquet that was not staged: the measurement.")] = "",
+    measurement_column: Annotated[
+        str, typer.Option(help="The key of paths (NAME=cpu/) that says the measurement, instead.")
+    ] = "",
     tag: Annotated[list[str] | None, typer.Option(help="A column that is a tag; several with commas.")] = None,
     field: Annotated[
         list[str] | None,
@@ -107,6 +110,7 @@ def load(
                 schema,
                 {
                     "measurement": measurement,
+                    "measurement_column": measurement_column,
                     "tags": read_names(tag),
                     "fields": read_names(field),
                     "time": time,

@@ -6,34 +6,30 @@ known by and from when to when its points are.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from loader.dataset.arrow_types import kind_name
-from loader.dataset.beneath import look
-from loader.dataset.chunk import Chunk
-from loader.dataset.claims import check_path
 from loader.dataset.conversion import conversion_problem
 from loader.dataset.footers import footer_checksum, refuse_changed
 from loader.dataset.hive import path_keys
-from loader.dataset.instant import NANOSECONDS, TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import INDEX, ColumnMapping, make_schema, mapping_json, parse_mapping
+from loader.dataset.own_files import find_files, open_parquet, unite_columns
 from loader.dataset.place import Place
 from loader.dataset.policy import known_zones
-from loader.dataset.reader import GROUP_ROWS, read_batches, refuse_unitless
+from loader.dataset.reader import refuse_unitless
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
+from loader.dataset.time_range import Range, read_time_range
 from loader.errors import ConfigError
 from loader.events import Notice, Observer, ignore
 
@@ -41,8 +37,6 @@ SOURCE = "adopted"
 """What the settings in the manifest of an adopted dataset say of its source."""
 _LOSSLESS = ("integer", "float")
 _WHOLE_HOURS = re.compile(r"[+-]\d\d:00")
-_STORED_UNITS = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}
-_Range = tuple[int, int]
 
 
 def adopt(
@@ -103,43 +97,29 @@ def _refuse_empty(place: Place) -> NoReturn:
     )
 
 
-def find_files(place: Place) -> Iterator[str]:
-    """Yield the files of ``place`` in order, relative to its root; what begins with ``.`` or ``_`` is left out.
-
-    Raises StageError for what is no regular file, before it is opened, and ConfigError for names that are no text.
-    """
-    try:
-        paths = sorted(place.root.glob(place.pattern))
-    except ValueError as error:
-        raise ConfigError(f"{place.path}: {error}", hint="write ** as a whole folder: 'trips/**/*.parquet'") from None
-    for path in paths:
-        name = path.relative_to(place.root)
-        hidden = path != place.path and any(part.startswith((".", "_")) for part in name.parts)
-        if not hidden and not path.is_dir():
-            try:
-                path_keys(check_path(name.as_posix()))
-            except ValueError as error:
-                raise ConfigError(f"{place.path}: {error}", hint="give it a plain name, or leave it out") from None
-            look(place.root, name.as_posix())  # a FIFO would keep whoever opens it waiting
-            yield name.as_posix()
-
-
 def make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> Manifest:
     """Return the manifest of the files at ``place``; raises ConfigError for what cannot be points."""
     names = list(find_files(place))
     if not names:
         _refuse_empty(place)
-    schema, united = _make_schema(place, names, mapping, observe)
+    groups = _by_measurement(place, names, mapping)
+    schemas: dict[str, tuple[PointSchema, pa.Schema]] = {}
+    present = _present(place, groups, mapping)
+    for measurement, group in groups.items():
+        schemas |= dict.fromkeys(group, _make_schema(place, group, present[measurement], observe))
     partitions = []
-    ranges: list[_Range | None] = []
+    ranges: list[Range | None] = []
     for name in names:
         size, modified, checksum = footer_checksum(place.root, name)
+        schema, united = schemas[name]
         with open_parquet(place.root / name) as file:
             _check_columns(place, name, file, schema, united)
             found = read_time_range(place.root, name, file, schema)
             ranges.append(found)
             low, high = found or (0, 0)
-            partitions.append(Partition(name, file.metadata.num_rows, low, high, size, checksum, modified))
+            measurement = schema.measurement if len(groups) > 1 else ""
+            rows = file.metadata.num_rows
+            partitions.append(Partition(name, rows, low, high, size, checksum, modified, measurement))
     if not any(partition.rows for partition in partitions):
         raise ConfigError(f"{place.path}: its files have no rows", hint="there is nothing to load")
     # Where no row has a time, that of others stands: a time that is no point's would be asked for.
@@ -149,7 +129,53 @@ def make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> Ma
         for each, found in zip(partitions, ranges, strict=True)
     ]
     settings = {"source": SOURCE, "mapping": mapping_json(mapping)}
-    return Manifest((schema,), settings, {"pyarrow": version("pyarrow")}, tuple(partitions), complete=True)
+    distinct = tuple(schemas[group[0]][0] for group in groups.values())
+    return Manifest(distinct, settings, {"pyarrow": version("pyarrow")}, tuple(partitions), complete=True)
+
+
+def _by_measurement(place: Place, names: Sequence[str], mapping: ColumnMapping) -> dict[str, list[str]]:
+    """Return the files of each measurement: one, or those that a key of the paths says."""
+    key = mapping.measurement_column
+    if not key:
+        return {mapping.measurement: list(names)}
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        value = path_keys(name).get(key)
+        if not value:
+            raise ConfigError(
+                f"{place.root / name}: its path does not say its measurement ({key}=NAME/)",
+                hint="a file in place holds one measurement; to part files by a column, stage them:"
+                " loader stage --from",
+            )
+        groups.setdefault(value, []).append(name)
+    return groups
+
+
+def _present(place: Place, groups: Mapping[str, Sequence[str]], mapping: ColumnMapping) -> dict[str, ColumnMapping]:
+    """Return the mapping of each measurement: of several, with those of the tags and fields that its files have.
+
+    Raises ConfigError for a tag or field that none has, and for a measurement that has none of the fields.
+    """
+    if len(groups) == 1:
+        return {measurement: replace(mapping, measurement=measurement) for measurement in groups}
+    found = {}
+    left = {*mapping.tags, *(field.column for field in mapping.fields)}
+    for measurement, names in groups.items():
+        there = {*unite_columns(place, names)[0].names, *path_keys(names[0])}
+        left -= there
+        tags = tuple(tag for tag in mapping.tags if tag in there)
+        fields = tuple(field for field in mapping.fields if field.column in there)
+        if mapping.fields and not fields:
+            raise ConfigError(
+                f"{place.root / names[0]}: has none of the fields that are named",
+                hint="name a field of each measurement: --field",
+            )
+        found[measurement] = replace(mapping, measurement=measurement, tags=tags, fields=fields)
+    if left:
+        raise ConfigError(
+            f"{place.path}: no measurement has the column {min(left)!r}", hint="loader inspect shows the columns"
+        )
+    return found
 
 
 def _make_schema(
@@ -167,26 +193,6 @@ def _make_schema(
     schema = make_schema(mapping, columns, keys)
     sparse = {column for column in schema.columns if schema.source(column) not in {*everywhere, *keys, mapping.time}}
     return replace(schema, sparse=tuple(column for column in schema.columns if column in sparse)), columns
-
-
-def unite_columns(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
-    """Return the columns of all files, in their order, and the names of those that each file has.
-
-    Of a column that is of several types, floating ones hold the others, and any holds that of no value.
-    """
-    united: dict[str, pa.Field] = {}
-    everywhere: set[str] | None = None
-    for name in names:
-        with open_parquet(place.root / name) as file:
-            columns = file.schema_arrow
-        if len(names) == 1 or len(set(columns.names)) < len(columns.names):
-            return columns, set(columns.names)  # what is there twice is refused by the mapping
-        for field in columns:
-            former = united.setdefault(field.name, field)
-            if pt.is_null(former.type) or (pt.is_floating(field.type) and pt.is_integer(former.type)):
-                united[field.name] = field
-        everywhere = set(columns.names) & (set(columns.names) if everywhere is None else everywhere)
-    return pa.schema(united.values()), everywhere or set()
 
 
 def _other_kind(columns: pa.Schema, united: pa.Schema, schema: PointSchema) -> str:
@@ -234,53 +240,6 @@ def _check_columns(place: Place, name: str, file: pq.ParquetFile, schema: PointS
             f"{place.root / name}: {problem}",
             hint="name other columns, or another type of field: column=key:type",
         )
-
-
-def read_time_range(root: Path, name: str, file: pq.ParquetFile, schema: PointSchema) -> _Range | None:
-    """Return the first and last time of the points of a file, in nanoseconds, None where there is none."""
-    ranges = list(_stored_ranges(file, schema))
-    if not all(found and TIME_MIN <= found[0] <= found[1] <= TIME_MAX for found in ranges):
-        ranges = list(_read_ranges(root, name, file.metadata.num_rows, schema))
-    found = [each for each in ranges if each]
-    return (min(low for low, _ in found), max(high for _, high in found)) if found else None
-
-
-def _stored_ranges(file: pq.ParquetFile, schema: PointSchema) -> Iterator[_Range | None]:
-    """Yield what the statistics of each row group say, None where they do not."""
-    source = schema.source(schema.time)
-    number = next(number for number in range(file.metadata.num_columns) if file.schema.column(number).path == source)
-    kind = {} if schema.policy.local else json.loads(file.schema.column(number).logical_type.to_json())
-    unit = NANOSECONDS.get(schema.time_unit or _STORED_UNITS.get(kind.get("timeUnit", ""), ""))
-    for group in range(file.metadata.num_row_groups):
-        column = file.metadata.row_group(group).column(number)
-        told = column.statistics if column.is_stats_set else None
-        if column.physical_type == "INT64" and unit and told and told.has_min_max:
-            yield told.min_raw * unit, told.max_raw * unit
-        else:
-            yield None
-
-
-def _read_ranges(root: Path, name: str, rows: int, schema: PointSchema) -> Iterator[_Range | None]:
-    """Yield the range of the times of each batch that InfluxDB has."""
-    times = replace(schema, tags=(), fields=())
-    for batch in read_batches(root, times, Chunk(name, 0, rows), GROUP_ROWS):
-        column = batch.column(0)
-        unit = NANOSECONDS[column.type.unit if pt.is_timestamp(column.type) else schema.time_unit]
-        whole = column.cast(pa.int64())
-        valid = pc.and_(pc.greater_equal(whole, -(-TIME_MIN // unit)), pc.less_equal(whole, TIME_MAX // unit))
-        low, high = pc.min_max(whole.filter(valid)).as_py().values()
-        yield None if low is None else (low * unit, high * unit)
-
-
-def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open a file of Parquet; raises ConfigError for what is none."""
-    try:
-        file = pq.ParquetFile(path, pre_buffer=False)
-        _ = file.schema_arrow.names  # which may be no text
-        return file
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        words = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{path}: cannot be read as Parquet ({words})", hint="name whole Parquet files") from None
 
 
 def _keep(place: Place, manifest: Manifest) -> None:

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from loader.dataset.adopt import find_files, is_adopted, make_manifest, open_parquet, unite_columns
+from loader.dataset.adopt import is_adopted, make_manifest
 from loader.dataset.beneath import look
 from loader.dataset.guess import Column, Seen, guess_columns, guess_keys, guess_mapping
 from loader.dataset.hive import path_keys
 from loader.dataset.manifest import has_manifest, read_manifest
 from loader.dataset.mapping import ColumnMapping
+from loader.dataset.own_files import find_files, open_parquet, unite_columns
 from loader.dataset.place import Place, find_place
 from loader.dataset.reader import buffer_size
 from loader.errors import ConfigError, EncodeError, StageError

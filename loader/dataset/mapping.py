@@ -53,6 +53,7 @@ class ColumnMapping:
 
     Without ``fields``, every column that is neither tag nor time is a field. ``time_unit`` is "s", "ms", "us" or "ns"
     for times that are integers; ``unsigned`` is the type of a field of uint64 whose own is not said.
+    ``measurement_column`` names what says the measurement instead, in which case ``measurement`` is "".
     """
 
     measurement: str
@@ -62,6 +63,7 @@ class ColumnMapping:
     time_unit: str = ""
     unsigned: str = FieldType.UNSIGNED
     policy: Policy = STRICT
+    measurement_column: str = ""
 
 
 def read_mapping(path: Path) -> ColumnMapping:
@@ -87,7 +89,7 @@ def parse_mapping(said: Mapping[str, Any], where: str) -> ColumnMapping:
     known = {
         **dict.fromkeys(("measurement", "time"), str),
         **dict.fromkeys(("tags", "fields"), list),
-        **dict.fromkeys(("time_unit", "timezone", "ambiguous", "non_finite", "unsigned"), str),
+        **dict.fromkeys(("measurement_column", "time_unit", "timezone", "ambiguous", "non_finite", "unsigned"), str),
     }
     for key, value in said.items():
         if key not in known:
@@ -109,11 +111,16 @@ def make_mapping(
     ambiguous: str = Ambiguous.REFUSE,
     non_finite: str = NonFinite.REJECT,
     unsigned: str = FieldType.UNSIGNED,
+    measurement_column: str = "",
     where: str = "",
 ) -> ColumnMapping:
     """Return the mapping that texts describe, ``fields`` as in ``FieldMapping.parse``; raises ConfigError."""
+    if measurement and measurement_column:
+        raise ConfigError(
+            f"{where}a measurement and a column of measurements are named", hint="all rows have the one, or the other"
+        )
     for name, value, hint in (
-        ("measurement", measurement, "name it: --measurement trips"),
+        ("measurement", measurement or measurement_column, "name it: --measurement trips"),
         ("time column", time, "name it: --time pickup_datetime; loader inspect shows the columns"),
     ):
         if not value:
@@ -125,7 +132,7 @@ def make_mapping(
     policy = Policy(timezone, ambiguous, non_finite)
     policy.check(where)
     parsed = tuple(FieldMapping.parse(text) for text in fields)
-    return ColumnMapping(measurement, time, tuple(tags), parsed, time_unit, unsigned, policy)
+    return ColumnMapping(measurement, time, tuple(tags), parsed, time_unit, unsigned, policy, measurement_column)
 
 
 def make_schema(mapping: ColumnMapping, columns: pa.Schema, keys: Sequence[str]) -> PointSchema:
@@ -217,10 +224,16 @@ def _field_text(field: FieldMapping) -> str:
     return f"{field.column}={key}{kind}" if key or kind else field.column
 
 
+def _measurement_json(mapping: ColumnMapping) -> Mapping[str, str]:
+    if mapping.measurement_column:
+        return {"measurement_column": mapping.measurement_column}
+    return {"measurement": mapping.measurement}
+
+
 def mapping_json(mapping: ColumnMapping) -> Mapping[str, Any]:
     """Return a form for ``json.dump``, as the flags have it."""
     return {
-        "measurement": mapping.measurement,
+        **_measurement_json(mapping),
         "time": mapping.time,
         "time_unit": mapping.time_unit,
         "unsigned": mapping.unsigned,

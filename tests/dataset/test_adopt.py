@@ -338,6 +338,54 @@ def test_what_is_refused(
     assert not list(tmp_path.rglob(".loader"))
 
 
+def metered(root: Path) -> Path:
+    """Put files of three measurements there, which have not all columns in common."""
+    put(root / "in" / "m=cpu" / "1.parquet")
+    put(root / "in" / "m=cpu" / "2.parquet", TABLE.select(["x", "t"]))
+    put(root / "in" / "m=a%2Fb" / "1.parquet", replaced("x", ["up", "down"]).append_column("y", pa.array([1, 2])))
+    put(root / "in" / "m=none" / "1.parquet", renamed("host", "rack"))
+    return root / "in"
+
+
+def test_measurements_by_a_key_of_the_paths(tmp_path: Path) -> None:
+    """Each measurement has its own columns and types; a tag is one where it is a column."""
+    manifest = adopted(metered(tmp_path), ColumnMapping("", "t", ("host",), measurement_column="m"))
+    assert [(part.schema.measurement, part.schema.tags, part.rows) for part in manifest.measurements] == [
+        ("a/b", ("host",), 2),
+        ("cpu", ("host",), 4),
+        ("none", (), 2),
+    ]
+    first, second, third = (part.schema for part in manifest.measurements)
+    assert first.fields == (Field("x", FieldType.STRING), Field("y", FieldType.INTEGER))
+    assert (second.fields, second.sparse) == ((Field("x", FieldType.FLOAT),), ("host",))
+    assert third.fields == (Field("rack", FieldType.STRING), Field("x", FieldType.FLOAT))
+    assert manifest.schema_of("m=cpu/2.parquet") == second
+    assert adopted(tmp_path / "in", None) == manifest
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        (ColumnMapping("", "t", measurement_column="host"), r"1\.parquet: its path does not say its measurement"),
+        (ColumnMapping("", "t", ("hots",), measurement_column="m"), "no measurement has the column 'hots'"),
+        (
+            ColumnMapping("", "t", (), (FieldMapping("y", "y"),), measurement_column="m"),
+            "m=cpu/1.parquet: has none of the fields that are named",
+        ),
+    ],
+)
+def test_measurements_that_are_refused(tmp_path: Path, mapping: ColumnMapping, message: str) -> None:
+    """A file whose path names no measurement, and columns that no measurement has, are errors."""
+    with pytest.raises(ConfigError, match=message):
+        adopted(metered(tmp_path), mapping)
+
+
+def test_one_measurement_by_a_key_of_the_paths(tmp_path: Path) -> None:
+    """Where there is only one, it is named by the key as well."""
+    put(tmp_path / "m=cpu" / "1.parquet")
+    assert adopted(tmp_path, ColumnMapping("", "t", ("host",), measurement_column="m")).schema.measurement == "cpu"
+
+
 def test_a_link_in_place_of_the_state(tmp_path: Path) -> None:
     """What stands beside a file may come from anybody, and leads nowhere else."""
     path = put(tmp_path / "in" / "1.parquet")

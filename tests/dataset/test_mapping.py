@@ -63,13 +63,14 @@ def test_a_field_that_is_not_understood(text: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message", "hint"),
     [
-        (GOOD + 'tag = ["a"]', "unknown key 'tag'", "known are measurement, time, tags, fields, time_unit"),
+        (GOOD + 'tag = ["a"]', "unknown key 'tag'", "known are measurement, time, tags, fields, measurement_column"),
         (GOOD + 'tags = "a"', "tags is 'a'", "a list of texts"),
         (GOOD + "tags = [1]", r"tags is \[1\]", "a list of texts"),
         ("measurement = 1", "measurement is 1", "it should be text"),
         ('measurement = ["m"]', r"measurement is \['m'\]", "it should be text"),
         ('time = "t"', "no measurement is named", "--measurement trips"),
         ('measurement = "m"', "no time column is named", "--time pickup_datetime"),
+        (GOOD + 'measurement_column = "kind"', "a measurement and a column of measurements", "the one, or the other"),
         (GOOD + 'time_unit = "h"', "time unit 'h'", "s, ms, us, ns"),
         (GOOD + 'unsigned = "boolean"', "unsigned 'boolean'", "unsigned, integer, float, string"),
         (GOOD + 'ambiguous = "both"', "ambiguous 'both'", "refuse, earliest, latest"),

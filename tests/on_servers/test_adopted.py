@@ -249,6 +249,22 @@ def test_files_that_differ(influx: Any, tmp_path: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in root.rglob("*.parquet")}
 
 
+def test_measurements_by_a_key_of_the_paths(influx: Any, tmp_path: Path) -> None:
+    """Each measurement is loaded with its own columns, and verified without another word of it."""
+    root = tmp_path / "hive"
+    put(root / "kind=cpu" / "1.parquet", time=TIMES, x=pa.array([1, 2, 3]), host=["a", "b", None])
+    put(root / "kind=my disk" / "1.parquet", time=TIMES, x=pa.array([0.5, 1.5, 2.5]), mount=["/", "/", "/x"])
+    mapping = ColumnMapping("", "time", ("host", "mount"), measurement_column="kind")
+    for way in ways(influx):
+        bucket = f"measured-{way}-{tmp_path.name}"
+        loaded(influx, root, bucket, via=way, mapping=mapping)
+        found = ask(influx, bucket, "SELECT x, host FROM cpu")
+        assert [row[1:] for row in found["series"][0]["values"]] == [[1, "a"], [2, "b"], [3, None]]
+        assert verified(influx, root, bucket).differences == ()
+        report = verified(influx, root, bucket, values=True)
+        assert (report.differences, report.values, report.measurements) == ((), 6, ("cpu", "my disk"))
+
+
 @pytest.mark.parametrize("way", ["write", "restore"])
 def test_duplicates_are_refused_or_the_last_counts(influx_v2: Any, tmp_path: Path, way: str) -> None:
     """Rows of one identity over two files stop a load before anything is made, unless the last is to count."""

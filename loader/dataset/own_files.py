@@ -1,0 +1,68 @@
+"""Files of Parquet that were not staged: which there are at a place, and their columns together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.types as pt
+
+from loader.dataset.beneath import look
+from loader.dataset.claims import check_path
+from loader.dataset.hive import path_keys
+from loader.dataset.place import Place
+from loader.errors import ConfigError
+
+
+def find_files(place: Place) -> Iterator[str]:
+    """Yield the files of ``place`` in order, relative to its root; what begins with ``.`` or ``_`` is left out.
+
+    Raises StageError for what is no regular file, before it is opened, and ConfigError for names that are no text.
+    """
+    try:
+        paths = sorted(place.root.glob(place.pattern))
+    except ValueError as error:
+        raise ConfigError(f"{place.path}: {error}", hint="write ** as a whole folder: 'trips/**/*.parquet'") from None
+    for path in paths:
+        name = path.relative_to(place.root)
+        hidden = path != place.path and any(part.startswith((".", "_")) for part in name.parts)
+        if not hidden and not path.is_dir():
+            try:
+                path_keys(check_path(name.as_posix()))
+            except ValueError as error:
+                raise ConfigError(f"{place.path}: {error}", hint="give it a plain name, or leave it out") from None
+            look(place.root, name.as_posix())  # a FIFO would keep whoever opens it waiting
+            yield name.as_posix()
+
+
+def unite_columns(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
+    """Return the columns of all files, in their order, and the names of those that each file has.
+
+    Of a column that is of several types, floating ones hold the others, and any holds that of no value.
+    """
+    united: dict[str, pa.Field] = {}
+    everywhere: set[str] | None = None
+    for name in names:
+        with open_parquet(place.root / name) as file:
+            columns = file.schema_arrow
+        if len(names) == 1 or len(set(columns.names)) < len(columns.names):
+            return columns, set(columns.names)  # what is there twice is refused by the mapping
+        for field in columns:
+            former = united.setdefault(field.name, field)
+            if pt.is_null(former.type) or (pt.is_floating(field.type) and pt.is_integer(former.type)):
+                united[field.name] = field
+        everywhere = set(columns.names) & (set(columns.names) if everywhere is None else everywhere)
+    return pa.schema(united.values()), everywhere or set()
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a file of Parquet; raises ConfigError for what is none."""
+    try:
+        file = pq.ParquetFile(path, pre_buffer=False)
+        _ = file.schema_arrow.names  # which may be no text
+        return file
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{path}: cannot be read as Parquet ({words})", hint="name whole Parquet files") from None
