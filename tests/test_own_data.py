@@ -104,9 +104,12 @@ def test_the_keys_of_a_mapping_file(tmp_path: Path) -> None:
     for row in table("Flag"):
         line = quoted(row[1])
         lines[line.split(" = ")[0]] = line
+    column = lines.pop("measurement_column")
     (tmp_path / "points.toml").write_text("\n".join(lines.values()))
     mapping = read_mapping(tmp_path / "points.toml")
     assert (mapping.measurement, mapping.time, mapping.tags) == ("trips", "pickup", ("vendor", "zone"))
     assert mapping.fields == (FieldMapping("fare", "price", FieldType.STRING),)
     assert (mapping.time_unit, mapping.unsigned) == ("ms", "integer")
     assert (mapping.policy.timezone, mapping.policy.ambiguous, mapping.policy.non_finite) == ("UTC", "earliest", "skip")
+    (tmp_path / "points.toml").write_text("\n".join([column, lines["time"]]))
+    assert read_mapping(tmp_path / "points.toml").measurement_column == "kind"
