@@ -13,7 +13,6 @@ import pytest
 
 from loader.dataset.adopt import adopt
 from loader.dataset.chunk import Chunk
-from loader.dataset.manifest import read_manifest
 from loader.dataset.mapping import ColumnMapping, FieldMapping, read_mapping
 from loader.dataset.place import find_place
 from loader.dataset.reader import read_batches
@@ -52,8 +51,8 @@ def stored(folder: Path, mapping: ColumnMapping, **columns: pa.Array) -> Point:
     times = pa.array([1], pa.timestamp("ns", "UTC"))
     pq.write_table(pa.table({"time": times, **columns}), folder / "x.parquet")
     place = find_place(folder)
-    adopt(place, mapping)
-    manifest = read_manifest(folder)
+    manifest = adopt(place, mapping)
+    assert manifest
     chunk = Chunk("x.parquet", 0, 1)
     (batch,) = read_batches(folder, manifest.schema, chunk, 1)
     (point,) = decode(lines_of(batch, manifest.schema, chunk))

@@ -1,13 +1,14 @@
 """Parquet of others, made a dataset where it lies: nothing is copied, and nothing of theirs is changed.
 
-What is made is a manifest among the loader's own files: with the mapping of the columns, and of each file what it is
-known by and from when to when its points are.
+What is made is a manifest: with the mapping of the columns, and of each file what it is known by and from when to when
+its points are. It is kept among the loader's own files once a load begins.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +29,7 @@ from loader.dataset.place import Place
 from loader.dataset.policy import known_zones
 from loader.dataset.reader import refuse_unitless
 from loader.dataset.schema import PointSchema
-from loader.dataset.state import writing
+from loader.dataset.state import make_state
 from loader.dataset.time_range import Range, read_time_range
 from loader.errors import ConfigError
 from loader.events import Notice, Observer, ignore
@@ -41,13 +42,13 @@ _WHOLE_HOURS = re.compile(r"[+-]\d\d:00")
 
 def adopt(
     place: Place, mapping: ColumnMapping | None = None, observe: Observer = ignore, *, afresh: bool = False
-) -> None:
-    """Make the files at ``place`` a dataset, or look whether those of an adopted one are what they were.
+) -> Manifest | None:
+    """Return the manifest of the files at ``place``, None for a staged dataset, which has its own.
 
     Without ``mapping``, that of the last time counts; a staged dataset needs none. Files that came since belong to
     it. Of each file only the footer is read, and times where it has no statistics of them.
-    Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points, and for a place
-    where no manifest can be; StageError for a file that has changed, but ``afresh``.
+    Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points; StageError for a file
+    that has changed, but ``afresh``.
     """
     former = read_manifest(place.state, place.root) if has_manifest(place.state) else None
     if former and not is_adopted(former):
@@ -55,7 +56,7 @@ def adopt(
             raise ConfigError(
                 f"{place.path}: is a staged dataset, which knows its columns", hint="leave out the mapping of columns"
             )
-        return
+        return None
     if not mapping:
         mapping = _kept_mapping(place, former)
     if former and not afresh:
@@ -65,8 +66,22 @@ def adopt(
     gone = {each.path for each in former.partitions} - {each.path for each in manifest.partitions} if former else ()
     if gone:
         observe(Notice(f"{len(gone)} files are gone ({min(gone)}): they are no part of it now, their points stay"))
-    if former is None or former.to_json() != manifest.to_json():
-        _keep(place, manifest)
+    return manifest
+
+
+def prepare_state(place: Place) -> None:
+    """Make the folder of the loader's own files; raises ConfigError where nothing can be written."""
+    with _explained(place):
+        make_state(place.state)
+
+
+def keep_manifest(place: Place, manifest: Manifest) -> None:
+    """Keep what ``adopt`` has found, once it is loaded; a staged dataset keeps its own. Raises ConfigError."""
+    if is_adopted(manifest):
+        with _explained(place):
+            former = read_manifest(place.state, place.root) if has_manifest(place.state) else None
+            if former is None or former.to_json() != manifest.to_json():
+                write_manifest(place.state, manifest)
 
 
 def is_adopted(manifest: Manifest) -> bool:
@@ -242,10 +257,10 @@ def _check_columns(place: Place, name: str, file: pq.ParquetFile, schema: PointS
         )
 
 
-def _keep(place: Place, manifest: Manifest) -> None:
+@contextmanager
+def _explained(place: Place) -> Iterator[None]:
     try:
-        with writing(place.state):
-            write_manifest(place.state, manifest)
+        yield
     except OSError as error:
         raise ConfigError(
             f"{place.state}: nothing can be written here: {error.strerror}",

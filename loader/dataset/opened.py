@@ -30,17 +30,21 @@ class FilesChanged(StageError):
 
 @contextmanager
 def opened_dataset(
-    root: Path, observe: Observer = ignore, stop: threading.Event | None = None, state: Path | None = None
+    root: Path,
+    observe: Observer = ignore,
+    stop: threading.Event | None = None,
+    state: Path | None = None,
+    manifest: Manifest | None = None,
 ) -> Iterator[Manifest]:
     """Yield the manifest of the dataset at ``root``, which is checked, and keep stages out meanwhile.
 
-    The loader's own files of it are in ``state``, if it is given.
+    The loader's own files of it are in ``state``, if it is given; ``manifest`` is what was found of files of others.
 
     At the end, also after an error, each file must be the one that was opened: raises FilesChanged. Raises
     ConfigError while the dataset is being staged, and what ``read_manifest`` and ``check_dataset`` raise.
     """
     with reading(state or root):
-        manifest = read_manifest(state or root, root)
+        manifest = manifest or read_manifest(state or root, root)
         before = identities(root, manifest.partitions)
         check_dataset(root, manifest, observe, stop)
         try:

@@ -118,6 +118,13 @@ def append_text(root: Path, name: str, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def make_state(root: Path) -> None:
+    """Make the folder of the loader's own files of the dataset at ``root``; raises OSError or StageError."""
+    root.mkdir(parents=True, exist_ok=True)
+    with opened_folder(root, STATE, make=True):
+        pass
+
+
 @contextmanager
 def reading(root: Path) -> Iterator[None]:
     """Keep stages out of the dataset at ``root`` while it is read; raises ConfigError when one is at work.

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from math import inf
 
-from loader.dataset.adopt import adopt
+from loader.dataset.adopt import adopt, prepare_state
 from loader.dataset.manifest import Manifest
 from loader.dataset.opened import FilesChanged, opened_dataset
 from loader.encoding.escaping import check_names
@@ -33,10 +33,13 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
         raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(LoadMethod)}")
     _check(settings)
     way = _way(settings)
-    adopt(settings.place, settings.mapping, observe, afresh=settings.restart)
+    place = settings.place
+    adopted = adopt(place, settings.mapping, observe, afresh=settings.restart)
+    if adopted and not settings.dry_run:
+        prepare_state(place)
     stop = stop or threading.Event()
     try:
-        with opened_dataset(settings.place.root, observe, stop, settings.place.state) as manifest:
+        with opened_dataset(place.root, observe, stop, place.state, adopted) as manifest:
             for schema in manifest.schemas:
                 check_names(schema)
             try:
@@ -44,7 +47,7 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
             except Stopped:
                 return Tally(settings, observe).report(settings.target.url, manifest, stopped=True)
     except FilesChanged as error:
-        forget_rows(settings.place.state, error.fingerprint, error.paths)
+        forget_rows(place.state, error.fingerprint, error.paths)
         raise
 
 

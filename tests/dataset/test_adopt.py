@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.dataset.adopt import adopt
+from loader.dataset.adopt import adopt, keep_manifest, prepare_state
 from loader.dataset.instant import NANOSECONDS, TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import ColumnMapping, FieldMapping
@@ -40,8 +40,12 @@ def put(path: Path, table: pa.Table = TABLE, **options: Any) -> Path:
 def adopted(path: Path, mapping: ColumnMapping | None = MAPPING, state: Path | None = None, **options: Any) -> Manifest:
     """Adopt what is at ``path``, and return the manifest."""
     place = find_place(path, state)
-    adopt(place, mapping, **options)
-    return read_manifest(place.state, place.root)
+    manifest = adopt(place, mapping, **options)
+    assert manifest
+    prepare_state(place)
+    keep_manifest(place, manifest)
+    assert read_manifest(place.state, place.root) == manifest
+    return manifest
 
 
 def listing(root: Path) -> dict[str, tuple[int, int]]:
@@ -122,7 +126,7 @@ def test_a_staged_dataset_is_left_alone(tmp_path: Path) -> None:
     """It knows its columns; a mapping for it is an error."""
     staged = Manifest((trades_schema(),), {"seed": 1}, {}, (), complete=True)
     write_manifest(tmp_path, staged)
-    adopt(find_place(tmp_path))
+    assert adopt(find_place(tmp_path)) is None
     assert read_manifest(tmp_path) == staged
     with pytest.raises(ConfigError, match="is a staged dataset, which knows its columns"):
         adopt(find_place(tmp_path), MAPPING)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from loader.dataset.adopt import adopt
 from loader.dataset.chunk import Chunk
 from loader.dataset.hive import NULL, path_keys
-from loader.dataset.manifest import read_manifest
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.place import find_place
 from loader.dataset.reader import read_batches
@@ -27,8 +26,8 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 def tags_of(root: Path, mapping: ColumnMapping) -> tuple[list[list[str]], list[list[str]]]:
     """Return the tags of all rows below ``root`` as loading and as verification have them."""
     place = find_place(root)
-    adopt(place, mapping)
-    manifest = read_manifest(root)
+    manifest = adopt(place, mapping)
+    assert manifest
     loaded: list[list[str]] = []
     verified: list[list[str]] = []
     for partition in manifest.partitions:

@@ -19,6 +19,7 @@ from loader.dataset.schema import FieldType
 from loader.errors import ConfigError, EncodeError, StageError
 from loader.events import Event, Notice
 from loader.loading import LoadReport, LoadSettings, load
+from loader.reporting.status import read_status
 from loader.servers.base import Target
 from loader.verification import VerifyReport, VerifySettings, verify
 from tests.stored import ask
@@ -275,7 +276,10 @@ def test_duplicates_are_refused_or_the_last_counts(influx_v2: Any, tmp_path: Pat
     with pytest.raises(ConfigError, match=r"2 values .* a.parquet row 0 and b.parquet row 1 \(2024-01-01T00:00:00"):
         loaded(influx_v2, root, bucket, via=way, mapping=mapping)
     assert bucket not in influx_v2.call("/api/v2/buckets?limit=100").decode()
-    report = loaded(influx_v2, root, bucket, via=way, on_duplicate="last")
+    with pytest.raises(ConfigError, match="which of its columns are tags, fields and time is not known"):
+        loaded(influx_v2, root, bucket, via=way, on_duplicate="last")
+    report = loaded(influx_v2, root, bucket, via=way, on_duplicate="last", mapping=mapping)
+    assert read_status(root).rows == 5
     assert report.rows_acknowledged == 5
     rows = ask(influx_v2, bucket, "SELECT x, y FROM m")["series"][0]["values"]
     assert [row[1:] for row in rows] == [[1, 5], [2, None], [30, None]]

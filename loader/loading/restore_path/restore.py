@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
+from loader.dataset.adopt import keep_manifest
 from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest
 from loader.encoding.tsm.encode.buffer import Workspace
@@ -58,6 +59,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         superseded = settle_duplicates(settings, manifest, observe, stop)
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
+        keep_manifest(settings.place, manifest)
         made = maker.prepare(bucket)
         ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
         rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)

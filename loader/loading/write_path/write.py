@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
+from loader.dataset.adopt import keep_manifest
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest
 from loader.encoding.warm import compile_ahead, compile_line_encoder
@@ -61,6 +62,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
             note_other_types(schema, types, settings.target.bucket, observe)
     ledger_key = (settings.place.state, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
+        keep_manifest(settings.place, manifest)
         rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
         pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
