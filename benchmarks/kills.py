@@ -37,13 +37,19 @@ def run(times: int = 10, trades: int = 12_000_000, seed: int = 1) -> dict[str, A
                 "trades": trades,
                 "seconds_of_a_whole_restore": whole,
                 "rounds": [
-                    _round(server, data, f"{name} {number}", kill, chance.uniform(0.45, 0.85) * whole)
+                    _said(_round(server, data, f"{name} {number}", kill, chance.uniform(0.45, 0.85) * whole))
                     for name, kill in kills.items()
                     for number in range(times)
                 ],
             }
         finally:
             server.stop()
+
+
+def _said(row: dict[str, Any]) -> dict[str, Any]:
+    """Tell how a round went while the others run."""
+    print(f"killed {row['killed']}: {row['rows_before']:,} rows resumed, {row['differences']} differences", flush=True)
+    return row
 
 
 def _restore(data: Path) -> tuple[str, ...]:

@@ -39,6 +39,11 @@ class CutShort:
 
 
 @dataclass(frozen=True)
+class HangUp:
+    """Let the server have the whole body, and go away before it can answer; reset the connection."""
+
+
+@dataclass(frozen=True)
 class Hang:
     """Answer only when the proxy closes."""
 
@@ -69,7 +74,7 @@ class Call:
     body: bytes
 
 
-Fault = Answer | Reset | Hang | CutShort | Endless | Drip
+Fault = Answer | Reset | HangUp | Hang | CutShort | Endless | Drip
 Script = Callable[[Call], Fault | None]
 
 
@@ -109,8 +114,10 @@ def fault_proxy(
             match fault:
                 case Answer(status, answer, headers):
                     self.answer(status, headers, answer)
-                case Reset(forward):
-                    if forward:
+                case Reset() | HangUp():
+                    if isinstance(fault, HangUp):
+                        self.pass_on(body).close()
+                    elif fault.forward:
                         self.forward(body)
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     # Both file objects hold the socket open.
@@ -141,11 +148,15 @@ def fault_proxy(
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
 
-        def forward(self, body: bytes) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
+        def pass_on(self, body: bytes) -> http.client.HTTPConnection:
             connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
             left_out = {"host", "content-length"}
             headers = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
             connection.request(self.command, self.path, body, headers)
+            return connection
+
+        def forward(self, body: bytes) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
+            connection = self.pass_on(body)
             reply = connection.getresponse()
             content = reply.read()
             kept = tuple(

@@ -45,6 +45,10 @@ class Tally:
         self.body_size += body_size
         self.observe(Advanced(rows, body_size))
 
+    def begin_again(self) -> None:
+        """Forget what was done: all of it is done once more."""
+        self.rows = self.payload_size = self.body_size = 0
+
     def report(
         self,
         server: str,

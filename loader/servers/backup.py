@@ -17,6 +17,8 @@ from loader.servers.replies import answer_of, raise_for
 
 _HEADERS = {"Gzip-Compression-Level": "none"}
 _LISTING = "list the bucket's shards"
+_NEVER = "2262-01-01T00:00:00Z"
+"""No file has changed since: what is there is not sent."""
 OPERATOR_HINT = (
     "reading the server's files needs an operator token, which may read and write everything: the one that the"
     " setup of the server made, or one of `influx auth create --operator`"
@@ -40,6 +42,15 @@ def build_metadata() -> Request:
 def build_shard(shard: Shard) -> Request:
     """Return the request for the files of ``shard``, a tar; answered 404 when the shard is gone."""
     return Request("GET", f"/api/v2/backup/shards/{shard.id}", headers=_HEADERS)
+
+
+def is_open(send: Send, shard_id: int) -> bool:
+    """Tell whether the server has a shard open; raises ServerError when nothing answers.
+
+    2.9 opens a shard again after a restore, but not when the connection has gone by then: it answers 500 to all that
+    is asked of this shard, until it is restarted. Source: ``Shard.Restore`` in ``tsdb/shard.go``.
+    """
+    return send(Request("GET", f"/api/v2/backup/shards/{shard_id}?since={_NEVER}", headers=_HEADERS)).status != 500
 
 
 def parse_shards(reply: Reply, bucket: Bucket) -> list[Shard]:

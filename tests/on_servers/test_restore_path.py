@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from loader.servers.transport import Connection
 from loader.servers.v2 import InfluxDB2
 from loader.verification import VerifySettings, verify
 from tests.datasets import small_dataset, trades, write_dataset
-from tests.fault_proxy import Answer, Call, CutShort, Fault, Hang, Reset, fault_proxy
+from tests.fault_proxy import Answer, Call, CutShort, Fault, Hang, HangUp, Reset, fault_proxy
 from tests.killing import ServerKiller, kill_at_first_progress
 from tests.stored import delete_bucket, expected, stored
 
@@ -176,7 +177,7 @@ def test_a_fault_on_the_way_loses_nothing(influx_v2: Any, root: Path, fault: Fau
     settings = settings_for(influx_v2, root, name)
     with fault_proxy(influx_v2.url, lambda call: fault if call.number == 1 else None) as proxy:
         report = load(through(settings, proxy.url))
-        assert len(proxy.writes) == DAYS + 1
+        assert len([call for call in proxy.writes if "/restore/" in call.path]) == DAYS + 1
     assert report.retries == 1
     assert report.rows_acknowledged == ROWS
     assert_equal(influx_v2, settings)
@@ -265,6 +266,57 @@ def ordered(flow: Flow, pieces: Iterator[bytes | memoryview]) -> Iterator[bytes 
     for piece in pieces:
         yield piece
         flow.aborted.set()
+
+
+def test_a_shard_that_the_server_has_closed(influx_v2: Any, root: Path) -> None:
+    """A connection that is gone before the answer may close a shard for good; the load makes its bucket anew."""
+    settings = settings_for(influx_v2, root, "closed")
+    events: list[Event] = []
+    seen: Counter[str] = Counter()
+
+    def script(call: Call) -> Fault | None:
+        # Every second time the server is faster than the end of its connection: each shard has two chances.
+        seen[call.path.partition("?")[0]] += 1
+        closed = any("/backup/" in path for path in seen)
+        return None if closed or seen[call.path] > 2 else HangUp()
+
+    with fault_proxy(influx_v2.url, script) as proxy:
+        report = load(through(settings, proxy.url), events.append)
+    assert report.rows_loaded == report.rows_acknowledged == ROWS
+    assert any(isinstance(event, Notice) and "closed it" in event.message for event in events)
+    assert_equal(influx_v2, settings)
+
+
+def test_a_shard_that_was_closed_when_the_loader_was_killed(influx_v2: Any, root: Path) -> None:
+    """The same command goes on, whatever an earlier run has left."""
+    settings = settings_for(influx_v2, root, "closed by a kill", connections=1)
+    stop = threading.Event()
+
+    def script(call: Call) -> Fault | None:
+        if call.number < 3 or stop.is_set():
+            return None
+        stop.set()
+        return HangUp()
+
+    with fault_proxy(influx_v2.url, script) as proxy:
+        assert load(through(settings, proxy.url), stop=stop).interrupted
+        with opened_ledger(root) as database:
+            assert database.execute("SELECT count(*) FROM restored WHERE rows IS NULL").fetchone() == (1,)
+        assert load(through(settings, proxy.url)).rows_loaded == ROWS
+    assert_equal(influx_v2, settings)
+
+
+def test_a_shard_that_is_closed_again(influx_v2: Any, root: Path) -> None:
+    """A bucket is made anew once; then the error says that the server has to be restarted."""
+    settings = settings_for(influx_v2, root, "closed again")
+    well = threading.Event()
+    with fault_proxy(influx_v2.url, lambda call: None if well.is_set() else Answer(500)) as proxy:
+        with pytest.raises(LoadError, match="the server has closed it") as caught:
+            load(through(settings, proxy.url))
+        assert "restart the server" in caught.value.hint
+        well.set()
+        assert load(through(settings, proxy.url)).rows_loaded == ROWS
+    assert_equal(influx_v2, settings)
 
 
 def test_an_order_to_stop_breaks_off_what_is_on_its_way(

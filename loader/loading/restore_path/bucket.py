@@ -69,9 +69,12 @@ class BucketMaker:
         api.require_operator(self.link.send)
         return bucket
 
-    def prepare(self, bucket: Bucket | None) -> RestoredBucket:
-        """Return what there is in ``bucket``, or make it; raises ConfigError or LoadError when it does not fit."""
-        if bucket and not self.settings.restart:
+    def prepare(self, bucket: Bucket | None, *, afresh: bool) -> RestoredBucket:
+        """Return what there is in ``bucket``, or make it, in any case when it is to be ``afresh``.
+
+        Raises ConfigError or LoadError when it does not fit.
+        """
+        if bucket and not afresh:
             found = self._resume(bucket)
             if found:
                 return found

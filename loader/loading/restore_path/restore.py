@@ -10,6 +10,7 @@ Memory is bounded by ``connections`` storage files and the rows that they are ma
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -21,16 +22,17 @@ from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable, StageError
-from loader.events import Observer, Started, Waited
+from loader.events import Notice, Observer, Started, Waited
 from loader.loading.flow import Flow
 from loader.loading.identities import settle_duplicates
 from loader.loading.ledger import Ledger, opened_ledger
 from loader.loading.rejected import Rejections
-from loader.loading.restore_path.bucket import BucketMaker
-from loader.loading.restore_path.sender import Restored, ShardSender
+from loader.loading.restore_path.bucket import BucketMaker, RestoredBucket
+from loader.loading.restore_path.sender import Restored, ShardClosed, ShardSender
 from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
 from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
 from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading.superseded import Superseded
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.patience import Patience, find_server
 from loader.servers.retries import Retries
@@ -60,25 +62,16 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
         keep_manifest(settings.place, manifest)
-        made = maker.prepare(bucket)
-        ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
-        rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
-        restored = ledger.restored
-        resumed = sum(restored.values())
         prepare_encoders(observe)
-        observe(Started("load", manifest.rows, resumed))
-        pending = [shard for shard in made.shards if shard.start not in restored]
-        sender = ShardSender(settings, manifest, made.ids, flow, superseded)
-        _Restorer(settings, ledger, rejections, tally, flow, sender).run(pending)
-        done = resumed + tally.rows
-        if done == manifest.rows:
-            ledger.finish()
-        elif not stop.is_set():
-            raise StageError(
-                f"{settings.dataset}: {manifest.rows - done:,} rows are in no shard: their times are not those that the"
-                " manifest says of their partition",
-                hint="stage the dataset again",
-            )
+        try:
+            made = maker.prepare(bucket, afresh=settings.restart)
+            resumed, rejections = _fill(made, manifest, database, superseded, tally, flow)
+        except ShardClosed as error:
+            # Also an order that was cut off by a kill may have closed it: the same command has to go on.
+            observe(Notice(f"{error.message}: the bucket, which this load made, is made anew"))
+            tally.begin_again()
+            made = maker.prepare(maker.find(), afresh=True)
+            resumed, rejections = _fill(made, manifest, database, superseded, tally, flow)
     return tally.report(
         server.name,
         manifest,
@@ -87,6 +80,39 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         rejections=rejections,
         rows_replaced=superseded.rows,
     )
+
+
+def _fill(
+    made: RestoredBucket,
+    manifest: Manifest,
+    database: sqlite3.Connection,
+    superseded: Superseded,
+    tally: Tally,
+    flow: Flow,
+) -> tuple[int, Rejections]:
+    """Restore the shards of ``made`` that are not acknowledged; return the rows of those that are, and rejected rows.
+
+    Raises ShardClosed, and the errors of a load.
+    """
+    settings = tally.settings
+    ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
+    rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
+    restored = ledger.restored
+    resumed = sum(restored.values())
+    tally.observe(Started("load", manifest.rows, resumed))
+    pending = [shard for shard in made.shards if shard.start not in restored]
+    sender = ShardSender(settings, manifest, made.ids, flow, superseded)
+    _Restorer(settings, ledger, rejections, tally, flow, sender).run(pending)
+    done = resumed + tally.rows
+    if done == manifest.rows:
+        ledger.finish()
+    elif not flow.stop.is_set():
+        raise StageError(
+            f"{settings.dataset}: {manifest.rows - done:,} rows are in no shard: their times are not those that the"
+            " manifest says of their partition",
+            hint="stage the dataset again",
+        )
+    return resumed, rejections
 
 
 @dataclass(frozen=True)

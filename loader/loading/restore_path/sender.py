@@ -18,6 +18,7 @@ from loader.loading.settings import LoadSettings
 from loader.loading.superseded import Superseded
 from loader.servers import flux
 from loader.servers import restore as api
+from loader.servers.backup import is_open
 from loader.servers.replies import raise_for
 from loader.servers.transport import Connection
 
@@ -36,6 +37,10 @@ class Restored:
 
 class Aborted(Exception):
     """The load stops now: what is on its way breaks off."""
+
+
+class ShardClosed(LoadError):
+    """The server has closed a shard and takes nothing for it until it is restarted, see ``is_open``."""
 
 
 class ShardSender:
@@ -59,7 +64,7 @@ class ShardSender:
         """Send the files of ``shard``, made in ``workspace``, and let the server count them.
 
         Raises Retryable also when the count is smaller, and LoadError when it is larger; ServerError, StageError,
-        EncodeError, Aborted.
+        EncodeError, ShardClosed, Aborted.
         """
         with Connection(self._settings.target, self._settings.timeout_seconds) as link:
             return self._send(link, shard, generation, workspace)
@@ -76,6 +81,11 @@ class ShardSender:
             if not file.points:
                 continue
             reply = link.upload(request, self._pieces(file), tar_size(file))
+            if reply.status == 500 and not is_open(link.send, self._ids[shard.start]):
+                raise ShardClosed(
+                    f"the shard of {instant(shard.start)}: the server has closed it, for a restore of it was cut off",
+                    hint="restart the server, which opens it, and run the same command again: it resumes",
+                )
             if reply.status not in {200, 204}:
                 raise_for(reply, f"restore the shard of {instant(shard.start)}")
             size += tar_size(file)
