@@ -53,6 +53,7 @@ def load(
     time_unit: Annotated[str, typer.Option(help="s, ms, us or ns, of times that are integers.")] = "",
     timezone: Annotated[str, typer.Option(help="Of timestamps without one: UTC, or such as Europe/Berlin.")] = "",
     ambiguous: Annotated[str, typer.Option(help="Local times that there are twice: refuse, earliest, latest.")] = "",
+    nonexistent: Annotated[str, typer.Option(help="Local times that there are not: refuse, or skip the value.")] = "",
     non_finite: Annotated[str, typer.Option(help="NaN and infinities: reject the row, or skip the field.")] = "",
     unsigned: Annotated[str, typer.Option(help="uint64 as unsigned, integer, float or string.")] = "",
     schema: Annotated[
@@ -117,6 +118,7 @@ def load(
                     "time_unit": time_unit,
                     "timezone": timezone,
                     "ambiguous": ambiguous,
+                    "nonexistent": nonexistent,
                     "non_finite": non_finite,
                     "unsigned": unsigned,
                 },

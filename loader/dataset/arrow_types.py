@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from loader.dataset.instant import NANOSECONDS
-from loader.dataset.policy import Ambiguous, Policy
+from loader.dataset.policy import Ambiguous, Nonexistent, Policy
 from loader.dataset.schema import FieldType, is_text
 
 _EXACT = 1 << 53
@@ -60,6 +60,8 @@ class Kind:
 def localise(column: pa.Array, policy: Policy) -> pa.Array:
     """Return local times as instants; raises Unfit for one that there is not, or twice, when clocks change.
 
+    One that there is not is null when the policy says so.
+
     From 2038 on nobody knows when clocks change, and libraries disagree: such times are refused too.
     """
     if not policy.local or not pt.is_timestamp(column.type) or column.type.tz is not None:
@@ -74,9 +76,15 @@ def localise(column: pa.Array, policy: Policy) -> pa.Array:
     if pc.any(unknown).as_py():
         row = pc.index(unknown, True).as_py()
         raise Unfit(row, f"is after 2037 or before 1678, and when clocks change in {policy.local} is not known")
-    choice = {"ambiguous": "raise" if policy.ambiguous == Ambiguous.REFUSE else policy.ambiguous}
+    skip = policy.nonexistent == Nonexistent.SKIP
+    choice = {
+        "ambiguous": "raise" if policy.ambiguous == Ambiguous.REFUSE else policy.ambiguous,
+        "nonexistent": "earliest" if skip else "raise",
+    }
     try:
-        return pc.assume_timezone(column, policy.local, **choice)
+        found = pc.assume_timezone(column, policy.local, **choice)
+        # Of what is no time here, Arrow makes another one.
+        return pc.if_else(pc.equal(pc.local_timestamp(found), column), found, None) if skip else found
     except pa.ArrowInvalid:
         row = _first_unfit(column, lambda part: pc.assume_timezone(part, policy.local, **choice))
         raise Unfit(row, f"is no time in {policy.local}, or is twice: clocks change then") from None

@@ -15,7 +15,7 @@ import pyarrow.types as pt
 
 from loader.dataset.conversion import default_type
 from loader.dataset.instant import NANOSECONDS
-from loader.dataset.policy import STRICT, Ambiguous, NonFinite, Policy
+from loader.dataset.policy import STRICT, Ambiguous, Nonexistent, NonFinite, Policy
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError
 
@@ -89,7 +89,8 @@ def parse_mapping(said: Mapping[str, Any], where: str) -> ColumnMapping:
     known = {
         **dict.fromkeys(("measurement", "time"), str),
         **dict.fromkeys(("tags", "fields"), list),
-        **dict.fromkeys(("measurement_column", "time_unit", "timezone", "ambiguous", "non_finite", "unsigned"), str),
+        **dict.fromkeys(("measurement_column", "time_unit", "timezone", "ambiguous", "nonexistent"), str),
+        **dict.fromkeys(("non_finite", "unsigned"), str),
     }
     for key, value in said.items():
         if key not in known:
@@ -112,6 +113,7 @@ def make_mapping(
     non_finite: str = NonFinite.REJECT,
     unsigned: str = FieldType.UNSIGNED,
     measurement_column: str = "",
+    nonexistent: str = Nonexistent.REFUSE,
     where: str = "",
 ) -> ColumnMapping:
     """Return the mapping that texts describe, ``fields`` as in ``FieldMapping.parse``; raises ConfigError."""
@@ -129,7 +131,7 @@ def make_mapping(
         raise ConfigError(f"{where}time unit {time_unit!r}", hint=f"known are {', '.join(_UNITS)}")
     if unsigned not in _FOR_UNSIGNED:
         raise ConfigError(f"{where}unsigned {unsigned!r}", hint=f"known are {', '.join(_FOR_UNSIGNED)}")
-    policy = Policy(timezone, ambiguous, non_finite)
+    policy = Policy(timezone, ambiguous, non_finite, nonexistent)
     policy.check(where)
     parsed = tuple(FieldMapping.parse(text) for text in fields)
     return ColumnMapping(measurement, time, tuple(tags), parsed, time_unit, unsigned, policy, measurement_column)

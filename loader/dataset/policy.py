@@ -19,6 +19,13 @@ class Ambiguous(StrEnum):
     LATEST = "latest"
 
 
+class Nonexistent(StrEnum):
+    """What becomes of a local time that there is not, when clocks go forward: it is refused, or no value."""
+
+    REFUSE = "refuse"
+    SKIP = "skip"
+
+
 class NonFinite(StrEnum):
     """What becomes of NaN and infinities: the row is rejected, or the field is left out."""
 
@@ -39,6 +46,7 @@ class Policy:
     timezone: str = ""
     ambiguous: str = Ambiguous.REFUSE
     non_finite: str = NonFinite.REJECT
+    nonexistent: str = Nonexistent.REFUSE
 
     @property
     def local(self) -> str:
@@ -50,6 +58,7 @@ class Policy:
         for name, value, known in (
             ("ambiguous", self.ambiguous, list(Ambiguous)),
             ("non-finite", self.non_finite, list(NonFinite)),
+            ("nonexistent", self.nonexistent, list(Nonexistent)),
         ):
             if value not in known:
                 raise ConfigError(f"{where}{name} {value!r}", hint=f"known are {', '.join(known)}")

@@ -126,7 +126,8 @@ def _zoned(column: pl.Series, schema: PointSchema) -> pl.Series:
     if not policy.local or not isinstance(column.dtype, pl.Datetime) or column.dtype.time_zone:
         return column
     ambiguous: Any = "raise" if policy.ambiguous == "refuse" else policy.ambiguous
-    return column.dt.replace_time_zone(policy.local, ambiguous=ambiguous)
+    non_existent: Any = "null" if policy.nonexistent == "skip" else "raise"
+    return column.dt.replace_time_zone(policy.local, ambiguous=ambiguous, non_existent=non_existent)
 
 
 def _text(partition: Partition, column: pl.Series, name: str, doubts: list[_Doubt]) -> pl.Series:

@@ -233,6 +233,21 @@ def test_local_times_agree(tmp_path: Path, ambiguous: str) -> None:
     assert loaded["time"].equals(loaded["f0"].alias("time"))
 
 
+def test_local_times_that_there_are_not_are_skipped(tmp_path: Path) -> None:
+    """With that policy they are no values for both, and all other times are what they are without it."""
+    hours = [1_704_067_200 + hour * 1_800 for hour in range(366 * 48)]
+    policy = Policy("America/New_York", "latest", nonexistent="skip")
+    schema = PointSchema("m", (), (Field("x", N), Field("n", N)), "t", policy=policy)
+    table = pa.table(
+        {"x": pa.array(hours, pa.timestamp("s")), "n": hours, "t": pa.array(hours, pa.timestamp("s", "UTC"))}
+    )
+    loaded, verified = both(tmp_path, schema, table)
+    assert loaded.equals(verified.select(loaded.columns))
+    assert loaded["f0"].null_count() == 2
+    gap = [1_710_036_000 + 3_600 * number // 2 for number in range(2)]  # 2024-03-10T02:00:00
+    assert loaded.filter(loaded["f0"].is_null())["f1"].to_list() == gap
+
+
 def test_the_keys_of_a_path() -> None:
     """Folders with an equals sign are keys; Hive's null is none."""
     path = "a=1/plain/=2/b=x%3Dy/c=__HIVE_DEFAULT_PARTITION__/d=e=f/g=h.parquet"

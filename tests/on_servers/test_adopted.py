@@ -172,6 +172,21 @@ def test_a_local_time_that_there_is_not(influx_v2: Any, tmp_path: Path) -> None:
     assert not (tmp_path / ".loader").exists()
 
 
+def test_a_local_time_that_there_is_not_is_skipped(influx_v2: Any, tmp_path: Path) -> None:
+    """On demand a row of such a time is rejected, and such a field left out."""
+    gap, after = 1_711_852_200, 1_711_857_600
+    times = pa.array([gap, after, after + 1], pa.timestamp("s"))
+    path = put(tmp_path / "gap.parquet", time=times, x=times.take(pa.array([1, 0, 1])), y=pa.array([1, 2, 3]))
+    mapping = ColumnMapping("m", "time", policy=Policy("Europe/Berlin", nonexistent="skip"))
+    report = loaded(influx_v2, path, f"gap-{tmp_path.name}", mapping=mapping)
+    assert (report.rows_loaded, report.rows_rejected) == (2, 1)
+    rows = ask(influx_v2, f"gap-{tmp_path.name}", "SELECT x, y FROM m")["series"][0]["values"]
+    assert [row[1:] for row in rows] == [[None, 2], [(after - 7_200) * 10**9, 3]]
+    for values in (False, True):
+        found = verified(influx_v2, path, f"gap-{tmp_path.name}", values=values)
+        assert (found.unfit, found.difference_count) == (1, 1)
+
+
 def test_non_finite_values_are_rejected_or_left_out(influx: Any, tmp_path: Path) -> None:
     """Their rows are rejected; with skip the other fields of a row are stored, and a row without any is not."""
     odd = pa.array([float("nan"), 1.0, float("inf")])
