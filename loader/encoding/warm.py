@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.line_protocol import LineEncoder
+from loader.encoding.line_protocol.encode import LineEncoder
 from loader.encoding.selection import select_points
 from loader.encoding.tsm.decode.columns import ascending
 from loader.encoding.tsm.decode.fields import Reading, Source
