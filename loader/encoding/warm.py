@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding.line_protocol.decode import Decoder
 from loader.encoding.line_protocol.encode import LineEncoder
+from loader.encoding.line_protocol.line_ends import find_end
 from loader.encoding.selection import select_points
 from loader.encoding.tsm.decode.columns import ascending
 from loader.encoding.tsm.decode.fields import Reading, Source
@@ -48,6 +50,13 @@ def compile_line_encoder() -> None:
     schema = PointSchema("m", (), fields, "t", "ns")
     for _ in LineEncoder(schema).encode(select_points(batch, schema, Chunk("", 0, 2)), 2, lambda: 1_000):
         pass
+
+
+def compile_line_decoder() -> None:
+    """Decode a few lines of every type, likewise."""
+    find_end(b"m v=1 1\n")
+    decoder = Decoder()
+    decoder.decode(b'm,t=a f=1,i=1i,u=1u,b=t,s="one",l=1e99 1\nm f=1i 1\n')
 
 
 def compile_encoders() -> None:

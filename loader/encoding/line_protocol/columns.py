@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loader.encoding.arrays import Bytes, Integers, Mask, Words
-from loader.encoding.compiled import compiled
+from loader.encoding.compiled import allocation_free
 from loader.encoding.line_protocol import faults
 from loader.encoding.line_protocol.line_ends import BACKSLASH, QUOTE
 from loader.encoding.line_protocol.scan import Lines
@@ -31,7 +32,7 @@ class Columns:
     values: list[pa.Array]
 
 
-@compiled
+@allocation_free
 def settle_types(lines: Lines, values: Values, types: Bytes, origins: Integers) -> None:
     """Give the lines a fault in which a field has another type than in its first line.
 
@@ -53,7 +54,7 @@ def settle_types(lines: Lines, values: Values, types: Bytes, origins: Integers) 
         first = stop
 
 
-@compiled
+@allocation_free
 def _forget_types(fields: Integers, types: Bytes, origins: Integers, line: int) -> None:
     for field in fields:
         if origins[field] == line:
@@ -100,11 +101,13 @@ def gather_columns(
         present = np.zeros((found, len(part)), np.bool_)
         _put_cells(lines.values, values, part, columns, cells, present)
         columns[fields] = -1
-        arrays = [_column(data, int(types[field]), *cell) for field, *cell in zip(fields, cells, present, strict=True)]
+        arrays = [
+            _column(data, int(types[field]), cells[column], present[column]) for column, field in enumerate(fields)
+        ]
         yield Columns(part, fields.tolist(), arrays)
 
 
-@compiled
+@allocation_free
 def _find_fields(stops: Integers, fields: Integers, rows: Integers, seen: Integers, found: Integers) -> tuple[int, int]:
     """Put the fields of ``rows`` into ``found``, each once; return how many values and fields there are."""
     values, count = 0, 0
@@ -118,7 +121,7 @@ def _find_fields(stops: Integers, fields: Integers, rows: Integers, seen: Intege
     return values, count
 
 
-@compiled
+@allocation_free
 def _put_cells(stops: Integers, values: Values, rows: Integers, columns: Integers, cells: Words, present: Mask) -> None:
     """Put the bits of each value where its line and field are; of a field that comes twice the last one stays."""
     for place in range(len(rows)):
@@ -149,8 +152,8 @@ def _texts(data: Bytes, places: Words, present: Mask | None = None) -> pa.String
     return pa.StringArray.from_buffers(len(places), pa.py_buffer(ends), pa.py_buffer(text[:size]), bits)
 
 
-@compiled
-def _copy_texts(data: Bytes, places: Words, text: Bytes, ends: Integers) -> int:
+@allocation_free
+def _copy_texts(data: Bytes, places: Words, text: Bytes, ends: npt.NDArray[np.int32]) -> int:
     """Write texts one behind the other; return their size. A backslash goes before a quote or backslash only."""
     end = 0
     for place in range(len(places)):

@@ -23,7 +23,7 @@ from loader.encoding.line_protocol.columns import gather_columns, round_floats, 
 from loader.encoding.line_protocol.lines import WORD_SIZE, byte_words
 from loader.encoding.line_protocol.names import FIELD, MEASUREMENT, SERIES, enlarge, forget, new_names
 from loader.encoding.line_protocol.scan import LINES, NUMBER, VALUES, Bounds, Lines, scan_lines
-from loader.encoding.line_protocol.unescape import BadName, Pair, Series, read_field_key, read_measurement, read_series
+from loader.encoding.line_protocol.unescape import BadName, Series, SeriesReader, read_field_key, read_measurement
 from loader.encoding.line_protocol.values import BOOLEAN, FLOAT, INTEGER, STRING, UNSIGNED, Values
 
 _TYPES = {
@@ -36,7 +36,6 @@ _TYPES = {
 _WITH_ARTICLE = {kind: f"{'an' if kind[0] in 'iu' else 'a'} {kind}" for kind in FieldType}
 _MOST_BYTES = 2**31 - 1
 _SHOWN = 200
-_KNOWN_TAGS = 100_000
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Decoder:
         self._fields: dict[tuple[int, str], int] = {}
         self._types = np.zeros(0, np.uint8)
         self._origins: dict[int, FieldOrigin] = {}
-        self._tags: dict[str, Pair] = {}
+        self._reader = SeriesReader()
 
     @property
     def fields(self) -> dict[tuple[str, str], FieldOrigin]:
@@ -129,7 +128,7 @@ class Decoder:
         data = np.zeros(len(block) + 2 * WORD_SIZE, np.uint8)
         data[: len(block)] = np.frombuffer(block, np.uint8)
         data[len(block)] = ord("\n")
-        known = int(self._names.count[0])
+        known = int(self._names.total[0])
         lines, values = self._scan(data, len(block), block.count(b"\n") + 1)
         bad_names = self._read_names(known)
         reasons = self._mark_names(lines, values, bad_names)
@@ -147,38 +146,33 @@ class Decoder:
 
     def _scan(self, data: Bytes, size: int, most_lines: int) -> tuple[Lines, Values]:
         """Take all lines apart."""
-        integers = [np.empty(most_lines, np.int64) for _ in range(7)]
-        lines = Lines(*integers[:6], np.empty(most_lines, np.uint8), integers[6])
-        most = size // 4 + 1
-        bits = np.empty(most, np.uint64)
-        items = np.empty((2, most), np.int64)
-        values = Values(items[0], np.empty(most, np.uint8), bits, bits.view(np.float64), items[1])
+        lines, values = Lines.allocate(most_lines), Values.allocate(size // 4 + 1)
         progress = np.array([0, 0, 0, self._next_line, 0], np.int64)
         bounds = Bounds(size, self._earliest, self._latest)
         while not scan_lines(data, byte_words(data), bounds, self._names, lines, values, progress):
             self._names = enlarge(self._names)
             self._meanings.resize(len(self._names.hashes), refcheck=False)
         self._next_line = int(progress[NUMBER])
-        lines = Lines(*(column[: progress[LINES]] for column in lines))
-        return lines, Values(*(column[: progress[VALUES]] for column in values))
+        return lines.first(int(progress[LINES])), values.first(int(progress[VALUES]))
 
     def _read_names(self, known: int) -> dict[int, BadName]:
         """Read the names that are new since there were ``known``; return the bad ones."""
         bad: dict[int, BadName] = {}
-        names, meanings = self._names, self._meanings
-        for name in range(known, int(names.count[0])):
-            text, owner = names.text_of(name), int(names.owners[name])
+        count, meanings = int(self._names.total[0]), self._meanings
+        bounds = self._names.bounds[known : count + 1].tolist()
+        start = bounds[0]
+        text = self._names.text[start : bounds[-1]].tobytes()
+        for name, owner in enumerate(self._names.owners[known:count].tolist(), known):
+            part = text[bounds[name - known] - start : bounds[name - known + 1] - start]
             try:
                 if owner == SERIES:
-                    meanings[name] = self._series_number(text)
+                    meanings[name] = self._series_number(part)
                 elif owner == MEASUREMENT:
-                    measurement = read_measurement(text)
+                    measurement = read_measurement(part)
                     meanings[name] = self._measurements.setdefault(measurement, len(self._measurements))
-                elif meanings[owner - FIELD] >= 0:
-                    field = int(meanings[owner - FIELD]), read_field_key(text)
+                elif meanings[owner - FIELD] >= 0:  # else every series of its measurement is bad
+                    field = int(meanings[owner - FIELD]), read_field_key(part)
                     meanings[name] = self._fields.setdefault(field, len(self._fields))
-                else:
-                    meanings[name] = 0  # its measurement is bad, and so is every series of it
             except BadName as error:
                 bad[name], meanings[name] = error, -1
         more = len(self._fields) - len(self._types)
@@ -186,9 +180,7 @@ class Decoder:
         return bad
 
     def _series_number(self, text: bytes) -> int:
-        if len(self._tags) > _KNOWN_TAGS:
-            self._tags.clear()
-        series = read_series(text, self._tags)
+        series = self._reader.read(text)
         number = self._series.setdefault(series, len(self.series))
         if number == len(self.series):
             self.series.append(series)

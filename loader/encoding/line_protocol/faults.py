@@ -11,6 +11,8 @@ FINE = 0
 NO_MEASUREMENT, NO_FIELDS, NO_KEY, NO_EQUALS, NO_VALUE, BACKSLASH, LONG_KEY = 1, 2, 3, 4, 5, 6, 7
 NO_VALUE_FORM, NUMBER, RANGE, FLOAT_RANGE, BOOLEAN, OPEN, BEHIND_STRING = 8, 9, 10, 11, 12, 13, 14
 NO_TIME, TIME, TIME_RANGE, BEHIND_TIME, TEXT, TYPE, NAME = 15, 16, 17, 18, 19, 20, 21
+NO_ROOM = 22
+"""No fault of the line: there is no room for a new name."""
 
 REASONS: Mapping[int, str] = MappingProxyType(
     {

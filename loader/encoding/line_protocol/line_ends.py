@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from loader.encoding.arrays import Bytes
-from loader.encoding.compiled import compiled
+from loader.encoding.compiled import allocation_free, inlined
 from loader.encoding.line_protocol.values import COMMA, NEWLINE, SPACE
 
 BACKSLASH, QUOTE, EQUALS, HASH = ord("\\"), ord('"'), ord("="), ord("#")
@@ -22,7 +22,7 @@ def find_end(buffer: bytes | bytearray | memoryview) -> int:
     return _find_end(data, len(data))
 
 
-@compiled
+@allocation_free
 def _find_end(data: Bytes, size: int) -> int:
     end = 0
     while end < size:
@@ -33,7 +33,7 @@ def _find_end(data: Bytes, size: int) -> int:
     return end
 
 
-@compiled
+@inlined
 def skip_blanks(data: Bytes, at: int, size: int) -> int:
     """Return where the first byte from ``at`` on is that InfluxDB does not skip."""
     while at < size and (data[at] == SPACE or data[at] == _TAB or data[at] == 0):
@@ -41,7 +41,7 @@ def skip_blanks(data: Bytes, at: int, size: int) -> int:
     return at
 
 
-@compiled
+@inlined
 def find_series_end(data: Bytes, start: int, size: int) -> int:
     """Return where measurement and tags from ``start`` on end: at a space, at the end of the line, or at ``size``."""
     at = start
@@ -55,7 +55,7 @@ def find_series_end(data: Bytes, start: int, size: int) -> int:
     return at
 
 
-@compiled
+@inlined
 def _is_escaped(data: Bytes, start: int, at: int) -> bool:
     """Tell whether backslashes before ``at`` escape what is there: an odd number of them does."""
     first = at
@@ -64,7 +64,7 @@ def _is_escaped(data: Bytes, start: int, at: int) -> bool:
     return (at - first) % 2 == 1
 
 
-@compiled
+@inlined
 def find_line_end(data: Bytes, at: int, size: int) -> int:
     """Return where the newline is that ends the line at ``at``, or ``size`` when none does; the line may be bad."""
     at = skip_blanks(data, at, size)

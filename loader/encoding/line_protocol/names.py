@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loader.encoding.arrays import Bytes, Integers, Words
-from loader.encoding.compiled import compiled, inlined
+from loader.encoding.compiled import allocation_free, inlined
 from loader.encoding.line_protocol.lines import WORD_SIZE, ByteWords, byte_words
 
 SERIES, MEASUREMENT, FIELD = 0, 1, 2
@@ -22,7 +22,7 @@ _MIX, _HALF = np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(32)
 
 
 class Names(NamedTuple):
-    """Name ``i`` is the bytes ``bounds[i]`` to ``bounds[i + 1]`` of ``text``; there are ``count[0]``.
+    """Name ``i`` is the bytes ``bounds[i]`` to ``bounds[i + 1]`` of ``text``; there are ``total[0]``.
 
     The same bytes of different ``owners`` are different names. ``slots`` is a hash table of numbers, half empty at
     least. ``measurements`` has the measurement of each series, ``followers`` the name that came behind each one when
@@ -37,11 +37,7 @@ class Names(NamedTuple):
     bounds: Integers
     text: Bytes
     words: ByteWords
-    count: Integers
-
-    def text_of(self, number: int) -> bytes:
-        """Return the bytes of name ``number``."""
-        return self.text[self.bounds[number] : self.bounds[number + 1]].tobytes()
+    total: Integers
 
 
 def new_names(names: int = _NAMES, size: int = _BYTES) -> Names:
@@ -62,7 +58,7 @@ def new_names(names: int = _NAMES, size: int = _BYTES) -> Names:
 
 def enlarge(names: Names) -> Names:
     """Return a copy of ``names`` with twice the room: for names when there are as many as it has room for, or text."""
-    count, room = int(names.count[0]), len(names.hashes)
+    count, room = int(names.total[0]), len(names.hashes)
     size = len(names.text) - WORD_SIZE
     larger = new_names(2 * room, size) if count == room else new_names(room, 2 * size)
     larger.hashes[:count] = names.hashes[:count]
@@ -71,12 +67,12 @@ def enlarge(names: Names) -> Names:
     larger.followers[:count] = names.followers[:count]
     larger.bounds[: count + 1] = names.bounds[: count + 1]
     larger.text[: names.bounds[count]] = names.text[: names.bounds[count]]
-    larger.count[0] = count
+    larger.total[0] = count
     _fill_slots(larger.slots, larger.hashes, count)
     return larger
 
 
-@compiled
+@allocation_free
 def _fill_slots(slots: Integers, hashes: Words, count: int) -> None:
     mask = np.uint64(len(slots) - 1)
     for number in range(count):
@@ -104,14 +100,14 @@ def same_bytes(words: ByteWords, at: int, others: ByteWords, other: int, size: i
 @inlined
 def is_name(names: Names, number: int, owner: int, words: ByteWords, at: int, room: int) -> bool:
     """Tell whether ``number`` is a name of ``owner``, of up to ``room`` bytes, that stands at byte ``at``."""
-    if number < 0 or number >= names.count[0] or names.owners[number] != owner:
+    if number < 0 or number >= names.total[0] or names.owners[number] != owner:
         return False
     start = names.bounds[number]
     size = names.bounds[number + 1] - start
     return size <= room and same_bytes(names.words, start, words, at, size)
 
 
-@compiled
+@inlined
 def find_or_add(names: Names, owner: int, words: ByteWords, start: int, stop: int) -> int:
     """Return the number of the name of ``owner`` at ``start`` to ``stop``, a new one at need; FULL without room."""
     size = stop - start
@@ -132,7 +128,7 @@ def find_or_add(names: Names, owner: int, words: ByteWords, start: int, stop: in
         if same_size and names.hashes[number] == mixed and is_name(names, number, owner, words, start, size):
             return int(number)
         slot = (slot + 1) & mask
-    count = names.count[0]
+    count = names.total[0]
     begin = names.bounds[count]
     if count == len(names.hashes) or begin + size + WORD_SIZE > len(names.text):
         return FULL
@@ -143,17 +139,17 @@ def find_or_add(names: Names, owner: int, words: ByteWords, start: int, stop: in
     names.owners[count] = owner
     names.followers[count] = _EMPTY
     names.bounds[count + 1] = begin + size
-    names.count[0] = count + 1
+    names.total[0] = count + 1
     return int(count)
 
 
-@compiled
+@allocation_free
 def forget(names: Names, count: int) -> None:
     """Forget all names but the first ``count``: the last one first, and so each slot is as it was before."""
     mask = len(names.slots) - 1
-    for number in range(names.count[0] - 1, count - 1, -1):
+    for number in range(names.total[0] - 1, count - 1, -1):
         slot = np.int64(names.hashes[number] & np.uint64(mask))
         while names.slots[slot] != number:
             slot = (slot + 1) & mask
         names.slots[slot] = _EMPTY
-    names.count[0] = count
+    names.total[0] = count

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loader.encoding.arrays import Bytes, Integers
-from loader.encoding.compiled import compiled
+from loader.encoding.compiled import allocation_free, inlined
 from loader.encoding.escaping import KEY_BYTES
 from loader.encoding.line_protocol import faults
 from loader.encoding.line_protocol.line_ends import (
@@ -28,9 +28,12 @@ from loader.encoding.line_protocol.names import FIELD, FULL, MEASUREMENT, SERIES
 from loader.encoding.line_protocol.values import (
     COMMA,
     MINUS,
+    MOST_DIGITS,
+    MOST_SIGNED,
     NEWLINE,
     NINE,
-    NO_BOOLEAN,
+    NO_NUMBER,
+    OPEN_STRING,
     PLUS,
     POINT,
     RETURN,
@@ -46,20 +49,17 @@ from loader.encoding.line_protocol.values import (
     read_number,
 )
 
-_T, _T_LARGE, _F, _F_LARGE = ord("t"), ord("T"), ord("f"), ord("F")
+_BOOLEANS = (ord("t"), ord("T"), ord("f"), ord("F"))
 _SEPARATOR_BYTES = 4
 """Between series and field in a key of storage."""
-_MOST_DIGITS, _MOST_SIGNED = 19, np.uint64(2**63 - 1)
-_NO_ROOM = -1
 
 
 class Lines(NamedTuple):
     """The lines that are neither blank nor comments, one item each.
 
-    Where they begin and end, the ``numbers`` they have in the file, the names of their series and measurements, their
-    ``times`` in the unit of the text, how many values there are up to their end; their fault, and where it is (without one, where the
-    series begins).
-    About 65 bytes a line.
+    Where they begin and end, the ``numbers`` they have in the file, the names of their series, their ``times`` in the
+    unit of the text, how many values there are up to their end; their fault, and where it is: without one, where the
+    series begins. About 65 bytes a line.
     """
 
     starts: Integers
@@ -70,6 +70,18 @@ class Lines(NamedTuple):
     values: Integers
     faults: Bytes
     places: Integers
+
+    @classmethod
+    def allocate(cls, count: int) -> Lines:
+        """Return room for ``count`` lines."""
+        starts, stops, numbers, series, times, values, places = (np.empty(count, np.int64) for _ in range(7))
+        return cls(starts, stops, numbers, series, times, values, np.empty(count, np.uint8), places)
+
+    def first(self, count: int) -> Lines:
+        """Return the first ``count`` lines, not copied."""
+        starts, stops, numbers, series, times, values, found, places = self
+        first = (starts[:count], stops[:count], numbers[:count], series[:count], times[:count], values[:count])
+        return Lines(*first, found[:count], places[:count])
 
 
 class Bounds(NamedTuple):
@@ -84,7 +96,7 @@ AT, LINES, VALUES, NUMBER, LAST = 0, 1, 2, 3, 4
 """Items of the progress of a scan: the byte, lines and values so far, the number of the next line, the last series."""
 
 
-@compiled
+@allocation_free
 def scan_lines(
     data: Bytes, words: ByteWords, bounds: Bounds, names: Names, lines: Lines, values: Values, progress: Integers
 ) -> bool:
@@ -100,11 +112,11 @@ def scan_lines(
         if data[stop] == HASH:
             stop = find_line_end(data, stop, bounds.size)
         elif not at_end(data, stop):
-            known, line = names.count[0], progress[LINES]
+            known, line = names.total[0], progress[LINES]
             fault, place, stop = _scan_line(data, words, bounds, stop, names, lines, values, progress)
             if fault != faults.FINE:
                 forget(names, known)
-                if fault == _NO_ROOM:
+                if fault == faults.NO_ROOM:
                     return False
                 stop = find_line_end(data, start, bounds.size)
             lines.starts[line] = start
@@ -123,7 +135,7 @@ def scan_lines(
     return True
 
 
-@compiled
+@inlined
 def _scan_line(
     data: Bytes,
     words: ByteWords,
@@ -135,44 +147,31 @@ def _scan_line(
     progress: Integers,
 ) -> tuple[int, int, int]:
     """Take the line that begins at ``start`` apart; return its fault, where that is, and where the line ends."""
-    size = bounds.size
-    if data[start] == COMMA:
-        return faults.NO_MEASUREMENT, start, start
+    size, line, item = bounds.size, progress[LINES], progress[VALUES]
     series, at = _find_series(data, words, size, start, names, names.followers[progress[LAST]])
-    if series == FULL:
-        return _NO_ROOM, start, start
-    length = at - start
+    if series < 0:
+        return -series, at, at
+    names.followers[progress[LAST]] = series
+    lines.series[line] = series
+    length = at - start + _SEPARATOR_BYTES
+    former = names.measurements[series]
+    owner = FIELD + former
     at = skip_blanks(data, at, size)
     if at_end(data, at):
         return faults.NO_FIELDS, at, at
-    names.followers[progress[LAST]] = series
-    former = names.measurements[series]
-    owner = FIELD + former
-    item = progress[VALUES]
     while True:
         first = at
-        field = names.followers[former]
-        if is_name(names, field, owner, words, first, size - first):
-            at = first + names.bounds[field + 1] - names.bounds[field]
-        if at == first or data[at] != EQUALS:
-            at = _find_key_end(data, first, size)
-            if at == first:
-                return faults.NO_KEY, first, first
-            if data[at] != EQUALS:
-                return faults.NO_EQUALS, first, first
-            if data[at - 1] == BACKSLASH:
-                return faults.BACKSLASH, at - 1, at
-            field = find_or_add(names, owner, words, first, at)
-            if field == FULL:
-                return _NO_ROOM, start, start
-            names.followers[former] = field
-        if length + _SEPARATOR_BYTES + at - first > KEY_BYTES:
-            return faults.LONG_KEY, first, first
+        field, at = _find_field(data, words, size, first, names, owner, names.followers[former])
+        if field >= 0 and length + at - first > KEY_BYTES:
+            field, at = -faults.LONG_KEY, first
+        if field < 0:
+            return -field, at, at
+        names.followers[former] = field
         former = field
         values.fields[item] = field
         values.starts[item] = first
         kind, at = _scan_value(data, words, size, at + 1, values, item)
-        if kind <= 0:
+        if kind < 0:
             return -kind, at, at
         values.kinds[item] = kind
         item += 1
@@ -180,45 +179,60 @@ def _scan_line(
             break
         at += 1
     at = skip_blanks(data, at, size)
-    if at_end(data, at):
-        return faults.NO_TIME, at, at
-    fault, time, stop = _scan_time(data, bounds, at)
-    if fault == faults.FINE:
-        lines.series[progress[LINES]] = series
-        lines.times[progress[LINES]] = time
-        progress[VALUES] = item
-        progress[LAST] = series
-        return fault, start, stop
-    return fault, stop if fault == faults.BEHIND_TIME else at, stop
+    fault, lines.times[line], stop = _scan_time(data, bounds, at)
+    if fault != faults.FINE:
+        return fault, stop if fault == faults.BEHIND_TIME else at, at
+    progress[VALUES] = item
+    progress[LAST] = series
+    return faults.FINE, start, stop
 
 
-@compiled
+@inlined
 def _find_series(data: Bytes, words: ByteWords, size: int, start: int, names: Names, guess: int) -> tuple[int, int]:
-    """Return the name of the series at ``start``, FULL without room, and where it ends.
-
-    A line without a space behind its series has any series: where it ends, the line ends.
-    """
+    """Return the name of the series at ``start`` and where it ends, or a fault, negative, and where that is."""
+    stop = start
     if is_name(names, guess, SERIES, words, start, size - start):
-        stop = start + names.bounds[guess + 1] - names.bounds[guess]
+        stop += names.bounds[guess + 1] - names.bounds[guess]
         if data[stop] == SPACE:
             return guess, stop
+    if data[start] == COMMA:
+        return -faults.NO_MEASUREMENT, start
     stop = find_series_end(data, start, size)
     if data[stop] != SPACE:
-        return 0, stop if data[stop - 1] != RETURN else stop - 1
-    known = names.count[0]
+        return -faults.NO_FIELDS, stop - (data[stop - 1] == RETURN)
+    known = names.total[0]
     series = find_or_add(names, SERIES, words, start, stop)
     if series == known:
         at = start
         while at < stop and (data[at] != COMMA or data[at - 1] == BACKSLASH):
             at += 1
-        measurement = find_or_add(names, MEASUREMENT, words, start, at)
-        if measurement == FULL:
-            return FULL, stop
-        names.measurements[series] = measurement
-    return series, stop
+        names.measurements[series] = find_or_add(names, MEASUREMENT, words, start, at)
+        if names.measurements[series] == FULL:
+            return -faults.NO_ROOM, start
+    return (series, stop) if series != FULL else (-faults.NO_ROOM, start)
 
 
-@compiled
+@inlined
+def _find_field(
+    data: Bytes, words: ByteWords, size: int, first: int, names: Names, owner: int, guess: int
+) -> tuple[int, int]:
+    """Return the name of the field of ``owner`` whose key is at ``first``, and where that ends, or a fault likewise."""
+    if is_name(names, guess, owner, words, first, size - first):
+        at = first + names.bounds[guess + 1] - names.bounds[guess]
+        if data[at] == EQUALS:
+            return guess, at
+    at = _find_key_end(data, first, size)
+    if at == first:
+        return -faults.NO_KEY, first
+    if data[at] != EQUALS:
+        return -faults.NO_EQUALS, first
+    if data[at - 1] == BACKSLASH:
+        return -faults.BACKSLASH, at - 1
+    field = find_or_add(names, owner, words, first, at)
+    return (field, at) if field != FULL else (-faults.NO_ROOM, first)
+
+
+@inlined
 def _find_key_end(data: Bytes, at: int, size: int) -> int:
     """Return where the key of a field at ``at`` ends: at an equals sign, comma, space, or with the line."""
     while at < size:
@@ -231,50 +245,50 @@ def _find_key_end(data: Bytes, at: int, size: int) -> int:
     return size
 
 
-@compiled
+@inlined
 def _scan_value(data: Bytes, words: ByteWords, size: int, start: int, values: Values, item: int) -> tuple[int, int]:
-    """Read the value at ``start`` as ``item``; return its kind and where it ends, or its fault, negative, and where."""
-    byte = data[start]
-    if byte in (COMMA, SPACE) or at_end(data, start):
-        return -faults.NO_VALUE, start
+    """Read the value at ``start`` as ``item``; return its kind and where it ends, or a fault likewise."""
+    byte, place = data[start], start
     if byte == QUOTE:
-        at = start + 1
-        while at < size and data[at] != QUOTE:
-            at += 2 if data[at] == BACKSLASH else 1
-        if at >= size:
-            return -faults.OPEN, start
-        values.bits[item] = np.uint64(start + 1) << START | np.uint64(at - start - 1)
-        kind, stop, fault = STRING, at + 1, faults.BEHIND_STRING
-        start = stop
-    elif byte in (_T, _T_LARGE, _F, _F_LARGE):
+        kind, stop = _scan_string(data, size, start, values, item)
+        fault, place = faults.BEHIND_STRING, stop
+    elif byte in _BOOLEANS:
         kind, stop = read_boolean(data, words, start, values, item)
         fault = faults.BOOLEAN
-        if kind == NO_BOOLEAN:
-            return -fault, start
     elif (byte >= ZERO and byte <= NINE) or byte in (MINUS, PLUS, POINT):
         kind, stop = read_number(data, start, values, item)
-        fault = faults.NUMBER
-        if kind <= 0:
-            return -faults.RANGE if kind == TOO_LARGE else -fault, start
+        fault = faults.RANGE if kind == TOO_LARGE else faults.NUMBER
     else:
-        return -faults.NO_VALUE_FORM, start
-    if data[stop] == COMMA or data[stop] == SPACE:
+        kind, stop = NO_NUMBER, start
+        fault = faults.NO_VALUE if byte in (COMMA, SPACE) or at_end(data, start) else faults.NO_VALUE_FORM
+    if kind > 0 and (data[stop] == COMMA or data[stop] == SPACE):
         return kind, stop
-    return (-faults.NO_TIME, stop) if at_end(data, stop) else (-fault, start)
+    if kind > 0 and at_end(data, stop):
+        return -faults.NO_TIME, stop
+    return (-fault, place) if kind != OPEN_STRING else (-faults.OPEN, start)
 
 
-@compiled
+@inlined
+def _scan_string(data: Bytes, size: int, start: int, values: Values, item: int) -> tuple[int, int]:
+    """Find the end of the string at ``start``; return its kind, or OPEN_STRING, and where it ends."""
+    at = start + 1
+    while at < size and data[at] != QUOTE:
+        at += 2 if data[at] == BACKSLASH else 1
+    values.bits[item] = np.uint64(start + 1) << START | np.uint64(at - start - 1)
+    return STRING if at < size else OPEN_STRING, at + 1
+
+
+@inlined
 def _scan_time(data: Bytes, bounds: Bounds, start: int) -> tuple[int, int, int]:
     """Read the time at ``start``, the last part of a line; return its fault, the time, and where the line ends."""
     negative = data[start] == MINUS
     first = start + 1 if negative else start
-    value, count, at = read_digits(data, first)
+    value, count, at = read_digits(data, first, np.uint64(0), 0)
     if at == first or (data[at] != SPACE and not at_end(data, at)):
-        return faults.TIME, 0, at
-    if count > _MOST_DIGITS or value > _MOST_SIGNED:
-        return faults.TIME_RANGE, 0, at
-    time = -np.int64(value) if negative else np.int64(value)
-    if time < bounds.earliest or time > bounds.latest:
+        return faults.NO_TIME if at_end(data, start) else faults.TIME, 0, at
+    time = int(np.int64(min(value, MOST_SIGNED)))
+    time = -time if negative else time
+    if count > MOST_DIGITS or value > MOST_SIGNED or time < bounds.earliest or time > bounds.latest:
         return faults.TIME_RANGE, 0, at
     while data[at] == SPACE:
         at += 1

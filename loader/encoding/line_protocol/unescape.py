@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from itertools import pairwise
 from typing import TypeAlias
 
 from loader.encoding.escaping import FIELD_KEY, MEASUREMENT, TAG_KEY, TAG_NO_FORM, Part
@@ -17,7 +17,9 @@ _COMMA = re.compile(r"(?<!\\),")
 _EQUALS = re.compile(r"(?<!\\)=")
 _IN_TAG = re.compile(r"\\([,= ])")
 _IN_NAME = re.compile(r'\\([,= "])')
+_CHARACTER = r"\1"
 _FORMLESS = re.compile(TAG_NO_FORM)
+_MOST_TEXTS = 100_000
 
 
 class BadName(Exception):
@@ -31,75 +33,84 @@ class BadName(Exception):
 
 def read_measurement(text: bytes) -> str:
     """Return the measurement that ``text`` stands for; raises BadName when InfluxDB does not give it back."""
-    return _read_name(text, MEASUREMENT)
+    return _read_name(_text(text), MEASUREMENT)
 
 
 def read_field_key(text: bytes) -> str:
     """Return the field key that ``text`` stands for; raises BadName likewise."""
-    return _read_name(text, FIELD_KEY)
+    return _read_name(_text(text), FIELD_KEY)
 
 
-def read_series(text: bytes, known: MutableMapping[str, Pair]) -> Series:
-    """Return the series that ``text``, measurement and tags up to a space, stands for.
+class SeriesReader:
+    """Reads series; keeps up to 100,000 texts of their parts, so that a tag that comes again is not read again."""
 
-    ``known`` are tags read before, by their text; this adds to it. Raises BadName for tags without key or value, with
-    a key that comes twice, or that InfluxDB does not give back.
-    """
-    whole = _text(text)
-    measurement, *parts = _COMMA.split(whole) if "\\" in whole else whole.split(",")
-    pairs = []
-    for number, part in enumerate(parts):
-        pair = known.get(part)
-        if pair is None:
-            try:
-                pair = known[part] = _read_tag(part)
-            except BadName as error:
-                before = ",".join((measurement, *parts[:number]))
-                raise BadName(error.reason, len(before.encode()) + 1 + error.offset) from None
-        pairs.append(pair)
-    pairs.sort()
-    for (tag, _), (following, _) in zip(pairs, pairs[1:], strict=False):
-        if tag == following:
-            raise BadName(f"the tag {tag!r} is there twice")
-    return read_measurement(measurement.encode()), tuple(pairs)
+    def __init__(self) -> None:
+        self._measurements: dict[str, str] = {}
+        self._tags: dict[str, str] = {}
+        self._pairs: dict[str, Pair] = {}
+
+    def read(self, text: bytes) -> Series:
+        """Return the series that ``text``, measurement and tags up to a space, stands for.
+
+        Raises BadName for a tag without key or value, with a key that comes twice, and for a name that InfluxDB does
+        not give back.
+        """
+        whole = _text(text)
+        parts = _COMMA.split(whole) if "\\" in whole else whole.split(",")
+        measurement = self._measurements.get(parts[0])
+        if measurement is None:
+            measurement = self._measurements[parts[0]] = _read_name(parts[0], MEASUREMENT)
+        pairs = []
+        for number in range(1, len(parts)):
+            pair = self._pairs.get(parts[number])
+            if pair is None:
+                try:
+                    pair = self._pairs[parts[number]] = self._read_tag(parts[number])
+                except BadName as error:
+                    before = ",".join(parts[:number])
+                    raise BadName(error.reason, len(before.encode()) + 1 + error.offset) from None
+            pairs.append(pair)
+        if len(self._pairs) > _MOST_TEXTS or len(self._measurements) > _MOST_TEXTS:
+            for texts in (self._measurements, self._tags, self._pairs):
+                texts.clear()
+        if len(pairs) > 1:
+            pairs.sort()
+            if len(dict(pairs)) < len(pairs):
+                twice = next(tag for (tag, _), (following, _) in pairwise(pairs) if tag == following)
+                raise BadName(f"the tag {twice!r} is there twice")
+        return measurement, tuple(pairs)
+
+    def _read_tag(self, part: str) -> Pair:
+        escaped = "\\" in part
+        key, *values = _EQUALS.split(part, maxsplit=1) if escaped else part.split("=", 1)
+        if not key:
+            raise BadName("a tag has no key")
+        if not values or not values[0]:
+            raise BadName(f"the tag {_IN_TAG.sub(_CHARACTER, key)!r} has no value")
+        value = values[0]
+        # InfluxDB takes an equals sign as the first character of a value.
+        stray = _EQUALS.search(value, 1) if "=" in value else None
+        if stray:
+            place = len(f"{key}={value[: stray.start()]}".encode())
+            raise BadName("a value of a tag has an equals sign without a backslash", place)
+        tag = self._tags.get(key)
+        if tag is None:
+            tag = self._tags[key] = _check(TAG_KEY, _IN_TAG.sub(_CHARACTER, key))
+        if escaped:
+            value = _IN_TAG.sub(_CHARACTER, value)
+            if _FORMLESS.search(value):
+                raise BadName("newlines, and backslashes at the end, have no form in a tag", len(key.encode()) + 1)
+        return tag, value
 
 
-def _read_tag(part: str) -> Pair:
-    key, *values = _EQUALS.split(part, maxsplit=1)
-    if not key:
-        raise BadName("a tag has no key")
-    if not values or not values[0]:
-        raise BadName(f"the tag {_plain(_IN_TAG, key)!r} has no value")
-    value = values[0]
-    # InfluxDB takes an equals sign as the first character of a value.
-    stray = _EQUALS.search(value, 1)
-    if stray:
-        raise BadName("a value of a tag has an equals sign without a backslash", _size(part, value, stray.start()))
-    pair = _plain(_IN_TAG, key), _plain(_IN_TAG, value)
-    _check(TAG_KEY, pair[0])
-    if _FORMLESS.search(pair[1]):
-        raise BadName("newlines, and backslashes at the end, have no form in a tag", _size(part, value, 0))
-    return pair
+def _read_name(text: str, part: Part) -> str:
+    return _check(part, _IN_NAME.sub(_CHARACTER, text))
 
 
-def _size(part: str, value: str, offset: int) -> int:
-    """Return the bytes of ``part`` ahead of character ``offset`` of ``value``, which ends it."""
-    return len(part[: len(part) - len(value) + offset].encode())
-
-
-def _read_name(text: bytes, part: Part) -> str:
-    name = _plain(_IN_NAME, _text(text))
-    _check(part, name)
-    return name
-
-
-def _check(part: Part, name: str) -> None:
+def _check(part: Part, name: str) -> str:
     if not part.has_form(name):
         raise BadName(f"the {part.what} {name!r} has no form that InfluxDB gives back")
-
-
-def _plain(escapes: re.Pattern[str], text: str) -> str:
-    return escapes.sub(r"\1", text) if "\\" in text else text
+    return name
 
 
 def _text(data: bytes) -> str:
