@@ -232,23 +232,29 @@ class Decoder:
                 )
 
     def _bad_line(self, data: Bytes, lines: Lines, values: Values, line: int, reasons: Mapping[int, str]) -> BadLine:
-        start, stop, fault, place = (
-            int(column[line]) for column in (lines.starts, lines.stops, lines.faults, lines.places)
-        )
-        reason = reasons.get(line) or (
-            self._type_words(values, place) if fault == faults.TYPE else faults.REASONS[fault]
-        )
+        start, stop, place = int(lines.starts[line]), int(lines.stops[line]), int(lines.places[line])
+        if line in reasons:
+            reason = reasons[line]
+        elif lines.faults[line] == faults.TYPE:
+            reason = self._type_words(lines, values, line)
+        else:
+            reason = faults.REASONS[int(lines.faults[line])]
         text = data[start : min(stop, start + _SHOWN)].tobytes().removesuffix(b"\r")
         return BadLine(int(lines.numbers[line]), place - start + 1, reason, text)
 
-    def _type_words(self, values: Values, place: int) -> str:
-        """Say which types the field whose key is at ``place`` has here and in its first line."""
-        item = int(np.searchsorted(values.starts, place))
-        field = int(values.fields[item])
-        here, origin = _TYPES[int(values.kinds[item])], self._origins[field]
+    def _type_words(self, lines: Lines, values: Values, line: int) -> str:
+        """Say which types a field of ``line`` has there and in its first line, or twice there."""
+        item = int(np.searchsorted(values.starts, lines.places[line]))
+        field, here = int(values.fields[item]), int(values.kinds[item])
         key = next(itertools.islice(self._fields, field, None))[1]
+        first = int(lines.values[line - 1]) if line else 0
+        for former in range(first, item):
+            if values.fields[former] == field and values.kinds[former] != here:
+                there = int(values.kinds[former])
+                return f"field {key!r} is {_WITH_ARTICLE[_TYPES[there]]} and {_WITH_ARTICLE[_TYPES[here]]} in one line"
+        origin = self._origins[field]
         where = f"line {origin.line}" if origin.file == self._file else f"line {origin.line} of {origin.file}"
-        return f"field {key!r} is {_WITH_ARTICLE[here]} here and {_WITH_ARTICLE[origin.type]} in {where}"
+        return f"field {key!r} is {_WITH_ARTICLE[_TYPES[here]]} here and {_WITH_ARTICLE[origin.type]} in {where}"
 
 
 def _mark_text(block: bytes, data: Bytes, lines: Lines) -> None:
