@@ -1,9 +1,12 @@
 """Line protocol to columns; pure, with no input or output: the inverse of :mod:`loader.encoding.line_protocol.encode`.
 
-What is a point is what InfluxDB takes for one, with these differences. A carriage return before a newline, a plus sign
-before a number, and a comment that holds a quote or ends with a backslash are taken as they are meant. A line without a
-time, with something behind the closing quote of a string, with a name that InfluxDB does not give back (see
-:mod:`loader.encoding.escaping`), or with text that is not UTF-8 is refused.
+What is a point is what InfluxDB 1.8 and 2.9 take for one, but for these lines:
+
+- Taken, for it is clear what is meant: a carriage return before the newline, a plus sign before a number.
+- A comment ends with its line, also when a quote or a final backslash makes InfluxDB pass over the lines behind it.
+- Refused: a line without a time, which would get the time of its arrival; something behind the closing quote of a
+  string; a name that InfluxDB does not give back (see :mod:`loader.encoding.escaping`); the last nanosecond that there
+  is, which no query reaches; text that is not UTF-8.
 """
 
 from __future__ import annotations
