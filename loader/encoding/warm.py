@@ -13,6 +13,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.line_protocol.decode import Decoder
 from loader.encoding.line_protocol.encode import LineEncoder
 from loader.encoding.line_protocol.line_ends import find_end
+from loader.encoding.line_protocol.names import enlarge, new_names
 from loader.encoding.selection import select_points
 from loader.encoding.tsm.decode.columns import ascending
 from loader.encoding.tsm.decode.fields import Reading, Source
@@ -53,10 +54,10 @@ def compile_line_encoder() -> None:
 
 
 def compile_line_decoder() -> None:
-    """Decode a few lines of every type, likewise."""
+    """Decode a few lines of every type, good and bad, likewise."""
     find_end(b"m v=1 1\n")
-    decoder = Decoder()
-    decoder.decode(b'm,t=a f=1,i=1i,u=1u,b=t,s="one",l=1e99 1\nm f=1i 1\n')
+    enlarge(new_names(2, 8))
+    Decoder().decode(b'm,t=a f=1,i=1i,u=1u,b=t,s="one",l=1e99 1\nm f=1i 1\n')
 
 
 def compile_encoders() -> None:

@@ -26,7 +26,14 @@ from loader.encoding.line_protocol.columns import gather_columns, round_floats, 
 from loader.encoding.line_protocol.lines import WORD_SIZE, byte_words
 from loader.encoding.line_protocol.names import FIELD, MEASUREMENT, SERIES, enlarge, forget, new_names
 from loader.encoding.line_protocol.scan import LINES, NUMBER, VALUES, Bounds, Lines, scan_lines
-from loader.encoding.line_protocol.unescape import BadName, Series, SeriesReader, read_field_key, read_measurement
+from loader.encoding.line_protocol.unescape import (
+    BadName,
+    Series,
+    SeriesReader,
+    read_field_key,
+    read_measurement,
+    read_texts,
+)
 from loader.encoding.line_protocol.values import BOOLEAN, FLOAT, INTEGER, STRING, UNSIGNED, Values
 
 _TYPES = {
@@ -162,19 +169,20 @@ class Decoder:
         """Read the names that are new since there were ``known``; return the bad ones."""
         bad: dict[int, BadName] = {}
         count, meanings = int(self._names.total[0]), self._meanings
-        bounds = self._names.bounds[known : count + 1].tolist()
-        start = bounds[0]
-        text = self._names.text[start : bounds[-1]].tobytes()
-        for name, owner in enumerate(self._names.owners[known:count].tolist(), known):
-            part = text[bounds[name - known] - start : bounds[name - known + 1] - start]
+        bounds = self._names.bounds[known : count + 1]
+        data = self._names.text[bounds[0] : bounds[-1]].tobytes()
+        texts = read_texts(data, (bounds - bounds[0]).tolist())
+        for name, owner, text in zip(range(known, count), self._names.owners[known:count].tolist(), texts, strict=True):
             try:
+                if isinstance(text, BadName):
+                    raise text
                 if owner == SERIES:
-                    meanings[name] = self._series_number(part)
+                    meanings[name] = self._series_number(text)
                 elif owner == MEASUREMENT:
-                    measurement = read_measurement(part)
+                    measurement = read_measurement(text)
                     meanings[name] = self._measurements.setdefault(measurement, len(self._measurements))
                 elif meanings[owner - FIELD] >= 0:  # else every series of its measurement is bad
-                    field = int(meanings[owner - FIELD]), read_field_key(part)
+                    field = int(meanings[owner - FIELD]), read_field_key(text)
                     meanings[name] = self._fields.setdefault(field, len(self._fields))
             except BadName as error:
                 bad[name], meanings[name] = error, -1
@@ -182,7 +190,7 @@ class Decoder:
         self._types = np.append(self._types, np.zeros(more, np.uint8))
         return bad
 
-    def _series_number(self, text: bytes) -> int:
+    def _series_number(self, text: str) -> int:
         series = self._reader.read(text)
         number = self._series.setdefault(series, len(self.series))
         if number == len(self.series):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -31,14 +33,14 @@ class BadName(Exception):
         self.offset = offset
 
 
-def read_measurement(text: bytes) -> str:
+def read_measurement(text: str) -> str:
     """Return the measurement that ``text`` stands for; raises BadName when InfluxDB does not give it back."""
-    return _read_name(_text(text), MEASUREMENT)
+    return _read_name(text, MEASUREMENT)
 
 
-def read_field_key(text: bytes) -> str:
+def read_field_key(text: str) -> str:
     """Return the field key that ``text`` stands for; raises BadName likewise."""
-    return _read_name(_text(text), FIELD_KEY)
+    return _read_name(text, FIELD_KEY)
 
 
 class SeriesReader:
@@ -49,29 +51,23 @@ class SeriesReader:
         self._tags: dict[str, str] = {}
         self._pairs: dict[str, Pair] = {}
 
-    def read(self, text: bytes) -> Series:
+    def read(self, text: str) -> Series:
         """Return the series that ``text``, measurement and tags up to a space, stands for.
 
         Raises BadName for a tag without key or value, with a key that comes twice, and for a name that InfluxDB does
         not give back.
         """
-        whole = _text(text)
-        parts = _COMMA.split(whole) if "\\" in whole else whole.split(",")
-        measurement = self._measurements.get(parts[0])
+        first, *parts = _COMMA.split(text) if "\\" in text else text.split(",")
+        measurement = self._measurements.get(first)
         if measurement is None:
-            measurement = self._measurements[parts[0]] = _read_name(parts[0], MEASUREMENT)
-        pairs = []
-        for number in range(1, len(parts)):
-            pair = self._pairs.get(parts[number])
-            if pair is None:
-                try:
-                    pair = self._pairs[parts[number]] = self._read_tag(parts[number])
-                except BadName as error:
-                    before = ",".join(parts[:number])
-                    raise BadName(error.reason, len(before.encode()) + 1 + error.offset) from None
-            pairs.append(pair)
-        if len(self._pairs) > _MOST_TEXTS or len(self._measurements) > _MOST_TEXTS:
-            for texts in (self._measurements, self._tags, self._pairs):
+            measurement = self._measurements[first] = _read_name(first, MEASUREMENT)
+        known = self._pairs
+        try:
+            pairs = [known.get(part) or self._read_tag(part) for part in parts]
+        except BadName as error:
+            raise BadName(error.reason, self._place(first, parts) + error.offset) from None
+        if len(known) > _MOST_TEXTS or len(self._measurements) > _MOST_TEXTS:
+            for texts in (self._measurements, self._tags, known):
                 texts.clear()
         if len(pairs) > 1:
             pairs.sort()
@@ -80,14 +76,21 @@ class SeriesReader:
                 raise BadName(f"the tag {twice!r} is there twice")
         return measurement, tuple(pairs)
 
+    def _place(self, first: str, parts: Sequence[str]) -> int:
+        """Return where in a series the first of its tags begins that was not read."""
+        fine = itertools.takewhile(lambda part: part in self._pairs, parts)
+        return len(",".join((first, *fine, "")).encode())
+
     def _read_tag(self, part: str) -> Pair:
+        key, _, value = part.partition("=")
         escaped = "\\" in part
-        key, *values = _EQUALS.split(part, maxsplit=1) if escaped else part.split("=", 1)
+        if escaped:
+            key, *values = _EQUALS.split(part, maxsplit=1)
+            value = "".join(values)
         if not key:
             raise BadName("a tag has no key")
-        if not values or not values[0]:
+        if not value:
             raise BadName(f"the tag {_IN_TAG.sub(_CHARACTER, key)!r} has no value")
-        value = values[0]
         # InfluxDB takes an equals sign as the first character of a value.
         stray = _EQUALS.search(value, 1) if "=" in value else None
         if stray:
@@ -100,7 +103,8 @@ class SeriesReader:
             value = _IN_TAG.sub(_CHARACTER, value)
             if _FORMLESS.search(value):
                 raise BadName("newlines, and backslashes at the end, have no form in a tag", len(key.encode()) + 1)
-        return tag, value
+        pair = self._pairs[part] = tag, value
+        return pair
 
 
 def _read_name(text: str, part: Part) -> str:
@@ -113,8 +117,14 @@ def _check(part: Part, name: str) -> str:
     return name
 
 
-def _text(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise BadName(REASONS[TEXT], error.start) from None
+def read_texts(data: bytes, bounds: Sequence[int]) -> Iterator[str | BadName]:
+    """Yield the texts between ``bounds`` of ``data``, or what is wrong with one."""
+    if data.isascii():
+        whole = data.decode()
+        yield from (whole[start:stop] for start, stop in pairwise(bounds))
+        return
+    for start, stop in pairwise(bounds):
+        try:
+            yield data[start:stop].decode()
+        except UnicodeDecodeError as error:
+            yield BadName(REASONS[TEXT], error.start)

@@ -212,6 +212,7 @@ BAD = [
     ("m v=100000000000000000000u 1", "10", "does not fit"),
     ("m v=10000000000000000000i 1", "10", "does not fit"),
     ("m w=1,v=-1e999 1", "-1e999", "beyond the largest float"),
+    ("m v=1e999,w=1e999 1", "1e999", "beyond the largest float"),
     ("m v=tru 1", "tru", "the boolean cannot be read"),
     ("m v=tRUE 1", "tRUE", "the boolean cannot be read"),
     ("m v=falsey 1", "falsey", "the boolean cannot be read"),
@@ -237,6 +238,7 @@ BAD = [
     ("m,t=a\\\nb v=1 1", "a", "have no form in a tag"),
     ("m,s=a,time=b v=1 1", "time", "the tag key 'time' has no form"),
     ("m\\\n v=1 1", "m", "the measurement 'm\\\\\\n' has no form"),
+    ("m,time=a time=1 1", "time", "the tag key 'time' has no form"),
     ("m a=1,time=1 1", "time", "the field key 'time' has no form"),
 ]
 
@@ -384,7 +386,7 @@ def test_a_type_that_changes_is_said_with_both_lines() -> None:
 def test_a_bad_line_leaves_no_types_behind() -> None:
     """A line that is refused for one field says nothing of the types of its other fields."""
     decoder = Decoder()
-    pieces, bad = decoder.decode(b"m v=1 1\nm new=1i,v=t 2\nm new=2.5 3\nm newest=t,newest=1 4\n")
+    pieces, bad = decoder.decode(b"m v=1 1\nm v=2,new=1i,v=t 2\nm new=2.5 3\nm newest=t,newest=1 4\n")
     assert [each.line for each in bad] == [2, 4]
     assert {key: column.to_pylist() for key, column in pieces[0].fields.items()} == {"v": [1, None], "new": [None, 2.5]}
     assert ("m", "newest") not in decoder.fields
@@ -428,6 +430,15 @@ def test_many_names_find_room() -> None:
         decoder.begin_file("")
     assert len(decoder.series) == 3_000
     assert len(decoder.fields) == 40
+
+
+def test_many_measurements() -> None:
+    """A measurement for each line is a piece for each line, in the order in which they came."""
+    pieces, bad = Decoder().decode("".join(f"m{number},t=a v={number}i 1\n" for number in range(1_200)).encode())
+    assert bad == []
+    assert [(piece.measurement, piece.fields["v"].to_pylist()) for piece in pieces] == [
+        (f"m{number}", [number]) for number in range(1_200)
+    ]
 
 
 def test_many_tags_are_not_kept_as_texts(monkeypatch: pytest.MonkeyPatch) -> None:
