@@ -38,7 +38,7 @@ def main() -> None:
             numbers = piece.series.tolist(), piece.times.tolist(), piece.lines.tolist()
             sys.stdout.write(f"{piece.measurement} {numbers} {columns}\n")
         sys.stdout.write(f"{bad}\n")
-    sys.stdout.write(f"{decoder.series} {decoder.fields}\n")
+    sys.stdout.write(f"{list(decoder.series)} {decoder.fields}\n")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from loader.encoding.arrays import Bytes, Integers, Mask, Words
 from loader.encoding.compiled import allocation_free
 from loader.encoding.line_protocol import faults
 from loader.encoding.line_protocol.line_ends import BACKSLASH, QUOTE
-from loader.encoding.line_protocol.scan import Lines
-from loader.encoding.line_protocol.values import BOOLEAN, FLOAT, INTEGER, LONG_FLOAT, START, STRING, Values
+from loader.encoding.line_protocol.scanned import Lines, Values
+from loader.encoding.line_protocol.values import BOOLEAN, FLOAT, INTEGER, LONG_FLOAT, START, STRING
 
 _SIZE = np.uint64(2**32 - 1)
 _UNKNOWN = 0

@@ -12,7 +12,7 @@ What is a point is what InfluxDB 1.8 and 2.9 take for one, but for these lines:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,18 +23,12 @@ from loader.dataset.schema import FieldType
 from loader.encoding.arrays import Bytes, Integers
 from loader.encoding.line_protocol import faults
 from loader.encoding.line_protocol.columns import gather_columns, round_floats, settle_types
+from loader.encoding.line_protocol.dictionary import Dictionary, SeriesList
 from loader.encoding.line_protocol.lines import WORD_SIZE, byte_words
-from loader.encoding.line_protocol.names import FIELD, MEASUREMENT, SERIES, enlarge, forget, new_names
-from loader.encoding.line_protocol.scan import LINES, NUMBER, VALUES, Bounds, Lines, scan_lines
-from loader.encoding.line_protocol.unescape import (
-    BadName,
-    Series,
-    SeriesReader,
-    read_field_key,
-    read_measurement,
-    read_texts,
-)
-from loader.encoding.line_protocol.values import BOOLEAN, FLOAT, INTEGER, STRING, UNSIGNED, Values
+from loader.encoding.line_protocol.scan import scan_lines
+from loader.encoding.line_protocol.scanned import LINES, NUMBER, VALUES, Bounds, Lines, Values
+from loader.encoding.line_protocol.unescape import BadName, Series
+from loader.encoding.line_protocol.values import BOOLEAN, FLOAT, INTEGER, STRING, UNSIGNED
 
 _TYPES = {
     FLOAT: FieldType.FLOAT,
@@ -90,35 +84,29 @@ class FieldOrigin:
 class Decoder:
     """Decodes line protocol, block by block; series and the types of fields are those of all its blocks.
 
-    Memory for a block is about its size, 65 bytes a line, 25 a value and the columns: for usual lines five times the
-    block, 300 times for the worst, and some hundred bytes more for each bad line. What stays from block to block is
-    about 400 bytes a series (measured: 350 with two tags, 700 with ten, one of them its own), and its text.
+    Memory is bounded by the block: for usual lines three times its size (measured), for the shortest lines 40 times,
+    and a few KiB for each value where each line has a field of its own; some hundred bytes more for each bad line.
+    What stays is about 240 bytes a series with two tags, 600 with ten in an order of their own, and their names once.
     """
 
     def __init__(self, unit: int = 1) -> None:
         """Decode lines whose times are in units of ``unit`` nanoseconds: 1, 1,000, 1,000,000 or 1,000,000,000."""
-        self.series: list[Series] = []
-        """The series by number, each once."""
+        self._dictionary = Dictionary()
+        self.series: Sequence[Series] = SeriesList(self._dictionary)
+        """The series by number, each once: measurement, and tags with their values, sorted by tag."""
         self._unit = unit
         self._earliest, self._latest = -(-TIME_MIN // unit), TIME_MAX // unit
         self._file, self._next_line = "", 1
-        self._names = new_names()
-        self._meanings = np.zeros(len(self._names.hashes), np.int64)
-        """What each name stands for: the number of a series, measurement or field; -1 for a bad one."""
-        self._series: dict[Series, int] = {}
-        self._measurements: dict[str, int] = {}
-        self._fields: dict[tuple[int, str], int] = {}
         self._types = np.zeros(0, np.uint8)
         self._origins: dict[int, FieldOrigin] = {}
-        self._reader = SeriesReader()
 
     @property
     def fields(self) -> dict[tuple[str, str], FieldOrigin]:
         """The type of each field that has points, by measurement and key, and where it was seen first."""
-        measurements = list(self._measurements)
+        measurements = list(self._dictionary.measurements)
         return {
             (measurements[measurement], key): self._origins[field]
-            for (measurement, key), field in self._fields.items()
+            for (measurement, key), field in self._dictionary.fields.items()
             if field in self._origins
         }
 
@@ -138,20 +126,21 @@ class Decoder:
         data = np.zeros(len(block) + 2 * WORD_SIZE, np.uint8)
         data[: len(block)] = np.frombuffer(block, np.uint8)
         data[len(block)] = ord("\n")
-        known = int(self._names.total[0])
+        known, numbered = int(self._dictionary.names.total[0]), self._dictionary.series_count
         lines, values = self._scan(data, len(block), block.count(b"\n") + 1)
-        bad_names = self._read_names(known)
+        bad_names = self._dictionary.read(known)
+        more = len(self._dictionary.fields) - len(self._types)
+        self._types = np.append(self._types, np.zeros(more, np.uint8))
         reasons = self._mark_names(lines, values, bad_names)
         if not block.isascii():
             _mark_text(block, data, lines)
         round_floats(data, lines, values)
-        meant = values._replace(fields=self._meanings[values.fields])
+        meant = values._replace(fields=self._dictionary.meanings[values.fields])
         self._settle(lines, meant)
         points = list(self._gather(data, lines, meant))
         bad = [self._bad_line(data, lines, meant, line, reasons) for line in np.flatnonzero(lines.faults).tolist()]
         if bad_names:
-            # A text that is bad may never come again; what is good comes again, and has the same number then.
-            forget(self._names, known)
+            self._dictionary.forget_bad(known, numbered)
         return points, bad
 
     def _scan(self, data: Bytes, size: int, most_lines: int) -> tuple[Lines, Values]:
@@ -159,43 +148,10 @@ class Decoder:
         lines, values = Lines.allocate(most_lines), Values.allocate(size // 4 + 1)
         progress = np.array([0, 0, 0, self._next_line, 0], np.int64)
         bounds = Bounds(size, self._earliest, self._latest)
-        while not scan_lines(data, byte_words(data), bounds, self._names, lines, values, progress):
-            self._names = enlarge(self._names)
-            self._meanings.resize(len(self._names.hashes), refcheck=False)
+        while not scan_lines(data, byte_words(data), bounds, self._dictionary.names, lines, values, progress):
+            self._dictionary.enlarge()
         self._next_line = int(progress[NUMBER])
         return lines.first(int(progress[LINES])), values.first(int(progress[VALUES]))
-
-    def _read_names(self, known: int) -> dict[int, BadName]:
-        """Read the names that are new since there were ``known``; return the bad ones."""
-        bad: dict[int, BadName] = {}
-        count, meanings = int(self._names.total[0]), self._meanings
-        bounds = self._names.bounds[known : count + 1]
-        data = self._names.text[bounds[0] : bounds[-1]].tobytes()
-        texts = read_texts(data, (bounds - bounds[0]).tolist())
-        for name, owner, text in zip(range(known, count), self._names.owners[known:count].tolist(), texts, strict=True):
-            try:
-                if isinstance(text, BadName):
-                    raise text
-                if owner == SERIES:
-                    meanings[name] = self._series_number(text)
-                elif owner == MEASUREMENT:
-                    measurement = read_measurement(text)
-                    meanings[name] = self._measurements.setdefault(measurement, len(self._measurements))
-                elif meanings[owner - FIELD] >= 0:  # else every series of its measurement is bad
-                    field = int(meanings[owner - FIELD]), read_field_key(text)
-                    meanings[name] = self._fields.setdefault(field, len(self._fields))
-            except BadName as error:
-                bad[name], meanings[name] = error, -1
-        more = len(self._fields) - len(self._types)
-        self._types = np.append(self._types, np.zeros(more, np.uint8))
-        return bad
-
-    def _series_number(self, text: str) -> int:
-        series = self._reader.read(text)
-        number = self._series.setdefault(series, len(self.series))
-        if number == len(self.series):
-            self.series.append(series)
-        return number
 
     def _mark_names(self, lines: Lines, values: Values, bad: Mapping[int, BadName]) -> dict[int, str]:
         """Give the lines that have bad names a fault; return the words for it by line."""
@@ -208,9 +164,9 @@ class Decoder:
             reasons[line] = bad[name].reason
 
         fine = lines.faults == faults.FINE
-        for line in np.flatnonzero(fine)[self._meanings[lines.series[fine]] < 0].tolist():
+        for line in np.flatnonzero(fine)[self._dictionary.meanings[lines.series[fine]] < 0].tolist():
             mark(line, int(lines.places[line]), int(lines.series[line]))
-        for item in np.flatnonzero(self._meanings[values.fields] < 0).tolist():
+        for item in np.flatnonzero(self._dictionary.meanings[values.fields] < 0).tolist():
             line = int(np.searchsorted(lines.values, item, side="right"))
             if lines.faults[line] == faults.FINE:
                 mark(line, int(values.starts[item]), int(values.fields[item]))
@@ -227,16 +183,16 @@ class Decoder:
     def _gather(self, data: Bytes, lines: Lines, values: Values) -> Iterator[DecodedPoints]:
         """Yield the points of the lines without a fault, one measurement after the other."""
         rows = np.flatnonzero(lines.faults == faults.FINE)
-        measurements = self._meanings[self._names.measurements[lines.series[rows]]]
+        measurements = self._dictionary.meanings[self._dictionary.names.measurements[lines.series[rows]]]
         order = np.argsort(measurements, kind="stable")
         ends = np.flatnonzero(np.diff(measurements[order])) + 1
-        names, keys = list(self._measurements), [key for _, key in self._fields]
+        names, keys = list(self._dictionary.measurements), [key for _, key in self._dictionary.fields]
         scratch = np.full(len(self._types), -1, np.int64)
         for part in np.split(order, ends) if len(order) else ():
             for columns in gather_columns(data, lines, values, rows[part], self._types, scratch):
                 yield DecodedPoints(
                     names[measurements[part[0]]],
-                    self._meanings[lines.series[columns.rows]],
+                    self._dictionary.meanings[lines.series[columns.rows]],
                     lines.times[columns.rows] * self._unit,
                     lines.numbers[columns.rows],
                     dict(zip((keys[field] for field in columns.fields), columns.values, strict=True)),
@@ -257,7 +213,7 @@ class Decoder:
         """Say which types a field of ``line`` has there and in its first line, or twice there."""
         item = int(np.searchsorted(values.starts, lines.places[line]))
         field, here = int(values.fields[item]), int(values.kinds[item])
-        key = next(itertools.islice(self._fields, field, None))[1]
+        key = next(itertools.islice(self._dictionary.fields, field, None))[1]
         first = int(lines.values[line - 1]) if line else 0
         for former in range(first, item):
             if values.fields[former] == field and values.kinds[former] != here:

@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loader.encoding.arrays import Bytes, Integers, Words
+from loader.encoding.arrays import Bytes, Integers, Mask, Words
 from loader.encoding.compiled import allocation_free, inlined
 from loader.encoding.line_protocol.lines import WORD_SIZE, ByteWords, byte_words
 
-SERIES, MEASUREMENT, FIELD = 0, 1, 2
+SERIES, MEASUREMENT_NAME, FIELD = 0, 1, 2
 """Owners of names: a field's is FIELD and the number of its measurement."""
 FULL = -1
 _EMPTY = -1
+_NUMBERS, _TEXT = 0, 1
 _NAMES, _BYTES = 1_024, 65_536
 _MIX, _HALF = np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(32)
 
@@ -24,6 +25,7 @@ _MIX, _HALF = np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(32)
 class Names(NamedTuple):
     """Name ``i`` is the bytes ``bounds[i]`` to ``bounds[i + 1]`` of ``text``; there are ``total[0]``.
 
+    ``total[1]`` tells what was missing when there was no room.
     The same bytes of different ``owners`` are different names. ``slots`` is a hash table of numbers, half empty at
     least. ``measurements`` has the measurement of each series, ``followers`` the name that came behind each one when
     it was seen last: a guess, which need not be a name that there is. About 60 bytes a name, and its text.
@@ -52,15 +54,14 @@ def new_names(names: int = _NAMES, size: int = _BYTES) -> Names:
         np.zeros(names + 1, np.int64),
         text,
         byte_words(text),
-        np.zeros(1, np.int64),
+        np.zeros(2, np.int64),
     )
 
 
 def enlarge(names: Names) -> Names:
-    """Return a copy of ``names`` with twice the room: for names when there are as many as it has room for, or text."""
-    count, room = int(names.total[0]), len(names.hashes)
-    size = len(names.text) - WORD_SIZE
-    larger = new_names(2 * room, size) if count == room else new_names(room, 2 * size)
+    """Return a copy of ``names`` with twice the room of what was missing."""
+    count, room, size = int(names.total[0]), len(names.hashes), len(names.text) - WORD_SIZE
+    larger = new_names(room, 2 * size) if names.total[1] == _TEXT else new_names(2 * room, size)
     larger.hashes[:count] = names.hashes[:count]
     larger.owners[:count] = names.owners[:count]
     larger.measurements[:count] = names.measurements[:count]
@@ -131,6 +132,7 @@ def find_or_add(names: Names, owner: int, words: ByteWords, start: int, stop: in
     count = names.total[0]
     begin = names.bounds[count]
     if count == len(names.hashes) or begin + size + WORD_SIZE > len(names.text):
+        names.total[1] = _NUMBERS if count == len(names.hashes) else _TEXT
         return FULL
     for place in range(0, size, 8):
         names.words[begin + place]["word"] = words[start + place]["word"]
@@ -141,6 +143,39 @@ def find_or_add(names: Names, owner: int, words: ByteWords, start: int, stop: in
     names.bounds[count + 1] = begin + size
     names.total[0] = count + 1
     return int(count)
+
+
+@allocation_free
+def add_name(names: Names, owner: int, words: ByteWords, start: int, stop: int) -> int:
+    """Like ``find_or_add``, to be called from Python."""
+    return find_or_add(names, owner, words, start, stop)
+
+
+@allocation_free
+def add_again(
+    names: Names,
+    words: ByteWords,
+    bounds: Integers,
+    owners: Integers,
+    measurements: Integers,
+    known: int,
+    kept: Mask,
+    moved: Integers,
+) -> None:
+    """Add those names again that are ``kept``, of some that were forgotten since there were ``known``.
+
+    ``words``, ``bounds``, ``owners`` and ``measurements`` are copies of theirs; ``moved`` becomes their new numbers.
+    """
+    for item in range(len(kept)):
+        if kept[item]:
+            owner = owners[item]
+            if owner >= FIELD + known:
+                owner = FIELD + moved[owner - FIELD - known]
+            moved[item] = find_or_add(names, owner, words, bounds[item], bounds[item + 1])
+    for item in range(len(kept)):
+        if kept[item] and owners[item] == SERIES:
+            measurement = measurements[item]
+            names.measurements[moved[item]] = moved[measurement - known] if measurement >= known else measurement
 
 
 @allocation_free

@@ -6,8 +6,6 @@ behind it; a double quote begins a string at the place of a field's value only.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from loader.encoding.arrays import Bytes, Integers
@@ -24,7 +22,17 @@ from loader.encoding.line_protocol.line_ends import (
     skip_blanks,
 )
 from loader.encoding.line_protocol.lines import ByteWords
-from loader.encoding.line_protocol.names import FIELD, FULL, MEASUREMENT, SERIES, Names, find_or_add, forget, is_name
+from loader.encoding.line_protocol.names import (
+    FIELD,
+    FULL,
+    MEASUREMENT_NAME,
+    SERIES,
+    Names,
+    find_or_add,
+    forget,
+    is_name,
+)
+from loader.encoding.line_protocol.scanned import AT, LAST, LINES, NUMBER, VALUES, Bounds, Lines, Values
 from loader.encoding.line_protocol.values import (
     COMMA,
     MINUS,
@@ -42,7 +50,6 @@ from loader.encoding.line_protocol.values import (
     STRING,
     TOO_LARGE,
     ZERO,
-    Values,
     at_end,
     read_boolean,
     read_digits,
@@ -52,48 +59,6 @@ from loader.encoding.line_protocol.values import (
 _BOOLEANS = (ord("t"), ord("T"), ord("f"), ord("F"))
 _SEPARATOR_BYTES = 4
 """Between series and field in a key of storage."""
-
-
-class Lines(NamedTuple):
-    """The lines that are neither blank nor comments, one item each.
-
-    Where they begin and end, the ``numbers`` they have in the file, the names of their series, their ``times`` in the
-    unit of the text, how many values there are up to their end; their fault, and where it is: without one, where the
-    series begins. About 65 bytes a line.
-    """
-
-    starts: Integers
-    stops: Integers
-    numbers: Integers
-    series: Integers
-    times: Integers
-    values: Integers
-    faults: Bytes
-    places: Integers
-
-    @classmethod
-    def allocate(cls, count: int) -> Lines:
-        """Return room for ``count`` lines."""
-        starts, stops, numbers, series, times, values, places = (np.empty(count, np.int64) for _ in range(7))
-        return cls(starts, stops, numbers, series, times, values, np.empty(count, np.uint8), places)
-
-    def first(self, count: int) -> Lines:
-        """Return the first ``count`` lines, not copied."""
-        starts, stops, numbers, series, times, values, found, places = self
-        first = (starts[:count], stops[:count], numbers[:count], series[:count], times[:count], values[:count])
-        return Lines(*first, found[:count], places[:count])
-
-
-class Bounds(NamedTuple):
-    """How many bytes of a block are lines, and the first and last time that a line may have, in its unit."""
-
-    size: int
-    earliest: int
-    latest: int
-
-
-AT, LINES, VALUES, NUMBER, LAST = 0, 1, 2, 3, 4
-"""Items of the progress of a scan: the byte, lines and values so far, the number of the next line, the last series."""
 
 
 @allocation_free
@@ -206,7 +171,7 @@ def _find_series(data: Bytes, words: ByteWords, size: int, start: int, names: Na
         at = start
         while at < stop and (data[at] != COMMA or data[at - 1] == BACKSLASH):
             at += 1
-        names.measurements[series] = find_or_add(names, MEASUREMENT, words, start, at)
+        names.measurements[series] = find_or_add(names, MEASUREMENT_NAME, words, start, at)
         if names.measurements[series] == FULL:
             return -faults.NO_ROOM, start
     return (series, stop) if series != FULL else (-faults.NO_ROOM, start)

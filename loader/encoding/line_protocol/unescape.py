@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
-from loader.encoding.escaping import FIELD_KEY, MEASUREMENT, TAG_KEY, TAG_NO_FORM, Part
+from loader.encoding.escaping import FIELD_KEY, MEASUREMENT, TAG_ESCAPES, TAG_KEY, TAG_NO_FORM, Part
 from loader.encoding.line_protocol.faults import REASONS, TEXT
 
 Pair: TypeAlias = tuple[str, str]
@@ -19,9 +19,10 @@ _COMMA = re.compile(r"(?<!\\),")
 _EQUALS = re.compile(r"(?<!\\)=")
 _IN_TAG = re.compile(r"\\([,= ])")
 _IN_NAME = re.compile(r'\\([,= "])')
+_ESCAPES = str.maketrans(dict(TAG_ESCAPES))
 _CHARACTER = r"\1"
 _FORMLESS = re.compile(TAG_NO_FORM)
-_MOST_TEXTS = 100_000
+_MOST_TEXTS = 10_000
 
 
 class BadName(Exception):
@@ -44,7 +45,7 @@ def read_field_key(text: str) -> str:
 
 
 class SeriesReader:
-    """Reads series; keeps up to 100,000 texts of their parts, so that a tag that comes again is not read again."""
+    """Reads series; keeps up to 10,000 texts of their parts, so that a tag that comes again is not read again."""
 
     def __init__(self) -> None:
         self._measurements: dict[str, str] = {}
@@ -57,6 +58,19 @@ class SeriesReader:
         Raises BadName for a tag without key or value, with a key that comes twice, and for a name that InfluxDB does
         not give back.
         """
+        measurement, _, pairs = self._read(text)
+        return measurement, tuple(sorted(pairs))
+
+    def spell(self, text: str) -> str:
+        """Return ``text`` in the one spelling that stands for this series in all; raises BadName likewise."""
+        measurement, parts, pairs = self._read(text)
+        if "\\" in text or "==" in text:
+            measurement = MEASUREMENT.escape(measurement)
+            parts = [f"{TAG_KEY.escape(key)}={value.translate(_ESCAPES)}" for key, value in pairs]
+        return ",".join((measurement, *sorted(parts)))
+
+    def _read(self, text: str) -> tuple[str, list[str], list[Pair]]:
+        """Return measurement, the texts of tags and the tags, in the order of ``text``."""
         first, *parts = _COMMA.split(text) if "\\" in text else text.split(",")
         measurement = self._measurements.get(first)
         if measurement is None:
@@ -69,12 +83,10 @@ class SeriesReader:
         if len(known) > _MOST_TEXTS or len(self._measurements) > _MOST_TEXTS:
             for texts in (self._measurements, self._tags, known):
                 texts.clear()
-        if len(pairs) > 1:
-            pairs.sort()
-            if len(dict(pairs)) < len(pairs):
-                twice = next(tag for (tag, _), (following, _) in pairwise(pairs) if tag == following)
-                raise BadName(f"the tag {twice!r} is there twice")
-        return measurement, tuple(pairs)
+        if len(dict(pairs)) < len(pairs):
+            twice = next(tag for (tag, _), (following, _) in pairwise(sorted(pairs)) if tag == following)
+            raise BadName(f"the tag {twice!r} is there twice")
+        return measurement, parts, pairs
 
     def _place(self, first: str, parts: Sequence[str]) -> int:
         """Return where in a series the first of its tags begins that was not read."""

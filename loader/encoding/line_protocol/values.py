@@ -5,14 +5,12 @@ Nothing here looks at bounds: behind the text of a block stands a newline, at wh
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-import numpy.typing as npt
 
-from loader.encoding.arrays import Bytes, Integers, Words
+from loader.encoding.arrays import Bytes
 from loader.encoding.compiled import inlined
 from loader.encoding.line_protocol.lines import ByteWords
+from loader.encoding.line_protocol.scanned import Values
 
 FLOAT, INTEGER, UNSIGNED, BOOLEAN, STRING, LONG_FLOAT = 1, 2, 3, 4, 5, 6
 """Kinds of values. Of a string and a long float, the bits are where the text begins and its size."""
@@ -35,31 +33,6 @@ _FOUR, _FIVE = np.uint64(0xFFFF_FFFF), np.uint64(0xFF_FFFF_FFFF)
 _TRUE = tuple(np.uint64(int.from_bytes(word, "little")) for word in (b"true", b"True", b"TRUE"))
 _FALSE = tuple(np.uint64(int.from_bytes(word, "little")) for word in (b"false", b"False", b"FALSE"))
 _T = (ord("t"), ord("T"))
-
-
-class Values(NamedTuple):
-    """The values of fields, one item each: their field's name, their kind and bits, and where their key begins.
-
-    ``floats`` are the bits again. About 25 bytes a value.
-    """
-
-    fields: Integers
-    kinds: Bytes
-    bits: Words
-    floats: npt.NDArray[np.float64]
-    starts: Integers
-
-    @classmethod
-    def allocate(cls, count: int) -> Values:
-        """Return room for ``count`` values."""
-        fields, starts = np.empty(count, np.int64), np.empty(count, np.int64)
-        bits = np.empty(count, np.uint64)
-        return cls(fields, np.empty(count, np.uint8), bits, bits.view(np.float64), starts)
-
-    def first(self, count: int) -> Values:
-        """Return the first ``count`` values, not copied."""
-        fields, kinds, bits, floats, starts = self
-        return Values(fields[:count], kinds[:count], bits[:count], floats[:count], starts[:count])
 
 
 @inlined

@@ -344,7 +344,7 @@ def test_a_series_has_one_number() -> None:
     (more,), _ = decoder.decode(b"m,b=2,a=1 v=1 6\nm v=1 7\n")
     assert bad == []
     assert (m.series.tolist(), n.series.tolist(), more.series.tolist()) == ([0, 0, 2, 0], [1], [0, 3])
-    assert decoder.series == [("m", (("a", "1"), ("b", "2"))), ("n", ()), ("m", (("b,", "2"),)), ("m", ())]
+    assert list(decoder.series) == [("m", (("a", "1"), ("b", "2"))), ("n", ()), ("m", (("b,", "2"),)), ("m", ())]
 
 
 def test_measurements_come_apart() -> None:
@@ -367,9 +367,9 @@ def test_a_type_that_changes_is_said_with_both_lines() -> None:
     """A field has the type of its first good line; another one is bad, in the block, later, and in other files."""
     decoder = Decoder()
     decoder.begin_file("a.lp")
-    _, bad = decoder.decode(b"m usage=1i,usage=2 1\nm usage=1i now\nm other=1i,usage=1 3\nm usage=2i 4\n")
+    _, bad = decoder.decode(b"m x=1,usage=1i,usage=2 1\nm usage=1i now\nm other=1i,usage=1 3\nm usage=2i 4\n")
     assert [(each.line, each.column, each.reason) for each in bad] == [
-        (1, 12, "field 'usage' is an integer and a float in one line"),
+        (1, 16, "field 'usage' is an integer and a float in one line"),
         (2, 12, "the time is no integer"),
         (4, 3, "field 'usage' is an integer here and a float in line 3"),
     ]
@@ -432,6 +432,20 @@ def test_many_names_find_room() -> None:
     assert len(decoder.fields) == 40
 
 
+def test_series_in_another_spelling_find_room() -> None:
+    """Thousands of series whose tags are out of order have one number each, beside bad names, when they come again."""
+    lines = [f"m,z={number},a=é v=1 {number}" for number in range(1_500)]
+    again = [f"m,a=é,z={number} v=1 {number}" for number in reversed(range(1_500))]
+    decoder = Decoder()
+    for block in ([*lines, "bad,time=1 v=1 1"], again, [*again, "m,t v=1 1"]):
+        (piece,), _ = decoder.decode("\n".join(block).encode())
+        assert piece.series.tolist() == piece.times.tolist()
+    assert decoder.series[-1:] == [("m", (("a", "é"), ("z", "1499")))]
+    assert [decoder.series[number][1][1][1] for number in (0, 7, -1)] == ["0", "7", "1499"]
+    with pytest.raises(IndexError):
+        decoder.series[1_500]
+
+
 def test_many_measurements() -> None:
     """A measurement for each line is a piece for each line, in the order in which they came."""
     pieces, bad = Decoder().decode("".join(f"m{number},t=a v={number}i 1\n" for number in range(1_200)).encode())
@@ -441,13 +455,21 @@ def test_many_measurements() -> None:
     ]
 
 
+def test_a_line_of_many_fields() -> None:
+    """A line may have more fields than there was room for names."""
+    text = "m " + ",".join(f"field{number}={number}i" for number in range(3_000)) + " 1"
+    (point,), bad = decode(text.encode())
+    assert bad == []
+    assert point.fields == {f"field{number}": ("integer", number) for number in range(3_000)}
+
+
 def test_many_tags_are_not_kept_as_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept of tags that came is bounded; series keep their numbers all the same."""
     monkeypatch.setattr("loader.encoding.line_protocol.unescape._MOST_TEXTS", 10)
     text = "".join(f"m,t={number},u=a v=1 {number}\n" for number in range(50)).encode()
     decoder = Decoder()
     decoder.decode(text)
-    assert decoder.series == [("m", (("t", str(number)), ("u", "a"))) for number in range(50)]
+    assert list(decoder.series) == [("m", (("t", str(number)), ("u", "a"))) for number in range(50)]
 
 
 def test_a_block_has_less_than_two_gibibytes(monkeypatch: pytest.MonkeyPatch) -> None:
