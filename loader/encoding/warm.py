@@ -57,7 +57,7 @@ def compile_line_decoder() -> None:
     """Decode a few lines of every type, good and bad, likewise."""
     find_end(b"m v=1 1\n")
     enlarge(new_names(2, 8))
-    Decoder().decode(b'm,t=a f=1,i=1i,u=1u,b=t,s="one",l=1e99 1\nm f=1i 1\n')
+    Decoder().decode(b'm,t=a,s=b f=1,i=1i,u=1u,b=t,s="one",l=1e99 1\nm f=1i 1\nm,t f=1 1\n')
 
 
 def compile_encoders() -> None:
