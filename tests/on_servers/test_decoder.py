@@ -88,7 +88,7 @@ TAKEN = {
     "m,_measurement=a v=1 1": FIRST,
 }
 """What servers take that the decoder refuses: a second time would be another one, a name does not come back as it was,
-no query finds the time, or nobody means it."""
+no query finds the time, or it says something else than it seems to."""
 REFUSED = {
     "m v=+1 1": BOTH,
     "m v=+1i 1": BOTH,

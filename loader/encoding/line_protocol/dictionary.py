@@ -14,8 +14,8 @@ from loader.encoding.line_protocol.names import (
     MEASUREMENT_NAME,
     SERIES,
     add_again,
-    add_name,
     enlarge,
+    find_or_add,
     forget,
     new_names,
 )
@@ -111,7 +111,7 @@ class Dictionary:
         found = FULL
         while found == FULL:
             known = int(self.names.total[0])
-            found = add_name(self.names, SERIES, byte_words(padded), 0, len(data))
+            found = find_or_add(self.names, SERIES, byte_words(padded), 0, len(data))
             if found == FULL:
                 self.enlarge()
         if found == known:

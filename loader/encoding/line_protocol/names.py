@@ -108,7 +108,7 @@ def is_name(names: Names, number: int, owner: int, words: ByteWords, at: int, ro
     return size <= room and same_bytes(names.words, start, words, at, size)
 
 
-@inlined
+@allocation_free
 def find_or_add(names: Names, owner: int, words: ByteWords, start: int, stop: int) -> int:
     """Return the number of the name of ``owner`` at ``start`` to ``stop``, a new one at need; FULL without room."""
     size = stop - start
@@ -143,12 +143,6 @@ def find_or_add(names: Names, owner: int, words: ByteWords, start: int, stop: in
     names.bounds[count + 1] = begin + size
     names.total[0] = count + 1
     return int(count)
-
-
-@allocation_free
-def add_name(names: Names, owner: int, words: ByteWords, start: int, stop: int) -> int:
-    """Like ``find_or_add``, to be called from Python."""
-    return find_or_add(names, owner, words, start, stop)
 
 
 @allocation_free
