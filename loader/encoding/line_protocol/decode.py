@@ -27,7 +27,7 @@ from loader.encoding.line_protocol.dictionary import Dictionary, SeriesList
 from loader.encoding.line_protocol.lines import WORD_SIZE, byte_words
 from loader.encoding.line_protocol.scan import scan_lines
 from loader.encoding.line_protocol.scanned import LINES, NUMBER, VALUES, Bounds, Lines, Values
-from loader.encoding.line_protocol.unescape import BadName, Series
+from loader.encoding.line_protocol.unescape import Flaw, Series
 from loader.encoding.line_protocol.values import BOOLEAN, FLOAT, INTEGER, STRING, UNSIGNED
 
 _TYPES = {
@@ -58,7 +58,7 @@ class DecodedPoints:
     fields: Mapping[str, pa.Array]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BadLine:
     """A line that is no point: its number in the file, the byte at which that shows, from 1, and why.
 
@@ -153,7 +153,7 @@ class Decoder:
         self._next_line = int(progress[NUMBER])
         return lines.first(int(progress[LINES])), values.first(int(progress[VALUES]))
 
-    def _mark_names(self, lines: Lines, values: Values, bad: Mapping[int, BadName]) -> dict[int, str]:
+    def _mark_names(self, lines: Lines, values: Values, bad: Mapping[int, Flaw]) -> dict[int, str]:
         """Give the lines that have bad names a fault; return the words for it by line."""
         reasons: dict[int, str] = {}
         if not bad:
@@ -211,7 +211,7 @@ class Decoder:
 
     def _type_words(self, lines: Lines, values: Values, line: int) -> str:
         """Say which types a field of ``line`` has there and in its first line, or twice there."""
-        item = int(np.searchsorted(values.starts, lines.places[line]))
+        item = int(values.starts.searchsorted(lines.places[line]))
         field, here = int(values.fields[item]), int(values.kinds[item])
         key = next(itertools.islice(self._dictionary.fields, field, None))[1]
         first = int(lines.values[line - 1]) if line else 0

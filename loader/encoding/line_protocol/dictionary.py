@@ -21,6 +21,7 @@ from loader.encoding.line_protocol.names import (
 )
 from loader.encoding.line_protocol.unescape import (
     BadName,
+    Flaw,
     Series,
     SeriesReader,
     read_field_key,
@@ -63,9 +64,9 @@ class Dictionary:
         start, stop = self.names.bounds[name : name + 2]
         return self._reader.read(self.names.text[start:stop].tobytes().decode())
 
-    def read(self, known: int) -> dict[int, BadName]:
+    def read(self, known: int) -> dict[int, Flaw]:
         """Read the names that are new since there were ``known``; return the bad ones."""
-        bad: dict[int, BadName] = {}
+        bad: dict[int, Flaw] = {}
         count = int(self.names.total[0])
         owners = self.names.owners[known:count].tolist()
         bounds = self.names.bounds[known : count + 1]
@@ -74,14 +75,14 @@ class Dictionary:
         texts = read_texts(data, (bounds - bounds[0]).tolist())
         for name, owner, text in zip(range(known, count), owners, texts, strict=True):
             try:
-                if isinstance(text, BadName):
-                    raise text
+                if isinstance(text, Flaw):
+                    raise BadName(*text)
                 if owner == SERIES:
                     self._read_series(name, text)
                 else:
                     self.meanings[name] = self._read_name(owner, text)
             except BadName as error:
-                bad[name], self.meanings[name] = error, _BAD
+                bad[name], self.meanings[name] = error.flaw, _BAD
         return bad
 
     def _read_name(self, owner: int, text: str) -> int:

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from loader.encoding.escaping import FIELD_KEY, MEASUREMENT, TAG_ESCAPES, TAG_KEY, TAG_NO_FORM, Part
 from loader.encoding.line_protocol.faults import REASONS, TEXT
@@ -25,13 +25,19 @@ _FORMLESS = re.compile(TAG_NO_FORM)
 _MOST_TEXTS = 10_000
 
 
+class Flaw(NamedTuple):
+    """Why a text is no name, and at which of its bytes that shows."""
+
+    reason: str
+    offset: int
+
+
 class BadName(Exception):
-    """A text that is no series, measurement or field key: ``reason``, and at which of its bytes."""
+    """A text that is no series, measurement or field key."""
 
     def __init__(self, reason: str, offset: int = 0) -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.offset = offset
+        self.flaw = Flaw(reason, offset)
 
 
 def read_measurement(text: str) -> str:
@@ -79,7 +85,7 @@ class SeriesReader:
         try:
             pairs = [known.get(part) or self._read_tag(part) for part in parts]
         except BadName as error:
-            raise BadName(error.reason, self._place(first, parts) + error.offset) from None
+            raise BadName(error.flaw.reason, self._place(first, parts) + error.flaw.offset) from None
         if len(known) > _MOST_TEXTS or len(self._measurements) > _MOST_TEXTS:
             for texts in (self._measurements, self._tags, known):
                 texts.clear()
@@ -129,7 +135,7 @@ def _check(part: Part, name: str) -> str:
     return name
 
 
-def read_texts(data: bytes, bounds: Sequence[int]) -> Iterator[str | BadName]:
+def read_texts(data: bytes, bounds: Sequence[int]) -> Iterator[str | Flaw]:
     """Yield the texts between ``bounds`` of ``data``, or what is wrong with one."""
     if data.isascii():
         whole = data.decode()
@@ -139,4 +145,4 @@ def read_texts(data: bytes, bounds: Sequence[int]) -> Iterator[str | BadName]:
         try:
             yield data[start:stop].decode()
         except UnicodeDecodeError as error:
-            yield BadName(REASONS[TEXT], error.start)
+            yield Flaw(REASONS[TEXT], error.start)
