@@ -16,7 +16,7 @@ test: check  ## lint, types and all tests, against the servers that are here or 
 	@if [ "$$LOADER_REQUIRE_SERVERS" = 1 ]; then tools/build-influxd 2.9.1 >/dev/null; fi
 	@# Kernels are tested compiled, as they run, and then interpreted with all the rest: only so is their coverage seen.
 	@find loader -name '*.nb?' -delete
-	@$(BIN)/python -m pytest -q tests/encoding/test_line_protocol.py tests/encoding/tsm/test_numbers.py tests/encoding/tsm/test_files.py tests/encoding/tsm/test_stored_files*.py tests/verification/values/test_columns.py
+	@$(BIN)/python -m pytest -q tests/encoding/line_protocol tests/encoding/tsm/test_numbers.py tests/encoding/tsm/test_files.py tests/encoding/tsm/test_stored_files*.py tests/verification/values/test_columns.py
 	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --cov=loader --cov-branch --cov-report=term --durations=5
 
 check: $(READY)  ## ruff and mypy --strict

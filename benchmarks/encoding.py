@@ -26,7 +26,7 @@ from influxdb_client.client.write_api import PointSettings
 from loader.dataset.chunk import Chunk
 from loader.dataset.reader import GROUP_ROWS
 from loader.dataset.schema import trades_schema
-from loader.encoding.line_protocol import LineEncoder
+from loader.encoding.line_protocol.encode import LineEncoder
 from loader.encoding.selection import select_points
 
 ROWS = 200_000

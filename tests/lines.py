@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import PointSchema
-from loader.encoding.line_protocol import EncodedLines, LineEncoder
+from loader.encoding.line_protocol.encode import EncodedLines, LineEncoder
 from loader.encoding.selection import select_points
 
 

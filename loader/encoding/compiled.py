@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 import numba
@@ -18,12 +18,25 @@ def compiled(function: F) -> F:
     also where compilation is turned off (NUMBA_DISABLE_JIT=1, to measure coverage) and NumPy would warn of it.
     What is kept on disk does not notice a change of a kernel in another module that it calls: remove it then.
     """
+    return _compile(function, {})
+
+
+def allocation_free(function: F) -> F:
+    """Like ``compiled``, for a kernel that makes no array.
+
+    References to the arrays that it is given are not counted, which takes most of the time of a kernel that looks at
+    many arrays for every few bytes.
+    """
+    return _compile(function, {"_nrt": False})
+
+
+def _compile(function: F, options: Mapping[str, bool]) -> F:
     if numba.config.DISABLE_JIT:
         return np.errstate(over="ignore")(function)
     try:
-        return cast(F, numba.njit(cache=True, nogil=True)(function))
+        return cast(F, numba.njit(cache=True, nogil=True, **options)(function))
     except RuntimeError:  # nowhere to keep it: neither beside the module nor in the user's cache can be written
-        return cast(F, numba.njit(nogil=True)(function))
+        return cast(F, numba.njit(nogil=True, **options)(function))
 
 
 def inlined(function: F) -> F:

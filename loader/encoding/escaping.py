@@ -38,16 +38,20 @@ TAG_NO_FORM = r"\n|\\$"
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """A part of a point that has a name: how it is escaped, and which names (a pattern) have no form."""
 
     what: str
     escapes: Mapping[str, str]
     no_form: str
 
+    def has_form(self, name: str) -> bool:
+        """Tell whether InfluxDB gives ``name`` back as it was."""
+        return not re.search(self.no_form, name)
+
     def escape(self, name: str) -> str:
         """Return ``name`` with its escapes; raises EncodeError when it has no form."""
-        if re.search(self.no_form, name):
+        if not self.has_form(name):
             raise EncodeError(
                 f"the {self.what} {name!r} has no line-protocol form",
                 hint="rename the column or measurement, to letters and digits for example",
@@ -55,9 +59,9 @@ class _Part:
         return "".join(self.escapes.get(character, character) for character in name)
 
 
-MEASUREMENT = _Part("measurement", _IN_MEASUREMENT, r'^$|\n|\\$|^[#\t\0]|\\[, ="]')
-TAG_KEY = _Part("tag key", _IN_KEY, r"^$|\n|\\$|^(time|_measurement|_field|\0)$")
-FIELD_KEY = _Part("field key", _IN_KEY, r'^$|\n|\\$|^time$|^[\t\0]|\\[, ="]')
+MEASUREMENT = Part("measurement", _IN_MEASUREMENT, r'^$|\n|\\$|^[#\t\0]|\\[, ="]')
+TAG_KEY = Part("tag key", _IN_KEY, r"^$|\n|\\$|^(time|_measurement|_field|\0)$")
+FIELD_KEY = Part("field key", _IN_KEY, r'^$|\n|\\$|^time$|^[\t\0]|\\[, ="]')
 
 
 def check_names(schema: PointSchema) -> None:

@@ -10,7 +10,10 @@ import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.line_protocol import LineEncoder
+from loader.encoding.line_protocol.decode import Decoder
+from loader.encoding.line_protocol.encode import LineEncoder
+from loader.encoding.line_protocol.line_ends import find_end
+from loader.encoding.line_protocol.names import enlarge, new_names
 from loader.encoding.selection import select_points
 from loader.encoding.tsm.decode.columns import ascending
 from loader.encoding.tsm.decode.fields import Reading, Source
@@ -48,6 +51,13 @@ def compile_line_encoder() -> None:
     schema = PointSchema("m", (), fields, "t", "ns")
     for _ in LineEncoder(schema).encode(select_points(batch, schema, Chunk("", 0, 2)), 2, lambda: 1_000):
         pass
+
+
+def compile_line_decoder() -> None:
+    """Decode a few lines of every type, good and bad, likewise."""
+    find_end(b"m v=1 1\n")
+    enlarge(new_names(2, 8))
+    Decoder().decode(b'm,t=a,s=b f=1,i=1i,u=1u,b=t,s="one",l=1e99 1\nm f=1i 1\nm,t f=1 1\n')
 
 
 def compile_encoders() -> None:

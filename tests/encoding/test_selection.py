@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.encoding.selection import select_points
-from tests.encoding.test_line_protocol import batch_of
+from tests.encoding.line_protocol.test_encode import batch_of
 
 ADDRESS = Chunk("part.parquet", 1_000, 2_000)
 INVALID = b"\xff\xfe"

@@ -12,7 +12,7 @@ import numpy as np
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
-from loader.encoding.line_protocol import EncodedLines, LineEncoder
+from loader.encoding.line_protocol.encode import EncodedLines, LineEncoder
 from loader.encoding.selection import SelectedRows, select_points
 from loader.loading.superseded import Superseded
 

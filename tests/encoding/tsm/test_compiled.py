@@ -25,14 +25,15 @@ def run(cache: Path, *, interpreted: bool, arguments: Sequence[str]) -> bytes:
 
 
 def test_the_same_bytes_compiled_and_interpreted(tmp_path: Path) -> None:
-    """Files and lines have the same bytes in both ways, and nothing is compiled but what was ahead."""
-    ahead = "from loader.encoding import warm; warm.compile_encoders(); warm.compile_line_encoder()"
-    run(tmp_path, interpreted=False, arguments=["-c", ahead])
+    """Files, lines and what is read of lines are the same in both ways; nothing is compiled but what was ahead."""
+    ahead = "warm.compile_encoders(); warm.compile_line_encoder(); warm.compile_line_decoder()"
+    run(tmp_path, interpreted=False, arguments=["-c", f"from loader.encoding import warm; {ahead}"])
     kept = sorted(tmp_path.rglob("*.nbc"))
     assert kept
-    compiled = run(tmp_path, interpreted=False, arguments=["-m", "tests.encode_sample"])
-    assert sorted(tmp_path.rglob("*.nbc")) == kept
-    assert compiled == run(tmp_path / "none", interpreted=True, arguments=["-m", "tests.encode_sample"])
+    for sample in ("tests.encode_sample", "tests.decode_sample"):
+        compiled = run(tmp_path, interpreted=False, arguments=["-m", sample])
+        assert sorted(tmp_path.rglob("*.nbc")) == kept
+        assert compiled == run(tmp_path / "none", interpreted=True, arguments=["-m", sample])
     assert not (tmp_path / "none").exists()
 
 

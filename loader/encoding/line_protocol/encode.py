@@ -21,7 +21,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.arrays import Integers, Words
 from loader.encoding.columns import read_columns
 from loader.encoding.escaping import FIELD_KEY, STRING_ESCAPES
-from loader.encoding.lines import (
+from loader.encoding.line_protocol.lines import (
     DECIMAL,
     DECIMALS,
     MOST_DIGITS,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from loader.dataset.chunk import Chunk
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.encoding.columns import TIME_MIN
-from loader.encoding.line_protocol import LineEncoder
+from loader.encoding.line_protocol.encode import LineEncoder
 from loader.encoding.selection import select_points
 from loader.errors import EncodeError
 from tests import reference

@@ -1,0 +1,1 @@
+"""Tests of loader.encoding.line_protocol."""
