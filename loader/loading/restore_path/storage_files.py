@@ -29,7 +29,7 @@ from loader.loading.restore_path.shards import Shard
 from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 
-MOST_BYTES = 192 << 20
+MOST_BYTES = 64 << 20
 """Bytes of times and values that a storage file is made of, at the most; one joined batch may come on top."""
 _SLICE_BYTES = 1_000
 """What a slice, however few its rows, takes beside them until it is in the file's index."""
@@ -80,6 +80,7 @@ def encode_shard(
     for partition in shard.partitions:
         for address, batch in read_joined(root, schema, partition):
             collected.add(batch, address, partition, shard, superseded.within(address))
+            del batch  # or what the shard does not hold of it would be held, too
             if collected.size >= MOST_BYTES:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
                 collected, sequence = _Points(root, schema), sequence + 1
@@ -152,7 +153,7 @@ class _Points:
         columns = read_columns(points, self._keyed)
         rows = _Slice(
             columns.times.to_numpy(),
-            tuple(values.to_arrow(compat_level=pl.CompatLevel.oldest()) for values in columns.values),
+            columns.values,
         )
         starts, codes = runs.starts, runs.codes
         if len(codes) > 2 * len(texts):
@@ -173,6 +174,8 @@ class _Points:
 
     def encode(self, name: str, workspace: Workspace) -> ShardFile:
         """Return the points as a file."""
+        pa.default_memory_pool().release_unused()
+        workspace.content.reserve(self.size)  # so that little of the file is copied when it grows
         encoder = FileEncoder(workspace)
         points = 0
         values = dict.fromkeys(self._fields, 0)
@@ -181,21 +184,22 @@ class _Points:
             encoder.add(series, joined.times, tuple(zip(self._keyed.fields, joined.values, strict=True)))
             points += len(joined.times)
             for field, column in zip(self._keyed.fields, joined.values, strict=True):
-                values[field] += len(column) - column.null_count
+                values[field] += len(column) - column.null_count()
+        pa.default_memory_pool().release_unused()
         return ShardFile(name, encoder.finish(), points, tuple(values.values()), self.rows, tuple(self._rejected))
 
 
 @dataclass(frozen=True)
 class _Slice:
-    """Times, and a value or null of each field."""
+    """Times, and a value or null of each field; strings are views, so that no bytes of them are copied here."""
 
     times: Integers
-    values: tuple[pa.Array, ...]
+    values: tuple[pl.Series, ...]
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return int(self.times.nbytes) + sum(int(column.nbytes) for column in self.values)
+        return int(self.times.nbytes) + sum(int(column.estimated_size()) for column in self.values)
 
     def slice(self, start: int, stop: int) -> _Slice:
         """Return rows ``start`` to ``stop`` (exclusive), not copied."""
@@ -203,14 +207,14 @@ class _Slice:
 
     def take(self, rows: Integers) -> _Slice:
         """Return the given rows."""
-        return _Slice(self.times[rows], tuple(column.take(pa.array(rows)) for column in self.values))
+        return _Slice(self.times[rows], tuple(column.gather(rows) for column in self.values))
 
 
 def _join(slices: Sequence[_Slice]) -> _Slice:
     """Return the points of a series in time order; of equal times, one with the fields of all."""
     joined = _Slice(
         np.concatenate([part.times for part in slices]),
-        tuple(pa.concat_arrays(columns) for columns in zip(*(part.values for part in slices), strict=True)),
+        tuple(pl.concat(columns) for columns in zip(*(part.values for part in slices), strict=True)),
     )
     if (joined.times[1:] <= joined.times[:-1]).any():
         joined = joined.take(np.argsort(joined.times, kind="stable"))
@@ -225,7 +229,7 @@ def _merge(points: _Slice) -> _Slice:
     starts = np.flatnonzero(begins)
     merged = []
     for column in points.values:
-        valid = column.is_valid().to_numpy(zero_copy_only=False)
-        rows = np.maximum.reduceat(np.where(valid, np.arange(len(valid)), -1), starts)
-        merged.append(column.take(pa.array(rows, mask=rows < 0)))
+        valid = column.is_not_null().to_numpy()
+        rows = pl.Series(np.maximum.reduceat(np.where(valid, np.arange(len(valid)), -1), starts))
+        merged.append(column.gather(rows.set(rows < 0, None)))
     return _Slice(points.times[starts], tuple(merged))
