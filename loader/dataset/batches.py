@@ -15,7 +15,7 @@ BATCH_BYTES = 16 << 20
 JOINED_BYTES = 64 << 20
 """Most bytes of joined batches, up to the last of them."""
 LONG_TEXTS = 512
-"""Bytes of texts a row from which batches are not joined: they have few rows as it is, and all bytes would be copied."""
+"""Bytes of texts a row from which batches are not joined: what costs the same for every batch is little beside them."""
 INDEX_BYTES = 8
 """What a text takes beside its bytes."""
 
@@ -61,7 +61,8 @@ def _join(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _has_long_texts(batch: pa.RecordBatch) -> bool:
     texts = [column for column in batch.columns if is_text(column.type) and not pa.types.is_dictionary(column.type)]
-    return sum(column.nbytes for column in texts) >= LONG_TEXTS * max(1, batch.num_rows)
+    size = sum(int(column.nbytes) for column in texts)
+    return size >= LONG_TEXTS * max(1, int(batch.num_rows))
 
 
 def most_bytes(batch: pa.RecordBatch) -> int:

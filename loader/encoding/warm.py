@@ -68,7 +68,5 @@ def compile_decoders() -> None:
 
 def _encode_points() -> FileEncoder:
     encoder = FileEncoder(Workspace())
-    encoder.add(
-        "m", np.arange(3), [(Field(kind.value, kind), pl.Series(values)) for kind, values in _COLUMNS.items()]
-    )
+    encoder.add("m", np.arange(3), [(Field(kind.value, kind), pl.Series(values)) for kind, values in _COLUMNS.items()])
     return encoder

@@ -7,7 +7,8 @@ Nothing here is shared with loading, so that a mistake of its reader cannot hide
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -36,6 +37,8 @@ _VIEW_BYTES = 16
 """Bytes of a string beside its text."""
 _NUMBER_BYTES = 8
 _TEXT_ROWS = 1 << 12
+_TEXT_BYTES = 4 << 20
+"""About how many bytes of texts are read at a time where they are read page by page."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,23 @@ class _Column:
     day: bool = False
 
 
-def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator[Rows]:
+def _none(row: int) -> bool:
+    return False
+
+
+def read_rows(
+    root: Path,
+    schema: PointSchema,
+    partition: Partition,
+    leave_out: Callable[[int], bool] = _none,
+    turn: AbstractContextManager[object] | None = None,
+) -> Iterator[Rows]:
     """Yield all rows of ``partition`` in order, as points and as those that no point can be.
 
+    Batches are the same each time; those of whose first row ``leave_out`` is true are not read.
     Memory is bounded by a batch of BATCH_ROWS rows or BATCH_BYTES, whatever is less, and CHUNK_BYTES of the file; a
-    larger column chunk of text is read page by page. Raises StageError for a file that is missing, damaged, or not
-    as the manifest and the schema say.
+    larger column chunk of text is read page by page, one of numbers as a whole, in its ``turn``. Raises
+    StageError for a file that is missing, damaged, or not as the manifest and the schema say.
     """
     path = root / partition.path
     try:
@@ -69,8 +83,10 @@ def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator
             _refuse_large_pages(path, opened, file.metadata, columns)
             texts: dict[int, _Texts] = {}
             for start, rows in _batches(opened, file.metadata, columns):
+                if leave_out(start):
+                    continue
                 # Nothing of a batch is held while the next one is read.
-                raw = _read(path, file, columns, start, rows, texts).with_columns(constants)
+                raw = _read(path, file, columns, start, rows, texts, turn or nullcontext()).with_columns(constants)
                 yield make_points(schema, partition, start, raw)
                 del raw
     except FileNotFoundError:
@@ -171,7 +187,13 @@ def _decoded_size(opened: BinaryIO, metadata: pq.FileMetaData, group: int, colum
 
 
 def _read(
-    path: Path, file: pq.ParquetFile, columns: list[_Column], start: int, rows: int, texts: dict[int, _Texts]
+    path: Path,
+    file: pq.ParquetFile,
+    columns: list[_Column],
+    start: int,
+    rows: int,
+    texts: dict[int, _Texts],
+    turn: AbstractContextManager[object],
 ) -> pl.DataFrame:
     """Return ``columns`` of ``rows`` rows, text that may be odd as Binary; ``texts`` are open readers of columns."""
     groups = _groups(file.metadata, start, rows)
@@ -185,12 +207,17 @@ def _read(
             reader = texts.setdefault(column.position, _Texts(path, file.metadata, column))
             parts.append(reader.read(start, rows).to_frame())
             continue
+        if compressed > CHUNK_BYTES:
+            with turn:
+                parts.append(_scan(path, file, [column], start, rows))
+            continue
         if together and size + compressed > CHUNK_BYTES:
             parts.append(_scan(path, file, together, start, rows))
             together, size = [], 0
         together.append(column)
         size += compressed
-    parts.append(_scan(path, file, together, start, rows))
+    if together:
+        parts.append(_scan(path, file, together, start, rows))
     return pl.concat(parts, how="horizontal")
 
 
@@ -220,7 +247,10 @@ class _Texts:
 
     def __post_init__(self) -> None:
         file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 16)
-        batches = file.iter_batches(_TEXT_ROWS, columns=[self.column.name], use_threads=False)
+        groups = [self.metadata.row_group(number) for number in range(self.metadata.num_row_groups)]
+        size = sum(group.column(self.column.leaf).total_uncompressed_size for group in groups)
+        rows = max(1, min(_TEXT_ROWS, _TEXT_BYTES * self.metadata.num_rows // max(size, 1)))
+        batches = file.iter_batches(rows, columns=[self.column.name], use_threads=False)
         self._arrays = (_bytes_of(batch.column(self.column.name)) for batch in batches)
         self._row = 0
         self._rest = pl.Series(dtype=pl.Binary)

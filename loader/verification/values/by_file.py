@@ -26,6 +26,7 @@ from loader.verification.settings import Difference, VerifySettings
 from loader.verification.texts import cut, short_texts
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 from loader.verification.values.expected import expected_values
+from loader.verification.values.extents import Extents
 from loader.verification.values.shard_files import ShardFiles, fetched
 from loader.verification.values.spans import WINDOW_BYTES, Span, in_parts, plan_spans
 from loader.verification.windows import Window
@@ -33,7 +34,6 @@ from loader.waiting import Workers, pause
 
 SHARDS_AT_A_TIME = 2
 """Shards that are compared at a time: one is decoded while the other arrives."""
-_POINT_BYTES = 16
 _NEXT_LOOK_SECONDS = 1.0
 _MOST_LOOKS = 10
 
@@ -49,28 +49,35 @@ def compare_values(settings: VerifySettings, manifest: Manifest, shards: Sequenc
     observe(Started("verify values", sum(span.rows for span in spans)))
     tell = one_at_a_time(observe)
     compile_ahead(compile_decoders, "decoders", observe)
+    extents = Extents()
     with Workers(SHARDS_AT_A_TIME) as workers:
         answers = [
-            workers.submit(_compare_span, settings, manifest.schema, span, tell, workers.closed) for span in spans
+            workers.submit(_compare_span, settings, manifest.schema, extents, span, tell, workers.closed)
+            for span in spans
         ]
         outcomes = [answer.result() for answer in answers]
     return merge_outcomes(outcomes, settings.max_listed)
 
 
 def _compare_span(
-    settings: VerifySettings, schema: PointSchema, span: Span, observe: Observer, closed: threading.Event
+    settings: VerifySettings,
+    schema: PointSchema,
+    extents: Extents,
+    span: Span,
+    observe: Observer,
+    closed: threading.Event,
 ) -> Outcome:
     """Compare a span; what differs is looked at again, until two looks agree or ``closed`` is set.
 
     For a backup passes over what the server has in memory while it happens to write something of it to disk.
     """
     if span.shard is None:
-        return _compare_files(settings, schema, span, ShardFiles((), ()), observe)
-    looked = _fetch_and_compare(settings, schema, span, span.shard, observe, closed)
+        return _compare_files(settings, schema, extents, span, ShardFiles(()), observe)
+    looked = _fetch_and_compare(settings, schema, extents, span, span.shard, observe, closed)
     for _ in range(_MOST_LOOKS - 1):
         if not looked.difference_count or pause(_NEXT_LOOK_SECONDS, closed):
             break
-        again = _fetch_and_compare(settings, schema, span, span.shard, ignore, closed)
+        again = _fetch_and_compare(settings, schema, extents, span, span.shard, ignore, closed)
         agree = again.differences == looked.differences and again.difference_count == looked.difference_count
         looked = again
         if agree:
@@ -81,6 +88,7 @@ def _compare_span(
 def _fetch_and_compare(
     settings: VerifySettings,
     schema: PointSchema,
+    extents: Extents,
     span: Span,
     shard: Shard,
     observe: Observer,
@@ -90,20 +98,25 @@ def _fetch_and_compare(
 
     def compare() -> Outcome:
         with Connection(settings.target, settings.timeout_seconds) as connection, fetched(connection, shard) as files:
-            return _compare_files(settings, schema, span, files, observe)
+            return _compare_files(settings, schema, extents, span, files, observe)
 
     return Patience(settings.retry_seconds, observe, closed).ask(compare)
 
 
 def _compare_files(
-    settings: VerifySettings, schema: PointSchema, span: Span, files: ShardFiles, observe: Observer
+    settings: VerifySettings,
+    schema: PointSchema,
+    extents: Extents,
+    span: Span,
+    files: ShardFiles,
+    observe: Observer,
 ) -> Outcome:
     stored = gather_fields(files.sources, schema.measurement, schema.fields)
     keys = stored_keys(list(set[bytes]().union(*(field.series for field in stored))))
     outcome = Outcome(settings.max_listed)
 
     def compare(window: Window, most: int) -> None:
-        _compare_window(settings, schema, window, stored, keys, outcome, most)
+        _compare_window(settings, schema, extents, window, stored, keys, outcome, most)
         files.release()
 
     for whole in span.windows:
@@ -116,6 +129,7 @@ def _compare_files(
 def _compare_window(
     settings: VerifySettings,
     schema: PointSchema,
+    extents: Extents,
     window: Window,
     stored: Sequence[StoredField],
     keys: Mapping[bytes, bytes],
@@ -125,7 +139,7 @@ def _compare_window(
     """Compare the points of ``window``; raises TooManyPoints when they take more than ``most`` bytes, 0 for any."""
     found = _found(stored, window, keys, most)
     order = {key: number for number, key in enumerate(keys.values())}
-    expected = expected_values(settings.place.root, schema, window, order, settings.max_listed, most)
+    expected = expected_values(settings.place.root, schema, window, order, settings.max_listed, most, extents)
     outcome.values += expected.size
     outcome.superseded += expected.superseded
     outcome.add_unfit(expected.unfit, expected.unfit_count)
@@ -136,11 +150,12 @@ def _compare_window(
 
 def _found(stored: Sequence[StoredField], window: Window, keys: Mapping[bytes, bytes], most: int) -> list[Column]:
     """Return what the server has in ``window``, series by their tags; the order of series stays."""
-    points = max(most // (_POINT_BYTES * len(stored)), 1) if most else 0
-    columns = []
+    held = 0
+    columns: list[Column] = []
     former: Reading | None = None
     for field in stored:
-        former = field.read(window.start, window.stop, former, _short_texts, points)
+        former = field.read(window.start, window.stop, former, _short_texts, max(1, most - held) if most else 0)
+        held += former.column.size
         columns.append(replace(former.column, series=[keys[text] for text in former.column.series]))
     return columns
 
