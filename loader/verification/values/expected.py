@@ -109,7 +109,7 @@ def expected_values(
     unfit: list[Difference] = []
     unfit_count = 0
     for partition in window.partitions:
-        for batch in read_rows(root, schema, partition, partial(extents.outside, partition, window), extents.turn):
+        for batch in read_rows(root, schema, partition, partial(extents.outside, partition, window)):
             points, bad = batch.points, batch.unfit
             if not window.start <= partition.time_min <= partition.time_max < window.stop:
                 # A row without a time of its partition is told of with its first row.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -19,8 +18,6 @@ class Extents:
     twice, and of it what each window needs. Memory is some 200 bytes a batch.
     """
 
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    """For what only one thread may hold at a time."""
     _found: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
     def add(self, partition: Partition, row: int, times: pl.Series) -> None:
