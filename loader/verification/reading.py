@@ -26,7 +26,7 @@ from loader.verification.pages import first_page_size
 from loader.verification.points import Rows, make_points
 
 BATCH_ROWS = 655_360
-BATCH_BYTES = 64 << 20
+BATCH_BYTES = 32 << 20
 """Bytes of the rows that are read at a time, texts as often as rows have them."""
 CHUNK_BYTES = 96 << 20
 """Compressed bytes that Polars, which holds whole column chunks, reads at a time."""

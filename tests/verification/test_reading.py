@@ -77,7 +77,7 @@ def test_the_same_points_whatever_the_batches(
 ) -> None:
     """Row groups, batches and columns that are read apart change nothing; text of large chunks comes page by page."""
     monkeypatch.setattr(reading, name, value)
-    monkeypatch.setattr(reading, "_TEXT_ROWS", 130)
+    monkeypatch.setattr(reading, "_PAGE_ROWS", 130)
     monkeypatch.setattr(reading, "BATCH_ROWS", min(reading.BATCH_ROWS, 800))
     content = table()
     if dictionary:

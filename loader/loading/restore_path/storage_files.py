@@ -29,7 +29,7 @@ from loader.loading.restore_path.shards import Shard
 from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 
-MOST_BYTES = 64 << 20
+MOST_BYTES = 48 << 20
 """Bytes of times and values that a storage file is made of, at the most; one joined batch may come on top."""
 _SLICE_BYTES = 1_000
 """What a slice, however few its rows, takes beside them until it is in the file's index."""

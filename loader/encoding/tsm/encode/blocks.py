@@ -21,7 +21,7 @@ from loader.encoding.tsm.encode.numbers import (
     put_floats,
     put_integers,
 )
-from loader.encoding.tsm.encode.strings import encode_strings, most_string_bytes
+from loader.encoding.tsm.encode.strings import most_string_bytes, put_strings
 from loader.encoding.tsm.encode.timestamps import encode_times, most_time_bytes
 from loader.encoding.tsm.layout import BLOCK_POINTS, BLOCK_TYPES, CRC_BYTES
 
@@ -71,7 +71,7 @@ def encode_blocks(times: BlockTimes, kind: FieldType, values: pl.Series, out: Bu
         size = int(values.str.len_bytes().sum())
         most = heads + blocks * most_string_bytes(BLOCK_POINTS, 0) + most_string_bytes(0, size)
         target = out.reserve(position + most, kept=position)
-        _put_strings(values, times, target, ends)
+        _put_string_blocks(values, times, target, ends)
     else:
         most = heads + blocks * MOST_BYTES_A_BLOCK + MOST_BYTES_A_VALUE * len(values)
         target = out.reserve(position + most, kept=position)
@@ -119,14 +119,12 @@ def _put_head(kind: int, times: Bytes, start: int, stop: int, out: Bytes, positi
     return put_bytes(out, position, times, start, stop)
 
 
-def _put_strings(values: pl.Series, times: BlockTimes, out: Bytes, ends: Integers) -> None:
+def _put_string_blocks(values: pl.Series, times: BlockTimes, out: Bytes, ends: Integers) -> None:
     """Write blocks as ``_put_blocks`` does."""
     position = int(ends[0])
     time_start = 0
     for block, time_end in enumerate(times.ends.tolist()):
         position = _put_head(_STRING, times.encoded, time_start, time_end, out, position)
-        strings = encode_strings(values.slice(block * BLOCK_POINTS, BLOCK_POINTS))
-        out[position : position + len(strings)] = np.frombuffer(strings, np.uint8)
-        position += len(strings)
+        position = put_strings(values.slice(block * BLOCK_POINTS, BLOCK_POINTS), out, position)
         ends[block + 1] = position
         time_start = time_end
