@@ -15,7 +15,7 @@ BATCH_BYTES = 16 << 20
 JOINED_BYTES = 64 << 20
 """Most bytes of joined batches, up to the last of them."""
 LONG_TEXTS = 512
-"""Bytes of texts a row from which batches are not joined: what costs the same for every batch is little beside them."""
+"""Bytes of texts a row from which half of BATCH_BYTES is enough: what costs the same for every batch is little then."""
 INDEX_BYTES = 8
 """What a text takes beside its bytes."""
 
@@ -29,7 +29,7 @@ def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Re
     """Yield ``batches`` joined to ``rows`` rows or JOINED_BYTES bytes each, but for the last; memory is twice those.
 
     Row groups are small so that little is held at a time; what costs the same for every batch wants large ones.
-    Batches whose columns differ in type are not joined, nor are those of LONG_TEXTS.
+    Batches whose columns differ in type are not joined, and those of LONG_TEXTS to half of BATCH_BYTES.
     """
     held: list[pa.RecordBatch] = []
     held_rows = held_bytes = 0
@@ -40,7 +40,7 @@ def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Re
         held.append(batch)
         held_rows += batch.num_rows
         held_bytes += most_bytes(batch)
-        if held_rows >= rows or held_bytes >= JOINED_BYTES or _has_long_texts(batch):
+        if held_rows >= rows or held_bytes >= (BATCH_BYTES // 2 if _has_long_texts(batch) else JOINED_BYTES):
             # What is joined is not held twice while it is looked at.
             del batch
             yield from _join(held)
