@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from loader.dataset.batches import LONG_TEXTS
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import read_joined
@@ -70,7 +71,7 @@ def encode_shard(
     """Yield the storage files of ``shard``, none when it has no rows; ``generation`` is a number for each attempt.
 
     A file lasts until the next one is asked for, or ``workspace`` serves another shard. Memory is bounded by
-    MOST_BYTES and one joined batch, and the file made of them, about as large. Of several files each holds the
+    MOST_BYTES and one joined batch, and the file made of them, about as large; texts are held once. Of several files each holds the
     rows of some partitions, or parts of them; rows of one identity become one point where they are in one file, and
     have no field twice in any case. Raises StageError and EncodeError.
     """
@@ -174,7 +175,9 @@ class _Points:
 
     def encode(self, name: str, workspace: Workspace) -> ShardFile:
         """Return the points as a file."""
-        pa.default_memory_pool().release_unused()
+        if self.size > LONG_TEXTS * self.rows:
+            # Freed memory that is kept for the next batch costs nothing for short rows, and much for long ones.
+            pa.default_memory_pool().release_unused()
         workspace.content.reserve(self.size)  # so that little of the file is copied when it grows
         encoder = FileEncoder(workspace)
         points = 0
@@ -185,7 +188,6 @@ class _Points:
             points += len(joined.times)
             for field, column in zip(self._keyed.fields, joined.values, strict=True):
                 values[field] += len(column) - column.null_count()
-        pa.default_memory_pool().release_unused()
         return ShardFile(name, encoder.finish(), points, tuple(values.values()), self.rows, tuple(self._rejected))
 
 

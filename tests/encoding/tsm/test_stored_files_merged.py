@@ -226,8 +226,8 @@ def test_versions_of_tombstones(data: bytes, expected: list[Tombstone]) -> None:
         struct.pack(">I", 0x1502) + b"\x00",
         struct.pack(">I", 0x1502) + b"\xff\xff\xff\xff",
         struct.pack(">I", 0x1504) + b"x",
-        struct.pack(">I", 0x1504) + gzip.compress(ENTRIES[0])[:-9],
-        struct.pack(">I", 0x1504) + gzip.compress(ENTRIES[0])[:15] + b"\xff" * 20,
+        struct.pack(">I", 0x1504) + gzip.compress(ENTRIES[0], mtime=0)[:-9],
+        struct.pack(">I", 0x1504) + gzip.compress(ENTRIES[0], mtime=0)[:15] + b"\xff" * 20,
     ],
 )
 def test_damaged_tombstones(data: bytes) -> None:
