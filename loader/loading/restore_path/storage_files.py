@@ -71,9 +71,9 @@ def encode_shard(
     """Yield the storage files of ``shard``, none when it has no rows; ``generation`` is a number for each attempt.
 
     A file lasts until the next one is asked for, or ``workspace`` serves another shard. Memory is bounded by
-    MOST_BYTES and one joined batch, and the file made of them, about as large; texts are held once. Of several files each holds the
-    rows of some partitions, or parts of them; rows of one identity become one point where they are in one file, and
-    have no field twice in any case. Raises StageError and EncodeError.
+    MOST_BYTES and one joined batch, and the file made of them, about as large; texts are held once. Of several files
+    each holds the rows of some partitions, or parts of them; rows of one identity become one point where they are in
+    one file, and have no field twice in any case. Raises StageError and EncodeError.
     """
     check_names(schema)
     collected = _Points(root, schema)
