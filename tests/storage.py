@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
@@ -42,10 +43,10 @@ def encode(series: Mapping[str, tuple[Sequence[int], Fields]]) -> bytes:
     return content
 
 
-def _joined(kind: FieldType, values: Sequence[Any]) -> pa.Array:
+def _joined(kind: FieldType, values: Sequence[Any]) -> pl.Series:
     """Return values as loads have them, joined of several arrays."""
-    array = pa.array(values, ARROW[kind])
-    return pa.concat_arrays([array[:1], array[1:]])
+    array = pl.Series(pa.array(values, ARROW[kind]))
+    return pl.concat([array[:1], array[1:]])
 
 
 def index(content: bytes) -> StoredFile:

@@ -14,6 +14,8 @@ BATCH_BYTES = 16 << 20
 """Most bytes of a batch, once texts are written out, but for a single row that has more."""
 JOINED_BYTES = 64 << 20
 """Most bytes of joined batches, up to the last of them."""
+LONG_TEXTS = 512
+"""Bytes of texts a row from which half of BATCH_BYTES is enough: what costs the same for every batch is little then."""
 INDEX_BYTES = 8
 """What a text takes beside its bytes."""
 
@@ -27,27 +29,40 @@ def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Re
     """Yield ``batches`` joined to ``rows`` rows or JOINED_BYTES bytes each, but for the last; memory is twice those.
 
     Row groups are small so that little is held at a time; what costs the same for every batch wants large ones.
-    Batches whose columns differ in type are not joined.
+    Batches whose columns differ in type are not joined, and those of LONG_TEXTS to half of BATCH_BYTES.
     """
     held: list[pa.RecordBatch] = []
     held_rows = held_bytes = 0
     for batch in batches:
         if held and held[0].schema != batch.schema:
             yield from _join(held)
-            held, held_rows, held_bytes = [], 0, 0
+            held_rows = held_bytes = 0
         held.append(batch)
         held_rows += batch.num_rows
         held_bytes += most_bytes(batch)
-        if held_rows >= rows or held_bytes >= JOINED_BYTES:
+        if held_rows >= rows or held_bytes >= (BATCH_BYTES // 2 if _has_long_texts(batch) else JOINED_BYTES):
+            # What is joined is not held twice while it is looked at.
+            del batch
             yield from _join(held)
-            held, held_rows, held_bytes = [], 0, 0
+            held_rows = held_bytes = 0
     if held:
         yield from _join(held)
 
 
-def _join(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    joined: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return joined
+def _join(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield ``batches`` as one, and empty the list."""
+    table = pa.Table.from_batches(batches)
+    batches.clear()
+    joined: list[pa.RecordBatch] = table.combine_chunks().to_batches()
+    del table
+    while joined:
+        yield joined.pop(0)
+
+
+def _has_long_texts(batch: pa.RecordBatch) -> bool:
+    texts = [column for column in batch.columns if is_text(column.type) and not pa.types.is_dictionary(column.type)]
+    size = sum(int(column.nbytes) for column in texts)
+    return size >= LONG_TEXTS * max(1, int(batch.num_rows))
 
 
 def most_bytes(batch: pa.RecordBatch) -> int:

@@ -112,8 +112,11 @@ def read_joined(root: Path, schema: PointSchema, partition: Partition) -> Iterat
     row = 0
     whole = Chunk(partition.path, 0, partition.rows)
     for batch in join_batches(read_batches(root, schema, whole, GROUP_ROWS), JOINED_ROWS):
-        yield Chunk(partition.path, row, row + batch.num_rows), batch
-        row += batch.num_rows
+        address = Chunk(partition.path, row, row + batch.num_rows)
+        handed_over = [batch]
+        del batch  # or it would be held until the next one is there
+        yield address, handed_over.pop()
+        row = address.stop
 
 
 def buffer_size(metadata: pq.FileMetaData) -> int:

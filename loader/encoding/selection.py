@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -59,7 +59,9 @@ class SelectedRows:
         return self._narrowed(~unfit, tuple(sorted((*self.rejected, *more), key=lambda each: each.row)))
 
     def _narrowed(self, kept: Mask, rejected: tuple[RejectedRow, ...]) -> SelectedRows:
-        """Return those of the points that are ``kept``."""
+        """Return those of the points that are ``kept``; nothing is copied when all are."""
+        if kept.all():
+            return replace(self, rejected=rejected)
         positions = np.flatnonzero(kept) if self._positions is None else self._positions[kept]
         return SelectedRows(self.points.filter(pa.array(kept)), rejected, self._start, positions)
 

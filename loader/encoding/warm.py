@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import wait
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
@@ -77,5 +78,5 @@ def compile_decoders() -> None:
 
 def _encode_points() -> FileEncoder:
     encoder = FileEncoder(Workspace())
-    encoder.add("m", np.arange(3), tuple((Field(kind.value, kind), values) for kind, values in _COLUMNS.items()))
+    encoder.add("m", np.arange(3), [(Field(kind.value, kind), pl.Series(values)) for kind, values in _COLUMNS.items()])
     return encoder

@@ -16,7 +16,7 @@ from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import StageError
 from loader.servers.frames import ANSWER_TYPES, FIRST, LAST, tag_columns
 from loader.verification.settings import Difference
-from loader.verification.texts import cut, named
+from loader.verification.texts import compact, cut, named
 
 _TOLD = ("column", "value", "reason")
 _DAY_SECONDS = 86_400
@@ -46,7 +46,7 @@ class Rows:
         bad = self.unfit["row"].to_numpy()
         places = np.array([row for row in here if not len(bad) or row not in self.unfit["row"]], np.int64)
         positions: list[int] = (places - self.start - np.searchsorted(bad, places)).tolist()
-        return self.points[positions]
+        return compact(self.points[positions])
 
 
 @dataclass(frozen=True)

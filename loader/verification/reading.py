@@ -7,7 +7,7 @@ Nothing here is shared with loading, so that a mistake of its reader cannot hide
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +26,7 @@ from loader.verification.pages import first_page_size
 from loader.verification.points import Rows, make_points
 
 BATCH_ROWS = 655_360
-BATCH_BYTES = 64 << 20
+BATCH_BYTES = 32 << 20
 """Bytes of the rows that are read at a time, texts as often as rows have them."""
 CHUNK_BYTES = 96 << 20
 """Compressed bytes that Polars, which holds whole column chunks, reads at a time."""
@@ -35,7 +35,11 @@ LARGEST_PAGE = 64 << 20
 _VIEW_BYTES = 16
 """Bytes of a string beside its text."""
 _NUMBER_BYTES = 8
-_TEXT_ROWS = 1 << 12
+_PAGE_ROWS = 1 << 12
+_PAGE_BYTES = 4 << 20
+"""About how many bytes of a column are read at a time where it is read page by page."""
+_PLAIN = frozenset({"BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE", "BYTE_ARRAY"})
+"""What both libraries read alike: INT96 may hold times that PyArrow cannot."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,22 @@ class _Column:
     day: bool = False
 
 
-def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator[Rows]:
+def _none(row: int) -> bool:
+    return False
+
+
+def read_rows(
+    root: Path,
+    schema: PointSchema,
+    partition: Partition,
+    leave_out: Callable[[int], bool] = _none,
+) -> Iterator[Rows]:
     """Yield all rows of ``partition`` in order, as points and as those that no point can be.
 
-    Memory is bounded by a batch of BATCH_ROWS rows or BATCH_BYTES, whatever is less, and CHUNK_BYTES of the file; a
-    larger column chunk of text is read page by page. Raises StageError for a file that is missing, damaged, or not
-    as the manifest and the schema say.
+    Batches are the same each time; those of whose first row ``leave_out`` is true are not read. Memory is bounded by a
+    batch of BATCH_ROWS rows or BATCH_BYTES, whatever is less, and CHUNK_BYTES of the file; a larger column chunk is
+    read page by page, by PyArrow. Raises StageError for a file that is missing, damaged, or not as the manifest and
+    the schema say.
     """
     path = root / partition.path
     try:
@@ -67,10 +81,12 @@ def read_rows(root: Path, schema: PointSchema, partition: Partition) -> Iterator
             constants = _constants(schema, partition, file.schema_arrow)
             columns = _columns(path, schema, file, {constant.meta.output_name() for constant in constants})
             _refuse_large_pages(path, opened, file.metadata, columns)
-            texts: dict[int, _Texts] = {}
+            pages: dict[int, _Pages] = {}
             for start, rows in _batches(opened, file.metadata, columns):
+                if leave_out(start):
+                    continue
                 # Nothing of a batch is held while the next one is read.
-                raw = _read(path, file, columns, start, rows, texts).with_columns(constants)
+                raw = _read(path, file, columns, start, rows, pages).with_columns(constants)
                 yield make_points(schema, partition, start, raw)
                 del raw
     except FileNotFoundError:
@@ -171,9 +187,14 @@ def _decoded_size(opened: BinaryIO, metadata: pq.FileMetaData, group: int, colum
 
 
 def _read(
-    path: Path, file: pq.ParquetFile, columns: list[_Column], start: int, rows: int, texts: dict[int, _Texts]
+    path: Path,
+    file: pq.ParquetFile,
+    columns: list[_Column],
+    start: int,
+    rows: int,
+    pages: dict[int, _Pages],
 ) -> pl.DataFrame:
-    """Return ``columns`` of ``rows`` rows, text that may be odd as Binary; ``texts`` are open readers of columns."""
+    """Return ``columns`` of ``rows`` rows, text that may be odd as Binary; ``pages`` are open readers of columns."""
     groups = _groups(file.metadata, start, rows)
     parts: list[pl.DataFrame] = []
     together: list[_Column] = []
@@ -181,8 +202,8 @@ def _read(
     for column in columns:
         chunks = [file.metadata.row_group(group).column(column.leaf) for group in groups]
         compressed = sum(chunk.total_compressed_size for chunk in chunks)
-        if column.text and compressed > CHUNK_BYTES:
-            reader = texts.setdefault(column.position, _Texts(path, file.metadata, column))
+        if compressed > CHUNK_BYTES and chunks[0].physical_type in _PLAIN:
+            reader = pages.setdefault(column.position, _Pages(path, file.metadata, column))
             parts.append(reader.read(start, rows).to_frame())
             continue
         if together and size + compressed > CHUNK_BYTES:
@@ -190,7 +211,8 @@ def _read(
             together, size = [], 0
         together.append(column)
         size += compressed
-    parts.append(_scan(path, file, together, start, rows))
+    if together:
+        parts.append(_scan(path, file, together, start, rows))
     return pl.concat(parts, how="horizontal")
 
 
@@ -207,12 +229,12 @@ def _scan(path: Path, file: pq.ParquetFile, columns: list[_Column], start: int, 
             raise
     if len(columns) > 1:
         return pl.concat([_scan(path, file, [column], start, rows) for column in columns], how="horizontal")
-    return _Texts(path, file.metadata, columns[0]).read(start, rows).to_frame()
+    return _Pages(path, file.metadata, columns[0]).read(start, rows).to_frame()
 
 
 @dataclass
-class _Texts:
-    """Reads a column of text page by page, as bytes, from its first row on or where it is."""
+class _Pages:
+    """Reads a column page by page, text as bytes, from its first row on or where it is."""
 
     path: Path
     metadata: pq.FileMetaData
@@ -220,10 +242,18 @@ class _Texts:
 
     def __post_init__(self) -> None:
         file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 16)
-        batches = file.iter_batches(_TEXT_ROWS, columns=[self.column.name], use_threads=False)
-        self._arrays = (_bytes_of(batch.column(self.column.name)) for batch in batches)
+        groups = [self.metadata.row_group(number) for number in range(self.metadata.num_row_groups)]
+        size = sum(group.column(self.column.leaf).total_uncompressed_size for group in groups)
+        rows = max(1, min(_PAGE_ROWS, _PAGE_BYTES * self.metadata.num_rows // max(size, 1)))
+        batches = file.iter_batches(rows, columns=[self.column.name], use_threads=False)
+        self._arrays = (self._series(batch.column(self.column.name)) for batch in batches)
         self._row = 0
         self._rest = pl.Series(dtype=pl.Binary)
+
+    def _series(self, values: pa.Array) -> pl.Series:
+        if self.column.text:
+            return _bytes_of(values)
+        return pl.Series(values).cast(pl.Date) if self.column.day else pl.Series(values)
 
     def read(self, start: int, rows: int) -> pl.Series:
         """Return ``rows`` values from row ``start`` on, which is not before those that were read."""

@@ -9,6 +9,8 @@ import polars as pl
 LONGEST = 256
 """Bytes of a string that is compared as it is."""
 _KEPT = 160
+_AT_A_TIME = 1_024
+"""Texts that are bytes of Python at a time."""
 _LONG = b"\xff("
 """What no text of UTF-8 has."""
 _SHOWN = 120
@@ -28,7 +30,8 @@ def short_texts(texts: pl.Series) -> pl.Series:
     long = (texts.bin.size() > LONGEST).fill_null(value=False)
     if not long.any():
         return texts
-    values = [None if text is None else short(text) for text in texts]
+    parts = (texts[start : start + _AT_A_TIME].to_list() for start in range(0, len(texts), _AT_A_TIME))
+    values = [None if text is None else short(text) for part in parts for text in part]
     return pl.Series(texts.name, values, pl.Binary)
 
 
@@ -36,6 +39,13 @@ def shortened(points: pl.DataFrame) -> pl.DataFrame:
     """Return ``points`` with short strings."""
     texts = [short_texts(column) for column in points if column.dtype == pl.Binary]
     return points.with_columns(texts) if texts else points
+
+
+def compact(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a selection of rows with texts of their own: as views, a few would hold the bytes of all the others."""
+    texts = [column for column in rows if column.dtype in {pl.String, pl.Binary}]
+    oldest = pl.CompatLevel.oldest()
+    return rows.with_columns(pl.Series(column.name, column.to_arrow(compat_level=oldest)) for column in texts)
 
 
 def shown(value: object) -> str:

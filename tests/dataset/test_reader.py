@@ -242,6 +242,18 @@ def test_joined_batches_are_bounded_by_the_bytes_of_their_texts(
     assert max(joined) <= 110
 
 
+def test_long_texts_are_joined_to_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of long texts make small batches, however many bytes a joined batch may have."""
+    monkeypatch.setattr(batches, "BATCH_BYTES", 20_000)
+    for length, most in ((700, 16), (100, 600)):
+        table = texts(["x"] * 600, [f"{row:0{length}}" for row in range(600)])
+        pq.write_table(table, tmp_path / "one.parquet", row_group_size=4, use_dictionary=["tag"])
+        partition = Partition("one.parquet", 600, 0, 599, 1, "0" * 64)
+        joined = [batch for _, batch in read_joined(tmp_path, TEXTS, partition)]
+        assert [row for batch in joined for row in batch.to_pylist()] == table.to_pylist()
+        assert most // 2 < joined[0].num_rows <= most
+
+
 def test_tags_that_must_be_too_long_are_not_read(tmp_path: Path) -> None:
     """What the footer says of a column is enough to refuse it before its texts are in memory."""
     table = texts(["x" * 300_000], ["y"])

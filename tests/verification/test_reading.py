@@ -77,7 +77,7 @@ def test_the_same_points_whatever_the_batches(
 ) -> None:
     """Row groups, batches and columns that are read apart change nothing; text of large chunks comes page by page."""
     monkeypatch.setattr(reading, name, value)
-    monkeypatch.setattr(reading, "_TEXT_ROWS", 130)
+    monkeypatch.setattr(reading, "_PAGE_ROWS", 130)
     monkeypatch.setattr(reading, "BATCH_ROWS", min(reading.BATCH_ROWS, 800))
     content = table()
     if dictionary:
@@ -163,3 +163,29 @@ def test_damaged_files(tmp_path: Path) -> None:
     path.write_bytes(b"PAR1")
     with pytest.raises(StageError, match="cannot be read as Parquet"):
         list(read_rows(tmp_path, SCHEMA, partition))
+
+
+def test_columns_read_page_by_page_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns that are too large to be held have the same types and values as those that are read as a whole."""
+    numbers = [pa.int8(), pa.uint32(), pa.uint64(), pa.float32(), pa.bool_(), pa.string(), pa.int32(), pa.int64()]
+    times = [pa.date32(), pa.time32("ms"), pa.duration("ms"), pa.timestamp("s"), pa.timestamp("ms", "Europe/Berlin")]
+    columns = {str(kind): pa.array([0, None, 1]).cast(kind) for kind in numbers}
+    columns |= {str(kind): pa.array([0, None, 1], pa.int32()).cast(pa.int64()).cast(kind) for kind in times[2:]}
+    columns |= {str(kind): pa.array([0, None, 1], pa.int32()).cast(kind) for kind in times[:2]}
+    columns |= {"date64": pa.array([0, None, 86_400_000], pa.date64()), "ns": pa.array([0, None, 7], pa.time64("ns"))}
+    columns |= {"largest": pa.array([1, None, 2**64 - 1], pa.uint64())}
+    columns |= {"decimal": pa.array([1, None, 2], pa.int64()).cast(pa.decimal128(21, 2))}
+    path = tmp_path / "points.parquet"
+    pq.write_table(pa.table(columns), path)
+    with pq.ParquetFile(path) as file:
+        for number, (name, values) in enumerate(columns.items()):
+            text, day = values.type == pa.string(), pa.types.is_date(values.type)
+            column = reading._Column(number, number, name, name, text, day)
+            as_a_whole = reading._read(path, file, [column], 0, 3, {})
+            monkeypatch.setattr(reading, "CHUNK_BYTES", 1)
+            page_by_page = reading._read(path, file, [column], 1, 2, {})
+            monkeypatch.undo()
+            if text:
+                as_a_whole = as_a_whole.cast(pl.Binary)
+            assert page_by_page.schema == as_a_whole.schema
+            assert page_by_page.equals(as_a_whole[1:], null_equal=True)

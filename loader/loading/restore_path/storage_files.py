@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from loader.dataset.batches import LONG_TEXTS
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import read_joined
@@ -30,7 +31,7 @@ from loader.loading.restore_path.shards import Shard
 from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 
-MOST_BYTES = 192 << 20
+MOST_BYTES = 48 << 20
 """Bytes of times and values that a storage file is made of, at the most; one joined batch may come on top."""
 _SLICE_BYTES = 1_000
 """What a slice, however few its rows, takes beside them until it is in the file's index."""
@@ -88,9 +89,9 @@ def encode_shard(
     """Yield the storage files of ``shard``, none when it has no rows; ``generation`` is a number for each attempt.
 
     A file lasts until the next one is asked for, or ``workspace`` serves another shard. Memory is bounded by
-    MOST_BYTES and one joined batch, and the file made of them, about as large. Of several files each holds the
-    rows of some partitions, or parts of them; rows of one identity become one point where they are in one file, and
-    have no field twice in any case. Raises StageError and EncodeError.
+    MOST_BYTES and one joined batch, and the file made of them, about as large; texts are held once. Of several files
+    each holds the rows of some partitions, or parts of them; rows of one identity become one point where they are in
+    one file, and have no field twice in any case. Raises StageError and EncodeError.
     """
     for schema in manifest.schemas:
         check_names(schema)
@@ -100,6 +101,7 @@ def encode_shard(
         points = collected.of(manifest.schema_of(partition.path))
         for address, batch in read_joined(root, points.schema, partition):
             points.add(batch, address, partition, shard, superseded.within(address))
+            del batch  # or what the shard does not hold of it would be held, too
             if collected.size >= MOST_BYTES:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
                 collected, sequence = _FilePoints(root), sequence + 1
@@ -145,6 +147,10 @@ class _FilePoints:
 
     def encode(self, name: str, workspace: Workspace) -> ShardFile:
         """Return all points as a file; they are let go of meanwhile."""
+        if self.size > LONG_TEXTS * self.rows:
+            # Freed memory that is kept for the next batch costs nothing for short rows, and much for long ones.
+            pa.default_memory_pool().release_unused()
+        workspace.content.reserve(self.size)  # so that little of the file is copied when it grows
         encoder = FileEncoder(workspace)
         series = heapq.merge(*(points.take_series() for points in self._points.values()), key=lambda taken: taken[0])
         for _, text, fields, joined in series:
@@ -205,7 +211,7 @@ class _Points:
         columns = read_columns(points, self._keyed)
         rows = _Slice(
             columns.times.to_numpy(),
-            tuple(values.to_arrow(compat_level=pl.CompatLevel.oldest()) for values in columns.values),
+            columns.values,
         )
         starts, codes = runs.starts, runs.codes
         if len(codes) > 2 * len(texts):
@@ -229,7 +235,7 @@ class _Points:
         fields = self._keyed.fields
         for order, series in sorted((series.encode() + FIELD_SEPARATOR, series) for series in self._slices):
             joined = _join(self._slices.pop(series))
-            present = dict(zip(fields, (len(column) - column.null_count for column in joined.values), strict=True))
+            present = dict(zip(fields, (len(column) - column.null_count() for column in joined.values), strict=True))
             values = tuple(present[field] for field in self.schema.fields)
             self.counts += PointCounts(len(joined.times), values)
             yield order, series, fields, joined
@@ -237,15 +243,15 @@ class _Points:
 
 @dataclass(frozen=True)
 class _Slice:
-    """Times, and a value or null of each field."""
+    """Times, and a value or null of each field; strings are views, so that no bytes of them are copied here."""
 
     times: Integers
-    values: tuple[pa.Array, ...]
+    values: tuple[pl.Series, ...]
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return int(self.times.nbytes) + sum(int(column.nbytes) for column in self.values)
+        return int(self.times.nbytes) + sum(int(column.estimated_size()) for column in self.values)
 
     def slice(self, start: int, stop: int) -> _Slice:
         """Return rows ``start`` to ``stop`` (exclusive), not copied."""
@@ -253,14 +259,14 @@ class _Slice:
 
     def take(self, rows: Integers) -> _Slice:
         """Return the given rows."""
-        return _Slice(self.times[rows], tuple(column.take(pa.array(rows)) for column in self.values))
+        return _Slice(self.times[rows], tuple(column.gather(rows) for column in self.values))
 
 
 def _join(slices: Sequence[_Slice]) -> _Slice:
     """Return the points of a series in time order; of equal times, one with the fields of all."""
     joined = _Slice(
         np.concatenate([part.times for part in slices]),
-        tuple(pa.concat_arrays(columns) for columns in zip(*(part.values for part in slices), strict=True)),
+        tuple(pl.concat(columns) for columns in zip(*(part.values for part in slices), strict=True)),
     )
     if (joined.times[1:] <= joined.times[:-1]).any():
         joined = joined.take(np.argsort(joined.times, kind="stable"))
@@ -275,7 +281,7 @@ def _merge(points: _Slice) -> _Slice:
     starts = np.flatnonzero(begins)
     merged = []
     for column in points.values:
-        valid = column.is_valid().to_numpy(zero_copy_only=False)
-        rows = np.maximum.reduceat(np.where(valid, np.arange(len(valid)), -1), starts)
-        merged.append(column.take(pa.array(rows, mask=rows < 0)))
+        valid = column.is_not_null().to_numpy()
+        rows = pl.Series(np.maximum.reduceat(np.where(valid, np.arange(len(valid)), -1), starts))
+        merged.append(column.gather(rows.set(rows < 0, None)))
     return _Slice(points.times[starts], tuple(merged))

@@ -17,7 +17,7 @@ from loader.verification.identities import identity_columns, merge_rows, text_ta
 from loader.verification.points import Rows, unfit_differences
 from loader.verification.reading import read_rows
 from loader.verification.settings import Difference
-from loader.verification.texts import shortened
+from loader.verification.texts import compact, shortened
 from loader.verification.windows import day_stop, days_of
 
 MERGED_BYTES = 128 << 20
@@ -289,4 +289,4 @@ def _parts(
     for partition in partitions:
         for rows in read_rows(root, schema, partition):
             points = text_tags(schema, shortened(rows.points))
-            yield points if passes == 1 else points.filter(digest % passes == number)
+            yield points if passes == 1 else compact(points.filter(digest % passes == number))

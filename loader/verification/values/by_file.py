@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 import pyarrow as pa
@@ -26,6 +26,7 @@ from loader.verification.settings import Difference, VerifySettings
 from loader.verification.texts import cut, short_texts
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 from loader.verification.values.expected import expected_values
+from loader.verification.values.extents import Extents
 from loader.verification.values.shard_files import ShardFiles, fetched
 from loader.verification.values.spans import WINDOW_BYTES, Span, in_parts, plan_spans
 from loader.verification.windows import Window
@@ -33,7 +34,6 @@ from loader.waiting import Workers, pause
 
 SHARDS_AT_A_TIME = 2
 """Shards that are compared at a time: one is decoded while the other arrives."""
-_POINT_BYTES = 16
 _NEXT_LOOK_SECONDS = 1.0
 _MOST_LOOKS = 10
 
@@ -52,11 +52,10 @@ def compare_values(
     tell = one_at_a_time(observe)
     compile_ahead(compile_decoders, "decoders", observe)
     places = [(number, span) for number, each in enumerate(spans) for span in each]
-    schemas = [each.schema for each in measurements]
+    subject = _Subject(settings, [each.schema for each in measurements], Extents())
     with Workers(SHARDS_AT_A_TIME) as workers:
         answers = [
-            workers.submit(_compare_shard, settings, schemas, together, tell, workers.closed)
-            for together in _by_shard(places)
+            workers.submit(_compare_shard, subject, together, tell, workers.closed) for together in _by_shard(places)
         ]
         found = [pair for answer in answers for pair in answer.result()]
     return [
@@ -70,6 +69,15 @@ _Spans = list[tuple[int, Span]]
 _Outcomes = list[tuple[int, Outcome]]
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """What is compared: ``schemas`` are those of the measurements, by their numbers."""
+
+    settings: VerifySettings
+    schemas: Sequence[PointSchema]
+    extents: Extents
+
+
 def _by_shard(places: _Spans) -> list[_Spans]:
     """Return together what the files of one shard tell, by time: they are fetched once for all measurements."""
     together: dict[tuple[int, int], _Spans] = {}
@@ -79,21 +87,19 @@ def _by_shard(places: _Spans) -> list[_Spans]:
     return sorted(together.values(), key=lambda spans: spans[0][1].windows[0].start)
 
 
-def _compare_shard(
-    settings: VerifySettings, schemas: Sequence[PointSchema], spans: _Spans, observe: Observer, closed: threading.Event
-) -> _Outcomes:
+def _compare_shard(subject: _Subject, spans: _Spans, observe: Observer, closed: threading.Event) -> _Outcomes:
     """Compare ``spans``; what differs is looked at again, until two looks agree or ``closed`` is set.
 
     For a backup passes over what the server has in memory while it happens to write something of it to disk.
     """
     shard = spans[0][1].shard
     if shard is None:
-        return _compare_spans(settings, schemas, spans, ShardFiles((), ()), observe)
-    looked = _fetch_and_compare(settings, schemas, spans, shard, observe, closed)
+        return _compare_spans(subject, spans, ShardFiles(()), observe)
+    looked = _fetch_and_compare(subject, spans, shard, observe, closed)
     for _ in range(_MOST_LOOKS - 1):
         if not any(outcome.difference_count for _, outcome in looked) or pause(_NEXT_LOOK_SECONDS, closed):
             break
-        former, looked = looked, _fetch_and_compare(settings, schemas, spans, shard, ignore, closed)
+        former, looked = looked, _fetch_and_compare(subject, spans, shard, ignore, closed)
         if list(map(_differences, former)) == list(map(_differences, looked)):
             break
     return looked
@@ -104,37 +110,40 @@ def _differences(found: tuple[int, Outcome]) -> tuple[list[Difference], int]:
 
 
 def _fetch_and_compare(
-    settings: VerifySettings,
-    schemas: Sequence[PointSchema],
-    spans: _Spans,
-    shard: Shard,
-    observe: Observer,
-    closed: threading.Event,
+    subject: _Subject, spans: _Spans, shard: Shard, observe: Observer, closed: threading.Event
 ) -> _Outcomes:
     """Compare spans with the files of ``shard``, which the server refuses to give while it deletes in it."""
+    settings = subject.settings
 
     def compare() -> _Outcomes:
         with Connection(settings.target, settings.timeout_seconds) as connection, fetched(connection, shard) as files:
-            return _compare_spans(settings, schemas, spans, files, observe)
+            return _compare_spans(subject, spans, files, observe)
 
     return Patience(settings.retry_seconds, observe, closed).ask(compare)
 
 
-def _compare_spans(
-    settings: VerifySettings, schemas: Sequence[PointSchema], spans: _Spans, files: ShardFiles, observe: Observer
-) -> _Outcomes:
-    return [(number, _compare_files(settings, schemas[number], span, files, observe)) for number, span in spans]
+def _compare_spans(subject: _Subject, spans: _Spans, files: ShardFiles, observe: Observer) -> _Outcomes:
+    settings, extents = subject.settings, subject.extents
+    return [
+        (number, _compare_files(settings, subject.schemas[number], extents, span, files, observe))
+        for number, span in spans
+    ]
 
 
 def _compare_files(
-    settings: VerifySettings, schema: PointSchema, span: Span, files: ShardFiles, observe: Observer
+    settings: VerifySettings,
+    schema: PointSchema,
+    extents: Extents,
+    span: Span,
+    files: ShardFiles,
+    observe: Observer,
 ) -> Outcome:
     stored = gather_fields(files.sources, schema.measurement, schema.fields)
     keys = stored_keys(list(set[bytes]().union(*(field.series for field in stored))))
     outcome = Outcome(settings.max_listed)
 
     def compare(window: Window, most: int) -> None:
-        _compare_window(settings, schema, window, stored, keys, outcome, most)
+        _compare_window(settings, schema, extents, window, stored, keys, outcome, most)
         files.release()
 
     for whole in span.windows:
@@ -147,6 +156,7 @@ def _compare_files(
 def _compare_window(
     settings: VerifySettings,
     schema: PointSchema,
+    extents: Extents,
     window: Window,
     stored: Sequence[StoredField],
     keys: Mapping[bytes, bytes],
@@ -156,7 +166,7 @@ def _compare_window(
     """Compare the points of ``window``; raises TooManyPoints when they take more than ``most`` bytes, 0 for any."""
     found = _found(stored, window, keys, most)
     order = {key: number for number, key in enumerate(keys.values())}
-    expected = expected_values(settings.place.root, schema, window, order, settings.max_listed, most)
+    expected = expected_values(settings.place.root, schema, window, order, settings.max_listed, most, extents)
     outcome.values += expected.size
     outcome.superseded += expected.superseded
     outcome.add_unfit(expected.unfit, expected.unfit_count)
@@ -167,11 +177,12 @@ def _compare_window(
 
 def _found(stored: Sequence[StoredField], window: Window, keys: Mapping[bytes, bytes], most: int) -> list[Column]:
     """Return what the server has in ``window``, series by their tags; the order of series stays."""
-    points = max(most // (_POINT_BYTES * len(stored)), 1) if most else 0
-    columns = []
+    held = 0
+    columns: list[Column] = []
     former: Reading | None = None
     for field in stored:
-        former = field.read(window.start, window.stop, former, _short_texts, points)
+        former = field.read(window.start, window.stop, former, _short_texts, max(1, most - held) if most else 0)
+        held += former.column.size
         columns.append(replace(former.column, series=[keys[text] for text in former.column.series]))
     return columns
 

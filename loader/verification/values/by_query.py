@@ -21,6 +21,7 @@ from loader.verification.query_pool import QueryPool
 from loader.verification.settings import VerifySettings
 from loader.verification.values.columns import day_counts, series_frames
 from loader.verification.values.expected import expected_values
+from loader.verification.values.extents import Extents
 from loader.verification.values.spans import WINDOW_BYTES, WINDOW_DAYS, WINDOW_ROWS, in_parts
 from loader.verification.windows import Window, day_stop, plan_windows
 
@@ -37,6 +38,7 @@ def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, 
     windows = plan_windows([part for part in manifest.partitions if part.rows], WINDOW_DAYS, WINDOW_ROWS)
     observe(Started("verify values", sum(window.rows for window in windows)))
     outcome = Outcome(settings.max_listed)
+    extents = Extents()
     asked: deque[tuple[PointsQuery, pl.DataFrame, Future[pl.DataFrame]]] = deque()
 
     def settle(left: int) -> None:
@@ -45,7 +47,7 @@ def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, 
             outcome.add(compare_points(query, expected, found.result()))
 
     def compare(window: Window, most: int) -> None:
-        values = expected_values(settings.place.root, manifest.schema, window, {}, settings.max_listed, most)
+        values = expected_values(settings.place.root, manifest.schema, window, {}, settings.max_listed, most, extents)
         outcome.values += values.size
         outcome.superseded += values.superseded
         outcome.add_unfit(values.unfit, values.unfit_count)

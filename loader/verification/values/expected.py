@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from loader.verification.points import unfit_differences
 from loader.verification.reading import read_rows
 from loader.verification.series import dataset_key
 from loader.verification.settings import Difference
-from loader.verification.texts import short_texts
+from loader.verification.texts import compact, short_texts
+from loader.verification.values.extents import Extents
 from loader.verification.windows import Window
 
 _NUMBER_BYTES = 8
@@ -88,24 +90,32 @@ class ExpectedValues:
 
 
 def expected_values(
-    root: Path, schema: PointSchema, window: Window, order: Mapping[bytes, int], listed: int, most: int
+    root: Path,
+    schema: PointSchema,
+    window: Window,
+    order: Mapping[bytes, int],
+    listed: int,
+    most: int,
+    extents: Extents,
 ) -> ExpectedValues:
     """Return the values of the points in ``window``; of equal identities, the last value of each field.
 
     Series are in the ``order`` of the server, then those that it lacks. Rows may be in any order; in series order they
-    are only copied, run by run. Memory is bounded by twice ``most`` bytes and a batch. Raises StageError;
+    are only copied, run by run. Batches that are outside of the window by ``extents`` are not read, and what is read
+    is added to them. Memory is bounded by twice ``most`` bytes and a batch. Raises StageError;
     TooManyPoints when there is more, unless ``most`` is 0.
     """
     rows = _Rows(fields=[[] for _ in schema.fields])
     unfit: list[Difference] = []
     unfit_count = 0
     for partition in window.partitions:
-        for batch in read_rows(root, schema, partition):
+        for batch in read_rows(root, schema, partition, partial(extents.outside, partition, window)):
             points, bad = batch.points, batch.unfit
             if not window.start <= partition.time_min <= partition.time_max < window.stop:
-                points = points.filter(pl.col("time").is_between(window.start, window.stop - 1))
                 # A row without a time of its partition is told of with its first row.
                 known = pl.col("time").fill_null(partition.time_min).clip(partition.time_min, partition.time_max)
+                extents.add(partition, batch.start, pl.concat([points["time"], bad.select(known).to_series()]))
+                points = compact(points.filter(pl.col("time").is_between(window.start, window.stop - 1)))
                 bad = bad.filter(known.is_between(window.start, window.stop - 1))
             if points.height:
                 rows.add(schema, points)
@@ -113,6 +123,7 @@ def expected_values(
             unfit += unfit_differences(schema, partition, bad.head(listed - len(unfit)))
             if most and rows.size > most:
                 raise TooManyPoints
+            del batch, points, bad  # or they would be held while the next ones are read
     columns, superseded = _arrange(schema, rows, order)
     return ExpectedValues(columns, superseded, unfit, unfit_count)
 

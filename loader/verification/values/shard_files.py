@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -23,7 +24,7 @@ from loader.servers.base import Reply
 from loader.servers.replies import message_of
 from loader.servers.transport import Connection, Stream
 
-HELD_BYTES = 256 << 20
+HELD_BYTES = 128 << 20
 """Bytes of a shard's files that are held in memory; what is beyond lies in temporary files."""
 MOST_MEMBERS = 10_000
 """Files and folders in the tar of a shard; a server has some dozens."""
@@ -36,15 +37,14 @@ _STORED, _TOMBSTONES = "tsm", "tombstone"
 
 @dataclass(frozen=True)
 class ShardFiles:
-    """The files of a shard in the order of their age; ``mapped`` are those that lie in temporary files."""
+    """The files of a shard in the order of their age."""
 
     sources: Sequence[Source]
-    mapped: Sequence[mmap.mmap]
 
     def release(self) -> None:
         """Let go of the memory of what was read from temporary files; it is read again when needed."""
-        for mapped in self.mapped:
-            mapped.madvise(mmap.MADV_DONTNEED)
+        for source in self.sources:
+            source.release()
 
 
 @dataclass
@@ -52,9 +52,9 @@ class _FileStore:
     """Holds files: in memory as long as there is room, then in temporary files that have no name."""
 
     room: int
-    mapped: list[mmap.mmap] = field(default_factory=list)
+    mapped: dict[str, mmap.mmap] = field(default_factory=dict)
 
-    def hold(self, pieces: Iterator[bytes], size: int) -> Bytes:
+    def hold(self, name: str, pieces: Iterator[bytes], size: int) -> Bytes:
         if size <= self.room:
             self.room -= size
             data = np.empty(size, np.uint8)
@@ -72,8 +72,13 @@ class _FileStore:
                 mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
         except OSError as error:
             raise _no_room(size, error.strerror) from None
-        self.mapped.append(mapped)
+        self.mapped[name] = mapped
         return np.frombuffer(mapped, np.uint8)
+
+    def release(self, name: str) -> None:
+        """Let go of what is in memory of a temporary file."""
+        if name in self.mapped:
+            self.mapped[name].madvise(mmap.MADV_DONTNEED)
 
 
 def require_room(size: int) -> None:
@@ -107,7 +112,7 @@ def fetched(connection: Connection, shard: Shard) -> Iterator[ShardFiles]:
     with connection.open(build_shard(shard)) as stream:
         if stream.status == 200:
             for name, size, pieces in _members(stream, doing):
-                held[name] = store.hold(pieces, size)
+                held[name] = store.hold(name, pieces, size)
         elif stream.status != 404:
             raise_for_backup(stream.reply(), doing)
     sources = []
@@ -117,8 +122,9 @@ def fetched(connection: Connection, shard: Shard) -> Iterator[ShardFiles]:
             where = f"shard {shard.id}, "
             beside = f"{stem}.{_TOMBSTONES}"
             tombstones = read_tombstones(where + beside, held[beside].tobytes()) if beside in held else []
-            sources.append(Source(read_file(where + name, held[name]), tombstones))
-    yield ShardFiles(sources, store.mapped)
+            sources.append(Source(read_file(where + name, held[name]), tombstones, partial(store.release, name)))
+            store.release(name)
+    yield ShardFiles(sources)
 
 
 def _members(stream: Stream, doing: str) -> Iterator[tuple[str, int, Iterator[bytes]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -41,7 +42,7 @@ def test_there_and_back(kind: FieldType, times: list[int], data: st.DataObject) 
     dtype, choices = VALUES[kind]
     drawn = data.draw(st.lists(choices | st.none(), min_size=len(times), max_size=len(times)))
     encoder = FileEncoder(Workspace())
-    encoder.add("m,a=b", np.array(times), [(Field("v", kind), pa.array(drawn, dtype))])
+    encoder.add("m,a=b", np.array(times), [(Field("v", kind), pl.Series(pa.array(drawn, dtype)))])
     content = b"".join(encoder.finish().pieces)
     kept = [(time, value) for time, value in zip(times, drawn, strict=True) if value is not None]
     column = (
@@ -69,7 +70,7 @@ def test_bounds_of_blocks(points: int) -> None:
     times = np.arange(points) * 1_000 + np.arange(points) % 7
     encoder = FileEncoder(Workspace())
     field = Field("v", FieldType.INTEGER)
-    encoder.add("m", times, [(field, pa.array(times % 13))])
+    encoder.add("m", times, [(field, pl.Series(times % 13))])
     file = read_file("1.tsm", np.frombuffer(b"".join(encoder.finish().pieces), np.uint8))
     assert len(file.offsets) == -(-points // 1_000)
     column = gather_field([Source(file)], "m", field).read(-(2**63), 2**63 - 1).column

@@ -108,10 +108,17 @@ def test_strings_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
         pieces.append(len(texts))
         return pa.array([text[:2] for text in texts.to_pylist()], pa.large_binary())
 
-    column = gather_field([Source(file)], "m", Field("v", FieldType.STRING)).read(1, 11, form=first).column
+    released: list[int] = []
+    stored = gather_field(
+        [Source(file, release=lambda: released.append(len(pieces)))], "m", Field("v", FieldType.STRING)
+    )
+    column = stored.read(1, 11, form=first).column
     assert column.times.tolist() == list(range(1, 11))
     assert column.values.to_pylist()[:4] == [b"bb", b"a2", b"bb", b"a4"]
     assert len(pieces) > 1
+    assert released == list(range(1, len(pieces) + 1)), "a file is let go of after each piece"
+    with pytest.raises(TooManyPoints):
+        stored.read(1, 11, most=10 * 8 + 5 * 40)
 
 
 def test_blocks_that_hold_far_more_than_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,13 +136,14 @@ def test_blocks_that_hold_far_more_than_the_range(monkeypatch: pytest.MonkeyPatc
     assert len(decoded) >= 12
     assert max(decoded) <= 350
     stored = gather_field(sources, "m", FIELD)
-    assert len(stored.read(5, 7, most=60).column.times) == 60
-    for most, stop in ((59, 7), (1, 100)):
+    point = 16  # bytes of time and value
+    assert len(stored.read(5, 7, most=60 * point).column.times) == 60
+    for most, stop in ((60 * point - 1, 7), (1, 100)):
         with pytest.raises(TooManyPoints):
             stored.read(5, stop, most=most)
     monkeypatch.setattr(fields, "DECODED_POINTS", 1 << 20)
     with pytest.raises(TooManyPoints):
-        stored.read(5, 7, most=59)
+        stored.read(5, 7, most=60 * point - 1)
 
 
 @pytest.mark.parametrize("deleted", ["v", "w"])
@@ -218,8 +226,8 @@ def test_versions_of_tombstones(data: bytes, expected: list[Tombstone]) -> None:
         struct.pack(">I", 0x1502) + b"\x00",
         struct.pack(">I", 0x1502) + b"\xff\xff\xff\xff",
         struct.pack(">I", 0x1504) + b"x",
-        struct.pack(">I", 0x1504) + gzip.compress(ENTRIES[0])[:-9],
-        struct.pack(">I", 0x1504) + gzip.compress(ENTRIES[0])[:15] + b"\xff" * 20,
+        struct.pack(">I", 0x1504) + gzip.compress(ENTRIES[0], mtime=0)[:-9],
+        struct.pack(">I", 0x1504) + gzip.compress(ENTRIES[0], mtime=0)[:15] + b"\xff" * 20,
     ],
 )
 def test_damaged_tombstones(data: bytes) -> None:

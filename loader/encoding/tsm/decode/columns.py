@@ -33,6 +33,11 @@ class Column:
     times: Integers
     values: Values
 
+    @property
+    def size(self) -> int:
+        """Bytes of times and values."""
+        return int(self.times.nbytes) + int(self.values.nbytes)
+
 
 def pick(values: Values, chosen: Mask | Integers) -> Values:
     """Return the ``chosen`` of ``values``."""

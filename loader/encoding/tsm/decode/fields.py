@@ -23,8 +23,12 @@ from loader.encoding.tsm.decode.tombstones import Tombstone
 DECODED_POINTS = 4 << 20
 """Points of blocks that are decoded at a time; one block has at most a million."""
 DECODED_BYTES = 8 << 20
-"""Bytes of blocks of strings that are decoded at a time; they may become 32 times as many."""
+"""Bytes of blocks of strings that are looked at and decoded at a time; they may become 32 times as many."""
 TextForm: TypeAlias = Callable[[pa.LargeBinaryArray], pa.LargeBinaryArray]
+
+
+def _held() -> None:
+    """Let go of nothing."""
 
 
 def _whole(texts: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
@@ -33,10 +37,11 @@ def _whole(texts: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
 
 @dataclass(frozen=True)
 class Source:
-    """A storage file and its tombstones."""
+    """A storage file and its tombstones; ``release`` lets go of what can be read again of it."""
 
     file: StoredFile
     tombstones: Sequence[Tombstone] = ()
+    release: Callable[[], None] = _held
 
 
 @dataclass(frozen=True)
@@ -82,24 +87,37 @@ class StoredField:
         ``former`` is the reading of another field over the same range: encoded timestamps that are the same bytes
         are not decoded again. Memory is bounded by what the range holds, twice, and the blocks that are decoded at a
         time: DECODED_POINTS and DECODED_BYTES, or one block. Raises TooManyPoints when the range holds more than
-        ``most`` points, 0 for any number.
+        ``most`` bytes of times and values, 0 for any number.
         """
         chosen = np.flatnonzero((self.first < stop) & (self.last >= start))
-        parts, places, counts = self._parts(chosen)
         plain = not self.deleted and not self.mixed[self.owners[chosen]].any()
-        pieces = self._pieces(chosen, counts)
-        if len(pieces) == 1:
-            return self._read(chosen, parts, places, counts, start, stop, former, form, most, plain)
-        readings = []
+        runs = _cut(self._sizes(chosen), DECODED_BYTES) if self.kind is FieldType.STRING else [slice(None)]
+        columns = []
         held = 0
-        for piece in pieces:
-            some = chosen[piece]
-            readings.append(self._read(some, *self._parts(some), start, stop, None, form, 0, plain))
-            held += len(readings[-1].column.times)
-            if most and held > most:
-                raise TooManyPoints
-        column = _ordered(_concatenated(self.series, [reading.column for reading in readings]))
-        return Reading(column, parts, self.owners[chosen], None, plain=False)
+        for run in runs:
+            blocks = chosen[run]
+            parts, places, counts = self._parts(blocks)
+            pieces = _cut(counts, DECODED_POINTS)
+            if len(runs) == len(pieces) == 1:
+                return self._read(chosen, parts, places, counts, start, stop, former, form, most, plain)
+            for piece in pieces:
+                some = blocks[piece]
+                columns.append(self._read(some, *self._parts(some), start, stop, None, form, 0, plain).column)
+                held += columns[-1].size
+                if most and held > most:
+                    raise TooManyPoints
+                for source in self.sources:
+                    source.release()
+        column = _ordered(_concatenated(self.series, columns))
+        return Reading(column, [], self.owners[chosen], None, plain=False)
+
+    def _sizes(self, chosen: Integers) -> Integers:
+        """Return the bytes of the ``chosen`` blocks, as the indexes have them."""
+        sizes = np.zeros(len(chosen), np.int64)
+        for number, source in enumerate(self.sources):
+            place = self.origins[chosen] == number
+            sizes[place] = source.file.sizes[self.blocks[chosen[place]]]
+        return sizes
 
     def _parts(self, chosen: Integers) -> tuple[list[Parts], list[Integers], Integers]:
         """Return the parts of the ``chosen`` blocks by file, their places among them, and their numbers of points."""
@@ -113,21 +131,6 @@ class StoredField:
         for part, place in zip(parts, places, strict=True):
             counts[place] = part.counts
         return parts, places, counts
-
-    def _pieces(self, chosen: Integers, counts: Integers) -> list[slice]:
-        """Part the ``chosen`` blocks into runs that are decoded at a time."""
-        points = counts
-        if self.kind is FieldType.STRING:
-            sizes = np.zeros(len(chosen), np.int64)
-            for number, source in enumerate(self.sources):
-                place = self.origins[chosen] == number
-                sizes[place] = source.file.sizes[self.blocks[chosen[place]]]
-            points = np.maximum(points, sizes * DECODED_POINTS // DECODED_BYTES)
-        ends = np.cumsum(points)
-        if not len(ends) or ends[-1] <= DECODED_POINTS:
-            return [slice(0, len(chosen))]
-        stops = np.flatnonzero(np.diff(ends // DECODED_POINTS)) + 1
-        return [slice(first, last) for first, last in pairwise([0, *stops.tolist(), len(chosen)])]
 
     def _read(
         self,
@@ -162,7 +165,7 @@ class StoredField:
         keep = self._keep(chosen, times, to, ends, start, stop)
         if keep is not None:
             column = Column(self.series, bounds_within(column.bounds, keep), times[keep], pick(values, keep))
-        if most and len(column.times) > most:
+        if most and column.size > most:
             raise TooManyPoints
         return Reading(column if plain else _ordered(column), parts, owners, keep, plain)
 
@@ -205,6 +208,15 @@ class StoredField:
                 for first, last in self.deleted.get(pair, ()):
                     keep[span] &= (times[span] < first) | (times[span] > last)
         return keep
+
+
+def _cut(weights: Integers, most: int) -> list[slice]:
+    """Part what has ``weights`` into runs of about ``most`` each, or of one."""
+    ends = np.cumsum(weights)
+    if not len(ends) or ends[-1] <= most:
+        return [slice(None)]
+    stops = np.flatnonzero(np.diff(ends // most)) + 1
+    return [slice(first, last) for first, last in pairwise([0, *stops.tolist(), len(ends)])]
 
 
 def _ordered(column: Column) -> Column:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
+import polars as pl
 
 from loader.dataset.schema import FieldType
 from loader.encoding.arrays import Bytes, Integers, Words
@@ -22,7 +21,7 @@ from loader.encoding.tsm.encode.numbers import (
     put_floats,
     put_integers,
 )
-from loader.encoding.tsm.encode.strings import encode_strings
+from loader.encoding.tsm.encode.strings import most_string_bytes, put_strings
 from loader.encoding.tsm.encode.timestamps import encode_times, most_time_bytes
 from loader.encoding.tsm.layout import BLOCK_POINTS, BLOCK_TYPES, CRC_BYTES
 
@@ -57,10 +56,11 @@ class BlockTimes:
         return np.append(self.times[BLOCK_POINTS - 1 : -1 : BLOCK_POINTS], self.times[-1])
 
 
-def encode_blocks(times: BlockTimes, kind: FieldType, values: pa.Array, out: Buffer, position: int) -> Integers:
+def encode_blocks(times: BlockTimes, kind: FieldType, values: pl.Series, out: Buffer, position: int) -> Integers:
     """Write the blocks of ``values`` (none null, one for each time), CRCs included; return where each ends.
 
-    Arrow types are float64, int64, uint64, bool or large_string, by ``kind``. They stand in ``out`` from ``position``.
+    Types are those of DTYPES, by ``kind``. They stand in ``out`` from ``position``. Beside ``out``, memory is bounded
+    by the numbers, or by the strings of one block, twice.
     """
     blocks = len(times.ends)
     # The first block is at the position, and each other one where the one before it ends.
@@ -68,9 +68,10 @@ def encode_blocks(times: BlockTimes, kind: FieldType, values: pa.Array, out: Buf
     ends[0] = position
     heads = int(times.ends[-1]) + blocks * (CRC_BYTES + 1 + _UVARINT_BYTES)
     if kind is FieldType.STRING:
-        strings = [encode_strings(values.slice(row, BLOCK_POINTS)) for row in range(0, len(values), BLOCK_POINTS)]
-        target = out.reserve(position + heads + sum(map(len, strings)), kept=position)
-        _join_strings(strings, times, target, ends)
+        size = int(values.str.len_bytes().sum())
+        most = heads + blocks * most_string_bytes(BLOCK_POINTS, 0) + most_string_bytes(0, size)
+        target = out.reserve(position + most, kept=position)
+        _put_string_blocks(values, times, target, ends)
     else:
         most = heads + blocks * MOST_BYTES_A_BLOCK + MOST_BYTES_A_VALUE * len(values)
         target = out.reserve(position + most, kept=position)
@@ -82,14 +83,11 @@ def encode_blocks(times: BlockTimes, kind: FieldType, values: pa.Array, out: Buf
     return ends[1:]
 
 
-def _words(kind: FieldType, values: pa.Array) -> Words:
+def _words(kind: FieldType, values: pl.Series) -> Words:
     """Return what the kernels take: bit patterns of numbers, 0 or 1 of booleans."""
-    words: Words
-    if kind is FieldType.BOOLEAN:
-        words = values.to_numpy(zero_copy_only=False).astype(np.uint64)
-        words.setflags(write=False)  # as Arrow's numbers are: one type, compiled once
-    else:
-        words = values.to_numpy().view(np.uint64)
+    numbers = values.to_numpy()
+    words: Words = numbers.astype(np.uint64) if kind is FieldType.BOOLEAN else numbers.view(np.uint64)
+    words.setflags(write=False)  # as most are: one type, compiled once
     return words
 
 
@@ -121,13 +119,12 @@ def _put_head(kind: int, times: Bytes, start: int, stop: int, out: Bytes, positi
     return put_bytes(out, position, times, start, stop)
 
 
-def _join_strings(strings: Sequence[bytes], times: BlockTimes, out: Bytes, ends: Integers) -> None:
-    """Write blocks as ``_put_blocks`` does, with values that are encoded already."""
+def _put_string_blocks(values: pl.Series, times: BlockTimes, out: Bytes, ends: Integers) -> None:
+    """Write blocks as ``_put_blocks`` does."""
     position = int(ends[0])
     time_start = 0
-    for block, (values, time_end) in enumerate(zip(strings, times.ends.tolist(), strict=True)):
+    for block, time_end in enumerate(times.ends.tolist()):
         position = _put_head(_STRING, times.encoded, time_start, time_end, out, position)
-        out[position : position + len(values)] = np.frombuffer(values, np.uint8)
-        position += len(values)
+        position = put_strings(values.slice(block * BLOCK_POINTS, BLOCK_POINTS), out, position)
         ends[block + 1] = position
         time_start = time_end

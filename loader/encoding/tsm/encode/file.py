@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
+import polars as pl
 
 from loader.dataset.schema import Field
 from loader.encoding.arrays import Integers
@@ -46,20 +46,21 @@ class FileEncoder:
         self._index: list[tuple[bytes, bytes]] = []
         workspace.content.reserve(self._size)[: self._size] = np.frombuffer(HEADER, np.uint8)
 
-    def add(self, series: str, times: Integers, fields: Sequence[tuple[Field, pa.Array]]) -> None:
+    def add(self, series: str, times: Integers, fields: Sequence[tuple[Field, pl.Series]]) -> None:
         """Add a series that was not added yet: nanoseconds that increase strictly, and a value or null of each field.
 
-        A field without any value is left out. Arrow types are those of ``encode_blocks``. Raises EncodeError for
+        A field without any value is left out. Types are those of ``encode_blocks``. Raises EncodeError for
         a key that storage files cannot hold.
         """
         shared: BlockTimes | None = None
         for field, values in fields:
             key = make_key(series, field.column)
-            if values.null_count == len(values):
+            nulls = values.null_count()
+            if nulls == len(values):
                 continue
-            if values.null_count:
-                present = values.is_valid().to_numpy(zero_copy_only=False)
-                self._add(key, field, self._encode(times[present]), values.drop_null())
+            if nulls:
+                present = values.is_not_null().to_numpy()
+                self._add(key, field, self._encode(times[present]), values.drop_nulls())
                 shared = None
             else:
                 shared = shared or self._encode(times)
@@ -75,7 +76,7 @@ class FileEncoder:
     def _encode(self, times: Integers) -> BlockTimes:
         return BlockTimes.encode(times, self._workspace.times)
 
-    def _add(self, key: bytes, field: Field, times: BlockTimes, values: pa.Array) -> None:
+    def _add(self, key: bytes, field: Field, times: BlockTimes, values: pl.Series) -> None:
         ends = encode_blocks(times, field.type, values, self._workspace.content, self._size)
         entries = np.empty(len(ends), INDEX_BLOCK)
         entries["first"], entries["last"] = times.first, times.last

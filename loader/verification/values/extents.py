@@ -1,0 +1,31 @@
+"""From when to when the rows of each batch are: what lies outside of a window is not read a second time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from loader.dataset.manifest import Partition
+from loader.verification.windows import Window
+
+
+@dataclass(frozen=True)
+class Extents:
+    """First and last time of the batches that were read, by partition and first row; several threads may use it.
+
+    A partition that lies in many windows, such as one file of a year in shards of weeks, is read as a whole once or
+    twice, and of it what each window needs. Memory is some 200 bytes a batch.
+    """
+
+    _found: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, partition: Partition, row: int, times: pl.Series) -> None:
+        """Note that the batch of ``partition`` from ``row`` on has ``times`` (Int64, without nulls, one at least)."""
+        first, last = pl.select(pl.lit(times).min(), pl.lit(times).max().alias("last")).row(0)
+        self._found[partition.path, row] = first, last
+
+    def outside(self, partition: Partition, window: Window, row: int) -> bool:
+        """Tell whether no row of the batch from ``row`` on is in ``window``; False where nothing is known."""
+        extent = self._found.get((partition.path, row))
+        return extent is not None and (extent[1] < window.start or extent[0] >= window.stop)
