@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from loader.errors import LoaderError
     from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, export, load
     from loader.servers.base import Target
-    from loader.staging import StageReport, StageSettings, stage
+    from loader.staging import FilesSettings, StageReport, StageSettings, stage, stage_files
     from loader.verification import VerifyReport, VerifySettings, verify
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "ExportReport",
     "ExportSettings",
     "FieldMapping",
+    "FilesSettings",
     "Inspection",
     "LoadReport",
     "LoadSettings",
@@ -32,6 +33,7 @@ __all__ = [
     "inspect",
     "load",
     "stage",
+    "stage_files",
     "verify",
 ]
 

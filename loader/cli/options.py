@@ -56,6 +56,25 @@ def read_target_options(host: str, token: str, token_file: Path | None, org: str
     return [flags, *from_environment(os.environ), _configured()]
 
 
+MeasurementOption = Annotated[str, typer.Option(help="Of files that were not staged: the measurement.")]
+MeasurementColumnOption = Annotated[
+    str, typer.Option(help="What says the measurement instead: a key of paths (NAME=cpu/), for stage a column.")
+]
+TagOption = Annotated[list[str] | None, typer.Option(help="A column that is a tag; several with commas.")]
+FieldOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A column that is a field: NAME, NAME=key or NAME=key:type; all others by default."),
+]
+TimeOption = Annotated[str, typer.Option(help="The column of times.")]
+TimeUnitOption = Annotated[str, typer.Option(help="s, ms, us or ns, of times that are integers.")]
+TimezoneOption = Annotated[str, typer.Option(help="Of timestamps without one: UTC, or such as Europe/Berlin.")]
+AmbiguousOption = Annotated[str, typer.Option(help="Local times that there are twice: refuse, earliest, latest.")]
+NonexistentOption = Annotated[str, typer.Option(help="Local times that there are not: refuse, or skip the value.")]
+NonFiniteOption = Annotated[str, typer.Option(help="NaN and infinities: reject the row, or skip the field.")]
+UnsignedOption = Annotated[str, typer.Option(help="uint64 as unsigned, integer, float or string.")]
+SchemaOption = Annotated[Path | None, typer.Option("--schema", help="File that says the same, such as points.toml.")]
+
+
 def read_target(host: str, token: str, token_file: Path | None, org: str, bucket: str, ca_file: str = "") -> Target:
     """Return the target that the options, or what stands behind them, name; raises ConfigError."""
     candidates = read_target_options(host, token, token_file, org, bucket)

@@ -1,4 +1,4 @@
-"""``loader stage``: synthetic trades as partitioned Parquet."""
+"""``loader stage``: synthetic trades, or the points in files of others, as partitioned Parquet."""
 
 from __future__ import annotations
 
@@ -10,14 +10,35 @@ from typing import Annotated
 import typer
 
 from loader import staging
-from loader.cli.options import JsonOption, QuietOption, read_names
-from loader.cli.running import DONE, DebugOption, Output, run
+from loader.cli.options import (
+    AmbiguousOption,
+    FieldOption,
+    JsonOption,
+    MeasurementColumnOption,
+    MeasurementOption,
+    NonexistentOption,
+    NonFiniteOption,
+    QuietOption,
+    SchemaOption,
+    TagOption,
+    TimeOption,
+    TimeUnitOption,
+    TimezoneOption,
+    UnsignedOption,
+    read_mapping_options,
+    read_names,
+)
+from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
 from loader.reporting.text import stage_text
-from loader.staging import StageSettings
+from loader.staging import FilesSettings, OnDuplicate, StageReport, StageSettings
 
 
 def stage(
     out: Annotated[Path, typer.Option("--out", help="Folder of the dataset.")] = Path("data"),
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="Files, folder or quoted pattern to stage, instead of trades; may be repeated."),
+    ] = None,
     trades: Annotated[int, typer.Option(help="Number of trades, exactly.")] = 300_000_000,
     calendar: Annotated[str, typer.Option(help="XNYS (the sessions of the exchange) or 24/7.")] = "XNYS",
     symbols: Annotated[list[str] | None, typer.Option(help="Built-in symbols to use, with commas between.")] = None,
@@ -27,14 +48,67 @@ def stage(
     start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(2024, 1, 1),
     end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day.")] = datetime(2024, 12, 31),
     seed: Annotated[int, typer.Option(help="Same seed, same trades.")] = 1,
-    workers: Annotated[int, typer.Option(help="Processes; they do not change the trades.")] = os.cpu_count() or 1,
+    measurement: MeasurementOption = "",
+    measurement_column: MeasurementColumnOption = "",
+    tag: TagOption = None,
+    field: FieldOption = None,
+    time: TimeOption = "",
+    time_unit: TimeUnitOption = "",
+    timezone: TimezoneOption = "",
+    ambiguous: AmbiguousOption = "",
+    nonexistent: NonexistentOption = "",
+    non_finite: NonFiniteOption = "",
+    unsigned: UnsignedOption = "",
+    schema: SchemaOption = None,
+    on_duplicate: Annotated[
+        OnDuplicate,
+        typer.Option(help="Rows of one series and time that set the same field: fail, last, or nudge by nanoseconds."),
+    ] = OnDuplicate.FAIL,
+    on_bad_line: Annotated[str, typer.Option(help="A line of line protocol in error: fail, or skip it.")] = "fail",
+    max_rejected: Annotated[int, typer.Option(help="Rejected rows after which to stop.")] = 1_000,
+    temp: Annotated[Path | None, typer.Option(help="Folder for temporary files; beside --out by default.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes or threads; they change nothing of the content.")] = (
+        os.cpu_count() or 1
+    ),
     compression: Annotated[str, typer.Option(help="zstd, zstd:LEVEL, lz4, snappy or none.")] = "zstd",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset of other settings.")] = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Stage synthetic trades of 2024 as one Parquet file a session; run it again to go on after a stop."""
+    """Stage synthetic trades of 2024, or points of files (--from), as Parquet; run it again to go on after a stop."""
+    output = Output(quiet, json, debug)
+    if sources:
+        mapped: dict[str, str | tuple[str, ...]] = {
+            "measurement": measurement,
+            "measurement_column": measurement_column,
+            "tags": read_names(tag),
+            "fields": read_names(field),
+            "time": time,
+            "timezone": timezone,
+            "ambiguous": ambiguous,
+            "nonexistent": nonexistent,
+            "non_finite": non_finite,
+            "unsigned": unsigned,
+        }
+        tables = bool(schema or any(mapped.values()))
+        files = guarded(
+            output,
+            lambda: FilesSettings(
+                out=out,
+                sources=tuple(sources),
+                mapping=read_mapping_options(schema, {**mapped, "time_unit": time_unit} if tables else {}),
+                time_unit="ns" if tables else time_unit or "ns",
+                on_duplicate=on_duplicate.value,
+                on_bad_line=on_bad_line,
+                max_rejected=max_rejected,
+                temporary=temp,
+                workers=workers,
+                compression=compression,
+                overwrite=overwrite,
+            ),
+        )
+        run("stage", files, out, output, lambda observe: staging.stage_files(files, observe), stage_text, _judge)
     settings = StageSettings(
         out=out,
         trades=trades,
@@ -52,8 +126,12 @@ def stage(
         "stage",
         settings,
         out,
-        Output(quiet, json, debug),
+        output,
         lambda observe: staging.stage(settings, observe),
         stage_text,
-        lambda report: DONE,
+        _judge,
     )
+
+
+def _judge(report: StageReport) -> int:
+    return DIFFERENT if report.rows_rejected else DONE

@@ -112,9 +112,14 @@ def _refuse_empty(place: Place) -> NoReturn:
     )
 
 
-def make_manifest(place: Place, mapping: ColumnMapping, observe: Observer) -> Manifest:
-    """Return the manifest of the files at ``place``; raises ConfigError for what cannot be points."""
-    names = list(find_files(place))
+def make_manifest(
+    place: Place, mapping: ColumnMapping, observe: Observer, names: Sequence[str] | None = None
+) -> Manifest:
+    """Return the manifest of the files at ``place``, or of ``names`` below its root.
+
+    Raises ConfigError for what cannot be points.
+    """
+    names = list(find_files(place)) if names is None else names
     if not names:
         _refuse_empty(place)
     groups = _by_measurement(place, names, mapping)

@@ -202,7 +202,7 @@ def _from_json(data: dict[str, Any]) -> Manifest:
     partitions = [_partition(entry) for entry in check_list("the partitions", data["partitions"])]
     check_distinct("partition", [partition.path for partition in partitions])
     schemas = _schemas(data)
-    known = {schema.measurement for schema in schemas} if len(schemas) > 1 else {""}
+    known = {schema.measurement for schema in schemas} | ({""} if len(schemas) == 1 else set())
     for partition in partitions:
         if partition.measurement not in known:
             raise ValueError(f"partition {excerpt(partition.path)} is of no measurement that has a schema")

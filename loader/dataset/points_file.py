@@ -35,13 +35,16 @@ def write_points_file(inspection: Inspection, path: Path) -> None:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}", hint="name another file") from error
 
 
-def points_text(mapping: ColumnMapping, columns: Sequence[Column] = ()) -> str:
-    """Return ``mapping`` as TOML; beside each name stands its reason, where ``columns`` have one."""
+def points_text(mapping: ColumnMapping, columns: Sequence[Column] = (), fields: Sequence[str] = ()) -> str:
+    """Return ``mapping`` as TOML; beside each name stands its reason, where ``columns`` have one.
+
+    ``fields``, where they are given, stand in the place of those of ``mapping``.
+    """
     reasons = {column.name: column.reason for column in columns if column.role != LEFT_OUT}
     usual = mapping_json(ColumnMapping("", ""))
     lines = []
-    for key, value in mapping_json(mapping).items():
-        if value == usual[key]:
+    for key, value in {**mapping_json(mapping), **({"fields": list(fields)} if fields else {})}.items():
+        if value == usual.get(key):
             continue
         if isinstance(value, list):
             lines += [f"{key} = [", *(f"  {_quoted(text)},{_comment(reasons, text)}" for text in value), "]"]

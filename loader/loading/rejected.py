@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from loader.dataset.chunk import Chunk, RejectedRow
-from loader.dataset.state import append_text, clear_text, state_path
-from loader.errors import LoadError, StageError
+from loader.dataset.rejected_file import RejectedFile
+from loader.errors import LoadError
 from loader.loading.ledger import Ledger
 from loader.printable import MESSAGE, printable
 
@@ -23,34 +22,6 @@ class RejectedLine:
     chunk: Chunk
     status: int
     reason: str
-
-
-class RejectedFile:
-    """Appends rejected rows of the dataset at ``root`` as JSON Lines to a file that is made with the first of them."""
-
-    def __init__(self, root: Path, name: str) -> None:
-        self._root = root
-        self._name = f"rejected/{name}.jsonl"
-        self.path = state_path(root, self._name)
-
-    def clear(self) -> None:
-        """Begin anew; raises LoadError."""
-        self._write(lambda: clear_text(self._root, self._name))
-
-    def append(self, rows: Iterable[RejectedRow | RejectedLine]) -> None:
-        """Write ``rows`` and wait until they are on disk; raises LoadError."""
-        text = "".join(json.dumps(_entry(rejected)) + "\n" for rejected in rows)
-        self._write(lambda: append_text(self._root, self._name, text))
-
-    def _write(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except (OSError, StageError) as error:
-            why = error.message if isinstance(error, StageError) else error.strerror
-            raise LoadError(
-                f"{self.path}: rejected rows cannot be written: {why}",
-                hint="check space and permissions, then run the same command again",
-            ) from error
 
 
 class Rejections:
@@ -75,7 +46,7 @@ class Rejections:
     def keep(self, rows: Sequence[RejectedRow | RejectedLine]) -> None:
         """Put ``rows`` on file and count them; raises LoadError when they cannot be written."""
         if rows:
-            self.file.append(rows)
+            self.file.append(map(_entry, rows))
             self.count(rows)
 
     def count(self, rows: Sequence[RejectedRow | RejectedLine]) -> None:

@@ -37,12 +37,20 @@ def rate_text(rows: int, seconds: float) -> str:
 def stage_text(report: StageReport) -> str:
     """Summarise a stage."""
     kept = f", {report.partitions_kept} of them kept from an earlier run" if report.partitions_kept else ""
+    noun = "trade" if report.measurements == ("trades",) else "row"
+    rows = counted(report.rows, noun) + _of(report.measurements)
     lines = [
-        f"staged   {counted(report.rows, 'trade')} in {counted(report.partitions, 'partition')}{kept}",
-        f"         {size_text(report.size)}, {report.size / report.rows:.1f} bytes a trade",
+        f"staged   {rows} in {counted(report.partitions, 'partition')}{kept}",
+        f"         {size_text(report.size)}, {report.size / report.rows:.1f} bytes a {noun}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}, "
         f"peak memory {size_text(report.peak_memory)}",
     ]
+    if report.values_superseded:
+        values = counted(report.values_superseded, "value")
+        lines.append(f"         {values} left out: later rows of the same series and time have others")
+    if report.rows_moved:
+        lines.append(f"         {counted(report.rows_moved, 'row')} moved, behind others of the same series and time")
+    lines += _rejected_lines(report.rows_rejected, report.first_rejected, report.rejected_path)
     return "\n".join(lines)
 
 

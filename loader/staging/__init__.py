@@ -1,6 +1,18 @@
-"""Stage synthetic trades as a dataset of Parquet partitions."""
+"""Stage synthetic trades, or the points in files of others, as a dataset of Parquet partitions."""
 
-from loader.staging.settings import StageReport, StageSettings
+from __future__ import annotations
+
+from loader.events import Observer, ignore
+from loader.staging.identities import OnDuplicate
+from loader.staging.settings import FilesSettings, StageReport, StageSettings
 from loader.staging.stage import stage
 
-__all__ = ["StageReport", "StageSettings", "stage"]
+__all__ = ["FilesSettings", "OnDuplicate", "StageReport", "StageSettings", "stage", "stage_files"]
+
+
+def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageReport:
+    """Stage the points in files of others, see :func:`loader.staging.files.stage_files`."""
+    # Imported when it is used: trades need neither DuckDB nor the decoder.
+    from loader.staging.files import stage_files as run  # noqa: PLC0415
+
+    return run(settings, observe)

@@ -12,13 +12,14 @@ from loader.dataset.atomic import temporary_of
 from loader.dataset.beneath import list_folder, look, remove_empty_folder, remove_file
 from loader.dataset.claims import excerpt
 from loader.dataset.contents import differing
-from loader.dataset.manifest import Partition, has_manifest, read_manifest
+from loader.dataset.manifest import NAME, Partition, has_manifest, read_manifest
 from loader.dataset.state import list_leftovers
 from loader.errors import ConfigError, LoaderError
 from loader.events import ignore
-from loader.staging.mark import FILE, is_marked
+from loader.staging.mark import FILE, POINTS, is_marked
 
 _FOLDER = re.compile(r"date=\d{4}-\d\d-\d\d")
+_MEASUREMENT = re.compile(r"measurement=.+")
 # Measured with zstd: 6.6 at 300 million trades of 2024, 8.9 at 12 million, where times lie further apart.
 BYTES_A_TRADE = 9
 BYTES_A_PARTITION = 16_000
@@ -26,9 +27,15 @@ BYTES_A_PARTITION = 16_000
 
 def clean(root: Path) -> None:
     """Remove temporary files of ours that a killed run left behind."""
-    folders = [name for name in list_folder(root, "") if _FOLDER.fullmatch(name)]
+    top = list_folder(root, "")
+    folders = [name for name in top if _FOLDER.fullmatch(name)]
+    for measurement in filter(_MEASUREMENT.fullmatch, top):
+        folders += [f"{measurement}/{name}" for name in list_folder(root, measurement) if _FOLDER.fullmatch(name)]
     found = [
-        f"{folder}/{name}" for folder in folders for name in list_folder(root, folder) if temporary_of(name) == FILE
+        f"{folder}/{name}"
+        for folder in folders
+        for name in list_folder(root, folder)
+        if temporary_of(name) in {FILE, POINTS}
     ]
     for name in (*found, *list_leftovers(root)):
         look(root, name)  # raises for what is no regular file
@@ -65,6 +72,12 @@ def keep_partitions(
     others = sorted({*_parquet(root), *planned} - {partition.path for partition in kept})
     _refuse([name for name in others if name not in planned or (look(root, name) and not is_marked(root, name))], root)
     return kept, ()
+
+
+def remove_manifest(root: Path) -> None:
+    """Remove the manifest in ``root``, if there is one: what it lists is about to go."""
+    if has_manifest(root):
+        remove_file(root, NAME)
 
 
 def remove_partitions(root: Path, names: Iterable[str]) -> None:

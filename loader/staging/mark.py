@@ -20,8 +20,10 @@ from loader.dataset.beneath import look, open_file
 from loader.errors import StageError
 
 FILE = "trades.parquet"
+POINTS = "points.parquet"
+"""What the partitions of trades, and those of files of others are called."""
 KEY = b"loader.staged"
-_PATH = re.compile(rf"date=\d{{4}}-\d\d-\d\d/{re.escape(FILE)}")
+_PATH = re.compile(rf"(measurement=[^/]+/)?date=\d{{4}}-\d\d-\d\d/({re.escape(FILE)}|{re.escape(POINTS)})")
 _END = 8
 """Bytes of the footer's length and the magic at the end of a file."""
 _CHUNK = 1 << 20
@@ -44,12 +46,62 @@ def write_marked(table: pa.Table, row_group_size: int, **options: Any) -> tuple[
     return whole, digest.hexdigest()
 
 
+class MarkedWriter:
+    """Writes tables, each a row group, into ``file`` as Parquet with the loader's mark.
+
+    ``options`` are those of ``pyarrow.parquet.ParquetWriter``. Memory: a row group.
+    """
+
+    def __init__(self, file: BinaryIO, schema: pa.Schema, **options: Any) -> None:
+        self._sink = _Hashing(file)
+        self._writer = pq.ParquetWriter(self._sink, schema, **options)
+
+    def write(self, table: pa.Table) -> None:
+        """Write ``table`` as a row group."""
+        self._writer.write_table(table, table.num_rows)
+
+    def finish(self) -> str:
+        """Write the footer, and return the SHA-256 of the whole file."""
+        self._writer.add_key_value_metadata({KEY: self._sink.digest.hexdigest()})
+        self._writer.close()
+        return self._sink.digest.hexdigest()
+
+
+class _Hashing(io.RawIOBase):
+    """A file that is written, and the SHA-256 of what was."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = 0
+        self.digest = hashlib.sha256()
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write ``data``."""
+        self._file.write(data)
+        self.digest.update(data)
+        self._size += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        """Return how much was written."""
+        return self._size
+
+
+def is_ours(name: str) -> bool:
+    """Tell whether the path ``name`` may be one of a staged partition."""
+    return bool(_PATH.fullmatch(name))
+
+
 def is_marked(root: Path, name: str) -> bool:
     """Tell whether the file ``name`` below ``root`` is a partition that this loader made and nobody has changed.
 
     The file is read as a whole, in pieces. Raises StageError for what is no regular file, or cannot be read.
     """
-    if not _PATH.fullmatch(name) or not look(root, name):
+    if not is_ours(name) or not look(root, name):
         return False
     try:
         with os.fdopen(open_file(root, name, os.O_RDONLY), "rb") as file:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from loader.dataset.mapping import ColumnMapping
+from loader.staging.identities import OnDuplicate
+
 
 @dataclass(frozen=True)
 class StageSettings:
@@ -31,8 +34,35 @@ class StageSettings:
 
 
 @dataclass(frozen=True)
+class FilesSettings:
+    """How to stage the points in files of others, ``sources``: files, folders and patterns of one kind.
+
+    Line protocol (.lp, .txt) knows its measurements, ``time_unit`` ("s", "ms", "us", "ns") is that of its times; of
+    Parquet, Arrow (.arrow, .feather, .ipc) and CSV, ``mapping`` says which column is what. ``on_duplicate`` is "fail",
+    "last" or "nudge", see ``PointMerger``; ``on_bad_line`` "fail" or "skip". ``temporary`` is where what does not fit
+    into memory lies meanwhile: beside ``out``, if it is not said. ``workers`` are the threads that sort.
+    """
+
+    out: Path
+    sources: tuple[Path, ...]
+    mapping: ColumnMapping | None = None
+    time_unit: str = "ns"
+    on_duplicate: str = OnDuplicate.FAIL
+    on_bad_line: str = "fail"
+    max_rejected: int = 1_000
+    temporary: Path | None = None
+    workers: int = os.cpu_count() or 1
+    compression: str = "zstd"
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
 class StageReport:
-    """What was staged: whole dataset, and what this run added to it."""
+    """What was staged: whole dataset, and what this run added to it.
+
+    Of files of others, ``rows_rejected`` could be no points, ``rows_moved`` were moved by nanoseconds, and
+    ``values_superseded`` have a later value in their place.
+    """
 
     rows: int
     size: int
@@ -41,3 +71,9 @@ class StageReport:
     fingerprint: str
     seconds: float
     peak_memory: int
+    measurements: tuple[str, ...] = ("trades",)
+    rows_rejected: int = 0
+    rows_moved: int = 0
+    values_superseded: int = 0
+    rejected_path: str = ""
+    first_rejected: str = ""

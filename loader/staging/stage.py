@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
 import platform
@@ -11,23 +10,22 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from loader.dataset.contents import Identity, remember
 from loader.dataset.manifest import Manifest, write_manifest
 from loader.dataset.schema import trades_schema
 from loader.dataset.state import writing
-from loader.errors import ConfigError, StageError
+from loader.errors import ConfigError
 from loader.events import Advanced, Observer, Started, ignore
 from loader.market.calendar import list_sessions
 from loader.market.prices import SessionPlan, plan_sessions
 from loader.market.symbols import COLUMNS, SYMBOLS, Symbol, parse_symbols, pick_symbols
 from loader.memory import measure_peak_memory
+from loader.staging.explained import explained
 from loader.staging.folder import check_space, clean, keep_partitions, remove_partitions
 from loader.staging.partition import Compression, Outcome, Task, make_partition, name_partition
 from loader.staging.settings import StageReport, StageSettings
@@ -49,7 +47,7 @@ def stage(settings: StageSettings, observe: Observer = ignore) -> StageReport:
     began = time.monotonic()
     symbols = _read_symbols(settings)
     plans = _plan(settings, symbols)
-    with _explained(settings.out), writing(settings.out):
+    with explained(settings.out), writing(settings.out):
         return _stage(settings, _describe(settings, symbols), plans, observe, began)
 
 
@@ -228,24 +226,3 @@ def _describe(settings: StageSettings, symbols: Sequence[Symbol]) -> dict[str, A
 def _list_versions() -> dict[str, str]:
     packages = ("loader", "numpy", "polars", "pyarrow")
     return {name: version(name) for name in packages} | {"python": platform.python_version()}
-
-
-@contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    """Turn failures of the system into errors that say what to do."""
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise StageError(
-            f"{root}: a worker was killed, perhaps for want of memory",
-            hint="run the same command again, it keeps what is finished; or use fewer --workers",
-        ) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StageError(
-                f"{root}: no room to write ({error.strerror})",
-                hint="free some space and run the same command again: it keeps what is finished",
-            ) from error
-        raise ConfigError(
-            f"{error.filename or root}: {error.strerror}", hint="choose a folder that can be written: --out FOLDER"
-        ) from error

@@ -12,11 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from loader.cli import build_app
-from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import NAME
+from loader.dataset.rejected_file import RejectedFile
 from loader.dataset.state import STATE
 from loader.errors import LoadError
-from loader.loading.rejected import RejectedFile, RejectedLine
 from tests.datasets import small_dataset
 from tests.plants import KINDS, PRECIOUS, hard_link, link, plant, precious, untouched
 
@@ -135,7 +134,7 @@ def test_what_is_not_needed_does_no_harm(root: Path, name: str, kind: Callable[[
 def test_rejected_lines_go_to_no_link(root: Path) -> None:
     """They are appended to a regular file, or not at all."""
     rejected = RejectedFile(root, "print")
-    line = RejectedLine("m v=1 1", Chunk(PARTITION, 1, 2), 400, "no")
+    line = {"line": "m v=1 1"}
     rejected.append([line, line])
     assert len(rejected.path.read_text().splitlines()) == 2
     for kind in (link, hard_link):

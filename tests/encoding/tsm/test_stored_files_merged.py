@@ -207,8 +207,8 @@ EXPECTED = [Tombstone(b"k1", -5, 7), Tombstone(b"k2", FIRST, LAST)]
     [
         (b"", []),
         (struct.pack(">I", 0x1502) + b"".join(ENTRIES), EXPECTED),
-        (struct.pack(">I", 0x1503) + gzip.compress(b"".join(ENTRIES)), EXPECTED),
-        (struct.pack(">I", 0x1504) + b"".join(map(gzip.compress, ENTRIES)), EXPECTED),
+        (struct.pack(">I", 0x1503) + gzip.compress(b"".join(ENTRIES), mtime=0), EXPECTED),
+        (struct.pack(">I", 0x1504) + b"".join(gzip.compress(entry, mtime=0) for entry in ENTRIES), EXPECTED),
         (struct.pack(">I", 0x1504), []),
     ],
 )

@@ -1,0 +1,265 @@
+"""Stage the points in files of others: read, sorted on disk, and written as a dataset like that of trades."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from loader.dataset.chunk import RejectedRow
+from loader.dataset.instant import NANOSECONDS
+from loader.dataset.manifest import Manifest, Partition, write_manifest
+from loader.dataset.mapping import ColumnMapping, mapping_json
+from loader.dataset.points_file import points_text
+from loader.dataset.rejected_file import RejectedFile
+from loader.dataset.schema import PointSchema
+from loader.dataset.state import writing
+from loader.encoding.line_protocol.decode import BadLine
+from loader.encoding.warm import compile_ahead, compile_line_decoder
+from loader.errors import ConfigError, StageError
+from loader.events import Advanced, Observer, Rejected, Started, ignore
+from loader.memory import measure_peak_memory
+from loader.printable import MESSAGE, printable
+from loader.staging.explained import explained
+from loader.staging.folder import clean, keep_partitions, remove_manifest, remove_partitions
+from loader.staging.identities import ORDER, OnDuplicate, PointMerger
+from loader.staging.mark import is_ours
+from loader.staging.partition import Compression
+from loader.staging.points import write_partitions
+from loader.staging.settings import FilesSettings, StageReport
+from loader.staging.sorting import sort_batches
+from loader.staging.sources.line_protocol import LineProtocolSource, refuse_bad_line
+from loader.staging.sources.paths import find_sources
+from loader.staging.sources.source import MeasurementPoints, Source
+from loader.staging.sources.tables import TableSource
+
+_SAVE_SECONDS = 5.0
+"""How long partitions may be finished that the manifest does not list yet."""
+
+
+def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageReport:
+    """Stage the points of ``settings``; a dataset of the same sources and settings is kept as it is.
+
+    Each measurement and UTC day becomes a partition with rows by tags, then time. A run that ends early sorts again
+    when it is repeated, and keeps the partitions that it finished. Memory is bounded by what ``sort_batches`` holds, a
+    row group and what the source says: 2 GiB at most.
+    Raises ConfigError for settings and files that will not do, StageError for rows that will not, or a lack of room,
+    LoadError when rejected rows cannot be kept.
+    """
+    began = time.monotonic()
+    paths, lines = find_sources(settings.sources)
+    _check(settings, lines)
+    described = _describe(settings, paths)
+    with explained(settings.out), writing(settings.out), _temporary(settings) as temporary:
+        return _Stage(settings, described, temporary, observe).run(paths, lines, began)
+
+
+class _Stage:
+    """One run."""
+
+    def __init__(
+        self, settings: FilesSettings, described: Mapping[str, Any], temporary: Path, observe: Observer
+    ) -> None:
+        self._settings = settings
+        self._described = described
+        self._temporary = temporary
+        self._observe = observe
+        self._schemas: list[PointSchema] = []
+        self._partitions: list[Partition] = []
+        self._rejected = 0
+        self._first_rejected = ""
+        self._file = RejectedFile(settings.out, "stage")
+        self._merged: list[PointMerger] = []
+
+    def run(self, paths: Sequence[Path], lines: bool, began: float) -> StageReport:
+        root, settings = self._settings.out, self._settings
+        clean(root)
+        ours = frozenset(name for name in _parquet(root) if is_ours(name))
+        kept, going = keep_partitions(root, self._described, ours, overwrite=settings.overwrite)
+        known = {partition.path: partition for partition in kept}
+        remove_partitions(root, going)
+        self._file.clear()
+        source = self._open(paths, lines)
+        self._observe(Started("stage", source.rows))
+        saved = time.monotonic()
+        for points in source.measurements():
+            self._schemas.append(points.schema)
+            for partition in self._write(points, source, known):
+                self._partitions.append(partition)
+                self._observe(Advanced(partition.rows, partition.size))
+                if time.monotonic() - saved > _SAVE_SECONDS:
+                    self._save(complete=False)
+                    saved = time.monotonic()
+        self._refuse_duplicates()
+        if not self._partitions:
+            raise StageError(f"{paths[0]}: no row is a point", hint=f"see {self._file.path}")
+        manifest = self._save(complete=True)
+        # What an earlier run made of these sources under other circumstances, and no manifest lists.
+        remove_partitions(root, ours - {partition.path for partition in manifest.partitions})
+        if isinstance(source, TableSource) and settings.mapping:
+            self._keep_mapping(settings.mapping, source.schema)
+        return StageReport(
+            rows=manifest.rows,
+            size=sum(partition.size for partition in manifest.partitions),
+            partitions=len(manifest.partitions),
+            partitions_kept=len(known.keys() & {partition.path for partition in manifest.partitions}),
+            fingerprint=manifest.fingerprint,
+            seconds=time.monotonic() - began,
+            peak_memory=measure_peak_memory(),
+            measurements=tuple(schema.measurement for schema in manifest.schemas),
+            rows_rejected=self._rejected,
+            rows_moved=sum(each.moved for each in self._merged),
+            values_superseded=sum(each.superseded for each in self._merged),
+            rejected_path=str(self._file.path) if self._rejected else "",
+            first_rejected=self._first_rejected,
+        )
+
+    def _open(self, paths: Sequence[Path], lines: bool) -> Source:
+        if not lines:
+            assert self._settings.mapping
+            return TableSource(paths, self._settings.mapping, self._temporary, self._reject_rows, self._observe)
+        compile_ahead(compile_line_decoder, "decoder", self._observe)
+        unit = NANOSECONDS[self._settings.time_unit]
+        return LineProtocolSource(paths, unit, self._temporary, self._reject_line, self._observe)
+
+    def _write(self, points: MeasurementPoints, source: Source, known: Mapping[str, Partition]) -> Iterator[Partition]:
+        merger = PointMerger(points.series, self._settings.on_duplicate, source.address)
+        self._merged.append(merger)
+        keys = (*points.series, points.columns.names[len(points.series)], ORDER)
+        ordered = sort_batches(points.columns, points.batches, keys, self._temporary, self._settings.workers)
+        compression = Compression.parse(self._settings.compression)
+        distinct = self._distinct(merger, ordered)
+        yield from write_partitions(
+            self._settings.out, points.schema, distinct, points.read_tags, compression, known.get
+        )
+
+    def _distinct(self, merger: PointMerger, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the points of ``batches``; once there are duplicates that are not wanted, they are counted only."""
+        for batch in batches:
+            points = merger.add(batch)
+            if not self._unwanted:
+                yield points
+        last = merger.finish()
+        if last is not None and not self._unwanted:
+            yield last
+
+    @property
+    def _unwanted(self) -> int:
+        fails = self._settings.on_duplicate == OnDuplicate.FAIL
+        return sum(each.superseded for each in self._merged) if fails else 0
+
+    def _refuse_duplicates(self) -> None:
+        """Leave nothing of a dataset with duplicates that are not wanted, and raise ConfigError."""
+        if not self._unwanted:
+            return
+        root = self._settings.out
+        examples = [example for each in self._merged for example in each.examples][:3]
+        remove_manifest(root)
+        remove_partitions(root, (partition.path for partition in self._partitions))
+        raise ConfigError(
+            f"{self._unwanted:,} values belong to rows with the same series and time as a later row:"
+            f" {'; '.join(examples)}",
+            hint="let the last one count (--on-duplicate last), move them apart by nanoseconds (--on-duplicate nudge),"
+            " or make more columns tags (--tag)",
+        )
+
+    def _save(self, *, complete: bool) -> Manifest:
+        by_name = {schema.measurement: schema for schema in self._schemas}
+        there = {partition.measurement for partition in self._partitions}
+        schemas = tuple(schema for name, schema in sorted(by_name.items()) if name in there)
+        # By day, then by measurement: servers take points best in the order of their times.
+        ordered = sorted(self._partitions, key=lambda each: (each.path.rpartition("date=")[2], each.path))
+        versions = {name: version(name) for name in ("loader", "duckdb", "pyarrow")}
+        manifest = Manifest(schemas, self._described, versions, tuple(ordered), complete, distinct=True)
+        if schemas:
+            write_manifest(self._settings.out, manifest)
+        return manifest
+
+    def _keep_mapping(self, mapping: ColumnMapping, schema: PointSchema) -> None:
+        """Write the mapping with the types that were found, so that the next run need not infer them."""
+        fields = [f"{schema.source(field.column)}={field.column}:{field.type}" for field in schema.fields]
+        text = points_text(mapping, (), fields)
+        (self._settings.out / "points.toml").write_text(text)
+
+    def _reject_line(self, path: Path, bad: BadLine) -> None:
+        if self._settings.on_bad_line == "fail":
+            refuse_bad_line(path, bad)
+        entry = {"file": str(path), "line": bad.line, "column": bad.column, "reason": bad.reason}
+        self._reject([{**entry, "text": bad.text.decode(errors="backslashreplace")}], f"{path}, line {bad.line:,}")
+
+    def _reject_rows(self, rows: Sequence[RejectedRow]) -> None:
+        first = f"{rows[0].partition}, row {rows[0].row}, column {rows[0].column!r}: {rows[0].value}"
+        self._reject([asdict(row) for row in rows], first)
+
+    def _reject(self, entries: Sequence[Mapping[str, Any]], first: str) -> None:
+        self._file.append(entries)
+        self._first_rejected = self._first_rejected or printable(f"{first}: {entries[0]['reason']}", MESSAGE)
+        self._rejected += len(entries)
+        self._observe(Rejected(len(entries)))
+        if self._rejected > self._settings.max_rejected:
+            raise StageError(
+                f"{self._rejected:,} rows were rejected, more than the {self._settings.max_rejected:,} allowed; the"
+                f" first is {self._first_rejected}",
+                hint=f"see {self._file.path}; allow more with a higher --max-rejected",
+            )
+
+
+def _check(settings: FilesSettings, lines: bool) -> None:
+    Compression.parse(settings.compression)
+    for name, value, known in (
+        ("on duplicate", settings.on_duplicate, list(OnDuplicate)),
+        ("on bad line", settings.on_bad_line, ["fail", "skip"]),
+        ("time unit", settings.time_unit, list(NANOSECONDS)),
+    ):
+        if value not in known:
+            raise ConfigError(f"{name} {value!r}", hint=f"known are {', '.join(known)}")
+    for name, number, least in (("workers", settings.workers, 1), ("max rejected", settings.max_rejected, 0)):
+        if number < least:
+            raise ConfigError(f"{name}: {number}", hint=f"{name} is at least {least}")
+    if lines and settings.mapping:
+        raise ConfigError("line protocol knows its measurements, tags and fields", hint="leave out the mapping")
+    if not lines and not settings.mapping:
+        raise ConfigError(
+            "which columns are tags, fields and time is not known",
+            hint="say it: --measurement NAME --tag COLUMN --field COLUMN --time COLUMN, or --schema points.toml",
+        )
+
+
+def _describe(settings: FilesSettings, paths: Sequence[Path]) -> dict[str, Any]:
+    """Return what decides the content, as JSON reads it back."""
+    statuses = [(path, path.stat()) for path in paths]
+    return {
+        "source": "files",
+        "files": {str(path.resolve()): [status.st_size, status.st_mtime_ns] for path, status in statuses},
+        "mapping": dict(mapping_json(settings.mapping)) if settings.mapping else {"time_unit": settings.time_unit},
+        "on_duplicate": str(settings.on_duplicate),
+        "on_bad_line": settings.on_bad_line,
+        "compression": settings.compression,
+    }
+
+
+@contextmanager
+def _temporary(settings: FilesSettings) -> Iterator[Path]:
+    """Yield a folder for temporary files, which goes in any case; what a killed run left of it goes before."""
+    out = settings.out.resolve()
+    name = hashlib.sha256(str(out).encode()).hexdigest()[:16]
+    folder = (settings.temporary or out.parent) / f".loader-stage-{name}"
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _parquet(root: Path) -> list[str]:
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*.parquet"))

@@ -1,0 +1,1 @@
+"""What files of others hold, made points in the form that is sorted."""

@@ -1,0 +1,56 @@
+"""Which files the sources of a stage are, and what they hold, as their names say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from loader.dataset.place import find_place
+from loader.errors import ConfigError
+from loader.staging.sources.parquet import ARROW, CSV, PARQUET
+
+LINES = (".lp", ".txt", ".line")
+_TABLES = (*PARQUET, *ARROW, *CSV)
+_COMPRESSED = (".gz", ".zst")
+
+
+def find_sources(sources: Sequence[Path]) -> tuple[list[Path], bool]:
+    """Return the files that ``sources`` (files, folders, patterns) name, each once, and whether they are line protocol.
+
+    Raises ConfigError for what is not there, not known, or not to be mixed.
+    """
+    found: dict[Path, None] = {}
+    for source in sources:
+        place = find_place(source)
+        pattern = "**/*" if source.is_dir() else place.pattern
+        files = sorted(path for path in place.root.glob(pattern) if path.is_file() and _is_shown(path, place.root))
+        if source.is_dir():
+            files = [path for path in files if _kind(path)]
+        if not files:
+            raise ConfigError(f"{source}: no such file, or none that is known", hint=f"known are {_known()}")
+        found |= dict.fromkeys(files)
+    kinds = {_kind(path) for path in found}
+    if "" in kinds:
+        odd = next(path for path in found if not _kind(path))
+        raise ConfigError(f"{odd}: what it holds is not known", hint=f"known are {_known()}")
+    lines = {kind in LINES for kind in kinds}
+    if len(lines) > 1:
+        raise ConfigError("line protocol and tables together", hint="stage each into a folder of its own")
+    return list(found), lines.pop()
+
+
+def _is_shown(path: Path, root: Path) -> bool:
+    return not any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+
+
+def _kind(path: Path) -> str:
+    """Return the suffix that says what a file holds, "" for one that is not known."""
+    suffix = path.suffix.lower()
+    if suffix in _COMPRESSED:
+        suffix = Path(path.stem).suffix.lower()
+        return suffix if suffix in (*LINES, *CSV) else ""
+    return suffix if suffix in (*LINES, *_TABLES) else ""
+
+
+def _known() -> str:
+    return f"{', '.join((*_TABLES, *LINES))}; .csv and line protocol also with {' or '.join(_COMPRESSED)}"

@@ -1,0 +1,173 @@
+"""Tables as a source: Parquet as it is, Arrow and CSV by way of Parquet in the temporary folder."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loader.dataset.adopt import make_manifest
+from loader.dataset.chunk import Chunk, RejectedRow
+from loader.dataset.mapping import ColumnMapping
+from loader.dataset.place import Place
+from loader.dataset.policy import STRICT
+from loader.dataset.reader import GROUP_ROWS, read_batches
+from loader.dataset.schema import PointSchema
+from loader.encoding.columns import read_times
+from loader.encoding.selection import select_points
+from loader.errors import LoaderError, StageError
+from loader.events import Observer
+from loader.staging.identities import ORDER, TIME
+from loader.staging.points import TAG, TYPES
+from loader.staging.sources.parquet import as_parquet
+from loader.staging.sources.source import MeasurementPoints
+from loader.staging.sources.spool import Spool
+
+_ROOT = Path("/")
+_ANY = "any"
+"""A measurement while a column says which."""
+
+
+class TableSource:
+    """The points of ``paths``, whose columns are what ``mapping`` says.
+
+    Arrow and CSV are written as Parquet into ``folder`` when it is made. ``reject`` gets rows that cannot be points.
+    Memory is a batch. Raises ConfigError for files that cannot be read, or whose columns cannot be points.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        mapping: ColumnMapping,
+        folder: Path,
+        reject: Callable[[Sequence[RejectedRow]], None],
+        observe: Observer,
+    ) -> None:
+        self._folder = folder
+        self._reject = reject
+        self._column = column = mapping.measurement_column
+        if column:
+            mapping = replace(mapping, measurement=_ANY, measurement_column="", tags=(column, *mapping.tags))
+        self._shown: dict[str, Path] = {}
+        """The file that is meant, by the path of its Parquet."""
+        for number, path in enumerate(paths):
+            parquet = as_parquet(path, folder / f"{number}.parquet", mapping)
+            self._shown[parquet.resolve().relative_to(_ROOT).as_posix()] = path
+        try:
+            self._manifest = make_manifest(Place(paths[0], _ROOT, folder), mapping, observe, list(self._shown))
+        except LoaderError as error:
+            raise type(error)(self._meant(error.message), hint=error.hint) from error
+        self._stops = list(accumulate(partition.rows for partition in self._manifest.partitions))
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return self._manifest.rows
+
+    @property
+    def schema(self) -> PointSchema:
+        """What the columns of all files are; of several measurements, of all together."""
+        return self._manifest.schema
+
+    def measurements(self) -> Iterator[MeasurementPoints]:
+        """Yield the points of the measurement, or of one after the other where a column tells which."""
+        tags = tuple(tag for tag in self.schema.tags if tag != self._column)
+        schema = replace(self.schema, tags=tags, time_unit="", sources=(), sparse=(), policy=STRICT)
+        if not self._column:
+            yield _points(schema, self._read(schema, _columns(schema)))
+            return
+        for name, spool in sorted(self._part(schema).items()):
+            there = replace(
+                schema,
+                measurement=name,
+                tags=tuple(tag for tag in tags if tag in spool.columns),
+                fields=tuple(field for field in schema.fields if field.column in spool.columns),
+            )
+            yield _points(there, spool.read(_columns(there)))
+
+    def _part(self, schema: PointSchema) -> dict[str, Spool]:
+        """Return the rows of each measurement, with the columns that have values there."""
+        spools: dict[str, Spool] = {}
+        column = self._column
+        whole = replace(schema, tags=(column, *schema.tags))
+        for batch in self._read(whole, _columns(whole)):
+            names = batch.column(column)
+            for name in names.unique().to_pylist():
+                chosen = batch.filter(pc.equal(names, name) if name is not None else pc.is_null(names))
+                if not name:
+                    self._refuse_nameless(chosen)
+                kept = [
+                    each for each in chosen.schema.names if each != column and chosen.column(each).is_valid().true_count
+                ]
+                spool = spools.setdefault(name, Spool(self._folder / f"{len(spools)}.arrows"))
+                spool.add(chosen.select(kept))
+        return spools
+
+    def _refuse_nameless(self, rows: pa.RecordBatch) -> None:
+        raise StageError(
+            f"{self.address(rows.column(ORDER)[0].as_py())}: column {self._column!r} names no measurement",
+            hint="fill the column, or leave such rows out",
+        )
+
+    def _read(self, schema: PointSchema, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that are points; the others are rejected."""
+        first = 0
+        for partition in self._manifest.partitions:
+            row = 0
+            for batch in self._batches(Chunk(partition.path, 0, partition.rows)):
+                address = Chunk(partition.path, row, row + len(batch))
+                row = address.stop
+                selected = select_points(batch, self.schema, address)
+                if selected.rejected:
+                    shown = str(self._shown[partition.path])
+                    self._reject([replace(each, partition=shown) for each in selected.rejected])
+                points = selected.points
+                arrays = [
+                    *(points.column(tag).dictionary_decode().cast(pa.string()) for tag in schema.tags),
+                    pa.array(read_times(points, self.schema).to_numpy()),
+                    pa.array(selected.rows + first),
+                    *(_plain(points.column(field.column), TYPES[field.type]) for field in schema.fields),
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=columns)
+            first += partition.rows
+
+    def _batches(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from read_batches(_ROOT, self.schema, chunk, GROUP_ROWS)
+        except LoaderError as error:
+            raise type(error)(self._meant(error.message), hint=error.hint) from error
+
+    def _meant(self, message: str) -> str:
+        """Return ``message`` with the names of files as they were given."""
+        for name, path in self._shown.items():
+            message = message.replace(f"/{name}", str(path)).replace(name, str(path))
+        return message
+
+    def address(self, order: int) -> str:
+        """Return file and row."""
+        number = bisect_right(self._stops, order)
+        before = self._stops[number - 1] if number else 0
+        return f"{self._shown[self._manifest.partitions[number].path]} row {order - before:,}"
+
+
+def _columns(schema: PointSchema) -> pa.Schema:
+    fixed = [*((tag, pa.string()) for tag in schema.tags), (TIME, pa.int64()), (ORDER, pa.int64())]
+    return pa.schema([*fixed, *((field.column, TYPES[field.type]) for field in schema.fields)])
+
+
+def _points(schema: PointSchema, batches: Iterator[pa.RecordBatch]) -> MeasurementPoints:
+    def read_tags(batch: pa.RecordBatch) -> list[pa.Array]:
+        return [batch.column(tag).cast(TAG) for tag in schema.tags]
+
+    return MeasurementPoints(schema, schema.tags, _columns(schema), batches, read_tags)
+
+
+def _plain(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column.cast(kind)
