@@ -35,15 +35,12 @@ def write_points_file(inspection: Inspection, path: Path) -> None:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}", hint="name another file") from error
 
 
-def points_text(mapping: ColumnMapping, columns: Sequence[Column] = (), fields: Sequence[str] = ()) -> str:
-    """Return ``mapping`` as TOML; beside each name stands its reason, where ``columns`` have one.
-
-    ``fields``, where they are given, stand in the place of those of ``mapping``.
-    """
+def points_text(mapping: ColumnMapping, columns: Sequence[Column] = ()) -> str:
+    """Return ``mapping`` as TOML; beside each name stands its reason, where ``columns`` have one."""
     reasons = {column.name: column.reason for column in columns if column.role != LEFT_OUT}
     usual = mapping_json(ColumnMapping("", ""))
     lines = []
-    for key, value in {**mapping_json(mapping), **({"fields": list(fields)} if fields else {})}.items():
+    for key, value in mapping_json(mapping).items():
         if value == usual.get(key):
             continue
         if isinstance(value, list):

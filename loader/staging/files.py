@@ -7,17 +7,18 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from loader.dataset.atomic import write_whole
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import NANOSECONDS
-from loader.dataset.manifest import Manifest, Partition, write_manifest
-from loader.dataset.mapping import ColumnMapping, mapping_json
+from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
+from loader.dataset.mapping import ColumnMapping, FieldMapping, mapping_json
 from loader.dataset.points_file import points_text
 from loader.dataset.rejected_file import RejectedFile
 from loader.dataset.schema import PointSchema
@@ -41,6 +42,8 @@ from loader.staging.sources.paths import find_sources
 from loader.staging.sources.source import MeasurementPoints, Source
 from loader.staging.sources.tables import TableSource
 
+_FOUND = "fields"
+"""What the settings in a manifest call the fields that were found, with their types."""
 _SAVE_SECONDS = 5.0
 """How long partitions may be finished that the manifest does not list yet."""
 
@@ -65,9 +68,7 @@ def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageRep
 class _Stage:
     """One run."""
 
-    def __init__(
-        self, settings: FilesSettings, described: Mapping[str, Any], temporary: Path, observe: Observer
-    ) -> None:
+    def __init__(self, settings: FilesSettings, described: dict[str, Any], temporary: Path, observe: Observer) -> None:
         self._settings = settings
         self._described = described
         self._temporary = temporary
@@ -82,9 +83,14 @@ class _Stage:
     def run(self, paths: Sequence[Path], lines: bool, began: float) -> StageReport:
         root, settings = self._settings.out, self._settings
         clean(root)
+        former = read_manifest(root) if has_manifest(root) and not settings.overwrite else None
+        if former:
+            _recognise(self._described, former)
         ours = frozenset(name for name in _parquet(root) if is_ours(name))
         kept, going = keep_partitions(root, self._described, ours, overwrite=settings.overwrite)
         known = {partition.path: partition for partition in kept}
+        if former and former.complete and len(known) == len(former.partitions):
+            return self._report(former, known, began)
         remove_partitions(root, going)
         self._file.clear()
         source = self._open(paths, lines)
@@ -101,11 +107,14 @@ class _Stage:
         self._refuse_duplicates()
         if not self._partitions:
             raise StageError(f"{paths[0]}: no row is a point", hint=f"see {self._file.path}")
-        manifest = self._save(complete=True)
-        # What an earlier run made of these sources under other circumstances, and no manifest lists.
-        remove_partitions(root, ours - {partition.path for partition in manifest.partitions})
         if isinstance(source, TableSource) and settings.mapping:
             self._keep_mapping(settings.mapping, source.schema)
+        manifest = self._save(complete=True)
+        # What an earlier run made of these sources before it ended, and no manifest lists.
+        remove_partitions(root, ours - {partition.path for partition in manifest.partitions})
+        return self._report(manifest, known, began)
+
+    def _report(self, manifest: Manifest, known: Mapping[str, Partition], began: float) -> StageReport:
         return StageReport(
             rows=manifest.rows,
             size=sum(partition.size for partition in manifest.partitions),
@@ -185,9 +194,12 @@ class _Stage:
 
     def _keep_mapping(self, mapping: ColumnMapping, schema: PointSchema) -> None:
         """Write the mapping with the types that were found, so that the next run need not infer them."""
-        fields = [f"{schema.source(field.column)}={field.column}:{field.type}" for field in schema.fields]
-        text = points_text(mapping, (), fields)
-        (self._settings.out / "points.toml").write_text(text)
+        found = tuple(FieldMapping(schema.source(field.column), field.column, field.type) for field in schema.fields)
+        whole = replace(mapping, fields=found)
+        self._described[_FOUND] = mapping_json(whole)["fields"]
+        path = self._settings.out / "points.toml"
+        if not path.exists():
+            write_whole(path, points_text(whole).encode(), self._settings.out)
 
     def _reject_line(self, path: Path, bad: BadLine) -> None:
         if self._settings.on_bad_line == "fail":
@@ -210,6 +222,17 @@ class _Stage:
                 f" first is {self._first_rejected}",
                 hint=f"see {self._file.path}; allow more with a higher --max-rejected",
             )
+
+
+def _recognise(described: dict[str, Any], former: Manifest) -> None:
+    """Make ``described`` that of ``former`` when it names the fields, with their types, that were found then."""
+    found = former.settings.get(_FOUND)
+    if not isinstance(found, list):
+        return
+    described[_FOUND] = found
+    mapping = former.settings.get("mapping")
+    if described["mapping"].get("fields") == found and isinstance(mapping, dict):
+        described["mapping"]["fields"] = mapping.get("fields")
 
 
 def _check(settings: FilesSettings, lines: bool) -> None:

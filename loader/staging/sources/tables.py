@@ -20,7 +20,7 @@ from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
 from loader.encoding.columns import read_times
 from loader.encoding.selection import select_points
-from loader.errors import LoaderError, StageError
+from loader.errors import ConfigError, LoaderError
 from loader.events import Observer
 from loader.staging.identities import ORDER, TIME
 from loader.staging.points import TAG, TYPES
@@ -109,7 +109,7 @@ class TableSource:
         return spools
 
     def _refuse_nameless(self, rows: pa.RecordBatch) -> None:
-        raise StageError(
+        raise ConfigError(
             f"{self.address(rows.column(ORDER)[0].as_py())}: column {self._column!r} names no measurement",
             hint="fill the column, or leave such rows out",
         )
