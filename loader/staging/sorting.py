@@ -35,6 +35,8 @@ def sort_batches(
         try:
             for batch in batches:
                 yield pa.RecordBatch.from_arrays(batch.columns, names=names)
+        except GeneratorExit:  # after an error of DuckDB's own
+            raise
         except BaseException as error:  # DuckDB would make it one of its own, without its type
             failures.append(error)
 

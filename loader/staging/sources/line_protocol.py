@@ -20,7 +20,8 @@ from loader.staging.sources.spool import Spool
 from loader.staging.sources.text import opened_text, read_blocks
 
 _SERIES = "\0series"
-_TIME_NAMES = ("time", "timestamp", "_time")
+_COLUMN = "time"
+"""The column of times: InfluxDB has neither tag nor field of this name."""
 _CONTEXTS = (b"# CONTEXT-DATABASE:", b"# CONTEXT-RETENTION-POLICY:")
 _FIXED = (_SERIES, TIME, ORDER)
 
@@ -114,12 +115,6 @@ class LineProtocolSource:
         ordered = sorted(numbers, key=lambda number: [tags_of[number].get(key, "") for key in keys])
         ranks = np.full(max(numbers) + 1, -1, np.int64)
         ranks[ordered] = np.arange(len(ordered))
-        time = next((name for name in _TIME_NAMES if name not in {*keys, *found}), "")
-        if not time:
-            raise ConfigError(
-                f"measurement {measurement!r}: has columns {', '.join(_TIME_NAMES)}: none is left for the time",
-                hint="rename one of them before",
-            )
         types = {kind: entry for entry, kind in TYPES.items()}
         fields = tuple(Field(key, FieldType(types[kind])) for key, kind in found.items())
         series = [tags_of[number] for number in ordered]
@@ -130,7 +125,7 @@ class LineProtocolSource:
             columns = (pa.array([row.get(key) for row in rows], pa.string()).dictionary_encode() for key in keys)
             return [column.take(pa.array(places)) for column in columns]
 
-        schema = PointSchema(measurement, tuple(keys), fields, time)
+        schema = PointSchema(measurement, tuple(keys), fields, _COLUMN)
         columns = pa.schema([*((name, pa.int64()) for name in _FIXED), *found.items()])
         batches = (batch.set_column(0, columns[0], pa.array(ranks[batch.column(0)])) for batch in spool.read(columns))
         return MeasurementPoints(schema, (_SERIES,), columns, batches, read_tags)

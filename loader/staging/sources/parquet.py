@@ -37,12 +37,16 @@ def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path:
     kind = next((suffix for suffix in reversed(path.suffixes) if suffix not in {".gz", ".zst"}), "").lower()
     if kind in PARQUET:
         return path
+    rows = 0
     with _explained(path):
         batches, schema = _read_csv(path, mapping) if kind in CSV else _read_arrow(path)
         with pq.ParquetWriter(target, schema, compression="lz4") as writer:
             for batch in batches:
                 if batch.num_rows:
                     writer.write_batch(batch)
+                    rows += batch.num_rows
+    if not rows:
+        raise ConfigError(f"{path}: has no rows", hint="leave it out")
     return target
 
 

@@ -1,0 +1,109 @@
+"""Files of others by way of staging: loaded both ways into real servers, and verified; lines beside what a server reads."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import pytest
+
+from loader.dataset.mapping import ColumnMapping
+from loader.loading import LoadSettings, load
+from loader.servers.base import Target
+from loader.staging import FilesSettings, stage_files
+from loader.verification import VerifySettings, verify
+from tests.stored import ask
+
+SECOND = 1_704_067_200
+DAY = 86_400
+WAYS = [("v1", "write"), ("v2", "write"), ("v2", "restore")]
+MAPPING = ColumnMapping("m", "t", ("host",))
+ROWS = 500
+
+
+def table() -> pa.Table:
+    """Return rows of ten series over three days, in no order, with nulls in each column."""
+    chance = random.Random(1)
+    times = [SECOND + number * DAY * 3 // ROWS for number in range(ROWS)]
+    chance.shuffle(times)
+    columns: dict[str, list[Any]] = {
+        "host": [chance.choice(["a", "b c", "d,e", "f=g", "é", None]) for _ in range(ROWS)],
+        "x": [chance.choice([None, chance.random() * 1e9]) for _ in range(ROWS)],
+        "n": [number - 250 for number in range(ROWS)],
+        "s": [chance.choice([None, "", 'a "b", c', "\\"]) for _ in range(ROWS)],
+        "ok": [chance.choice([None, True, False]) for _ in range(ROWS)],
+    }
+    return pa.table({"t": pa.array(times, pa.timestamp("s", "UTC")), **columns})
+
+
+def lines() -> str:
+    """Return line protocol of three measurements, with missing tags and fields, and points in several lines."""
+    chance = random.Random(2)
+    found = []
+    for number in range(ROWS):
+        measurement = chance.choice(["cpu", "disk\\ io", "m\\,x"])
+        tags = chance.sample([",host=a", ",host=b\\ c", ",path=/x\\=y"], chance.choice([0, 1, 1]))
+        fields = chance.sample(
+            [f"u={number}i", f"v={chance.random()}", "w=t", 'text="a \\"b\\", c"'], chance.randint(1, 4)
+        )
+        time = (SECOND + chance.randrange(40) * DAY // 8) * 10**9
+        found.append(f"{measurement}{''.join(tags)} {','.join(fields)} {time}")
+    return "\n".join(found) + "\n"
+
+
+@pytest.fixture(params=WAYS, ids=["-".join(way) for way in WAYS])
+def way(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, LoadSettings]:
+    """Return a server, and settings for a bucket of its own by one of the ways in."""
+    kind, via = request.param
+    server = request.getfixturevalue(f"influx_{kind}")
+    bucket = f"files{next(server.numbers)}" if via == "restore" else server.new_bucket()
+    target = Target(server.url, bucket, server.org, server.token)
+    return server, LoadSettings(tmp_path / "out", target, via=via, retry_seconds=20.0)
+
+
+def assert_equal(settings: LoadSettings) -> None:
+    """Verify by sums and samples, and every value."""
+    for values in (False, True):
+        report = verify(VerifySettings(settings.dataset, settings.target, values=values))
+        assert report.differences == ()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_tables(way: tuple[Any, LoadSettings], tmp_path: Path, kind: str) -> None:
+    """What was staged of a table is loaded, verified, and what the server's own query says."""
+    server, settings = way
+    path = tmp_path / f"x.{kind}"
+    if kind == "csv":
+        pc.write_csv(table(), path)
+    else:
+        pq.write_table(table(), path)
+    stage_files(FilesSettings(settings.dataset, (path,), MAPPING))
+    assert load(settings).rows_loaded == ROWS
+    assert_equal(settings)
+    found = ask(server, settings.target.bucket, "SELECT n, ok, s, x, host FROM m")["series"][0]["values"]
+    wanted = [
+        [row["t"].timestamp() * 10**9, row["n"], row["ok"], row["s"], row["x"], row["host"]]
+        for row in table().to_pylist()
+    ]
+    assert sorted(found) == sorted(wanted)
+
+
+def test_line_protocol(way: tuple[Any, LoadSettings], tmp_path: Path) -> None:
+    """What was staged of lines is loaded and verified, and is what a server makes of the lines themselves."""
+    server, settings = way
+    (tmp_path / "x.lp").write_text(lines())
+    report = stage_files(FilesSettings(settings.dataset, (tmp_path / "x.lp",), on_duplicate="last"))
+    assert report.measurements == ("cpu", "disk io", "m,x")
+    load(settings)
+    assert_equal(settings)
+    other = server.new_bucket()
+    first = server.version.startswith("1.")
+    path = f"/write?db={other}" if first else f"/api/v2/write?org={server.org}&bucket={other}"
+    for line in lines().splitlines():  # one by one: of one identity, the last one counts
+        server.call(path, line.encode())
+    assert_equal(replace(settings, target=replace(settings.target, bucket=other)))
