@@ -6,14 +6,14 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import encoding, kills, loading, own_data, parsing, restoring, staging
+from benchmarks import encoding, kills, loading, own_data, parsing, restoring, sorting, staging
 from loader.reporting.metrics import machine, versions
 
 
 def main() -> None:
-    """Measure staging, encoding, parsing, both ways in, verification and resuming, one after the other."""
+    """Measure staging, encoding, parsing, sorting, both ways in, verification and resuming, one after the other."""
     results: dict[str, object] = {"machine": machine(), "versions": versions()}
-    for module in (staging, encoding, own_data, parsing, loading, restoring, kills):
+    for module in (staging, encoding, own_data, parsing, sorting, loading, restoring, kills):
         name = module.__name__.rpartition(".")[2]
         results[name] = module.run()
         print(module.table(results[name]), end="\n\n")

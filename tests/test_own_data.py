@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from datetime import date, time
 from decimal import Decimal
@@ -18,6 +19,7 @@ from loader.dataset.place import find_place
 from loader.dataset.reader import read_batches
 from loader.dataset.schema import FieldType
 from loader.errors import ConfigError, EncodeError
+from loader.staging.sources.paths import find_sources
 from tests.lines import lines_of
 from tests.reference import Point, decode
 
@@ -112,3 +114,20 @@ def test_the_keys_of_a_mapping_file(tmp_path: Path) -> None:
     assert (mapping.policy.timezone, mapping.policy.ambiguous, mapping.policy.non_finite) == ("UTC", "earliest", "skip")
     (tmp_path / "points.toml").write_text("\n".join([column, lines["time"]]))
     assert read_mapping(tmp_path / "points.toml").measurement_column == "kind"
+
+
+def test_the_suffixes_of_sources(tmp_path: Path) -> None:
+    """Files with each suffix that the table names are found in a folder, also compressed where it says so."""
+    (tmp_path / "lines").mkdir()
+    (tmp_path / "tables").mkdir()
+    wanted = []
+    for row in table("Suffix"):
+        names = row[0].split(", also with")
+        folder = tmp_path / ("lines" if "line protocol" in row[1] else "tables")
+        suffixes = re.findall(r"`([.a-z]+)`", names[0])
+        packed = [suffix + more for suffix in suffixes for more in re.findall(r"`([.a-z]+)`", "".join(names[1:]))]
+        wanted += [folder / f"x{suffix}" for suffix in (*suffixes, *packed)]
+    for path in (*wanted, tmp_path / "tables" / "x.json", tmp_path / "tables" / "x.parquet.gz"):
+        path.write_text("")
+    found = [path for name in ("lines", "tables") for path in find_sources([tmp_path / name])[0]]
+    assert sorted(found) == sorted(wanted)

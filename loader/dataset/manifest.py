@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from loader.dataset.beneath import look
+from loader.dataset.beneath import look, remove_file
 from loader.dataset.claims import (
     check_checksum,
     check_distinct,
@@ -188,6 +188,12 @@ def read_manifest(root: Path, files: Path | None = None) -> Manifest:
 def has_manifest(root: Path) -> bool:
     """Tell whether there is a manifest at ``root``; raises StageError for what is no regular file."""
     return has_state(root, _FILE)
+
+
+def remove_manifest(root: Path) -> None:
+    """Remove the manifest in ``root``, if there is one, before what it lists goes; raises OSError or StageError."""
+    if has_manifest(root):
+        remove_file(root, NAME)
 
 
 def _is_folder(root: Path) -> bool:

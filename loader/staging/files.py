@@ -17,7 +17,7 @@ import pyarrow as pa
 from loader.dataset.atomic import write_whole
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import NANOSECONDS
-from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
+from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, remove_manifest, write_manifest
 from loader.dataset.mapping import ColumnMapping, FieldMapping, mapping_json
 from loader.dataset.points_file import points_text
 from loader.dataset.rejected_file import RejectedFile
@@ -30,7 +30,7 @@ from loader.events import Advanced, Observer, Rejected, Started, ignore
 from loader.memory import measure_peak_memory
 from loader.printable import MESSAGE, printable
 from loader.staging.explained import explained
-from loader.staging.folder import clean, keep_partitions, remove_manifest, remove_partitions
+from loader.staging.folder import clean, keep_partitions, remove_partitions
 from loader.staging.identities import ORDER, OnDuplicate, PointMerger
 from loader.staging.mark import is_ours
 from loader.staging.partition import Compression

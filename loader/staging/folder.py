@@ -12,7 +12,7 @@ from loader.dataset.atomic import temporary_of
 from loader.dataset.beneath import list_folder, look, remove_empty_folder, remove_file
 from loader.dataset.claims import excerpt
 from loader.dataset.contents import differing
-from loader.dataset.manifest import NAME, Partition, has_manifest, read_manifest
+from loader.dataset.manifest import Partition, has_manifest, read_manifest
 from loader.dataset.state import list_leftovers
 from loader.errors import ConfigError, LoaderError
 from loader.events import ignore
@@ -72,12 +72,6 @@ def keep_partitions(
     others = sorted({*_parquet(root), *planned} - {partition.path for partition in kept})
     _refuse([name for name in others if name not in planned or (look(root, name) and not is_marked(root, name))], root)
     return kept, ()
-
-
-def remove_manifest(root: Path) -> None:
-    """Remove the manifest in ``root``, if there is one: what it lists is about to go."""
-    if has_manifest(root):
-        remove_file(root, NAME)
 
 
 def remove_partitions(root: Path, names: Iterable[str]) -> None:

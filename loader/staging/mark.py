@@ -72,7 +72,6 @@ class _Hashing(io.RawIOBase):
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._size = 0
         self.digest = hashlib.sha256()
 
     def writable(self) -> bool:
@@ -83,12 +82,7 @@ class _Hashing(io.RawIOBase):
         """Write ``data``."""
         self._file.write(data)
         self.digest.update(data)
-        self._size += len(data)
         return len(data)
-
-    def tell(self) -> int:
-        """Return how much was written."""
-        return self._size
 
 
 def is_ours(name: str) -> bool:

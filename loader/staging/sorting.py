@@ -35,9 +35,7 @@ def sort_batches(
         try:
             for batch in batches:
                 yield pa.RecordBatch.from_arrays(batch.columns, names=names)
-        except GeneratorExit:  # after an error of DuckDB's own
-            raise
-        except BaseException as error:  # DuckDB would make it one of its own, without its type
+        except (Exception, KeyboardInterrupt) as error:  # DuckDB would make it one of its own, without its type
             failures.append(error)
 
     plain = pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
@@ -59,11 +57,10 @@ def sort_batches(
                     break
                 yield pa.RecordBatch.from_arrays(batch.cast(plain).columns, schema=schema)
     except (duckdb.Error, pa.ArrowException) as error:
-        if not failures:
-            words = " ".join(str(error).split())[:300]
-            raise StageError(
-                f"{temporary}: the rows cannot be sorted: {words}",
-                hint="free some space there, or name another folder for temporary files: --temp FOLDER",
-            ) from error
+        words = " ".join(str(error).split())[:300]
+        raise StageError(
+            f"{temporary}: the rows cannot be sorted: {words}",
+            hint="free some space there, or name another folder for temporary files: --temp FOLDER",
+        ) from error
     if failures:
         raise failures[0]

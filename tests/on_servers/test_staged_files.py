@@ -1,8 +1,9 @@
-"""Files of others by way of staging: loaded both ways into real servers, and verified; lines beside what a server reads."""
+"""Files of others by way of staging: loaded both ways, and verified; lines beside what a server makes of them."""
 
 from __future__ import annotations
 
 import random
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 
+from loader.dataset.manifest import read_manifest
 from loader.dataset.mapping import ColumnMapping
-from loader.loading import LoadSettings, load
+from loader.loading import ExportSettings, LoadSettings, export, load
+from loader.loading.restore_path.export import BUCKET_ID
 from loader.servers.base import Target
 from loader.staging import FilesSettings, stage_files
 from loader.verification import VerifySettings, verify
@@ -107,3 +110,30 @@ def test_line_protocol(way: tuple[Any, LoadSettings], tmp_path: Path) -> None:
     for line in lines().splitlines():  # one by one: of one identity, the last one counts
         server.call(path, line.encode())
     assert_equal(replace(settings, target=replace(settings.target, bucket=other)))
+
+
+def test_what_a_server_exports(influx_v2: Any, tmp_path: Path) -> None:
+    """Of each line of an export, which has one field, and of its compressed form, the points come back as they were."""
+    (tmp_path / "x.lp").write_text(lines())
+    stage_files(FilesSettings(tmp_path / "one", (tmp_path / "x.lp",), on_duplicate="last"))
+    export(ExportSettings(tmp_path / "one", tmp_path / "engine"))
+    out = tmp_path / "y.lp.gz"
+    command = [
+        influx_v2.command[0],
+        "inspect",
+        "export-lp",
+        "--engine-path",
+        tmp_path / "engine",
+        "--bucket-id",
+        BUCKET_ID,
+    ]
+    subprocess.run([*command, "--output-path", out, "--compress", "--log-level", "error"], check=True, timeout=60)
+    report = stage_files(FilesSettings(tmp_path / "two", (out,)))
+    assert report.rows == read_manifest(tmp_path / "one").rows
+    assert rows_of(tmp_path / "two") == rows_of(tmp_path / "one")
+
+
+def rows_of(root: Path) -> list[list[dict[str, Any]]]:
+    """Return the rows of each partition of a dataset, whatever the order of its columns; an empty tag is none."""
+    tables = [pq.read_table(root / part.path, partitioning=None) for part in read_manifest(root).partitions]
+    return [[{name: row[name] for name in sorted(row)} for row in table.to_pylist()] for table in tables]

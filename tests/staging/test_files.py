@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import loader
-from loader.dataset.manifest import read_manifest
+from loader.dataset.manifest import has_manifest, read_manifest
 from loader.dataset.mapping import ColumnMapping, FieldMapping
 from loader.dataset.policy import Policy
 from loader.dataset.reader import open_dataset
@@ -62,6 +62,8 @@ def staged(
     """Stage files below ``tmp_path`` into its folder "out"."""
     observe = options.pop("observe", lambda event: None)
     paths = tuple(tmp_path / source for source in sources)
+    # One thread reads where coverage sees it.
+    options = {"workers": 1, **options}
     return stage_files(FilesSettings(tmp_path / "out", paths, mapping, **options), observe)
 
 
@@ -91,6 +93,7 @@ def put_stream(path: Path) -> None:
     """Write TABLE as a stream of Arrow."""
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, TABLE.schema) as writer:
         writer.write_table(TABLE)
+        writer.write_batch(TABLE.to_batches()[0].slice(0, 0))
 
 
 KINDS: dict[str, Callable[[Path], object]] = {
@@ -235,7 +238,7 @@ def test_measurements_of_a_column(tmp_path: Path) -> None:
             staged(tmp_path, "y.parquet", mapping=mapping, overwrite=True)
 
 
-def test_duplicates_are_refused_first(tmp_path: Path) -> None:
+def test_duplicates_are_refused_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is left of the dataset, so that the next command may decide."""
     for name in ("1.parquet", "2.parquet"):
         pq.write_table(TABLE.take([0, 1, 4]), tmp_path / name)
@@ -244,6 +247,12 @@ def test_duplicates_are_refused_first(tmp_path: Path) -> None:
     ):
         staged(tmp_path, "1.parquet", "2.parquet")
     assert not list((tmp_path / "out").rglob("*.parquet"))
+    monkeypatch.setattr(files, "_SAVE_SECONDS", -1.0)
+    pq.write_table(TABLE.take([3]), tmp_path / "0.parquet")
+    with pytest.raises(ConfigError, match="10 values belong"):
+        staged(tmp_path, "0.parquet", "1.parquet", "2.parquet")
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+    assert not has_manifest(tmp_path / "out")
     report = staged(tmp_path, "1.parquet", "2.parquet", on_duplicate="nudge")
     assert (report.rows, report.rows_moved) == (6, 3)
     wanted = [(*row[:2], row[2] + moved, *row[3:]) for row in ROWS[2:] for moved in (0, 1)]
@@ -400,7 +409,7 @@ def written(content: bytes | str, name: str = "x.csv") -> Callable[[Path], Any]:
         ),
         (written("m,a=1 a=1 1", "x.lp"), ["x.lp"], {"mapping": None}, "'a' is a tag and a field"),
         (
-            written("# CONTEXT-DATABASE:a\nm v=1 1\n# CONTEXT-DATABASE:b\n", "x.lp"),
+            written('# CONTEXT-DATABASE:a\nm v="# CONTEXT-DATABASE:c" 1\n# CONTEXT-DATABASE:b\n', "x.lp"),
             ["x.lp"],
             {"mapping": None},
             "they are of different databases",

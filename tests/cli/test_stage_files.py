@@ -1,0 +1,61 @@
+"""Files of others on the command line of a stage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from loader.cli import build_app
+
+
+def run(*arguments: str | Path) -> Result:
+    """Run the command line in this process."""
+    return CliRunner().invoke(build_app(), ["stage", *(str(argument) for argument in arguments)])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a file of CSV, whose times are seconds."""
+    (tmp_path / "x.csv").write_text("host,at,v\na,1,1.5\nb,2,2.5\na,3,NaN\n")
+    return tmp_path / "x.csv"
+
+
+def test_tables_with_flags_and_with_the_file_that_a_stage_writes(path: Path, tmp_path: Path) -> None:
+    """Rejected rows are exit code 1; the second run knows the types from points.toml, and keeps everything."""
+    flags = ("--measurement", "m", "--tag", "host", "--time", "at", "--time-unit", "s", "--workers", "1")
+    result = run("--from", path, "--out", tmp_path / "out", *flags)
+    assert result.exit_code == 1, result.output
+    assert "staged   2 rows in 1 partition" in result.stdout
+    assert "rejected 1 row: " in result.stdout
+    assert (tmp_path / "out" / "points.toml").read_text() == (
+        'measurement = "m"\ntime = "at"\ntime_unit = "s"\ntags = [\n  "host",\n]\nfields = [\n  "v=v:float",\n]\n'
+    )
+    again = run("--from", path, "--out", tmp_path / "out", "--schema", tmp_path / "out" / "points.toml", "--json")
+    assert json.loads(again.stdout)["report"]["partitions_kept"] == 1
+    skipped = run("--from", path, "--out", tmp_path / "skip", *flags, "--non-finite", "skip", "--max-rejected", "0")
+    assert skipped.exit_code == 3
+    assert "1 rows were rejected, more than the 0 allowed" in skipped.stderr
+
+
+def test_line_protocol(tmp_path: Path) -> None:
+    """Its unit is said by the same flag; a mapping is refused."""
+    (tmp_path / "x.lp").write_text("m v=1 7\nm v= 8\n")
+    refused = run("--from", tmp_path / "x.lp", "--out", tmp_path / "out", "--time-unit", "ms")
+    assert refused.exit_code == 3
+    assert "x.lp, line 2, column 5: a field has no value" in refused.stderr
+    skipping = ("--time-unit", "ms", "--on-bad-line", "skip", "--temp", tmp_path, "--on-duplicate", "nudge")
+    assert run("--from", tmp_path / "x.lp", "--out", tmp_path / "out", *skipping).exit_code == 1
+    mapped = run("--from", tmp_path / "x.lp", "--out", tmp_path / "other", "--measurement", "m", "--time", "t")
+    assert mapped.exit_code == 2
+    assert "line protocol knows its measurements" in mapped.stderr
+
+
+def test_what_is_missing_is_said(path: Path, tmp_path: Path) -> None:
+    """Exit code 2, and what to do."""
+    result = run("--from", path, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "--measurement NAME --tag COLUMN" in result.stderr
+    assert run("--from", tmp_path / "none", "--out", tmp_path / "out").exit_code == 2
