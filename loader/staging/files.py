@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pyarrow as pa
 from loader.dataset.atomic import write_whole
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import NANOSECONDS
-from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, remove_manifest, write_manifest
+from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.mapping import ColumnMapping, FieldMapping, mapping_json
 from loader.dataset.points_file import points_text
 from loader.dataset.rejected_file import RejectedFile
@@ -29,10 +28,9 @@ from loader.errors import ConfigError, StageError
 from loader.events import Advanced, Observer, Rejected, Started, ignore
 from loader.memory import measure_peak_memory
 from loader.printable import MESSAGE, printable
+from loader.staging.dataset import FOUND, DatasetWriter
 from loader.staging.explained import explained
-from loader.staging.folder import clean, keep_partitions, remove_partitions
 from loader.staging.identities import ORDER, OnDuplicate, PointMerger
-from loader.staging.mark import is_ours
 from loader.staging.partition import Compression
 from loader.staging.points import write_partitions
 from loader.staging.settings import FilesSettings, StageReport
@@ -41,11 +39,6 @@ from loader.staging.sources.line_protocol import LineProtocolSource, refuse_bad_
 from loader.staging.sources.paths import find_sources
 from loader.staging.sources.source import MeasurementPoints, Source
 from loader.staging.sources.tables import TableSource
-
-_FOUND = "fields"
-"""What the settings in a manifest call the fields that were found, with their types."""
-_SAVE_SECONDS = 5.0
-"""How long partitions may be finished that the manifest does not list yet."""
 
 
 def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageReport:
@@ -73,53 +66,40 @@ class _Stage:
         self._described = described
         self._temporary = temporary
         self._observe = observe
-        self._schemas: list[PointSchema] = []
-        self._partitions: list[Partition] = []
+        self._dataset = DatasetWriter(settings.out, described, overwrite=settings.overwrite)
         self._rejected = 0
         self._first_rejected = ""
         self._file = RejectedFile(settings.out, "stage")
         self._merged: list[PointMerger] = []
 
     def run(self, paths: Sequence[Path], lines: bool, began: float) -> StageReport:
-        root, settings = self._settings.out, self._settings
-        clean(root)
-        former = read_manifest(root) if has_manifest(root) and not settings.overwrite else None
-        if former:
-            _recognise(self._described, former)
-        ours = frozenset(name for name in _parquet(root) if is_ours(name))
-        kept, going = keep_partitions(root, self._described, ours, overwrite=settings.overwrite)
-        known = {partition.path: partition for partition in kept}
-        if former and former.complete and len(known) == len(former.partitions):
-            return self._report(former, known, began)
-        remove_partitions(root, going)
+        if self._dataset.unchanged:
+            return self._report(self._dataset.unchanged, began)
         self._file.clear()
         source = self._open(paths, lines)
         self._observe(Started("stage", source.rows))
-        saved = time.monotonic()
-        for points in source.measurements():
-            self._schemas.append(points.schema)
-            for partition in self._write(points, source, known):
-                self._partitions.append(partition)
-                self._observe(Advanced(partition.rows, partition.size))
-                if time.monotonic() - saved > _SAVE_SECONDS:
-                    self._save(complete=False)
-                    saved = time.monotonic()
-        self._refuse_duplicates()
-        if not self._partitions:
+        try:
+            for points in source.measurements():
+                for partition in self._write(points, source):
+                    self._dataset.add(partition)
+                    self._observe(Advanced(partition.rows, partition.size))
+            self._refuse_duplicates()
+            self._refuse_changed(paths)
+        except ConfigError:
+            self._dataset.withdraw()
+            raise
+        if self._dataset.empty:
             raise StageError(f"{paths[0]}: no row is a point", hint=f"see {self._file.path}")
-        if isinstance(source, TableSource) and settings.mapping:
-            self._keep_mapping(settings.mapping, source.schema)
-        manifest = self._save(complete=True)
-        # What an earlier run made of these sources before it ended, and no manifest lists.
-        remove_partitions(root, ours - {partition.path for partition in manifest.partitions})
-        return self._report(manifest, known, began)
+        if isinstance(source, TableSource) and self._settings.mapping:
+            self._keep_mapping(self._settings.mapping, source.schema)
+        return self._report(self._dataset.finish(), began)
 
-    def _report(self, manifest: Manifest, known: Mapping[str, Partition], began: float) -> StageReport:
+    def _report(self, manifest: Manifest, began: float) -> StageReport:
         return StageReport(
             rows=manifest.rows,
             size=sum(partition.size for partition in manifest.partitions),
             partitions=len(manifest.partitions),
-            partitions_kept=len(known.keys() & {partition.path for partition in manifest.partitions}),
+            partitions_kept=len(self._dataset.kept.keys() & {partition.path for partition in manifest.partitions}),
             fingerprint=manifest.fingerprint,
             seconds=time.monotonic() - began,
             peak_memory=measure_peak_memory(),
@@ -139,20 +119,24 @@ class _Stage:
         unit = NANOSECONDS[self._settings.time_unit]
         return LineProtocolSource(paths, unit, self._temporary, self._reject_line, self._observe)
 
-    def _write(self, points: MeasurementPoints, source: Source, known: Mapping[str, Partition]) -> Iterator[Partition]:
+    def _write(self, points: MeasurementPoints, source: Source) -> Iterator[Partition]:
         merger = PointMerger(points.series, self._settings.on_duplicate, source.address)
         self._merged.append(merger)
         keys = (*points.series, points.columns.names[len(points.series)], ORDER)
         ordered = sort_batches(points.columns, points.batches, keys, self._temporary, self._settings.workers)
         compression = Compression.parse(self._settings.compression)
-        distinct = self._distinct(merger, ordered)
+        distinct = self._distinct(merger, points.schema, ordered)
         yield from write_partitions(
-            self._settings.out, points.schema, distinct, points.read_tags, compression, known.get
+            self._settings.out, points.schema, distinct, points.read_tags, compression, self._dataset.kept.get
         )
 
-    def _distinct(self, merger: PointMerger, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _distinct(
+        self, merger: PointMerger, schema: PointSchema, batches: Iterator[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the points of ``batches``; once there are duplicates that are not wanted, they are counted only."""
-        for batch in batches:
+        for number, batch in enumerate(batches):
+            if number == 0:  # all rows were read, and can be points
+                self._dataset.begin(schema)
             points = merger.add(batch)
             if not self._unwanted:
                 yield points
@@ -166,13 +150,10 @@ class _Stage:
         return sum(each.superseded for each in self._merged) if fails else 0
 
     def _refuse_duplicates(self) -> None:
-        """Leave nothing of a dataset with duplicates that are not wanted, and raise ConfigError."""
+        """Raise ConfigError for duplicates that are not wanted."""
         if not self._unwanted:
             return
-        root = self._settings.out
         examples = [example for each in self._merged for example in each.examples][:3]
-        remove_manifest(root)
-        remove_partitions(root, (partition.path for partition in self._partitions))
         raise ConfigError(
             f"{self._unwanted:,} values belong to rows with the same series and time as a later row:"
             f" {'; '.join(examples)}",
@@ -180,23 +161,21 @@ class _Stage:
             " or make more columns tags (--tag)",
         )
 
-    def _save(self, *, complete: bool) -> Manifest:
-        by_name = {schema.measurement: schema for schema in self._schemas}
-        there = {partition.measurement for partition in self._partitions}
-        schemas = tuple(schema for name, schema in sorted(by_name.items()) if name in there)
-        # By day, then by measurement: servers take points best in the order of their times.
-        ordered = sorted(self._partitions, key=lambda each: (each.path.rpartition("date=")[2], each.path))
-        versions = {name: version(name) for name in ("loader", "duckdb", "pyarrow")}
-        manifest = Manifest(schemas, self._described, versions, tuple(ordered), complete, distinct=True)
-        if schemas:
-            write_manifest(self._settings.out, manifest)
-        return manifest
+    def _refuse_changed(self, paths: Sequence[Path]) -> None:
+        """Raise ConfigError when a source is not what it was at the beginning: it may have been read half and half."""
+        before, now = self._described["files"], _identities(paths)
+        if changed := [path for path in before if now.get(path) != before[path]]:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            raise ConfigError(
+                f"{changed[0]}{more}: changed while it was staged, and nothing of it is kept",
+                hint="let nothing write there, and run the same command again",
+            )
 
     def _keep_mapping(self, mapping: ColumnMapping, schema: PointSchema) -> None:
         """Write the mapping with the types that were found, so that the next run need not infer them."""
         found = tuple(FieldMapping(schema.source(field.column), field.column, field.type) for field in schema.fields)
         whole = replace(mapping, fields=found)
-        self._described[_FOUND] = mapping_json(whole)["fields"]
+        self._described[FOUND] = mapping_json(whole)["fields"]
         path = self._settings.out / "points.toml"
         if not path.exists():
             write_whole(path, points_text(whole).encode(), self._settings.out)
@@ -224,17 +203,6 @@ class _Stage:
             )
 
 
-def _recognise(described: dict[str, Any], former: Manifest) -> None:
-    """Make ``described`` that of ``former`` when it names the fields, with their types, that were found then."""
-    found = former.settings.get(_FOUND)
-    if not isinstance(found, list):
-        return
-    described[_FOUND] = found
-    mapping = former.settings.get("mapping")
-    if described["mapping"].get("fields") == found and isinstance(mapping, dict):
-        described["mapping"]["fields"] = mapping.get("fields")
-
-
 def _check(settings: FilesSettings, lines: bool) -> None:
     Compression.parse(settings.compression)
     for name, value, known in (
@@ -258,15 +226,20 @@ def _check(settings: FilesSettings, lines: bool) -> None:
 
 def _describe(settings: FilesSettings, paths: Sequence[Path]) -> dict[str, Any]:
     """Return what decides the content, as JSON reads it back."""
-    statuses = [(path, path.stat()) for path in paths]
     return {
         "source": "files",
-        "files": {str(path.resolve()): [status.st_size, status.st_mtime_ns] for path, status in statuses},
+        "files": _identities(paths),
         "mapping": dict(mapping_json(settings.mapping)) if settings.mapping else {"time_unit": settings.time_unit},
         "on_duplicate": str(settings.on_duplicate),
         "on_bad_line": settings.on_bad_line,
         "compression": settings.compression,
     }
+
+
+def _identities(paths: Sequence[Path]) -> dict[str, list[int]]:
+    """Return size and time of change of each file that is there."""
+    statuses = ((path.resolve(), path.stat()) for path in paths if path.exists())
+    return {str(path): [status.st_size, status.st_mtime_ns] for path, status in statuses}
 
 
 @contextmanager
@@ -282,7 +255,3 @@ def _temporary(settings: FilesSettings) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _parquet(root: Path) -> list[str]:
-    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*.parquet"))

@@ -78,7 +78,14 @@ def remove_partitions(root: Path, names: Iterable[str]) -> None:
     """Remove the files ``names``, and the folders that are empty then."""
     for name in names:
         remove_file(root, name)
+        remove_empty_folders(root, name)
+
+
+def remove_empty_folders(root: Path, name: str) -> None:
+    """Remove the folders below ``root`` that lead to the file ``name``, as far as they are empty."""
+    while "/" in name:
         remove_empty_folder(root, name)
+        name = name.rpartition("/")[0]
 
 
 def check_space(root: Path, rows: int, partitions: int, going: Iterable[str] = ()) -> None:

@@ -66,13 +66,19 @@ class MarkedWriter:
         self._writer.close()
         return self._sink.digest.hexdigest()
 
+    def abandon(self) -> None:
+        """Write nothing more: the writer of Parquet would add a footer when it goes, to a file that may be closed."""
+        self._sink.abandoned = True
+        self._writer.close()
+
 
 class _Hashing(io.RawIOBase):
-    """A file that is written, and the SHA-256 of what was."""
+    """A file that is written until it is abandoned, and the SHA-256 of what was."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.digest = hashlib.sha256()
+        self.abandoned = False
 
     def writable(self) -> bool:
         """Return True."""
@@ -80,8 +86,9 @@ class _Hashing(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         """Write ``data``."""
-        self._file.write(data)
-        self.digest.update(data)
+        if not self.abandoned:
+            self._file.write(data)
+            self.digest.update(data)
         return len(data)
 
 

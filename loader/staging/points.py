@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -18,6 +18,7 @@ from loader.dataset.atomic import whole_file
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS
 from loader.dataset.schema import FieldType, PointSchema
+from loader.staging.folder import remove_empty_folders
 from loader.staging.identities import DAY, TIME
 from loader.staging.mark import POINTS, MarkedWriter
 from loader.staging.partition import Compression
@@ -141,11 +142,11 @@ class _Writer:
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        try:
-            with self.stack:
-                raise _Abandoned
-        except _Abandoned:
-            pass
+        if self.file:
+            self.file.abandon()
+        with suppress(_Abandoned), self.stack:
+            raise _Abandoned
+        remove_empty_folders(self.root, self.path)
 
     def _write(self, keep: int) -> None:
         """Write row groups of GROUP_ROWS; fewer rows than ``keep`` go on waiting."""

@@ -31,7 +31,7 @@ def test_tables_with_flags_and_with_the_file_that_a_stage_writes(path: Path, tmp
     assert "staged   2 rows in 1 partition" in result.stdout
     assert "rejected 1 row: " in result.stdout
     assert (tmp_path / "out" / "points.toml").read_text() == (
-        'measurement = "m"\ntime = "at"\ntime_unit = "s"\ntags = [\n  "host",\n]\nfields = [\n  "v=v:float",\n]\n'
+        'measurement = "m"\ntime = "at"\ntime_unit = "s"\ntags = [\n  "host",\n]\nfields = [\n  "v=:float",\n]\n'
     )
     again = run("--from", path, "--out", tmp_path / "out", "--schema", tmp_path / "out" / "points.toml", "--json")
     assert json.loads(again.stdout)["report"]["partitions_kept"] == 1

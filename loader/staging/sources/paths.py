@@ -19,7 +19,7 @@ def find_sources(sources: Sequence[Path]) -> tuple[list[Path], bool]:
 
     Raises ConfigError for what is not there, not known, or not to be mixed.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for source in sources:
         place = find_place(source)
         pattern = "**/*" if source.is_dir() else place.pattern
@@ -28,15 +28,15 @@ def find_sources(sources: Sequence[Path]) -> tuple[list[Path], bool]:
             files = [path for path in files if _kind(path)]
         if not files:
             raise ConfigError(f"{source}: no such file, or none that is known", hint=f"known are {_known()}")
-        found |= dict.fromkeys(files)
-    kinds = {_kind(path) for path in found}
-    if "" in kinds:
-        odd = next(path for path in found if not _kind(path))
+        for path in files:
+            found.setdefault(path.resolve(), path)  # one file may be named in two ways
+    kinds = {_kind(path): path for path in found.values()}
+    if odd := kinds.get(""):
         raise ConfigError(f"{odd}: what it holds is not known", hint=f"known are {_known()}")
     lines = {kind in LINES for kind in kinds}
     if len(lines) > 1:
         raise ConfigError("line protocol and tables together", hint="stage each into a folder of its own")
-    return list(found), lines.pop()
+    return list(found.values()), lines.pop()
 
 
 def _is_shown(path: Path, root: Path) -> bool:

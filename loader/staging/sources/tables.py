@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,8 +21,8 @@ from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
 from loader.encoding.columns import read_times
 from loader.encoding.selection import select_points
-from loader.errors import ConfigError, LoaderError
-from loader.events import Observer
+from loader.errors import ConfigError, LoaderError, StageError
+from loader.events import Notice, Observer
 from loader.staging.identities import ORDER, TIME
 from loader.staging.points import TAG, TYPES
 from loader.staging.sources.parquet import as_parquet
@@ -56,8 +57,15 @@ class TableSource:
         self._shown: dict[str, Path] = {}
         """The file that is meant, by the path of its Parquet."""
         for number, path in enumerate(paths):
-            parquet = as_parquet(path, folder / f"{number}.parquet", mapping)
+            # With the keys of its path, which may be tags.
+            keys = [part for part in path.resolve().parent.parts if "=" in part]
+            parquet = as_parquet(path, Path(folder, str(number), *keys, "x.parquet"), mapping)
+            if not parquet:
+                observe(Notice(f"{path}: has no rows, and is left out"))
+                continue
             self._shown[parquet.resolve().relative_to(_ROOT).as_posix()] = path
+        if not self._shown:
+            raise ConfigError(f"{paths[0]}: has no rows", hint="there is nothing to stage")
         try:
             self._manifest = make_manifest(Place(paths[0], _ROOT, folder), mapping, observe, list(self._shown))
         except LoaderError as error:
@@ -128,7 +136,7 @@ class TableSource:
                     self._reject([replace(each, partition=shown) for each in selected.rejected])
                 points = selected.points
                 arrays = [
-                    *(points.column(tag).dictionary_decode().cast(pa.string()) for tag in schema.tags),
+                    *(_tag(points.column(tag)) for tag in schema.tags),
                     pa.array(read_times(points, self.schema).to_numpy()),
                     pa.array(selected.rows + first),
                     *(_plain(points.column(field.column), TYPES[field.type]) for field in schema.fields),
@@ -139,14 +147,18 @@ class TableSource:
     def _batches(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
         try:
             yield from read_batches(_ROOT, self.schema, chunk, GROUP_ROWS)
+        except StageError as error:
+            raise StageError(
+                self._meant(error.message),
+                hint="the file is damaged, or was changed just now: look at it, and try again",
+            ) from error
         except LoaderError as error:
             raise type(error)(self._meant(error.message), hint=error.hint) from error
 
     def _meant(self, message: str) -> str:
         """Return ``message`` with the names of files as they were given."""
-        for name, path in self._shown.items():
-            message = message.replace(f"/{name}", str(path)).replace(name, str(path))
-        return message
+        names = "|".join(map(re.escape, sorted(self._shown, key=len, reverse=True)))
+        return re.sub(f"/?({names})", lambda found: str(self._shown[found[1]]), message)
 
     def address(self, order: int) -> str:
         """Return file and row."""
@@ -165,6 +177,14 @@ def _points(schema: PointSchema, batches: Iterator[pa.RecordBatch]) -> Measureme
         return [batch.column(tag).cast(TAG) for tag in schema.tags]
 
     return MeasurementPoints(schema, schema.tags, _columns(schema), batches, read_tags)
+
+
+def _tag(column: pa.DictionaryArray) -> pa.Array:
+    """Return a tag as text, null where it is empty: for a server both are the same, no tag."""
+    texts = column.dictionary_decode().cast(pa.string())
+    if not pc.any(pc.equal(column.dictionary, "")).as_py():
+        return texts
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 
 def _plain(column: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -24,7 +24,7 @@ _DML = b"# DML\n"
 def opened_text(path: Path) -> Iterator[BinaryIO]:
     """Open a file, compressed as its last suffix says (.gz, .zst); what fails becomes a ConfigError that names it."""
     try:
-        match path.suffix:
+        match path.suffix.lower():
             case ".gz":
                 with gzip.open(path, "rb") as file:
                     yield cast(BinaryIO, file)

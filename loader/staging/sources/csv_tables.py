@@ -1,0 +1,194 @@
+"""CSV with a header as record batches: types from a sample, what does not fit told with its row and column."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.types as pt
+
+from loader.dataset.arrow_types import NO_VALUES
+from loader.dataset.mapping import ColumnMapping
+from loader.dataset.schema import FieldType
+from loader.errors import ConfigError
+from loader.staging.sources.text import opened_text
+
+SAMPLE_BYTES = 16 << 20
+"""Bytes of a file from which the types of its columns are inferred."""
+_BLOCK_BYTES = 4 << 20
+_EXACT_DIGITS = 15
+"""As many digits every double keeps."""
+_MOST_UNSIGNED = 2**64 - 1
+_VALUE = re.compile(r"(?s)In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (\S+): (.*)")
+_RAGGED = re.compile(r"(?s)CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+): (.*)")
+_SHOWN = 100
+
+
+def read_csv(path: Path, mapping: ColumnMapping) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
+    """Return the rows of the file ``path``, compressed as its name says, and their columns.
+
+    Types are inferred from SAMPLE_BYTES; ``mapping`` says others, see ``csv_types``. An empty cell is null, ``""`` is
+    an empty text. Memory is SAMPLE_BYTES, and a few blocks of _BLOCK_BYTES. Raises ConfigError, here or while rows are
+    read, for what is no such file: with row and column where it is a value that does not fit.
+    """
+    with _explained(path, [], mapping.time):
+        types = csv_types(path, _sample(path, {}), mapping)
+    return _read_rows(path, types, mapping.time), pa.schema(types.items())
+
+
+def csv_types(path: Path, sample: pa.RecordBatch, mapping: ColumnMapping) -> dict[str, pa.DataType]:
+    """Return the types as which the columns of CSV are read that begins with ``sample``.
+
+    Tags are texts as they stand there, fields whose type is said have it, and times of day have nanoseconds, for later
+    ones may have more digits than those of the sample. Integers beyond 64 bits of a sign are unsigned. Raises
+    ConfigError for names that are there twice, columns that are no text, and integers that no type holds.
+    """
+    said = {field.column: NO_VALUES[field.type] for field in mapping.fields if field.type}
+    said |= dict.fromkeys(mapping.tags, pa.string())
+    types: dict[str, pa.DataType] = {}
+    for name, kind in zip(sample.schema.names, sample.schema.types, strict=True):
+        if name in types:
+            raise ConfigError(f"{path}: two columns are called {name!r}", hint="rename one of them in the header")
+        if pt.is_binary(kind) and name not in said:
+            raise ConfigError(f"{path}: column {name!r} is not text in UTF-8", hint="convert the file, by iconv say")
+        types[name] = said.get(name, pa.timestamp("ns", kind.tz) if pt.is_timestamp(kind) else kind)
+    if floats := [name for name, kind in types.items() if pt.is_floating(kind) and name not in said]:
+        texts = _sample(path, dict.fromkeys(floats, pa.string()))
+        types |= {name: _number_type(path, name, texts.column(name)) for name in floats}
+    return types
+
+
+def _sample(path: Path, types: dict[str, pa.DataType]) -> pa.RecordBatch:
+    """Return the rows in the first SAMPLE_BYTES, with columns of ``types``, and of inferred ones."""
+    with opened_text(path) as file, _explained(path, list(types), ""), _opened(file, SAMPLE_BYTES, types) as reader:
+        return next(iter(reader), pa.RecordBatch.from_pylist([], reader.schema))
+
+
+def _number_type(path: Path, name: str, texts: pa.Array) -> pa.DataType:
+    """Return the type of a column that seems to be of floats: integers too large for a sign seem so as well."""
+    whole = pc.match_substring_regex(texts, r"^[+-]?[0-9]+$")
+    long = texts.filter(pc.and_(whole, pc.greater(pc.utf8_length(texts), _EXACT_DIGITS))).to_pylist()
+    odd = next((text for text in long if int(float(text)) != int(text)), None)
+    if odd is None:
+        return pa.float64()
+    if pc.all(whole).as_py() and all(0 <= int(text) <= _MOST_UNSIGNED for text in texts.drop_null().to_pylist()):
+        return pa.uint64()
+    raise ConfigError(
+        f"{path}: column {name!r} has {odd}, an integer that neither 64 bits nor a float hold exactly",
+        hint=f"name the fields, this one with its type: --field {name}=:string keeps it, {name}=:float rounds it",
+    )
+
+
+@contextmanager
+def _opened(
+    file: BinaryIO | io.RawIOBase, block_bytes: int, types: dict[str, pa.DataType]
+) -> Iterator[pyarrow.csv.CSVStreamingReader]:
+    """Open ``file``, which is read without threads: only so errors know their row."""
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=types,
+        # Only what is empty, and in no quotes, is null: NA may be Namibia.
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    read = pyarrow.csv.ReadOptions(use_threads=False, block_size=block_bytes)
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    with pyarrow.csv.open_csv(pa.PythonFile(file, "r"), read, parse, convert) as reader:
+        yield reader
+
+
+def _read_rows(path: Path, types: dict[str, pa.DataType], time: str) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    with (
+        opened_text(path) as file,
+        _explained(path, list(types), time),
+        _opened(TerminatedFile(file, len(types)), _BLOCK_BYTES, types) as reader,
+    ):
+        last = pa.RecordBatch.from_pylist([], reader.schema)
+        for batch in filter(len, reader):
+            yield last
+            last, rows = batch, rows + len(batch)
+    if len(types) < 2:  # a line without a value is none
+        yield last
+        return
+    if any(column[-1].is_valid for column in last.columns):
+        raise ConfigError(f"{path}, row {rows - 1:,}: a quote is opened and not closed", hint="close it")
+    yield last.slice(0, len(last) - 1)
+
+
+class TerminatedFile(io.RawIOBase):
+    """A file of CSV with ``columns`` columns, and a row of nulls behind its end, which a quote left open swallows."""
+
+    def __init__(self, file: BinaryIO, columns: int) -> None:
+        self._file = file
+        self._end = b"\n" + b"," * (columns - 1) + b"\n"
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes."""
+        if piece := self._file.read(size):
+            return piece
+        piece, self._end = self._end, b""
+        return piece
+
+
+@contextmanager
+def _explained(path: Path, names: list[str], time: str) -> Iterator[None]:
+    """Turn what the reader refuses into a ConfigError with row and column; rows count from 0 behind the header."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: its header is not text in UTF-8", hint="convert the file, by iconv say") from None
+    except pa.ArrowException as error:
+        words = str(error)
+        if found := _VALUE.search(words):
+            raise _unfit(path, names, time, *found.groups()) from None
+        if found := _RAGGED.search(words):
+            row, wanted, there, text = found.groups()
+            raise ConfigError(
+                f"{path}, row {int(row) - 2:,}: has {there} columns, and the header {wanted}: {text[:_SHOWN]!r}",
+                hint="mend the row; a value with a comma stands in quotes",
+            ) from None
+        if "straddling" in words:
+            raise ConfigError(
+                f"{path}: a row is longer than {_BLOCK_BYTES:,} bytes", hint="a quote may not be closed there"
+            ) from None
+        raise ConfigError(
+            f"{path}: cannot be read: {' '.join(words.split())[:300]}", hint="name whole files of CSV with a header"
+        ) from None
+
+
+def _unfit(path: Path, names: list[str], time: str, column: str, row: str | None, kind: str, why: str) -> ConfigError:
+    """Return the error for a value that does not fit the type of its column."""
+    name = names[int(column)] if int(column) < len(names) else f"number {column}"
+    where = f"{path}, row {int(row) - 2:,}, column {name!r}" if row else f"{path}, column {name!r}"
+    value = why.removeprefix("invalid value ")[:_SHOWN]
+    if kind == "string":
+        return ConfigError(f"{where}: {value}", hint="convert the file, by iconv say")
+    other = FieldType.FLOAT if kind == "int64" and _is_number(value) else FieldType.STRING
+    what = f"no {kind}, as the values in the first {SAMPLE_BYTES >> 20} MiB are"
+    if kind == "null":
+        what = f"the first value of its column: there is none in the first {SAMPLE_BYTES >> 20} MiB"
+    elif kind.startswith("timestamp"):
+        what = "no time of nanoseconds, which are of 1677 to 2262, in a form such as 2024-01-31T12:00:00.5Z"
+    mended = "mend the value, or leave the row out"
+    said = f"; or name the fields, this one with its type: --field {name}=:{other}"
+    return ConfigError(f"{where}: {value} is {what}", hint=mended if name == time else mended + said)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.strip("'"))
+    except ValueError:
+        return False
+    return True
