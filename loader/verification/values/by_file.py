@@ -13,7 +13,7 @@ from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.decode.columns import Column
-from loader.encoding.tsm.decode.fields import Reading, StoredField
+from loader.encoding.tsm.decode.fields import Reading, Source, StoredField
 from loader.encoding.tsm.decode.gather import gather_fields
 from loader.encoding.warm import compile_ahead, compile_decoders
 from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
@@ -27,7 +27,7 @@ from loader.verification.texts import cut, short_texts
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 from loader.verification.values.expected import expected_values
 from loader.verification.values.extents import Extents
-from loader.verification.values.shard_files import ShardFiles, fetched
+from loader.verification.values.shard_files import fetched
 from loader.verification.values.spans import WINDOW_BYTES, Span, in_parts, plan_spans
 from loader.verification.windows import Window
 from loader.waiting import Workers, pause
@@ -72,7 +72,7 @@ def _compare_span(
     For a backup passes over what the server has in memory while it happens to write something of it to disk.
     """
     if span.shard is None:
-        return _compare_files(settings, schema, extents, span, ShardFiles(()), observe)
+        return _compare_files(settings, schema, extents, span, (), observe)
     looked = _fetch_and_compare(settings, schema, extents, span, span.shard, observe, closed)
     for _ in range(_MOST_LOOKS - 1):
         if not looked.difference_count or pause(_NEXT_LOOK_SECONDS, closed):
@@ -108,16 +108,15 @@ def _compare_files(
     schema: PointSchema,
     extents: Extents,
     span: Span,
-    files: ShardFiles,
+    files: Sequence[Source],
     observe: Observer,
 ) -> Outcome:
-    stored = gather_fields(files.sources, schema.measurement, schema.fields)
+    stored = gather_fields(files, schema.measurement, schema.fields)
     keys = stored_keys(list(set[bytes]().union(*(field.series for field in stored))))
     outcome = Outcome(settings.max_listed)
 
     def compare(window: Window, most: int) -> None:
         _compare_window(settings, schema, extents, window, stored, keys, outcome, most)
-        files.release()
 
     for whole in span.windows:
         in_parts(whole, WINDOW_BYTES, compare)
@@ -156,6 +155,8 @@ def _found(stored: Sequence[StoredField], window: Window, keys: Mapping[bytes, b
     for field in stored:
         former = field.read(window.start, window.stop, former, _short_texts, max(1, most - held) if most else 0)
         held += former.column.size
+        for source in field.sources:
+            source.release()
         columns.append(replace(former.column, series=[keys[text] for text in former.column.series]))
     return columns
 
