@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from loader.dataset.instant import NANOSECONDS
+from loader.dataset.instant import DAY, NANOSECONDS
 from loader.dataset.policy import Ambiguous, Nonexistent, Policy
 from loader.dataset.schema import FieldType, is_text
 
@@ -29,7 +29,7 @@ _BOUNDS: Mapping[FieldType, tuple[int, int]] = MappingProxyType(
 )
 _CLOCKS_UNKNOWN = 2_145_916_800, (1 << 63) // 1_000_000_000
 """Seconds from 2038, from when on Arrow knows no change of clocks, to the last time that InfluxDB has."""
-_FIRST_DAYS = -(1 << 63) + 2 * 86_400_000_000_000
+_FIRST_DAYS = -(1 << 63) + 2 * DAY
 _MOST_DIGITS = 38
 """Longer decimals are nothing that Polars, by which verification reads, knows."""
 _UNSIGNED = (pa.uint8(), pa.uint16(), pa.uint32())
@@ -190,7 +190,7 @@ _INTEGER = {
     FieldType.UNSIGNED: _whole(FieldType.UNSIGNED, pa.uint64()),
     FieldType.STRING: _text,
 }
-NO_VALUES = MappingProxyType(
+FIELD_TYPES = MappingProxyType(
     {
         FieldType.FLOAT: pa.float64(),
         FieldType.INTEGER: pa.int64(),
@@ -199,6 +199,7 @@ NO_VALUES = MappingProxyType(
         FieldType.STRING: pa.string(),
     }
 )
+"""The Arrow type that holds every value of a field type."""
 _KINDS: tuple[tuple[Callable[[pa.DataType], bool], Kind], ...] = (
     (is_text, Kind({FieldType.STRING: _same}, _same)),
     (pt.is_float16, Kind({FieldType.FLOAT: lambda column: column.cast(pa.float32())}, None)),

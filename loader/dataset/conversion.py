@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from loader.dataset.arrow_types import NO_VALUES, Unfit, kind_of, localise
+from loader.dataset.arrow_types import FIELD_TYPES, Unfit, kind_of, localise
 from loader.dataset.chunk import Chunk
 from loader.dataset.hive import path_keys
 from loader.dataset.policy import NonFinite
@@ -111,7 +111,7 @@ def convert_batch(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) ->
         source = schema.source(name)
         position = batch.schema.get_field_index(source)
         if position < 0:
-            kind = NO_VALUES[types[name]] if name in types else pa.string()
+            kind = FIELD_TYPES[types[name]] if name in types else pa.string()
             keyed = source in keys and name in schema.tags
             columns.append(_constant(keys[source], len(batch)) if keyed else pa.nulls(len(batch), kind))
             continue
@@ -151,7 +151,7 @@ def _converted(schema: PointSchema, name: str, field: FieldType | None, column: 
         assert kind.tag
         return kind.tag(plain)
     if pt.is_null(plain.type):
-        return plain.cast(NO_VALUES[field])
+        return plain.cast(FIELD_TYPES[field])
     values = kind.fields[field](localise(plain, schema.policy))
     if field is FieldType.FLOAT and schema.policy.non_finite == NonFinite.SKIP:
         return pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))

@@ -10,6 +10,7 @@ TIME_MIN, TIME_MAX = -(2**63) + 2, 2**63 - 3
 """The first and last nanosecond that InfluxDB stores and finds: no range of a query reaches the one behind."""
 NANOSECONDS: Mapping[str, int] = MappingProxyType({"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1})
 """Nanoseconds in each unit of time."""
+DAY = 86_400 * NANOSECONDS["s"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000_000

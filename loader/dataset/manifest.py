@@ -81,6 +81,11 @@ class Manifest:
         return sum(partition.rows for partition in self.partitions)
 
     @property
+    def filled(self) -> tuple[Partition, ...]:
+        """The partitions that have rows; of the others, times say nothing."""
+        return tuple(partition for partition in self.partitions if partition.rows)
+
+    @property
     def schema(self) -> PointSchema:
         """The schema of a dataset of one measurement; raises ValueError for several."""
         (schema,) = self.schemas

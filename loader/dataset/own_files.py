@@ -27,7 +27,7 @@ def find_files(place: Place) -> Iterator[str]:
         raise ConfigError(f"{place.path}: {error}", hint="write ** as a whole folder: 'trips/**/*.parquet'") from None
     for path in paths:
         name = path.relative_to(place.root)
-        hidden = path != place.path and any(part.startswith((".", "_")) for part in name.parts)
+        hidden = path != place.path and is_hidden(name)
         if not hidden and not path.is_dir():
             try:
                 path_keys(check_path(name.as_posix()))
@@ -35,6 +35,11 @@ def find_files(place: Place) -> Iterator[str]:
                 raise ConfigError(f"{place.path}: {error}", hint="give it a plain name, or leave it out") from None
             look(place.root, name.as_posix())  # a FIFO would keep whoever opens it waiting
             yield name.as_posix()
+
+
+def is_hidden(name: Path) -> bool:
+    """Tell whether a path, relative to a folder, is left out when the folder is named, as pyarrow and Spark do."""
+    return any(part.startswith((".", "_")) for part in name.parts)
 
 
 def unite_columns(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:

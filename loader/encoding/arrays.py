@@ -11,3 +11,12 @@ Bytes: TypeAlias = npt.NDArray[np.uint8]
 Integers: TypeAlias = npt.NDArray[np.int64]
 Words: TypeAlias = npt.NDArray[np.uint64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
+
+
+def last_in_groups(present: Mask, starts: Integers) -> Integers:
+    """Return the last position at which ``present`` is true in each group, -1 where it is nowhere.
+
+    Group ``i`` are the positions from ``starts[i]`` on to that of the next group, or the end.
+    """
+    last: Integers = np.maximum.reduceat(np.where(present, np.arange(len(present)), -1), starts)
+    return last

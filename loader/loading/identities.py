@@ -19,7 +19,7 @@ from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches, read_joined
 from loader.dataset.schema import PointSchema
-from loader.encoding.arrays import Integers, Mask
+from loader.encoding.arrays import Integers, Mask, last_in_groups
 from loader.encoding.columns import read_times
 from loader.encoding.selection import select_points
 from loader.encoding.series import find_series
@@ -182,7 +182,7 @@ class _Search:
         order = np.arange(frame.height)
         superseded = np.zeros_like(present)
         for field in range(present.shape[1]):
-            last = np.maximum.reduceat(np.where(present[:, field], order, -1), starts)
+            last = last_in_groups(present[:, field], starts)
             superseded[:, field] = present[:, field] & (order < last[owners])
         whole = superseded.any(axis=1) & (superseded == present).all(axis=1)
         for partition, place in zip(group, places, strict=True):

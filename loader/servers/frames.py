@@ -10,12 +10,12 @@ from types import MappingProxyType
 
 import polars as pl
 
+from loader.dataset.instant import DAY
 from loader.dataset.schema import FieldType
 from loader.errors import ConfigError
 from loader.servers.base import AggregateQuery, PointsQuery
 
 SECOND = 1_000_000_000
-DAY = 86_400 * SECOND
 FIRST, LAST = -(2**63) + 2, 2**63 - 3
 """The first and last nanosecond that InfluxDB stores and finds: no range of a query reaches the one behind."""
 ANSWER_TYPES: Mapping[FieldType, type[pl.DataType]] = MappingProxyType(

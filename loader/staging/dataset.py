@@ -10,7 +10,7 @@ from typing import Any
 
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, remove_manifest, write_manifest
 from loader.dataset.schema import PointSchema
-from loader.staging.folder import clean, keep_partitions, remove_partitions
+from loader.staging.folder import clean, keep_partitions, list_parquet, remove_partitions
 from loader.staging.mark import is_ours
 
 FOUND = "fields"
@@ -33,7 +33,7 @@ class DatasetWriter:
         self._former = read_manifest(root) if has_manifest(root) and not overwrite else None
         if self._former:
             _recognise(settings, self._former)
-        self._ours = frozenset(name for name in _parquet(root) if is_ours(name))
+        self._ours = frozenset(name for name in list_parquet(root) if is_ours(name))
         kept, self._going = keep_partitions(root, settings, self._ours, overwrite=overwrite)
         self.kept: Mapping[str, Partition] = {partition.path: partition for partition in kept}
         """Whole partitions of an earlier run, by their paths."""
@@ -108,7 +108,3 @@ def _recognise(settings: dict[str, Any], former: Manifest) -> None:
     mapping = former.settings.get("mapping")
     if settings["mapping"].get("fields") == found and isinstance(mapping, dict):
         settings["mapping"]["fields"] = mapping.get("fields")
-
-
-def _parquet(root: Path) -> list[str]:
-    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*.parquet"))

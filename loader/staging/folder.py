@@ -53,11 +53,11 @@ def keep_partitions(
     """
     staged = has_manifest(root)  # raises for what is no regular file
     if overwrite:
-        found = [name for name in sorted({*_parquet(root), *planned, *_listed(root)}) if look(root, name)]
+        found = [name for name in sorted({*list_parquet(root), *planned, *_listed(root)}) if look(root, name)]
         _refuse([name for name in found if not is_marked(root, name)], root)
         return (), tuple(found)
     if not staged:
-        _refuse(_parquet(root), root)
+        _refuse(list_parquet(root), root)
         return (), ()
     manifest = read_manifest(root)
     differences = list(_compare(manifest.settings, settings))
@@ -69,7 +69,7 @@ def keep_partitions(
     there = [partition for partition in manifest.partitions if _has_size(root, partition)]
     changed = differing(root, there, ignore)
     kept = tuple(partition for partition in there if partition not in changed)
-    others = sorted({*_parquet(root), *planned} - {partition.path for partition in kept})
+    others = sorted({*list_parquet(root), *planned} - {partition.path for partition in kept})
     _refuse([name for name in others if name not in planned or (look(root, name) and not is_marked(root, name))], root)
     return kept, ()
 
@@ -120,7 +120,8 @@ def _has_size(root: Path, partition: Partition) -> bool:
     return status is not None and status.st_size == partition.size
 
 
-def _parquet(root: Path) -> list[str]:
+def list_parquet(root: Path) -> list[str]:
+    """Return the paths of all files of Parquet below ``root``."""
     return sorted(str(path.relative_to(root)) for path in root.rglob("*.parquet"))
 
 

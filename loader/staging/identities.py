@@ -8,12 +8,11 @@ from enum import StrEnum
 import numpy as np
 import pyarrow as pa
 
-from loader.dataset.instant import instant
-from loader.encoding.arrays import Integers, Mask
+from loader.dataset.instant import DAY, instant
+from loader.encoding.arrays import Integers, Mask, last_in_groups
 from loader.errors import ConfigError
 
 _EXAMPLES = 3
-DAY = 86_400_000_000_000
 TIME, ORDER = "\0time", "\0order"
 """Columns beside tags and fields, which cannot have such names."""
 
@@ -109,7 +108,7 @@ class PointMerger:
             column = batch.column(name)
             if name in self._fields(batch):
                 valid = column.is_valid().to_numpy(zero_copy_only=False)
-                last = np.maximum.reduceat(np.where(valid, order, -1), starts)
+                last = last_in_groups(valid, starts)
                 superseded += valid & (order < np.repeat(last, ends - starts + 1))
                 columns.append(column.take(pa.array(last, mask=last < 0)))
             else:

@@ -35,19 +35,14 @@ def write_marked(table: pa.Table, row_group_size: int, **options: Any) -> tuple[
     ``options`` are those of ``pyarrow.parquet.ParquetWriter``. Memory: the file, twice while it grows.
     """
     sink = io.BytesIO()
-    with pq.ParquetWriter(sink, table.schema, **options) as writer:
-        writer.write_table(table, row_group_size)
-        pages = sink.tell()
-        with sink.getbuffer() as content:
-            digest = hashlib.sha256(content)
-        writer.add_key_value_metadata({KEY: digest.hexdigest()})
-    whole = sink.getbuffer()
-    digest.update(whole[pages:])
-    return whole, digest.hexdigest()
+    writer = MarkedWriter(sink, table.schema, **options)
+    writer.write(table, row_group_size)
+    checksum = writer.finish()
+    return sink.getbuffer(), checksum
 
 
 class MarkedWriter:
-    """Writes tables, each a row group, into ``file`` as Parquet with the loader's mark.
+    """Writes tables into ``file`` as Parquet with the loader's mark.
 
     ``options`` are those of ``pyarrow.parquet.ParquetWriter``. Memory: a row group.
     """
@@ -56,9 +51,9 @@ class MarkedWriter:
         self._sink = _Hashing(file)
         self._writer = pq.ParquetWriter(self._sink, schema, **options)
 
-    def write(self, table: pa.Table) -> None:
-        """Write ``table`` as a row group."""
-        self._writer.write_table(table, table.num_rows)
+    def write(self, table: pa.Table, row_group_size: int) -> None:
+        """Write ``table`` in row groups of ``row_group_size`` rows."""
+        self._writer.write_table(table, row_group_size)
 
     def finish(self) -> str:
         """Write the footer, and return the SHA-256 of the whole file."""

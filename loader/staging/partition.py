@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -110,17 +112,19 @@ def check_order(trades: pa.Table, path: str) -> None:
 
 def encode_parquet(trades: pa.Table, compression: Compression) -> tuple[memoryview, str]:
     """Return ``trades`` as a Parquet file with the loader's mark, and the file's SHA-256."""
+    return write_marked(trades, GROUP_ROWS, **parquet_options(trades.column_names, "timestamp", compression))
+
+
+def parquet_options(columns: Sequence[str], time: str, compression: Compression) -> dict[str, Any]:
+    """Return how the writer of Parquet is to write ``columns``, one of which is ``time``."""
     # Timestamps packed as deltas are as dense as they get: compressing them again costs time and gains nothing.
-    codecs = dict.fromkeys(trades.column_names, compression.codec) | {"timestamp": "none"}
-    levels = {} if compression.level is None else dict.fromkeys(codecs, compression.level)
-    levels.pop("timestamp", None)
-    return write_marked(
-        trades,
-        GROUP_ROWS,
-        compression=codecs,
-        compression_level=levels or None,
-        use_dictionary=["symbol", "side", "price", "amount"],
-        column_encoding={"timestamp": "DELTA_BINARY_PACKED"},
-        write_statistics=True,
-        write_page_checksum=True,  # so that damage is an error, and not another price
-    )
+    others = [column for column in columns if column != time]
+    levels = {} if compression.level is None else dict.fromkeys(others, compression.level)
+    return {
+        "compression": {**dict.fromkeys(others, compression.codec), time: "none"},
+        "compression_level": levels or None,
+        "use_dictionary": others,
+        "column_encoding": {time: "DELTA_BINARY_PACKED"},
+        "write_statistics": True,
+        "write_page_checksum": True,  # so that damage is an error, and not another price
+    }

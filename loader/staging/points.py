@@ -14,25 +14,20 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
+from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.atomic import whole_file
+from loader.dataset.instant import DAY
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS
-from loader.dataset.schema import FieldType, PointSchema
+from loader.dataset.schema import PointSchema
 from loader.staging.folder import remove_empty_folders
-from loader.staging.identities import DAY, TIME
+from loader.staging.identities import TIME
 from loader.staging.mark import POINTS, MarkedWriter
-from loader.staging.partition import Compression
+from loader.staging.partition import Compression, parquet_options
 
 GROUP_BYTES = 64 << 20
 """Bytes of a row group in memory, beyond which it ends."""
 TIMES = pa.timestamp("ns", "UTC")
-TYPES = {
-    FieldType.FLOAT: pa.float64(),
-    FieldType.INTEGER: pa.int64(),
-    FieldType.UNSIGNED: pa.uint64(),
-    FieldType.BOOLEAN: pa.bool_(),
-    FieldType.STRING: pa.string(),
-}
 TAG = pa.dictionary(pa.int32(), pa.string())
 ReadTags: TypeAlias = Callable[[pa.RecordBatch], list[pa.Array]]
 """Returns the tags of rows, as dictionaries of strings."""
@@ -49,7 +44,7 @@ def parquet_schema(schema: PointSchema) -> pa.Schema:
     return pa.schema(
         [
             *(pa.field(tag, TAG) for tag in schema.tags),
-            *(pa.field(each.column, TYPES[each.type]) for each in schema.fields),
+            *(pa.field(each.column, FIELD_TYPES[each.type]) for each in schema.fields),
             pa.field(schema.time, TIMES, nullable=False),
         ]
     )
@@ -61,7 +56,7 @@ def write_partitions(
     batches: Iterator[pa.RecordBatch],
     read_tags: ReadTags,
     compression: Compression,
-    kept: Callable[[str], Partition | None] = lambda path: None,
+    kept: Callable[[str], Partition | None],
 ) -> Iterator[Partition]:
     """Write the points of ``batches``, in the order of days, as partitions; yield each when it is on disk.
 
@@ -156,30 +151,18 @@ class _Writer:
         if self.file is None:
             path = self.stack.enter_context(whole_file(self.root / self.path, self.root))
             self.handle = self.stack.enter_context(path.open("wb"))
-            self.file = MarkedWriter(self.handle, columns, **_options(self.schema, self.compression))
+            self.file = MarkedWriter(
+                self.handle, columns, **parquet_options(columns.names, self.schema.time, self.compression)
+            )
         while table.num_rows and (table.num_rows >= keep or table.nbytes >= GROUP_BYTES):
             (group,) = table.slice(0, GROUP_ROWS).combine_chunks().to_batches()
             table = table.slice(GROUP_ROWS)
             fields = [group.column(each.column) for each in self.schema.fields]
             times = group.column(TIME).cast(TIMES)
-            self.file.write(pa.Table.from_arrays([*self.read_tags(group), *fields, times], schema=columns))
+            rows = pa.Table.from_arrays([*self.read_tags(group), *fields, times], schema=columns)
+            self.file.write(rows, GROUP_ROWS)
         self.waiting = table.to_batches()
 
 
 class _Abandoned(Exception):
     """Has the temporary file removed."""
-
-
-def _options(schema: PointSchema, compression: Compression) -> dict[str, object]:
-    # As for trades: deltas of times are as dense as they get.
-    names = [*schema.tags, *(each.column for each in schema.fields)]
-    codecs = dict.fromkeys(names, compression.codec) | {schema.time: "none"}
-    levels = {} if compression.level is None else dict.fromkeys(names, compression.level)
-    return {
-        "compression": codecs,
-        "compression_level": levels or None,
-        "use_dictionary": names,
-        "column_encoding": {schema.time: "DELTA_BINARY_PACKED"},
-        "write_statistics": True,
-        "write_page_checksum": True,
-    }

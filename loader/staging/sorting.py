@@ -12,9 +12,10 @@ from queue import Empty, Queue
 import duckdb
 import pyarrow as pa
 
+from loader.dataset.instant import DAY
 from loader.dataset.reader import GROUP_ROWS
 from loader.errors import StageError
-from loader.staging.identities import DAY, TIME
+from loader.staging.identities import TIME
 from loader.waiting import join, take
 
 MEMORY = "1GB"

@@ -160,7 +160,7 @@ class _Verification:
         self.manifest = manifest
         self.draws = draws
         self.schema: PointSchema = manifest.schema
-        self.partitions = [partition for partition in manifest.partitions if partition.rows]
+        self.partitions = manifest.filled
         self.pool = pool
         self.observe = observe
         self.windows = 0

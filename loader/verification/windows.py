@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from loader.dataset.instant import DAY
 from loader.dataset.manifest import Partition
-from loader.servers.frames import DAY, FIRST, LAST, day_of
+from loader.servers.frames import FIRST, LAST, day_of
 
 WINDOW_DAYS = 31
 WINDOW_ROWS = 30_000_000

@@ -20,15 +20,15 @@ from loader.reporting.status import read_status
 from loader.reporting.text import load_text, status_text, verify_text
 from loader.servers.base import Target
 from loader.verification import VerifyReport, VerifySettings, verify
+from tests.on_servers.ways import NAMES, WAYS, way_into
 from tests.tables import HOUR, MOMENT, write_measurements
 
-WAYS = [("v1", "write"), ("v2", "write"), ("v2", "restore")]
 DAY = 24 * HOUR
 CPU = PointSchema("cpu", ("host",), (Field("usage", FieldType.INTEGER), Field("idle", FieldType.FLOAT)), "t", "ns")
 DISK = PointSchema("cpu disk,x", ("path", "host"), (Field("usage", FieldType.FLOAT),), "t", "ns")
 """Its name holds that of another measurement, and what has to be escaped; its field has another type there."""
 BUILD = PointSchema("build", (), (Field("text", FieldType.STRING), Field("ok", FieldType.BOOLEAN)), "t", "ns")
-CASES = pytest.mark.parametrize("way", WAYS, ids=["-".join(way) for way in WAYS], indirect=True)
+CASES = pytest.mark.parametrize("way", WAYS, ids=NAMES, indirect=True)
 Way = tuple[Any, LoadSettings]
 
 
@@ -52,12 +52,8 @@ def tables() -> Mapping[str, tuple[PointSchema, pa.Table]]:
 @pytest.fixture
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
     """Return a server, and settings for a bucket of its own by one of the ways in, with the dataset written."""
-    kind, via = request.param
-    server = request.getfixturevalue(f"influx_{kind}")
-    bucket = f"measurements{next(server.numbers)}" if via == "restore" else server.new_bucket()
-    target = Target(server.url, bucket, server.org, server.token)
     write_measurements(tmp_path / "data", tables())
-    return server, LoadSettings(tmp_path / "data", target, via=via, retry_seconds=20.0, batch_lines=10)
+    return way_into(request, tmp_path / "data", "measurements", batch_lines=10)
 
 
 def verified(settings: LoadSettings, **more: Any) -> VerifyReport:

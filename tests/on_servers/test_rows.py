@@ -23,12 +23,12 @@ from loader.servers.base import PointsQuery, Target
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
 from tests.fault_proxy import Answer, Call, Fault, Reset, fault_proxy
+from tests.on_servers.ways import NAMES, WAYS, way_into
 from tests.tables import HOUR, MOMENT, write_tables
 
 FIELDS = (Field("f", FieldType.FLOAT), Field("n", FieldType.INTEGER), Field("s", FieldType.STRING))
 SCHEMA = PointSchema("m", ("tag",), FIELDS, "t", "ns")
 TYPES = pa.schema([("tag", pa.string()), ("f", pa.float64()), ("n", pa.int64()), ("s", pa.string()), ("t", pa.int64())])
-WAYS = [("v1", "write"), ("v2", "write"), ("v2", "restore")]
 Row = tuple[Any, ...]
 
 
@@ -37,14 +37,10 @@ def table(*rows: Row) -> pa.Table:
     return pa.table([[row[column] for row in rows] for column in range(5)], schema=TYPES)
 
 
-@pytest.fixture(params=WAYS, ids=["-".join(way) for way in WAYS])
+@pytest.fixture(params=WAYS, ids=NAMES)
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, LoadSettings]:
     """Return a server, and settings for a bucket of its own by one of the ways in."""
-    kind, via = request.param
-    server = request.getfixturevalue(f"influx_{kind}")
-    bucket = f"rows{next(server.numbers)}" if via == "restore" else server.new_bucket()
-    target = Target(server.url, bucket, server.org, server.token)
-    return server, LoadSettings(tmp_path / "data", target, via=via, retry_seconds=20.0, batch_lines=100)
+    return way_into(request, tmp_path / "data", "rows", batch_lines=100)
 
 
 def points(settings: LoadSettings, tag: str = "a", schema: PointSchema = SCHEMA) -> list[Row]:

@@ -17,14 +17,13 @@ from loader.dataset.manifest import read_manifest
 from loader.dataset.mapping import ColumnMapping
 from loader.loading import ExportSettings, LoadSettings, export, load
 from loader.loading.restore_path.export import BUCKET_ID
-from loader.servers.base import Target
 from loader.staging import FilesSettings, stage_files
 from loader.verification import VerifySettings, verify
+from tests.on_servers.ways import NAMES, WAYS, way_into
 from tests.stored import ask
 
 SECOND = 1_704_067_200
 DAY = 86_400
-WAYS = [("v1", "write"), ("v2", "write"), ("v2", "restore")]
 MAPPING = ColumnMapping("m", "t", ("host",))
 ROWS = 500
 
@@ -59,14 +58,10 @@ def lines() -> str:
     return "\n".join(found) + "\n"
 
 
-@pytest.fixture(params=WAYS, ids=["-".join(way) for way in WAYS])
+@pytest.fixture(params=WAYS, ids=NAMES)
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, LoadSettings]:
     """Return a server, and settings for a bucket of its own by one of the ways in."""
-    kind, via = request.param
-    server = request.getfixturevalue(f"influx_{kind}")
-    bucket = f"files{next(server.numbers)}" if via == "restore" else server.new_bucket()
-    target = Target(server.url, bucket, server.org, server.token)
-    return server, LoadSettings(tmp_path / "out", target, via=via, retry_seconds=20.0)
+    return way_into(request, tmp_path / "out", "files")
 
 
 def assert_equal(settings: LoadSettings) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from loader.dataset.instant import TIME_MIN
+from loader.dataset.instant import DAY, TIME_MIN
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import read_joined
 from loader.dataset.schema import PointSchema
@@ -16,7 +16,7 @@ from loader.encoding.arrays import Integers
 from loader.encoding.columns import read_valid_times
 from loader.errors import ConfigError
 
-DEFAULT_DURATION = 7 * 86_400_000_000_000
+DEFAULT_DURATION = 7 * DAY
 """What the server takes for infinite retention, nanoseconds."""
 HOUR = 3_600_000_000_000
 _END = 2**63 - 1
@@ -56,13 +56,12 @@ def plan_shards(root: Path, manifest: Manifest, duration: int) -> tuple[Shard, .
     where it spans more than two shards. Memory is a number for each shard and partition. Raises StageError.
     """
     found: dict[int, list[Partition]] = {}
-    for partition in manifest.partitions:
-        if partition.rows:
-            schema = manifest.schema_of(partition.path)
-            first, last = ((time - _YEAR_1) // duration for time in (partition.time_min, partition.time_max))
-            numbers = {first, last} | (_occupied(root, schema, partition, duration) if last - first > 1 else set())
-            for number in numbers:
-                found.setdefault(number, []).append(partition)
+    for partition in manifest.filled:
+        schema = manifest.schema_of(partition.path)
+        first, last = ((time - _YEAR_1) // duration for time in (partition.time_min, partition.time_max))
+        numbers = {first, last} | (_occupied(root, schema, partition, duration) if last - first > 1 else set())
+        for number in numbers:
+            found.setdefault(number, []).append(partition)
     starts = {number: _YEAR_1 + number * duration for number in sorted(found)}
     return tuple(
         Shard(max(start, TIME_MIN), min(start + duration, _END), tuple(found[number]))

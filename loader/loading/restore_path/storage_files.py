@@ -17,7 +17,7 @@ from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import read_joined
 from loader.dataset.schema import Field, PointSchema
-from loader.encoding.arrays import Integers, Mask
+from loader.encoding.arrays import Integers, Mask, last_in_groups
 from loader.encoding.columns import read_columns, read_times, read_valid_times
 from loader.encoding.escaping import check_names, sort_tags
 from loader.encoding.selection import select_points
@@ -282,6 +282,6 @@ def _merge(points: _Slice) -> _Slice:
     merged = []
     for column in points.values:
         valid = column.is_not_null().to_numpy()
-        rows = pl.Series(np.maximum.reduceat(np.where(valid, np.arange(len(valid)), -1), starts))
+        rows = pl.Series(last_in_groups(valid, starts))
         merged.append(column.gather(rows.set(rows < 0, None)))
     return _Slice(points.times[starts], tuple(merged))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.types as pt
 
-from loader.dataset.arrow_types import NO_VALUES
+from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.schema import FieldType
 from loader.errors import ConfigError
@@ -50,7 +50,7 @@ def csv_types(path: Path, sample: pa.RecordBatch, mapping: ColumnMapping) -> dic
     ones may have more digits than those of the sample. Integers beyond 64 bits of a sign are unsigned. Raises
     ConfigError for names that are there twice, columns that are no text, and integers that no type holds.
     """
-    said = {field.column: NO_VALUES[field.type] for field in mapping.fields if field.type}
+    said = {field.column: FIELD_TYPES[field.type] for field in mapping.fields if field.type}
     said |= dict.fromkeys(mapping.tags, pa.string())
     types: dict[str, pa.DataType] = {}
     for name, kind in zip(sample.schema.names, sample.schema.types, strict=True):

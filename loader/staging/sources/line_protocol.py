@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.line_protocol.decode import BadLine, Decoder
 from loader.errors import ConfigError, StageError
 from loader.events import Advanced, Observer
 from loader.staging.identities import ORDER, TIME
-from loader.staging.points import TYPES
 from loader.staging.sources.source import MeasurementPoints
 from loader.staging.sources.spool import Spool
 from loader.staging.sources.text import opened_text, read_blocks
@@ -115,7 +115,7 @@ class LineProtocolSource:
         ordered = sorted(numbers, key=lambda number: [tags_of[number].get(key, "") for key in keys])
         ranks = np.full(max(numbers) + 1, -1, np.int64)
         ranks[ordered] = np.arange(len(ordered))
-        types = {kind: entry for entry, kind in TYPES.items()}
+        types = {kind: entry for entry, kind in FIELD_TYPES.items()}
         fields = tuple(Field(key, FieldType(types[kind])) for key, kind in found.items())
         series = [tags_of[number] for number in ordered]
 

@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 from loader.dataset.mapping import ColumnMapping
 from loader.errors import ConfigError
 from loader.staging.sources.csv_tables import read_csv
-
-PARQUET, ARROW, CSV = (".parquet",), (".arrow", ".feather", ".ipc"), (".csv",)
+from loader.staging.sources.paths import CSV, PARQUET, kind_of
 
 
 def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path | None:
@@ -22,8 +21,7 @@ def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path | None:
     Of CSV, ``mapping`` tells the types of columns, see ``read_csv``. A file without rows, whose types nobody knows, is
     None. Memory is what ``read_csv`` holds, or a record batch. Raises ConfigError for what cannot be read.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    kind = next((suffix for suffix in reversed(suffixes) if suffix not in {".gz", ".zst"}), "")
+    kind = kind_of(path)
     if kind in PARQUET:
         return path
     rows = 0

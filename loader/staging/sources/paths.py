@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from loader.dataset.own_files import is_hidden
 from loader.dataset.place import find_place
 from loader.errors import ConfigError
-from loader.staging.sources.parquet import ARROW, CSV, PARQUET
 
+PARQUET, ARROW, CSV = (".parquet",), (".arrow", ".feather", ".ipc"), (".csv",)
 LINES = (".lp", ".txt", ".line")
 _TABLES = (*PARQUET, *ARROW, *CSV)
 _COMPRESSED = (".gz", ".zst")
@@ -23,14 +24,16 @@ def find_sources(sources: Sequence[Path]) -> tuple[list[Path], bool]:
     for source in sources:
         place = find_place(source)
         pattern = "**/*" if source.is_dir() else place.pattern
-        files = sorted(path for path in place.root.glob(pattern) if path.is_file() and _is_shown(path, place.root))
+        files = sorted(
+            path for path in place.root.glob(pattern) if path.is_file() and not is_hidden(path.relative_to(place.root))
+        )
         if source.is_dir():
-            files = [path for path in files if _kind(path)]
+            files = [path for path in files if kind_of(path)]
         if not files:
             raise ConfigError(f"{source}: no such file, or none that is known", hint=f"known are {_known()}")
         for path in files:
             found.setdefault(path.resolve(), path)  # one file may be named in two ways
-    kinds = {_kind(path): path for path in found.values()}
+    kinds = {kind_of(path): path for path in found.values()}
     if odd := kinds.get(""):
         raise ConfigError(f"{odd}: what it holds is not known", hint=f"known are {_known()}")
     lines = {kind in LINES for kind in kinds}
@@ -39,11 +42,7 @@ def find_sources(sources: Sequence[Path]) -> tuple[list[Path], bool]:
     return list(found.values()), lines.pop()
 
 
-def _is_shown(path: Path, root: Path) -> bool:
-    return not any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
-
-
-def _kind(path: Path) -> str:
+def kind_of(path: Path) -> str:
     """Return the suffix that says what a file holds, "" for one that is not known."""
     suffix = path.suffix.lower()
     if suffix in _COMPRESSED:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loader.dataset.adopt import make_manifest
+from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.place import Place
@@ -24,7 +25,7 @@ from loader.encoding.selection import select_points
 from loader.errors import ConfigError, LoaderError, StageError
 from loader.events import Notice, Observer
 from loader.staging.identities import ORDER, TIME
-from loader.staging.points import TAG, TYPES
+from loader.staging.points import TAG
 from loader.staging.sources.parquet import as_parquet
 from loader.staging.sources.source import MeasurementPoints
 from loader.staging.sources.spool import Spool
@@ -139,7 +140,7 @@ class TableSource:
                     *(_tag(points.column(tag)) for tag in schema.tags),
                     pa.array(read_times(points, self.schema).to_numpy()),
                     pa.array(selected.rows + first),
-                    *(_plain(points.column(field.column), TYPES[field.type]) for field in schema.fields),
+                    *(_plain(points.column(field.column), FIELD_TYPES[field.type]) for field in schema.fields),
                 ]
                 yield pa.RecordBatch.from_arrays(arrays, schema=columns)
             first += partition.rows
@@ -169,7 +170,7 @@ class TableSource:
 
 def _columns(schema: PointSchema) -> pa.Schema:
     fixed = [*((tag, pa.string()) for tag in schema.tags), (TIME, pa.int64()), (ORDER, pa.int64())]
-    return pa.schema([*fixed, *((field.column, TYPES[field.type]) for field in schema.fields)])
+    return pa.schema([*fixed, *((field.column, FIELD_TYPES[field.type]) for field in schema.fields)])
 
 
 def _points(schema: PointSchema, batches: Iterator[pa.RecordBatch]) -> MeasurementPoints:

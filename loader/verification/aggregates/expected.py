@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from loader.dataset.instant import DAY
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import PointSchema
-from loader.servers.frames import ANSWER_TYPES, DAY, day_of, field_columns, tag_columns
+from loader.servers.frames import ANSWER_TYPES, day_of, field_columns, tag_columns
 from loader.verification.aggregates.frames import functions_of, key_columns
 from loader.verification.identities import identity_columns, merge_rows, text_tags
 from loader.verification.points import Rows, unfit_differences

@@ -47,7 +47,7 @@ def compare_values(
     to its last. Memory is bounded by SHARDS_AT_A_TIME times the files of a shard, up to HELD_BYTES, and WINDOW_BYTES
     of both sides, twice. Raises Refused without operator permission, ServerError, StageError, DecodeError.
     """
-    spans = [plan_spans(shards, [part for part in each.partitions if part.rows]) for each in measurements]
+    spans = [plan_spans(shards, each.filled) for each in measurements]
     observe(Started("verify values", sum(span.rows for each in spans for span in each)))
     tell = one_at_a_time(observe)
     compile_ahead(compile_decoders, "decoders", observe)

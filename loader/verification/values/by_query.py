@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import polars as pl
 
+from loader.dataset.instant import DAY
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.decode.columns import Column
 from loader.events import Advanced, Observer, Started
 from loader.servers.base import PointsQuery
-from loader.servers.frames import DAY
 from loader.verification.differences import compare_points
 from loader.verification.outcome import Outcome
 from loader.verification.query_pool import QueryPool
@@ -35,7 +35,7 @@ def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, 
     Memory is bounded by WINDOW_BYTES of a window, twice, and the answers to a few queries. Raises ServerError,
     StageError.
     """
-    windows = plan_windows([part for part in manifest.partitions if part.rows], WINDOW_DAYS, WINDOW_ROWS)
+    windows = plan_windows(manifest.filled, WINDOW_DAYS, WINDOW_ROWS)
     observe(Started("verify values", sum(window.rows for window in windows)))
     outcome = Outcome(settings.max_listed)
     extents = Extents()

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from loader.dataset.instant import DAY
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.arrays import Integers, Mask
 from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.columns import Column, Values
 from loader.servers.base import PointsQuery
-from loader.servers.frames import ANSWER_TYPES, DAY, LAST, day_of, tag_columns
+from loader.servers.frames import ANSWER_TYPES, LAST, day_of, tag_columns
 from loader.verification.aggregates.frames import Aggregates, join_answers, key_columns
 from loader.verification.differences import compare_points
 from loader.verification.series import tags_of

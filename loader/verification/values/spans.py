@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from loader.dataset.instant import DAY
 from loader.dataset.manifest import Partition
 from loader.encoding.tsm.decode.columns import TooManyPoints
 from loader.servers.backup import Shard
-from loader.servers.frames import DAY, day_of
+from loader.servers.frames import day_of
 from loader.verification.windows import Window, day_stop, plan_windows
 
 WINDOW_ROWS = 2_000_000

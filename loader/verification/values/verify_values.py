@@ -58,7 +58,7 @@ def verify_values(
 
 
 def _ask_counts(measurement: Manifest, pool: QueryPool) -> list[list[tuple[str, Future[pl.DataFrame]]]]:
-    windows = plan_windows([partition for partition in measurement.partitions if partition.rows])
+    windows = plan_windows(measurement.filled)
     return [pool.aggregates(measurement.schema, window.start, window.stop, ["count"]) for window in windows]
 
 
