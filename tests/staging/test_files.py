@@ -387,11 +387,11 @@ def test_a_source_that_changes_meanwhile(tmp_path: Path) -> None:
 
 def test_nothing_is_left_of_what_cannot_be_finished(tmp_path: Path) -> None:
     """An error amid a partition leaves no file, no folder and no manifest, so that the next command may decide."""
-    count = 140_000
+    count = 270_000
     times = pa.array([NEW_YEAR, *range(NEW_YEAR + DAY - count, NEW_YEAR + DAY), NEW_YEAR + DAY - 1])
     table = pa.table({"t": times.cast(pa.timestamp("ns", "UTC")), "n": range(count + 2)})
     pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(ConfigError, match=r"x\.parquet row 140,001: no nanosecond of its day is left"):
+    with pytest.raises(ConfigError, match=r"x\.parquet row 270,001: no nanosecond of its day is left"):
         staged(tmp_path, "x.parquet", mapping=ColumnMapping("m", "t"), on_duplicate="nudge")
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".loader"]
     assert staged(tmp_path, "x.parquet", mapping=ColumnMapping("m", "t"), on_duplicate="last").rows == count + 1
