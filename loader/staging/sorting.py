@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, Queue
 
 import duckdb
 import pyarrow as pa
@@ -11,6 +14,7 @@ import pyarrow as pa
 from loader.dataset.reader import GROUP_ROWS
 from loader.errors import StageError
 from loader.staging.identities import DAY, TIME
+from loader.waiting import join, take
 
 MEMORY = "1GB"
 """What DuckDB holds at a time; what it is given and gives back comes on top."""
@@ -22,45 +26,91 @@ def sort_batches(
     """Yield the rows of ``batches``, which have ``schema``, by UTC day, then by the columns ``keys``.
 
     Days are those of the column TIME; texts are sorted by their bytes, null first.
-
     Memory is bounded by MEMORY and a few batches, whatever the number of rows; the rest lies below ``temporary``. The
     order is the same for any number of ``threads`` when no two rows have the same keys. Raises what ``batches``
-    raises, and StageError when there is no room.
+    raises, which is read in another thread, and StageError when there is no room.
     """
-    # Names of ours cannot collide, nor need quotes.
-    names = [f"c{number}" for number in range(len(schema))]
-    failures: list[BaseException] = []
-
-    def renamed() -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in batches:
-                yield pa.RecordBatch.from_arrays(batch.columns, names=names)
-        except (Exception, KeyboardInterrupt) as error:  # DuckDB would make it one of its own, without its type
-            failures.append(error)
-
-    plain = pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
-    time = names[schema.get_field_index(TIME)]
-    # Division of integers cuts towards zero.
-    day = f"CASE WHEN {time} < 0 THEN ({time} + 1) // {DAY} - 1 ELSE {time} // {DAY} END"
-    order = ", ".join([day, *(f"{names[schema.get_field_index(key)]} NULLS FIRST" for key in keys)])
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY,
         "threads": threads,
         "temp_directory": str(temporary),
         "preserve_insertion_order": False,
     }
-    try:
-        with duckdb.connect(config=settings) as database:
-            database.register("source", pa.RecordBatchReader.from_batches(plain, renamed()))
-            for batch in database.sql(f"SELECT * FROM source ORDER BY {order}").to_arrow_reader(GROUP_ROWS):
-                if failures:
-                    break
-                yield pa.RecordBatch.from_arrays(batch.cast(plain).columns, schema=schema)
-    except (duckdb.Error, pa.ArrowException) as error:
-        words = " ".join(str(error).split())[:300]
+    with duckdb.connect(config=settings) as database:
+        sorting = _Sorting(database, schema, batches, keys)
+        worker = threading.Thread(target=sorting.run, daemon=True)
+        worker.start()
+        try:
+            while (found := take(sorting.sorted)) is not None:
+                yield found
+        finally:
+            # DuckDB hears no signal, and a thread that sorts on would write into a folder that goes.
+            sorting.end()
+            join(worker)
+    if isinstance(sorting.error, duckdb.Error | pa.ArrowException):
+        words = " ".join(str(sorting.error).split())[:300]
         raise StageError(
             f"{temporary}: the rows cannot be sorted: {words}",
             hint="free some space there, or name another folder for temporary files: --temp FOLDER",
-        ) from error
-    if failures:
-        raise failures[0]
+        ) from sorting.error
+    if sorting.error:
+        raise sorting.error
+
+
+class _Sorting:
+    """Sorts in a thread of its own; ``sorted`` has what is in order, then None, and ``error`` what went wrong."""
+
+    def __init__(
+        self,
+        database: duckdb.DuckDBPyConnection,
+        schema: pa.Schema,
+        batches: Iterator[pa.RecordBatch],
+        keys: Sequence[str],
+    ) -> None:
+        self.sorted: Queue[pa.RecordBatch | None] = Queue(2)
+        self.error: BaseException | None = None
+        self._ended = threading.Event()
+        self._database = database
+        self._schema = schema
+        self._batches = batches
+        # Names of ours cannot collide, nor need quotes.
+        self._names = [f"c{number}" for number in range(len(schema))]
+        name_of = dict(zip(schema.names, self._names, strict=True))
+        time = name_of[TIME]
+        # Division of integers cuts towards zero.
+        day = f"CASE WHEN {time} < 0 THEN ({time} + 1) // {DAY} - 1 ELSE {time} // {DAY} END"
+        self._order = ", ".join([day, *(f"{name_of[key]} NULLS FIRST" for key in keys)])
+
+    def run(self) -> None:
+        """Sort."""
+        try:
+            self._sort()
+        except Exception as error:
+            self.error = self.error or error
+        self.sorted.put(None)
+
+    def end(self) -> None:
+        """Have it end soon."""
+        self._ended.set()
+        self._database.interrupt()
+        with suppress(Empty):
+            while True:
+                self.sorted.get_nowait()
+
+    def _sort(self) -> None:
+        plain = pa.schema([field.with_name(name) for field, name in zip(self._schema, self._names, strict=True)])
+        self._database.register("source", pa.RecordBatchReader.from_batches(plain, self._renamed()))
+        query = self._database.sql(f"SELECT * FROM source ORDER BY {self._order}")
+        for batch in query.to_arrow_reader(GROUP_ROWS):
+            if self.error or self._ended.is_set():
+                return
+            self.sorted.put(pa.RecordBatch.from_arrays(batch.cast(plain).columns, schema=self._schema))
+
+    def _renamed(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self._batches:
+                if self._ended.is_set():
+                    return
+                yield pa.RecordBatch.from_arrays(batch.columns, names=self._names)
+        except Exception as error:  # DuckDB would make it one of its own, without its type
+            self.error = error

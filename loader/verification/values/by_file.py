@@ -13,7 +13,7 @@ from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.decode.columns import Column
-from loader.encoding.tsm.decode.fields import Reading, StoredField
+from loader.encoding.tsm.decode.fields import Reading, Source, StoredField
 from loader.encoding.tsm.decode.gather import gather_fields
 from loader.encoding.warm import compile_ahead, compile_decoders
 from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
@@ -27,7 +27,7 @@ from loader.verification.texts import cut, short_texts
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 from loader.verification.values.expected import expected_values
 from loader.verification.values.extents import Extents
-from loader.verification.values.shard_files import ShardFiles, fetched
+from loader.verification.values.shard_files import fetched
 from loader.verification.values.spans import WINDOW_BYTES, Span, in_parts, plan_spans
 from loader.verification.windows import Window
 from loader.waiting import Workers, pause
@@ -94,7 +94,7 @@ def _compare_shard(subject: _Subject, spans: _Spans, observe: Observer, closed: 
     """
     shard = spans[0][1].shard
     if shard is None:
-        return _compare_spans(subject, spans, ShardFiles(()), observe)
+        return _compare_spans(subject, spans, (), observe)
     looked = _fetch_and_compare(subject, spans, shard, observe, closed)
     for _ in range(_MOST_LOOKS - 1):
         if not any(outcome.difference_count for _, outcome in looked) or pause(_NEXT_LOOK_SECONDS, closed):
@@ -122,7 +122,7 @@ def _fetch_and_compare(
     return Patience(settings.retry_seconds, observe, closed).ask(compare)
 
 
-def _compare_spans(subject: _Subject, spans: _Spans, files: ShardFiles, observe: Observer) -> _Outcomes:
+def _compare_spans(subject: _Subject, spans: _Spans, files: Sequence[Source], observe: Observer) -> _Outcomes:
     settings, extents = subject.settings, subject.extents
     return [
         (number, _compare_files(settings, subject.schemas[number], extents, span, files, observe))
@@ -135,16 +135,15 @@ def _compare_files(
     schema: PointSchema,
     extents: Extents,
     span: Span,
-    files: ShardFiles,
+    files: Sequence[Source],
     observe: Observer,
 ) -> Outcome:
-    stored = gather_fields(files.sources, schema.measurement, schema.fields)
+    stored = gather_fields(files, schema.measurement, schema.fields)
     keys = stored_keys(list(set[bytes]().union(*(field.series for field in stored))))
     outcome = Outcome(settings.max_listed)
 
     def compare(window: Window, most: int) -> None:
         _compare_window(settings, schema, extents, window, stored, keys, outcome, most)
-        files.release()
 
     for whole in span.windows:
         in_parts(whole, WINDOW_BYTES, compare)
@@ -183,6 +182,8 @@ def _found(stored: Sequence[StoredField], window: Window, keys: Mapping[bytes, b
     for field in stored:
         former = field.read(window.start, window.stop, former, _short_texts, max(1, most - held) if most else 0)
         held += former.column.size
+        for source in field.sources:
+            source.release()
         columns.append(replace(former.column, series=[keys[text] for text in former.column.series]))
     return columns
 

@@ -35,18 +35,6 @@ _NAME = 100
 _STORED, _TOMBSTONES = "tsm", "tombstone"
 
 
-@dataclass(frozen=True)
-class ShardFiles:
-    """The files of a shard in the order of their age."""
-
-    sources: Sequence[Source]
-
-    def release(self) -> None:
-        """Let go of the memory of what was read from temporary files; it is read again when needed."""
-        for source in self.sources:
-            source.release()
-
-
 @dataclass
 class _FileStore:
     """Holds files: in memory as long as there is room, then in temporary files that have no name."""
@@ -99,11 +87,11 @@ def _no_room(size: int, why: str | None) -> ConfigError:
 
 
 @contextmanager
-def fetched(connection: Connection, shard: Shard) -> Iterator[ShardFiles]:
-    """Yield the files of ``shard``, none when it is gone; memory is bounded by HELD_BYTES and the indexes.
+def fetched(connection: Connection, shard: Shard) -> Iterator[Sequence[Source]]:
+    """Yield the files of ``shard`` in the order of their age, none when it is gone.
 
-    Temporary files hold the rest, as far as SPARE of their disk stays free. A tar has MOST_MEMBERS at most, and what
-    is not looked at in it is no larger than HELD_BYTES and that room.
+    Memory is bounded by HELD_BYTES and the indexes. Temporary files hold the rest, as far as SPARE of their disk stays
+    free. A tar has MOST_MEMBERS at most, and what is not looked at in it is no larger than HELD_BYTES and that room.
     Raises ServerError, DecodeError, and ConfigError when there is no room for temporary files.
     """
     doing = f"read shard {shard.id}"
@@ -124,7 +112,7 @@ def fetched(connection: Connection, shard: Shard) -> Iterator[ShardFiles]:
             tombstones = read_tombstones(where + beside, held[beside].tobytes()) if beside in held else []
             sources.append(Source(read_file(where + name, held[name]), tombstones, partial(store.release, name)))
             store.release(name)
-    yield ShardFiles(sources)
+    yield sources
 
 
 def _members(stream: Stream, doing: str) -> Iterator[tuple[str, int, Iterator[bytes]]]:

@@ -56,21 +56,22 @@ def test_files_come_by_age(monkeypatch: pytest.MonkeyPatch, held: int, format: i
     monkeypatch.setattr(shard_files, "HELD_BYTES", held)
     body = tar_of({"2-1.tsm": stored(2), "fields.idx": b"x" * 700, "1-1.tsm": stored(1)}, format)
     with saying(reply(body)) as connection, fetched(connection, SHARD) as files:
-        assert [source.file.name for source in files.sources] == ["shard 3, 1-1.tsm", "shard 3, 2-1.tsm"]
-        arrays = [source.file.data.base for source in files.sources]
+        assert [source.file.name for source in files] == ["shard 3, 1-1.tsm", "shard 3, 2-1.tsm"]
+        arrays = [source.file.data.base for source in files]
         mapped = [array for array in arrays if isinstance(array, np.ndarray) and array.base is not None]
         assert len(mapped) == {0: 2, len(stored(1)): 1}.get(held, 0)
         for _ in range(2):
-            found = [source.file.data.tobytes() for source in files.sources]
+            found = [source.file.data.tobytes() for source in files]
             assert found == [stored(1), stored(2)]
-            files.release()
-        assert not any(source.tombstones for source in files.sources)
+            for source in files:
+                source.release()
+        assert not any(source.tombstones for source in files)
 
 
 def test_tombstones_belong_to_their_file() -> None:
     """Damaged tombstones are named by shard and file; empty ones delete nothing."""
     with saying(reply(GOOD)) as connection, fetched(connection, SHARD) as files:
-        assert [source.tombstones for source in files.sources] == [[], []]
+        assert [source.tombstones for source in files] == [[], []]
     body = tar_of({"1-1.tsm": stored(1), "1-1.tombstone": b"garbage"})
     with (
         saying(reply(body)) as connection,
@@ -83,7 +84,7 @@ def test_tombstones_belong_to_their_file() -> None:
 def test_a_shard_that_is_gone() -> None:
     """A shard that the server no longer has holds nothing."""
     with saying(reply(b"{}", "404 Not Found")) as connection, fetched(connection, SHARD) as files:
-        assert files.sources == []
+        assert files == []
 
 
 def test_a_busy_server() -> None:
