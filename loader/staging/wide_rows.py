@@ -28,6 +28,8 @@ PIECE_BYTES = 256 << 10
 """What is held of each run while they are read."""
 MOST_THREADS, FEWER_THREADS = 4, 2
 """More share the same memory, and each would have too little of it; keys that are wide need twice as much."""
+_LEAST_COMPRESSED = 16 << 10
+"""Bytes of a column in a piece that are worth the time that compression takes to begin."""
 _RUN, _SIZE = "\0run", "\0size"
 
 
@@ -40,11 +42,12 @@ def sort_rows(
     BATCH_BYTES three times: 400 MiB of a terabyte. Raises what ``sort_batches`` raises.
     """
     held: list[pa.RecordBatch] = []
-    while sum(batch.nbytes for batch in held) < PEEK_BYTES and (batch := next(batches, None)) is not None:
+    key_bytes = field_bytes = 0
+    while key_bytes + field_bytes < PEEK_BYTES and (batch := next(batches, None)) is not None:
         held.append(batch)
+        wide = batch.select(list(keys)).nbytes
+        key_bytes, field_bytes = key_bytes + wide, field_bytes + batch.nbytes - wide
     most = WIDE_BYTES * sum(map(len, held))
-    key_bytes = sum(batch.select(list(keys)).nbytes for batch in held)
-    field_bytes = sum(batch.nbytes for batch in held) - key_bytes
     sort = _sort_wide if field_bytes > most else sort_batches
     rest = _given(held, batches)
     del held
@@ -80,21 +83,23 @@ def _sort_wide(
 def _tables(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Yield ``batches`` together, RUN_BYTES at a time."""
     held: list[pa.RecordBatch] = []
+    size = 0
     for batch in batches:
         held.append(batch)
-        if sum(each.nbytes for each in held) >= RUN_BYTES:
+        size += batch.nbytes
+        if size >= RUN_BYTES:
             yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)
+            held, size = [], 0
+    yield from [pa.Table.from_batches(held)] if held else []
 
 
 def _ordered(table: pa.Table, keys: Sequence[str]) -> pa.RecordBatch:
     """Return a table in the order of ``sort_batches``."""
-    frame = pl.DataFrame([pl.Series(key, table.column(key)) for key in keys])
-    order = frame.select(pl.arg_sort_by(pl.col(TIME) // DAY, *keys, nulls_last=False)).to_series().to_arrow()
-    (batch,) = table.take(order).combine_chunks().to_batches()
-    return batch
+    frame = pl.DataFrame([pl.Series(f"{number}", table.column(key)) for number, key in enumerate(keys)])
+    day = pl.col(f"{list(keys).index(TIME)}") // DAY
+    order = frame.select(pl.arg_sort_by(day.alias("day"), *frame.columns, nulls_last=False)).to_series().to_arrow()
+    (batch,) = table.combine_chunks().to_batches()  # rows of many chunks are taken ten times slower
+    return batch.take(order)
 
 
 class _Runs:
@@ -121,7 +126,8 @@ class _Runs:
         ]
         fields = run.select(self._names)
         if self._writer is None:
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
+            large = PIECE_BYTES // fields.num_columns >= _LEAST_COMPRESSED
+            options = pa.ipc.IpcWriteOptions(compression="lz4" if large else None)
             self._writer = pa.ipc.new_file(str(self._path), fields.schema, options=options)
         bounds = [0, *(np.flatnonzero(np.diff(np.cumsum(sizes) // PIECE_BYTES)) + 1).tolist(), len(run)]
         for start, stop in pairwise(bounds):
@@ -131,8 +137,8 @@ class _Runs:
 
     def written(self) -> Iterator[pa.RecordBatch]:
         """Yield nothing: all runs are written."""
-        if self._writer:
-            self._writer.close()
+        assert self._writer
+        self._writer.close()
         yield from ()
 
     def read(self, runs: Integers) -> pa.RecordBatch:
@@ -149,8 +155,8 @@ class _Runs:
         ]
         places = np.empty(len(runs), np.int64)
         places[order] = np.arange(len(runs))
-        (batch,) = pa.Table.from_batches(taken).take(pa.array(places)).combine_chunks().to_batches()
-        return batch
+        (batch,) = pa.Table.from_batches(taken).combine_chunks().to_batches()
+        return batch.take(pa.array(places))
 
     def _take(self, run: int, count: int) -> Iterator[pa.RecordBatch]:
         """Yield the next ``count`` rows of a run."""
