@@ -191,9 +191,8 @@ def has_manifest(root: Path) -> bool:
 
 
 def remove_manifest(root: Path) -> None:
-    """Remove the manifest in ``root``, if there is one, before what it lists goes; raises OSError or StageError."""
-    if has_manifest(root):
-        remove_file(root, NAME)
+    """Remove the manifest in ``root`` before what it lists goes; raises OSError or StageError."""
+    remove_file(root, NAME)
 
 
 def _is_folder(root: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from queue import Empty, Queue
 
@@ -108,9 +109,7 @@ class _Sorting:
 
     def _renamed(self) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in self._batches:
-                if self._ended.is_set():
-                    return
+            for batch in takewhile(lambda _: not self._ended.is_set(), self._batches):
                 yield pa.RecordBatch.from_arrays(batch.columns, names=self._names)
         except Exception as error:  # DuckDB would make it one of its own, without its type
             self.error = error

@@ -124,22 +124,31 @@ def _read_rows(path: Path, types: dict[str, pa.DataType], time: str) -> Iterator
 
 
 class TerminatedFile(io.RawIOBase):
-    """A file of CSV with ``columns`` columns, and a row of nulls behind its end, which a quote left open swallows."""
+    """A file of CSV with ``columns`` columns, and a row of nulls behind its end, which a quote left open swallows.
+
+    That row comes together with the last bytes of the file: a block of no more than a line feed would end the reader.
+    """
 
     def __init__(self, file: BinaryIO, columns: int) -> None:
         self._file = file
         self._end = b"\n" + b"," * (columns - 1) + b"\n"
+        self._next = b""
+        self._begun = False
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes."""
-        if piece := self._file.read(size):
+        """Return up to ``size`` bytes, which are more than those of the row."""
+        room = max(1, size - len(self._end))
+        if not self._begun:
+            self._begun, self._next = True, self._file.read(room)
+        piece, self._next = self._next, self._file.read(room)
+        if self._next:
             return piece
-        piece, self._end = self._end, b""
-        return piece
+        end, self._end = self._end, b""
+        return piece + end
 
 
 @contextmanager

@@ -89,7 +89,15 @@ def test_a_row_of_nulls_stands_behind_the_end() -> None:
     """It comes after all of the file, once; pyarrow reads the file in a thread that coverage does not see."""
     file = TerminatedFile(io.BytesIO(b"a,b,c"), 3)
     assert file.readable()
-    assert [file.read(4), file.read(4), file.read(4), file.read(4)] == [b"a,b,", b"c", b"\n,,\n", b""]
+    assert [file.read(8), file.read(8), file.read(8)] == [b"a,b,", b"c\n,,\n", b""]
+
+
+def test_a_line_feed_alone_in_its_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever blocks end, also within the end of the last line, all rows come."""
+    monkeypatch.setattr(csv_tables, "_BLOCK_BYTES", 64)
+    for size in range(1, 50):
+        path = written(tmp_path / "x.csv", "h,v\r\na,b\r\nc," + "x" * size + "\r\n")
+        assert [column.to_pylist() for column in read(path)] == [["a", "c"], ["b", "x" * size]]
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=20)
