@@ -40,6 +40,7 @@ def sort_batches(
         "preserve_insertion_order": False,
     }
     with duckdb.connect(config=settings) as database:
+        database.execute("SET enable_progress_bar = false")  # it would stand on stdout, amid a result
         sorting = _Sorting(database, schema, batches, keys)
         worker = threading.Thread(target=sorting.run, daemon=True)
         worker.start()
