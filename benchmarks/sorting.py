@@ -25,6 +25,7 @@ _COPY = """
 import duckdb, json, resource, sys, time
 source, folder = sys.argv[1:]
 database = duckdb.connect(config={"memory_limit": "1GB", "threads": 2, "temp_directory": folder + "/temp"})
+database.execute("SET enable_progress_bar = false")  # it would stand on stdout
 began = time.monotonic()
 database.sql(
     f"COPY (SELECT * FROM '{source}' ORDER BY symbol, side, time) TO '{folder}/x.parquet'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -79,11 +80,8 @@ def most_bytes(batch: pa.RecordBatch) -> int:
     return size
 
 
-def split_by_bytes(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield ``batch`` in slices of up to BATCH_BYTES, counted as in ``read_batches``, of one row at least."""
-    if batch.num_rows < 2 or most_bytes(batch) <= BATCH_BYTES:
-        yield batch
-        return
+def row_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    """Return the bytes of each row, but for bits of nulls, once dictionaries are written out."""
     sizes = np.zeros(batch.num_rows, np.int64)
     for column in batch.columns:
         if pa.types.is_dictionary(column.type):
@@ -93,10 +91,24 @@ def split_by_bytes(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
             sizes += pc.fill_null(pc.binary_length(column).cast(pa.int64()), 0).to_numpy() + INDEX_BYTES
         else:
             sizes += -(-column.type.bit_width // 8)
+    return sizes
+
+
+def split_by_bytes(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield ``batch`` in slices of up to BATCH_BYTES, counted as in ``read_batches``, of one row at least."""
+    if batch.num_rows < 2 or most_bytes(batch) <= BATCH_BYTES:
+        yield batch
+        return
+    for start, stop in bounded_slices(row_bytes(batch)):
+        yield batch.slice(start, stop - start)
+
+
+def bounded_slices(sizes: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Yield where slices of rows of ``sizes`` bytes begin and end that have up to BATCH_BYTES, or one row."""
     ends = np.cumsum(sizes)
     start = 0
-    while start < batch.num_rows:
+    while start < len(sizes):
         before = int(ends[start - 1]) if start else 0
         stop = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
-        yield batch.slice(start, stop - start)
+        yield start, stop
         start = stop

@@ -34,18 +34,18 @@ from loader.staging.identities import ORDER, OnDuplicate, PointMerger
 from loader.staging.partition import Compression
 from loader.staging.points import write_partitions
 from loader.staging.settings import FilesSettings, StageReport
-from loader.staging.sorting import sort_batches
 from loader.staging.sources.line_protocol import LineProtocolSource, refuse_bad_line
 from loader.staging.sources.paths import find_sources
 from loader.staging.sources.source import MeasurementPoints, Source
 from loader.staging.sources.tables import TableSource
+from loader.staging.wide_rows import sort_rows
 
 
 def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageReport:
     """Stage the points of ``settings``; a dataset of the same sources and settings is kept as it is.
 
     Each measurement and UTC day becomes a partition with rows by tags, then time. A run that ends early sorts again
-    when it is repeated, and keeps the partitions that it finished. Memory is bounded by what ``sort_batches`` holds, a
+    when it is repeated, and keeps the partitions that it finished. Memory is bounded by what ``sort_rows`` holds, a
     row group and what the source says: 2 GiB at most.
     Raises ConfigError for settings and files that will not do, StageError for rows that will not, or a lack of room,
     LoadError when rejected rows cannot be kept.
@@ -123,7 +123,7 @@ class _Stage:
         merger = PointMerger(points.series, self._settings.on_duplicate, source.address)
         self._merged.append(merger)
         keys = (*points.series, points.columns.names[len(points.series)], ORDER)
-        ordered = sort_batches(points.columns, points.batches, keys, self._temporary, self._settings.workers)
+        ordered = sort_rows(points.columns, points.batches, keys, self._temporary, self._settings.workers)
         compression = Compression.parse(self._settings.compression)
         distinct = self._distinct(merger, points.schema, ordered)
         yield from write_partitions(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from loader.dataset.instant import DAY, instant
@@ -117,6 +118,8 @@ class PointMerger:
 
     def _nudge(self, batch: pa.RecordBatch, series: Mask, times: Integers) -> pa.RecordBatch:
         """Return points that set no field twice, each later than the one before it in its series."""
+        if any(batch.column(name).null_count == 0 for name in self._fields(batch)):
+            return self._spread(batch, series)
         valid = np.array([batch.column(name).is_valid() for name in self._fields(batch)], np.bool_)
         masks = [int.from_bytes(row.tobytes(), "little") for row in np.packbits(valid, axis=0).T]
         at: list[int] = batch.column(TIME).to_numpy().tolist()
@@ -133,17 +136,35 @@ class PointMerger:
                 time = placed[-1] + 1
                 self.moved += 1
                 if time // DAY != original[row] // DAY:
-                    order = int(batch.column(ORDER)[row].as_py())
-                    raise ConfigError(
-                        f"{self._address(order)}: no nanosecond of its day is left to move it to",
-                        hint="let the last row of equal times count (--on-duplicate last), or make more columns tags",
-                    )
+                    raise self._no_room(batch, row)
             starts.append(row)
             placed.append(time)
             taken = masks[row]
         merged, _ = self._gather(batch, np.array(starts))
-        position = merged.schema.get_field_index(TIME)
-        return merged.set_column(position, merged.schema.field(position), pa.array(placed, pa.int64()))
+        return _retimed(merged, placed)
+
+    def _spread(self, batch: pa.RecordBatch, series: Mask) -> pa.RecordBatch:
+        """Return points all of which have some field: no two of them become one, so that each has a time of its own."""
+        times = batch.column(TIME).to_numpy()
+        rows = np.arange(len(times))
+        frame = pl.DataFrame({"lead": times - rows, "series": np.cumsum(np.append(False, ~series))})
+        placed = frame.select(pl.col("lead").cum_max().over("series")).to_series().to_numpy() + rows
+        self.moved += int((placed != times).sum())
+        late = np.flatnonzero(placed // DAY != times // DAY)
+        if len(late):
+            raise self._no_room(batch, int(late[0]))
+        return _retimed(batch, placed)
+
+    def _no_room(self, batch: pa.RecordBatch, row: int) -> ConfigError:
+        return ConfigError(
+            f"{self._address(int(batch.column(ORDER)[row].as_py()))}: no nanosecond of its day is left to move it to",
+            hint="let the last row of equal times count (--on-duplicate last), or make more columns tags",
+        )
+
+
+def _retimed(batch: pa.RecordBatch, times: Sequence[int] | Integers) -> pa.RecordBatch:
+    position = batch.schema.get_field_index(TIME)
+    return batch.set_column(position, batch.schema.field(position), pa.array(times, pa.int64()))
 
 
 def _codes(column: pa.Array) -> Integers:

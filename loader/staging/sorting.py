@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from loader.waiting import join, take
 
 MEMORY = "1GB"
 """What DuckDB holds at a time; what it is given and gives back comes on top."""
+_TRIES = 100
 
 
 def sort_batches(
@@ -30,7 +32,7 @@ def sort_batches(
     Days are those of the column TIME; texts are sorted by their bytes, null first.
     Memory is bounded by MEMORY and a few batches, whatever the number of rows; the rest lies below ``temporary``. The
     order is the same for any number of ``threads`` when no two rows have the same keys. Raises what ``batches``
-    raises, which is read in another thread, and StageError when there is no room.
+    raises, which is read in another thread, and StageError when there is no room. After Ctrl-C ``temporary`` is gone.
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY,
@@ -39,12 +41,18 @@ def sort_batches(
         "preserve_insertion_order": False,
     }
     with duckdb.connect(config=settings) as database:
+        database.execute("SET enable_progress_bar = false")  # it would stand on stdout, amid a result
         sorting = _Sorting(database, schema, batches, keys)
         worker = threading.Thread(target=sorting.run, daemon=True)
         worker.start()
         try:
             while (found := take(sorting.sorted)) is not None:
                 yield found
+        except KeyboardInterrupt:
+            # DuckDB may take longer to end than a stop has: what it wrote goes first.
+            sorting.end()
+            _remove(temporary)
+            raise
         finally:
             # DuckDB hears no signal, and a thread that sorts on would write into a folder that goes.
             sorting.end()
@@ -57,6 +65,13 @@ def sort_batches(
         ) from sorting.error
     if sorting.error:
         raise sorting.error
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder into which DuckDB may be writing still: what it adds meanwhile goes too."""
+    tries = iter(range(_TRIES))
+    while folder.exists() and next(tries, None) is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Sorting:

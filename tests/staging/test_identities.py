@@ -101,7 +101,10 @@ def test_the_last_value_counts(rows: list[Row], sizes: list[int]) -> None:
 
 
 @settings(deadline=None)
-@given(rows_strategy, st.lists(st.integers(1, 7), min_size=1, max_size=3))
+@given(
+    rows_strategy | rows_strategy.map(lambda rows: [(*row[:3], 1, row[4]) for row in rows]),
+    st.lists(st.integers(1, 7), min_size=1, max_size=3),
+)
 def test_rows_are_moved_apart(rows: list[Row], sizes: list[int]) -> None:
     """No value is lost: later rows come later, by as little as it takes, however the stream is cut."""
     ordered = in_order(rows)
@@ -119,9 +122,10 @@ def test_examples_say_where_rows_stand() -> None:
     assert (len(merger.examples), merger.superseded) == (3, 8)
 
 
-def test_nothing_is_moved_to_another_day() -> None:
-    """There it could meet another row: the error names the row."""
-    rows = [("a", 0, DAY - 1, number, 1, None) for number in range(2)]
+@pytest.mark.parametrize("others", [[], [("b", 0, 1, 9, None, "z")]])
+def test_nothing_is_moved_to_another_day(others: list[Row]) -> None:
+    """There it could meet another row: the error names the row, whether all rows have some field or not."""
+    rows: list[Row] = [*(("a", 0, DAY - 1, number, 1, None) for number in range(2)), *others]
     with pytest.raises(ConfigError, match="row 1: no nanosecond of its day is left") as caught:
         merged(rows, [9], "nudge")
     assert "--on-duplicate last" in caught.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,3 +83,24 @@ def test_more_than_memory_holds_lies_on_disk(tmp_path: Path, monkeypatch: pytest
         assert (times[1:] > times[:-1]).all()
         last, total = int(times[-1]), total + len(piece)
     assert total == rows * parts
+
+
+def test_a_stop_leaves_no_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go at once, even while something is added: what sorts may take longer to end than a person waits."""
+    temporary = tmp_path / "temp"
+    temporary.mkdir()
+    (temporary / "x.parquet").write_text("")
+    found = sort_batches(COLUMNS, (batch(["a"], [number]) for number in range(3)), KEYS, temporary, 1)
+    next(found)
+    remove, removed = shutil.rmtree, []
+
+    def adding(folder: Path, ignore_errors: bool) -> None:
+        removed.append(folder)
+        if len(removed) > 1:
+            remove(folder, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", adding)
+    with pytest.raises(KeyboardInterrupt):
+        found.throw(KeyboardInterrupt)  # type: ignore[attr-defined]
+    assert removed == [temporary, temporary]
+    assert not temporary.exists()
