@@ -13,7 +13,6 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
-from loader.dataset.adopt import is_adopted
 from loader.dataset.chunk import Chunk
 from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest, Partition
@@ -23,10 +22,8 @@ from loader.encoding.arrays import Integers, Mask, last_in_groups
 from loader.encoding.columns import read_times
 from loader.encoding.selection import select_points
 from loader.encoding.series import find_series
-from loader.errors import ConfigError
 from loader.events import Notice, Observer
 from loader.loading.repetitions import Identities, Keys, Slice, keys_of
-from loader.loading.settings import LoadSettings, OnDuplicate
 from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 
@@ -42,26 +39,6 @@ _EXAMPLES = 3
 
 _Numbers: TypeAlias = dict[str | bytes, int]
 """The number of each series, by what stands for it."""
-
-
-def settle_duplicates(
-    settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event | None = None
-) -> Superseded:
-    """Return what ``find_superseded`` finds, as the settings and the dataset want it.
-
-    Of an adopted dataset, whose owner may not know of duplicates, raises ConfigError when there are some, unless the
-    settings say that the last one counts.
-    """
-    if settings.assume_distinct:
-        return Superseded()
-    found = find_superseded(settings.place.root, manifest, observe, stop)
-    if found.values and is_adopted(manifest) and settings.on_duplicate == OnDuplicate.FAIL:
-        raise ConfigError(
-            f"{settings.dataset}: {found.values:,} values belong to rows with the same series and time as a later row:"
-            f" {'; '.join(found.examples)}",
-            hint="one is kept: let it be the last (--on-duplicate last), or make more columns tags (--tag)",
-        )
-    return found
 
 
 def find_superseded(

@@ -32,7 +32,7 @@ class LoadSettings:
     """How to load ``dataset``: a staged one, or Parquet of others.
 
     ``state`` is where the loader keeps its own files of it, see ``find_place``; ``mapping`` says which columns of
-    others' files are what, at least the first time. ``on_duplicate`` is for them, see ``settle_duplicates``: "fail" or
+    others' files are what, at least the first time. ``on_duplicate`` is for them, see ``look_through``: "fail" or
     "last"; with ``assume_distinct``, rows are not looked through for duplicates.
     ``via`` is "write" (line protocol, into any bucket) or "restore" (storage files, into a bucket of its own on
     InfluxDB 2.x); the restore path knows no batches, compression, or rate, and its ``connections``
@@ -73,6 +73,7 @@ class LoadReport:
 
     Both count all rows that need not be looked at again, also the ``rows_rejected`` of all runs; the server has the
     points of ``rows_loaded``. Of these, nothing is left of ``rows_replaced``: later rows have their identity.
+    ``values_not_finite`` are those of the whole dataset that are left out, where its mapping says so.
 
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
     ``waits`` is seconds by cause: "retry" summed over connections, "rate" and "server busy" of the one coordinator.
@@ -95,3 +96,4 @@ class LoadReport:
     rejected_path: str
     first_rejected: str
     measurements: tuple[str, ...] = ()
+    values_not_finite: int = 0

@@ -26,6 +26,7 @@ class Tally:
     body_size: int = 0
     retries: int = 0
     waits: dict[str, float] = field(default_factory=dict)
+    values_not_finite: int = 0
 
     def wait(self, event: Waited) -> None:
         """Count and tell a wait."""
@@ -80,4 +81,5 @@ class Tally:
             rejected_path=kept if rejected else "",
             first_rejected=rejections.first if rejections else "",
             measurements=tuple(schema.measurement for schema in manifest.schemas),
+            values_not_finite=self.values_not_finite,
         )

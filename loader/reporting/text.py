@@ -48,6 +48,8 @@ def stage_text(report: StageReport) -> str:
     if report.values_superseded:
         values = counted(report.values_superseded, "value")
         lines.append(f"         {values} left out: later rows of the same series and time have others")
+    if report.values_not_finite:
+        lines.append(f"         {counted(report.values_not_finite, 'value')} left out: NaN or infinite")
     if report.rows_moved:
         lines.append(f"         {counted(report.rows_moved, 'row')} moved, behind others of the same series and time")
     lines += _rejected_lines(report.rows_rejected, report.first_rejected, report.rejected_path)
@@ -72,6 +74,8 @@ def load_text(report: LoadReport) -> str:
     if report.rows_replaced:
         rows = counted(report.rows_replaced, "row")
         lines.append(f"         nothing is left of {rows}: later ones have the same series and time")
+    if report.values_not_finite:
+        lines.append(f"         {counted(report.values_not_finite, 'value')} left out: NaN or infinite")
     lines += _rejected_lines(report.rows_rejected, report.first_rejected, report.rejected_path)
     if report.interrupted:
         lines.append("         run the same command again to go on")

@@ -68,6 +68,7 @@ class _Stage:
         self._observe = observe
         self._dataset = DatasetWriter(settings.out, described, overwrite=settings.overwrite)
         self._rejected = 0
+        self._not_finite = 0
         self._first_rejected = ""
         self._file = RejectedFile(settings.out, "stage")
         self._merged: list[PointMerger] = []
@@ -91,6 +92,7 @@ class _Stage:
         if self._dataset.empty:
             raise StageError(f"{paths[0]}: no row is a point", hint=f"see {self._file.path}")
         if isinstance(source, TableSource) and self._settings.mapping:
+            self._not_finite = source.values_not_finite
             self._keep_mapping(self._settings.mapping, source.schema)
         return self._report(self._dataset.finish(), began)
 
@@ -107,6 +109,7 @@ class _Stage:
             rows_rejected=self._rejected,
             rows_moved=sum(each.moved for each in self._merged),
             values_superseded=sum(each.superseded for each in self._merged),
+            values_not_finite=self._not_finite,
             rejected_path=str(self._file.path) if self._rejected else "",
             first_rejected=self._first_rejected,
         )

@@ -61,7 +61,7 @@ class StageReport:
     """What was staged: whole dataset, and what this run added to it.
 
     Of files of others, ``rows_rejected`` could be no points, ``rows_moved`` were moved by nanoseconds, and
-    ``values_superseded`` have a later value in their place.
+    ``values_superseded`` have a later value in their place; ``values_not_finite`` are left out, where that is wanted.
     """
 
     rows: int
@@ -75,5 +75,6 @@ class StageReport:
     rows_rejected: int = 0
     rows_moved: int = 0
     values_superseded: int = 0
+    values_not_finite: int = 0
     rejected_path: str = ""
     first_rejected: str = ""

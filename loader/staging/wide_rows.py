@@ -14,9 +14,10 @@ import polars as pl
 import pyarrow as pa
 
 from loader.dataset.batches import bounded_slices, row_bytes
+from loader.dataset.instant import DAY
 from loader.encoding.arrays import Integers
 from loader.errors import StageError
-from loader.staging.identities import DAY, ORDER, TIME
+from loader.staging.identities import ORDER, TIME
 from loader.staging.sorting import sort_batches
 
 WIDE_BYTES = 256
@@ -39,7 +40,7 @@ def sort_rows(
     """Yield rows as ``sort_batches`` does, of any width; ``keys`` are all columns but the fields, the last is ORDER.
 
     Memory is that of ``sort_batches``, and of wide rows RUN_BYTES three times, or PIECE_BYTES for each run and
-    BATCH_BYTES three times: 400 MiB of a terabyte. Raises what ``sort_batches`` raises.
+    BATCH_BYTES three times: 400 MiB of 100 GB, 2 GiB of a terabyte. Raises what ``sort_batches`` raises.
     """
     held: list[pa.RecordBatch] = []
     key_bytes = field_bytes = 0

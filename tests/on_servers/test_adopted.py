@@ -197,7 +197,8 @@ def test_non_finite_values_are_rejected_or_left_out(influx: Any, tmp_path: Path)
         assert verified(influx, path, bucket, values=True).unfit == 2
         bucket = f"skipped-{way}-{tmp_path.name}"
         mapping = ColumnMapping("m", "time", policy=Policy(non_finite="skip"))
-        assert loaded(influx, path, bucket, via=way, mapping=mapping).rows_rejected == 1
+        report = loaded(influx, path, bucket, via=way, mapping=mapping)
+        assert (report.rows_rejected, report.values_not_finite) == (1, 2)
         rows = ask(influx, bucket, "SELECT x, y FROM m")["series"][0]["values"]
         assert [row[1:] for row in rows] == [[None, 1], [1.0, 2]]
         for values in (False, True):

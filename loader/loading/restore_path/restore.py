@@ -24,8 +24,8 @@ from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Retryable, StageError
 from loader.events import Notice, Observer, Started, Waited
 from loader.loading.flow import Flow
-from loader.loading.identities import settle_duplicates
 from loader.loading.ledger import Ledger, opened_ledger
+from loader.loading.look import look_through
 from loader.loading.rejected import Rejections
 from loader.loading.restore_path.bucket import BucketMaker, RestoredBucket
 from loader.loading.restore_path.sender import Restored, ShardClosed, ShardSender
@@ -58,7 +58,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         server = find_server(link, observe, patience)
         maker = BucketMaker(settings, manifest, database, link, server, observe, patience)
         bucket = maker.find()
-        superseded = settle_duplicates(settings, manifest, observe, stop)
+        superseded = look_through(tally, manifest, stop)
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
         keep_manifest(settings.place, manifest)
@@ -220,7 +220,7 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     """Do all of a load but the sending, and keep nothing."""
     settings = tally.settings
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
-    superseded = settle_duplicates(settings, manifest, tally.observe, flow.stop)
+    superseded = look_through(tally, manifest, flow.stop)
     prepare_encoders(tally.observe)
     workspace = Workspace()
     tally.observe(Started("dry run", manifest.rows))

@@ -21,8 +21,8 @@ from loader.encoding.warm import compile_ahead, compile_line_encoder
 from loader.errors import ConfigError, ServerError
 from loader.events import SERVER_BUSY, Notice, Observer, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
-from loader.loading.identities import settle_duplicates
 from loader.loading.ledger import Ledger, forget
+from loader.loading.look import look_through
 from loader.loading.rejected import RejectedLine, Rejections
 from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.superseded import Superseded
@@ -53,7 +53,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         if found:
             _check_retention(found, manifest)
         # Before a bucket is made: a dataset with duplicates may be refused.
-        superseded = settle_duplicates(settings, manifest, observe, stop)
+        superseded = look_through(tally, manifest, stop)
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
         bucket = found or _make_bucket(connection, server, settings, observe, patience)
@@ -224,8 +224,8 @@ def _encode_all(
     """Do all of a load but the sending, and keep nothing."""
     flow = Flow(settings.batch_bytes, stop)
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
-    superseded = settle_duplicates(settings, manifest, observe, stop)
     tally = Tally(settings, observe)
+    superseded = look_through(tally, manifest, stop)
     _begin(tally)
     observe(Started("dry run", manifest.rows))
     encoded = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -16,6 +17,7 @@ from loader.dataset.adopt import make_manifest
 from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.mapping import ColumnMapping
+from loader.dataset.non_finite import count_non_finite, non_finite_text
 from loader.dataset.place import Place
 from loader.dataset.policy import STRICT
 from loader.dataset.reader import GROUP_ROWS, read_batches
@@ -72,6 +74,12 @@ class TableSource:
         except LoaderError as error:
             raise type(error)(self._meant(error.message), hint=error.hint) from error
         self._stops = list(accumulate(partition.rows for partition in self._manifest.partitions))
+        with self._in_given_names():
+            counts = count_non_finite(_ROOT, self._manifest)
+        if counts:
+            observe(Notice(non_finite_text(counts)))
+        self.values_not_finite = sum(counts.values())
+        """Values that are left out, since they are no finite numbers."""
 
     @property
     def rows(self) -> int:
@@ -146,8 +154,14 @@ class TableSource:
             first += partition.rows
 
     def _batches(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
-        try:
+        with self._in_given_names():
             yield from read_batches(_ROOT, self.schema, chunk, GROUP_ROWS)
+
+    @contextmanager
+    def _in_given_names(self) -> Iterator[None]:
+        """Let errors of reading name the files as they were given."""
+        try:
+            yield
         except StageError as error:
             raise StageError(
                 self._meant(error.message),

@@ -1,0 +1,50 @@
+"""Counts NaN and infinities, which have no form in a point, where they are to be left out."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from loader.dataset.chunk import Chunk
+from loader.dataset.manifest import Manifest
+from loader.dataset.policy import NonFinite
+from loader.dataset.reader import GROUP_ROWS, read_batches
+from loader.dataset.schema import FieldType, PointSchema
+
+
+def count_non_finite(root: Path, manifest: Manifest, stop: threading.Event | None = None) -> Mapping[str, int]:
+    """Return how many values of each field of the dataset at ``root`` are no finite numbers and to be left out.
+
+    Only columns of floats are read, of measurements whose policy says so; memory is that of ``read_batches``, whose
+    errors are raised. Setting ``stop`` ends it early.
+    """
+    counts: Counter[str] = Counter()
+    for part in manifest.measurements:
+        if not (schema := _floats(part.schema)).fields:
+            continue
+        for partition in part.filled:
+            for batch in read_batches(root, schema, Chunk(partition.path, 0, partition.rows), GROUP_ROWS):
+                if stop and stop.is_set():
+                    return counts
+                for field in schema.fields:
+                    odd = pc.invert(pc.is_finite(batch.column(field.column)))
+                    counts[field.column] += pc.sum(odd, min_count=0).as_py()
+    return +counts
+
+
+def non_finite_text(counts: Mapping[str, int]) -> str:
+    """Return what is to be said of ``counts``."""
+    fields = ", ".join(f"{count:,} of {field}" for field, count in counts.items())
+    return f"{sum(counts.values()):,} values are NaN or infinite, and left out: {fields}"
+
+
+def _floats(schema: PointSchema) -> PointSchema:
+    """Return ``schema`` with those fields only that may have values to be left out, which they keep."""
+    skips = schema.policy.non_finite == NonFinite.SKIP
+    fields = tuple(field for field in schema.fields if skips and field.type is FieldType.FLOAT)
+    return replace(schema, tags=(), fields=fields, policy=replace(schema.policy, non_finite=NonFinite.REJECT))
