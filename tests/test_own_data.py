@@ -14,29 +14,20 @@ import pytest
 
 from loader.dataset.adopt import adopt
 from loader.dataset.chunk import Chunk
+from loader.dataset.manifest import read_manifest
 from loader.dataset.mapping import ColumnMapping, FieldMapping, read_mapping
 from loader.dataset.place import find_place
 from loader.dataset.reader import read_batches
 from loader.dataset.schema import FieldType
 from loader.errors import ConfigError, EncodeError
+from loader.staging import FilesSettings, OnDuplicate, stage_files
 from loader.staging.sources.paths import find_sources
+from tests.documented import examples, quoted, table
 from tests.lines import lines_of
 from tests.reference import Point, decode
 
-DOC = (Path(__file__).parents[1] / "docs" / "own-data.md").read_text()
 NAMES = {"pa": pa, "Decimal": Decimal, "date": date, "time": time}
 MAPPING = ColumnMapping("m", "time", ("tag",), (FieldMapping("x", "x"),))
-
-
-def table(heading: str) -> list[list[str]]:
-    """Return the rows of the table whose first columns are called ``heading``, without ticks around a cell."""
-    rows = DOC[DOC.index(f"| {heading} |") :].split("\n\n")[0].splitlines()[2:]
-    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
-
-
-def quoted(cell: str) -> str:
-    """Return what stands between ticks in a cell."""
-    return cell.split("`")[1]
 
 
 def column(example: str) -> pa.Array:
@@ -63,6 +54,8 @@ def stored(folder: Path, mapping: ColumnMapping, **columns: pa.Array) -> Point:
 
 TYPES = table("Arrow type")
 LOSSES = table("Value")
+CELLS = table("A cell")
+ROWS = table("Rows of one series and time")
 
 
 @pytest.mark.parametrize(("example", "wanted"), [(row[1], row[2]) for row in TYPES])
@@ -131,3 +124,47 @@ def test_the_suffixes_of_sources(tmp_path: Path) -> None:
         path.write_text("")
     found = [path for name in ("lines", "tables") for path in find_sources([tmp_path / name])[0]]
     assert sorted(found) == sorted(wanted)
+
+
+def staged(settings: FilesSettings) -> list[Point]:
+    """Return the points that a stage makes."""
+    stage_files(settings)
+    manifest = read_manifest(settings.out)
+    points = []
+    for partition in manifest.partitions:
+        chunk = Chunk(partition.path, 0, partition.rows)
+        schema = manifest.schema_of(partition.path)
+        for batch in read_batches(settings.out, schema, chunk, partition.rows):
+            points += decode(lines_of(batch, schema, chunk))
+    return points
+
+
+@pytest.mark.parametrize(("cell", "tag", "field"), CELLS)
+def test_cells_of_csv(tmp_path: Path, cell: str, tag: str, field: str) -> None:
+    """A cell is the tag and the field that the table says."""
+    text = "" if cell == "nothing" else quoted(cell)
+    (tmp_path / "x.csv").write_text(f"tag,x,y,time\n{text},{text},1,5\n")
+    mapping = ColumnMapping("m", "time", ("tag",), time_unit="ns")
+    if field == "nothing":  # a column without any value has no type
+        mapping = ColumnMapping("m", "time", ("tag",), (FieldMapping("y", "y"),), time_unit="ns")
+    (point,) = staged(FilesSettings(tmp_path / "out", (tmp_path / "x.csv",), mapping))
+    assert dict(point.tags) == ({} if tag == "no tag" else {"tag": quoted(tag)})
+    if field == "nothing":
+        assert "x" not in point.fields
+        return
+    kind, value = point.fields["x"]
+    shown = str(struct.unpack("<d", value)[0] if kind == "float" else value)
+    assert (kind, shown) == (field.split(maxsplit=1)[0].strip(","), quoted(field) if "`" in field else "")
+
+
+@pytest.mark.parametrize(("words", "lines", "wanted"), ROWS)
+def test_rows_of_one_point(tmp_path: Path, words: str, lines: str, wanted: str) -> None:
+    """Rows of one series and time become the points that the table says, or are refused."""
+    (tmp_path / "x.lp").write_text("\n".join(examples(lines)) + "\n")
+    rule = next((each for each in OnDuplicate if f"`--on-duplicate {each}`" in words), OnDuplicate.FAIL)
+    settings = FilesSettings(tmp_path / "out", (tmp_path / "x.lp",), on_duplicate=rule)
+    if wanted.startswith("refused"):
+        with pytest.raises(ConfigError, match="1 values belong to rows with the same series and time"):
+            stage_files(settings)
+        return
+    assert staged(settings) == [point for line in examples(wanted) for point in decode(line + "\n")]

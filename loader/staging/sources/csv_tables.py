@@ -73,13 +73,14 @@ def _sample(path: Path, types: dict[str, pa.DataType]) -> pa.RecordBatch:
 
 def _number_type(path: Path, name: str, texts: pa.Array) -> pa.DataType:
     """Return the type of a column that seems to be of floats: integers too large for a sign seem so as well."""
+    digits = pc.all(pc.match_substring_regex(texts, r"^[0-9]+$")).as_py()
+    if digits and all(int(text) <= _MOST_UNSIGNED for text in texts.drop_null().to_pylist()):
+        return pa.uint64()
     whole = pc.match_substring_regex(texts, r"^[+-]?[0-9]+$")
     long = texts.filter(pc.and_(whole, pc.greater(pc.utf8_length(texts), _EXACT_DIGITS))).to_pylist()
     odd = next((text for text in long if int(float(text)) != int(text)), None)
     if odd is None:
         return pa.float64()
-    if pc.all(whole).as_py() and all(0 <= int(text) <= _MOST_UNSIGNED for text in texts.drop_null().to_pylist()):
-        return pa.uint64()
     raise ConfigError(
         f"{path}: column {name!r} has {odd}, an integer that neither 64 bits nor a float hold exactly",
         hint=f"name the fields, this one with its type: --field {name}=:string keeps it, {name}=:float rounds it",
