@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,13 +22,16 @@ from loader.dataset.reader import GROUP_ROWS, read_batches, read_joined
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers, Mask, last_in_groups
 from loader.encoding.columns import read_times
-from loader.encoding.selection import select_points
+from loader.encoding.selection import SelectedRows, select_points
 from loader.encoding.series import find_series
 from loader.events import Notice, Observer
 from loader.loading.repetitions import Identities, Keys, Slice, keys_of
 from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
+from loader.waiting import Workers
 
+THREADS = 2
+"""Partitions that are looked at at a time; more would wait for each other in Python."""
 MOST_BYTES = 256 << 20
 """Memory of the rows that are looked at at a time, where they are not in order already."""
 _KEY_BYTES = 9
@@ -48,16 +53,18 @@ def find_superseded(
 
     Rows count in the order of the partitions in the manifest, then of the rows within. Rows that cannot be points
     replace nothing. A dataset whose manifest says that it is distinct is not read. Rows in series order, each series'
-    times ascending, and partitions one after the other in time are checked as they stream by; of others, as many as
-    MOST_BYTES hold are looked at at a time. About 200 bytes are held for each series. Setting ``stop`` ends it early.
+    times ascending, and partitions one after the other in time are checked as they stream by, THREADS at a time; of
+    others, as many as MOST_BYTES hold are looked at at a time. About 200 bytes are held for each series. Setting
+    ``stop`` ends it early.
     Raises StageError and EncodeError as reading does, StageError for times that the manifest does not say of a
     partition, and ConfigError when there is no room for temporary files.
     """
     found = Superseded()
     for part in () if manifest.distinct else manifest.measurements:
         search = _Search(root, part.schema, stop or threading.Event(), found)
-        for group in _overlapping(part.partitions):
-            search.look_at(group)
+        with Workers(THREADS) as workers:
+            for group in search.unordered(_overlapping(part.partitions), workers):
+                search.look_at(group)
     if found.values:
         observe(
             Notice(
@@ -90,11 +97,22 @@ class _Search:
     stop: threading.Event
     found: Superseded
 
+    def unordered(self, groups: Iterable[Sequence[Partition]], workers: Workers) -> Iterator[Sequence[Partition]]:
+        """Yield those of ``groups`` that are no single partition in order; ``workers`` look ahead."""
+        waiting: deque[tuple[Sequence[Partition], Future[bool]]] = deque()
+        for group in groups:
+            waiting.append((group, workers.submit(self._is_ordered, group)))
+            if len(waiting) > THREADS:
+                yield from _refuted(waiting.popleft())
+        for each in waiting:
+            yield from _refuted(each)
+
+    def _is_ordered(self, group: Sequence[Partition]) -> bool:
+        return len(group) == 1 and _ascends(self._runs(group[0], {}))
+
     def look_at(self, group: Sequence[Partition]) -> None:
         """Add what is superseded in ``group`` to what is found."""
         known: _Numbers = {}
-        if len(group) == 1 and _ascends(self._identities(group[0], known)):
-            return
         first = min(partition.time_min for partition in group)
         last = max(partition.time_max for partition in group)
         slices = -(-sum(partition.rows for partition in group) // max(2, MOST_BYTES // _KEY_BYTES))
@@ -186,6 +204,11 @@ class _Search:
 
     def _identities(self, partition: Partition, known: _Numbers) -> Iterator[Identities]:
         """Yield the identities of the rows of a partition, in their order; ``known`` numbers the series."""
+        for runs in self._runs(partition, known):
+            yield Identities(np.repeat(runs.series, np.diff(runs.starts)), runs.times, runs.selected.rows)
+
+    def _runs(self, partition: Partition, known: _Numbers) -> Iterator[_Runs]:
+        """Yield the rows of a partition in runs of one series; ``known`` numbers the series."""
         schema = replace(self.schema, fields=())
         for address, batch in read_joined(self.root, schema, partition):
             if self.stop.is_set():
@@ -196,7 +219,17 @@ class _Search:
             numbers = np.array([known.setdefault(name, len(known)) for name in texts], np.int64)
             times = read_times(selected.points, schema).to_numpy()
             check_times(times, selected, self.root, partition)
-            yield Identities(np.repeat(numbers[runs.codes], runs.lengths), times, selected.rows)
+            yield _Runs(numbers[runs.codes], runs.starts, times, selected)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Rows of a partition: run ``i`` is rows ``starts[i]`` to ``starts[i + 1]`` of ``series[i]``, a number."""
+
+    series: Integers
+    starts: Integers
+    times: Integers
+    selected: SelectedRows
 
 
 def _name(series: str) -> str | bytes:
@@ -204,22 +237,32 @@ def _name(series: str) -> str | bytes:
     return series if len(series) <= _LONGEST_NAME else hashlib.blake2b(series.encode(), digest_size=16).digest()
 
 
-def _ascends(parts: Iterator[Identities]) -> bool:
+def _refuted(looked_at: tuple[Sequence[Partition], Future[bool]]) -> Iterator[Sequence[Partition]]:
+    """Yield the group of partitions when it is found not to be in order."""
+    group, in_order = looked_at
+    if not in_order.result():
+        yield group
+
+
+def _ascends(parts: Iterator[_Runs]) -> bool:
     """Tell whether each series' rows are together and ascend strictly in time."""
     last_series, last_time = -1, 0
     ended: set[int] = set()
     for part in parts:
-        if not len(part.rows):
+        if not len(part.times):
             continue
         series = np.append(last_series, part.series)
-        times = np.append(last_time, part.times)
         begins = series[1:] != series[:-1]
-        if not (begins | (times[1:] > times[:-1])).all():
+        if not begins[0] and part.times[0] <= last_time:
+            return False
+        ascends = part.times[1:] > part.times[:-1]
+        ascends[part.starts[:-1][begins & (part.starts[:-1] > 0)] - 1] = True
+        if not ascends.all():
             return False
         begun = part.series[begins].tolist()
         if len(ended) + len(begun) != len(ended := ended | set(begun)):
             return False
-        last_series, last_time = series[-1], times[-1]
+        last_series, last_time = int(series[-1]), int(part.times[-1])
     return True
 
 
