@@ -84,7 +84,13 @@ def load(
     shard_duration: Annotated[str, typer.Option(help="For a new bucket, such as 7d.")] = "",
     retry_seconds: Annotated[float, typer.Option(help="How long one request is tried again.")] = 300.0,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for one reply.")] = 60.0,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin again, whatever was acknowledged.")] = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            help="Begin again, whatever was acknowledged; a bucket that a restore made goes, and comes anew.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Encode everything, send nothing.")] = False,
     quiet: QuietOption = False,
     json: JsonOption = False,

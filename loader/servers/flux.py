@@ -127,8 +127,22 @@ def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> 
 
 
 def parse_fields(reply: Reply) -> list[str]:
-    """Read what ``Dialect.parse_fields`` promises; raises ServerError."""
+    """Read what ``Dialect.parse_fields`` promises, or measurements; raises ServerError."""
     return [json.loads(row["_value"]) for row in read_rows(reply)]
+
+
+def build_others(target: Target, measurements: Sequence[str], start: int, stop: int) -> Request:
+    """Return the request for measurements but ``measurements`` that have points with ``start`` <= time < ``stop``.
+
+    Only the shards of that time are asked, unlike by ``schema.measurements``. The answer is JSON.
+    """
+    known = _tree([f"r._measurement != {_string(name)}" for name in measurements], "and")
+    return _request(
+        target,
+        f'import "json" {_source(target, start, stop)} |> filter(fn: (r) => {known}) |> first()'
+        ' |> keep(columns: ["_measurement"]) |> group() |> distinct(column: "_measurement")'
+        " |> map(fn: (r) => ({_value: string(v: json.encode(v: r._value))}))",
+    )
 
 
 def build_points(target: Target, query: PointsQuery) -> Request:

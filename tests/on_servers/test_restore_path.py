@@ -36,7 +36,7 @@ from loader.verification import VerifySettings, verify
 from tests.datasets import small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, Call, CutShort, Fault, Hang, HangUp, Reset, fault_proxy
 from tests.killing import ServerKiller, kill_at_first_progress
-from tests.stored import delete_bucket, expected, stored
+from tests.stored import ask, delete_bucket, expected, stored
 
 DAY = 86_400_000_000_000
 DAYS = 5
@@ -285,6 +285,20 @@ def test_a_shard_that_the_server_has_closed(influx_v2: Any, root: Path) -> None:
     assert report.rows_loaded == report.rows_acknowledged == ROWS
     assert any(isinstance(event, Notice) and "closed it" in event.message for event in events)
     assert_equal(influx_v2, settings)
+
+
+def test_what_others_wrote_is_not_removed(influx_v2: Any, root: Path) -> None:
+    """A bucket that a restore made is not made anew while it holds measurements of somebody else."""
+    settings = settings_for(influx_v2, root, "shared with others")
+    load(settings)
+    for name in ("other", 'q"${x}'):
+        line = f"{name},host=a v=1 {expected(root)[0][0]}"
+        influx_v2.call(f"/api/v2/write?org={influx_v2.org}&bucket=shared+with+others", line.encode())
+    with pytest.raises(ConfigError, match=r"others have written into it: 'other', 'q\"\$\{x\}'"):
+        load(replace(settings, restart=True))
+    assert ask(influx_v2, "shared with others", "SELECT v FROM other")["series"][0]["values"][0][1] == 1
+    assert_equal(influx_v2, settings)
+    assert load(settings).rows_resumed == ROWS
 
 
 def test_a_shard_that_was_closed_when_the_loader_was_killed(influx_v2: Any, root: Path) -> None:

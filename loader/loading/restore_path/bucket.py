@@ -7,9 +7,11 @@ before a bucket is made, and the bucket's description bears it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from loader.dataset.instant import TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest
 from loader.errors import ConfigError, LoadError
 from loader.events import Notice, Observer
@@ -17,8 +19,9 @@ from loader.loading.ledger import add_mark, marks
 from loader.loading.ledger_values import make_mark
 from loader.loading.restore_path.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
 from loader.loading.settings import LoadSettings
+from loader.servers import flux
 from loader.servers import restore as api
-from loader.servers.backup import list_shards
+from loader.servers.backup import is_open, list_shards
 from loader.servers.base import Bucket
 from loader.servers.patience import Patience
 from loader.servers.probe import Server
@@ -72,16 +75,41 @@ class BucketMaker:
     def prepare(self, bucket: Bucket | None, *, afresh: bool) -> RestoredBucket:
         """Return what there is in ``bucket``, or make it, in any case when it is to be ``afresh``.
 
-        Raises ConfigError or LoadError when it does not fit.
+        Raises ConfigError or LoadError when it does not fit, or is to go and somebody else has written into it.
         """
         if bucket and not afresh:
             found = self._resume(bucket)
             if found:
                 return found
         if bucket:
+            self._refuse_others(bucket)
             self.patience.ask(lambda: api.delete_bucket(self.link.send, bucket))
             self.observe(Notice(f"removed bucket {bucket.name!r}, which an earlier run of this load made"))
         return self._make(self._dialect())
+
+    def _refuse_others(self, bucket: Bucket) -> None:
+        """Raise ConfigError when ``bucket`` holds measurements that this load has not brought.
+
+        Shards that the server has closed tell nothing of what they hold.
+        """
+        others: set[str] = set()
+        for shard in self.patience.ask(lambda: list_shards(self.link.send, bucket)):
+            if self.patience.ask(partial(is_open, self.link.send, shard.id)):
+                others |= {*self.patience.ask(partial(self._others, shard.start, shard.stop))}
+        if others:
+            named = ", ".join(map(repr, sorted(others)[:3])) + (
+                f" and {len(others) - 3} more" if len(others) > 3 else ""
+            )
+            raise ConfigError(
+                f"bucket {bucket.name!r} would have to be removed, and others have written into it:"
+                f" {', '.join(map(repr, sorted(others)[:3]))}{more}",
+                hint="load into another bucket (--bucket), or remove this one yourself if nobody needs it",
+            )
+
+    def _others(self, start: int, stop: int) -> Sequence[str]:
+        ours = [schema.measurement for schema in self.manifest.schemas]
+        start, stop = max(start, TIME_MIN), min(stop, TIME_MAX + 1)
+        return flux.parse_fields(self.link.send(flux.build_others(self.settings.target, ours, start, stop)))
 
     def _dialect(self) -> InfluxDB2:
         if not api.takes_files(self.server.dialect):

@@ -9,7 +9,7 @@ import line_protocol_parser
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from loader.dataset.instant import TIME_MAX, TIME_MIN
@@ -155,7 +155,7 @@ def test_another_parser_reads_the_same(tags: dict[str, str], values: tuple[float
     assert fields == {**other["fields"], "v": struct.pack("<d", other["fields"]["v"])}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(line=mutated())
 def test_another_parser_refuses_the_same(line: str) -> None:
     """What line-protocol-parser takes of nasty lines has the same values, and what it refuses is bad.
