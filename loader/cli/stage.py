@@ -29,11 +29,19 @@ from loader.cli.options import (
     read_names,
 )
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
+from loader.errors import ConfigError
 from loader.reporting.text import stage_text
 from loader.staging import FilesSettings, OnDuplicate, StageReport, StageSettings
 
+_OF_TRADES = ("trades", "calendar", "symbols", "symbols_file", "start", "end", "seed")
+_OF_FILES = (
+    *("measurement", "measurement_column", "tag", "field", "time", "time_unit", "timezone", "ambiguous", "nonexistent"),
+    *("non_finite", "unsigned", "schema", "on_duplicate", "on_bad_line", "max_rejected", "temp"),
+)
+
 
 def stage(
+    context: typer.Context,
     out: Annotated[Path, typer.Option("--out", help="Folder of the dataset.")] = Path("data"),
     sources: Annotated[
         list[Path] | None,
@@ -78,6 +86,7 @@ def stage(
 ) -> None:
     """Stage synthetic trades of 2024, or points of files (--from), as Parquet; run it again to go on after a stop."""
     output = Output(quiet, json, debug)
+    guarded(output, lambda: _refuse_idle_flags(context, bool(sources)))
     if sources:
         mapped: dict[str, str | tuple[str, ...]] = {
             "measurement": measurement,
@@ -131,6 +140,20 @@ def stage(
         stage_text,
         _judge,
     )
+
+
+def _refuse_idle_flags(context: typer.Context, files: bool) -> None:
+    """Raise ConfigError for flags that mean nothing beside the others."""
+    said = [
+        f"--{name.replace('_', '-')}"
+        for name in (_OF_TRADES if files else _OF_FILES)
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    ]
+    if said:
+        raise ConfigError(
+            f"{', '.join(said)} {'beside' if files else 'without'} --from",
+            hint="such flags are for trades: leave them out, or --from" if files else "name the files: --from PATH",
+        )
 
 
 def _judge(report: StageReport) -> int:

@@ -22,10 +22,11 @@ from loader.dataset.arrow_types import kind_name
 from loader.dataset.conversion import conversion_problem
 from loader.dataset.footers import footer_checksum, refuse_changed
 from loader.dataset.hive import path_keys
+from loader.dataset.kinds import left_out
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import INDEX, ColumnMapping, make_schema, mapping_json, parse_mapping
-from loader.dataset.own_files import find_files, open_parquet, unite_columns
-from loader.dataset.place import Place
+from loader.dataset.own_files import find_files, open_parquet, other_files, parquet_hint, unite_columns
+from loader.dataset.place import EVERY_FILE, Place
 from loader.dataset.policy import known_zones
 from loader.dataset.reader import refuse_unitless
 from loader.dataset.schema import PointSchema
@@ -105,11 +106,10 @@ def _refuse_empty(place: Place) -> NoReturn:
     if not place.root.is_dir():
         raise ConfigError(
             f"{place.path}: no such file or folder",
-            hint=f"name Parquet files or their folder, or stage trades first: loader stage --out {place.path}",
+            hint="name Parquet files or their folder; other files, and trades, are staged first: loader stage --help",
         )
-    raise ConfigError(
-        f"{place.path}: no file {place.pattern} here", hint=f"stage trades first: loader stage --out {place.root}"
-    )
+    what = "no Parquet" if place.pattern == EVERY_FILE else f"no file {place.pattern}"
+    raise ConfigError(f"{place.path}: {what} here", hint=parquet_hint(place.path))
 
 
 def make_manifest(
@@ -122,6 +122,8 @@ def make_manifest(
     names = list(find_files(place)) if names is None else names
     if not names:
         _refuse_empty(place)
+    if others := other_files(place):
+        observe(Notice(f"{place.path}: {left_out(others)}"))
     groups = _by_measurement(place, names, mapping)
     schemas: dict[str, tuple[PointSchema, pa.Schema]] = {}
     present = _present(place, groups, mapping)

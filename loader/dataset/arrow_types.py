@@ -42,11 +42,12 @@ _ALWAYS_WITHIN: Mapping[FieldType, tuple[pa.DataType, ...]] = MappingProxyType(
 
 
 class Unfit(Exception):
-    """Row ``row`` has a value that the wanted type cannot hold."""
+    """Row ``row`` has a value that the wanted type cannot hold; ``hint`` is what to do, where it is something else."""
 
-    def __init__(self, row: int, reason: str) -> None:
+    def __init__(self, row: int, reason: str, hint: str = "") -> None:
         super().__init__(reason)
         self.row = row
+        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,19 @@ def localise(column: pa.Array, policy: Policy) -> pa.Array:
         return pc.if_else(pc.equal(pc.local_timestamp(found), column), found, None) if skip else found
     except pa.ArrowInvalid:
         row = _first_unfit(column, lambda part: pc.assume_timezone(part, policy.local, **choice))
-        raise Unfit(row, f"is no time in {policy.local}, or is twice: clocks change then") from None
+        try:
+            pc.assume_timezone(column.slice(row, 1), policy.local, ambiguous="earliest", nonexistent="raise")
+        except pa.ArrowInvalid:
+            raise Unfit(
+                row,
+                f"is no time in {policy.local}: clocks go forward then",
+                hint="leave such values out (--nonexistent skip), or mend them",
+            ) from None
+        raise Unfit(
+            row,
+            f"is twice in {policy.local}: clocks go back then",
+            hint="say which it is: --ambiguous earliest, or latest",
+        ) from None
 
 
 def _first_unfit(column: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> int:

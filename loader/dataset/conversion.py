@@ -95,7 +95,10 @@ def _time_problem(kind: pa.DataType, unit: str) -> str:
     if pt.is_timestamp(kind) or pt.is_date(kind):
         return ""
     if is_text(kind):
-        return "a time is a timestamp: parse it first, by Polars for example (str.to_datetime)"
+        return (
+            "a time is a timestamp, in CSV such as 2024-01-31 12:00:00.5 or with Z or +01:00: parse other texts first,"
+            " by Polars for example (str.to_datetime)"
+        )
     return "it should be a timestamp; of integers, the schema says the unit"
 
 
@@ -122,7 +125,7 @@ def convert_batch(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) ->
             value = _shown(column[error.row])
             raise EncodeError(
                 f"{address.partition}, row {address.start + error.row}, column {source!r}: {value} {error}",
-                hint="give the field another type, such as string, or leave the column out",
+                hint=error.hint or "give the field another type, such as string, or leave the column out",
             ) from None
     return pa.RecordBatch.from_arrays(columns, names=list(schema.columns))
 

@@ -18,7 +18,7 @@ from loader.dataset.guess import Column, Seen, guess_columns, guess_keys, guess_
 from loader.dataset.hive import path_keys
 from loader.dataset.manifest import has_manifest, read_manifest
 from loader.dataset.mapping import ColumnMapping
-from loader.dataset.own_files import find_files, open_parquet, unite_columns
+from loader.dataset.own_files import find_files, open_parquet, parquet_hint, unite_columns
 from loader.dataset.place import Place, find_place
 from loader.dataset.reader import buffer_size
 from loader.errors import ConfigError, EncodeError, StageError
@@ -104,7 +104,7 @@ def inspect(path: Path) -> Inspection:
     names = list(find_files(place))
     if not names:
         words = "no Parquet here" if place.root.is_dir() else "no such file or folder"
-        raise ConfigError(f"{path}: {words}", hint="name a file, a folder of files, or a quoted pattern")
+        raise ConfigError(f"{path}: {words}", hint=parquet_hint(path))
     sizes = [_size(place, name) for name in names]
     united, everywhere = unite_columns(place, names)
     footers = _Footers()

@@ -168,7 +168,7 @@ def read_manifest(root: Path, files: Path | None = None) -> Manifest:
             hint="load it first, with a mapping of its columns; if its state lies elsewhere, say --state",
         )
     if not _is_folder(root):
-        raise ConfigError(f"{root}: no such folder", hint=f"stage trades first: loader stage --out {root}")
+        raise ConfigError(f"{root}: no such folder", hint="name the folder of a dataset; loader stage makes one")
     try:
         data = check_mapping("the manifest", read_json(root, _FILE))
         if data["version"] != VERSION:

@@ -122,8 +122,8 @@ def make_mapping(
             f"{where}a measurement and a column of measurements are named", hint="all rows have the one, or the other"
         )
     for name, value, hint in (
-        ("measurement", measurement or measurement_column, "name it: --measurement trips"),
-        ("time column", time, "name it: --time pickup_datetime; loader inspect shows the columns"),
+        ("measurement", measurement or measurement_column, "name it: --measurement NAME"),
+        ("time column", time, "name it: --time COLUMN; loader inspect shows those of Parquet"),
     ):
         if not value:
             raise ConfigError(f"{where}no {name} is named", hint=hint)

@@ -12,7 +12,8 @@ import pyarrow.types as pt
 from loader.dataset.beneath import look
 from loader.dataset.claims import check_path
 from loader.dataset.hive import path_keys
-from loader.dataset.place import Place
+from loader.dataset.kinds import PARQUET, kind_of
+from loader.dataset.place import EVERY_FILE, Place
 from loader.errors import ConfigError
 
 
@@ -22,19 +23,29 @@ def find_files(place: Place) -> Iterator[str]:
     Raises StageError for what is no regular file, before it is opened, and ConfigError for names that are no text.
     """
     try:
-        paths = sorted(place.root.glob(place.pattern))
+        paths = sorted(place.root.glob("**/*" if place.pattern == EVERY_FILE else place.pattern))
     except ValueError as error:
         raise ConfigError(f"{place.path}: {error}", hint="write ** as a whole folder: 'trips/**/*.parquet'") from None
     for path in paths:
         name = path.relative_to(place.root)
         hidden = path != place.path and is_hidden(name)
-        if not hidden and not path.is_dir():
+        other = place.pattern == EVERY_FILE and kind_of(path) not in PARQUET
+        if not hidden and not other and not path.is_dir():
             try:
                 path_keys(check_path(name.as_posix()))
             except ValueError as error:
                 raise ConfigError(f"{place.path}: {error}", hint="give it a plain name, or leave it out") from None
             look(place.root, name.as_posix())  # a FIFO would keep whoever opens it waiting
             yield name.as_posix()
+
+
+def other_files(place: Place) -> list[str]:
+    """Return the files in a folder that are not hidden, and no Parquet by their names; none of a file or a pattern."""
+    if place.pattern != EVERY_FILE or not place.root.is_dir():
+        return []
+    paths = sorted(path for path in place.root.glob("**/*") if path.is_file() and kind_of(path) not in PARQUET)
+    names = [path.relative_to(place.root) for path in paths]
+    return [name.as_posix() for name in names if not is_hidden(name)]
 
 
 def is_hidden(name: Path) -> bool:
@@ -70,4 +81,12 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         return file
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         words = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{path}: cannot be read as Parquet ({words})", hint="name whole Parquet files") from None
+        raise ConfigError(f"{path}: cannot be read as Parquet ({words})", hint=parquet_hint(path)) from None
+
+
+def parquet_hint(path: Path) -> str:
+    """Return what to do with a file or folder that is no Parquet."""
+    files = [path] if path.is_file() else path.rglob("*") if path.is_dir() else []
+    if any(kind_of(file) and kind_of(file) not in PARQUET for file in files):
+        return f"stage it first: loader stage --from {path} --out data/, with what is tag, field and time of tables"
+    return "name whole Parquet files, their folder, or a quoted pattern"

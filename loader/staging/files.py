@@ -51,7 +51,7 @@ def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageRep
     LoadError when rejected rows cannot be kept.
     """
     began = time.monotonic()
-    paths, lines = find_sources(settings.sources)
+    paths, lines = find_sources(settings.sources, settings.out, observe)
     _check(settings, lines)
     described = _describe(settings, paths)
     with explained(settings.out), writing(settings.out), _temporary(settings) as temporary:

@@ -60,11 +60,12 @@ def keep_partitions(
         _refuse(list_parquet(root), root)
         return (), ()
     manifest = read_manifest(root)
+    _refuse_changed_sources(root, manifest.settings, settings)
     differences = list(_compare(manifest.settings, settings))
     if differences:
         raise ConfigError(
             f"{root}: staged with other settings: {'; '.join(differences)}",
-            hint="repeat those settings, or stage into another folder",
+            hint="repeat those settings, stage into another folder, or replace it: --overwrite",
         )
     there = [partition for partition in manifest.partitions if _has_size(root, partition)]
     changed = differing(root, there, ignore)
@@ -132,6 +133,25 @@ def _refuse(foreign: Sequence[str], root: Path) -> None:
             f"{root}: holds Parquet that the loader did not stage, or that was changed since: {excerpt(foreign[0])}"
             + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""),
             hint="stage into another folder, or move it away; files of its earlier versions bear no mark",
+        )
+
+
+def _refuse_changed_sources(root: Path, staged: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise ConfigError when sources are of another kind, or other files, or have changed."""
+    if staged.get("source") != asked.get("source"):
+        kinds = ["files" if each.get("source") == "files" else "trades" for each in (staged, asked)]
+        raise ConfigError(
+            f"{root}: holds a dataset of {kinds[0]}, and {kinds[1]} are to be staged",
+            hint="stage into another folder, or replace it: --overwrite",
+        )
+    before, now = staged.get("files"), asked.get("files")
+    if before != now and isinstance(before, dict) and isinstance(now, dict):
+        other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        words = "has changed" if other[0] in before and other[0] in now else "is new" if other[0] in now else "is gone"
+        more = f", and so on: {len(other)} files differ" if len(other) > 1 else ""
+        raise ConfigError(
+            f"{root}: staged from other files: {excerpt(other[0])} {words} since{more}",
+            hint="stage all of them anew: --overwrite; or into another folder",
         )
 
 

@@ -117,7 +117,7 @@ def test_a_missing_dataset_is_an_error_with_a_hint(tmp_path: Path) -> None:
         result = run(command, tmp_path / "missing")
         assert result.exit_code == 2
         assert result.stderr.startswith("error: ")
-        assert "stage trades first" in result.stderr
+        assert "hint: name " in result.stderr
     assert not (tmp_path / "missing").exists()
     (tmp_path / "empty").mkdir()
     assert run("load", tmp_path / "empty").exit_code == 2

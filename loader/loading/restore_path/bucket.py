@@ -97,9 +97,7 @@ class BucketMaker:
             if self.patience.ask(partial(is_open, self.link.send, shard.id)):
                 others |= {*self.patience.ask(partial(self._others, shard.start, shard.stop))}
         if others:
-            named = ", ".join(map(repr, sorted(others)[:3])) + (
-                f" and {len(others) - 3} more" if len(others) > 3 else ""
-            )
+            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
             raise ConfigError(
                 f"bucket {bucket.name!r} would have to be removed, and others have written into it:"
                 f" {', '.join(map(repr, sorted(others)[:3]))}{more}",

@@ -29,6 +29,7 @@ _MOST_UNSIGNED = 2**64 - 1
 _VALUE = re.compile(r"(?s)In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (\S+): (.*)")
 _RAGGED = re.compile(r"(?s)CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+): (.*)")
 _SHOWN = 100
+_HEAD_BYTES = 4 << 10
 
 
 def read_csv(path: Path, mapping: ColumnMapping) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
@@ -38,9 +39,24 @@ def read_csv(path: Path, mapping: ColumnMapping) -> tuple[Iterator[pa.RecordBatc
     an empty text. Memory is SAMPLE_BYTES, and a few blocks of _BLOCK_BYTES. Raises ConfigError, here or while rows are
     read, for what is no such file: with row and column where it is a value that does not fit.
     """
+    _refuse_other_forms(path)
     with _explained(path, [], mapping.time):
         types = csv_types(path, _sample(path, {}), mapping)
     return _read_rows(path, types, mapping.time), pa.schema(types.items())
+
+
+def _refuse_other_forms(path: Path) -> None:
+    """Raise ConfigError for a file whose beginning says that it is in UTF-16, or parts its columns by no commas."""
+    with opened_text(path) as file:
+        head = file.read(_HEAD_BYTES)
+    if b"\0" in head or head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ConfigError(f"{path}: is not text in UTF-8", hint="convert it: iconv -f UTF-16 -t UTF-8")
+    header = head.partition(b"\n")[0]
+    if b"," not in header and (other := next((each for each in b";\t|" if each in header), None)):
+        raise ConfigError(
+            f"{path}: columns are parted by commas, and its header has {chr(other)!r}: {header[:_SHOWN]!r}",
+            hint="write it with commas, by Polars for example: pl.read_csv(path, separator=...).write_csv(...)",
+        )
 
 
 def csv_types(path: Path, sample: pa.RecordBatch, mapping: ColumnMapping) -> dict[str, pa.DataType]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from loader.dataset.kinds import CSV, PARQUET, kind_of
 from loader.dataset.mapping import ColumnMapping
 from loader.errors import ConfigError
 from loader.staging.sources.csv_tables import read_csv
-from loader.staging.sources.paths import CSV, PARQUET, kind_of
 
 
 def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path | None:
@@ -24,6 +24,8 @@ def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path | None:
     kind = kind_of(path)
     if kind in PARQUET:
         return path
+    if not path.stat().st_size:
+        return None
     rows = 0
     target.parent.mkdir(parents=True)
     with _explained(path):

@@ -1,55 +1,53 @@
-"""Which files the sources of a stage are, and what they hold, as their names say."""
+"""Which files the sources of a stage are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from loader.dataset.kinds import LINES, kind_of, known_kinds, left_out
 from loader.dataset.own_files import is_hidden
 from loader.dataset.place import find_place
 from loader.errors import ConfigError
-
-PARQUET, ARROW, CSV = (".parquet",), (".arrow", ".feather", ".ipc"), (".csv",)
-LINES = (".lp", ".txt", ".line")
-_TABLES = (*PARQUET, *ARROW, *CSV)
-_COMPRESSED = (".gz", ".zst")
+from loader.events import Notice, Observer, ignore
 
 
-def find_sources(sources: Sequence[Path]) -> tuple[list[Path], bool]:
+def find_sources(
+    sources: Sequence[Path], out: Path | None = None, observe: Observer = ignore
+) -> tuple[list[Path], bool]:
     """Return the files that ``sources`` (files, folders, patterns) name, each once, and whether they are line protocol.
 
-    Raises ConfigError for what is not there, not known, or not to be mixed.
+    What lies below ``out`` is no source. Files of a folder whose names are not known are left out, and named. Raises
+    ConfigError for what is not there, not known, or not to be mixed.
     """
     found: dict[Path, Path] = {}
+    own = out.resolve() if out else None
     for source in sources:
-        place = find_place(source)
-        pattern = "**/*" if source.is_dir() else place.pattern
-        files = sorted(
-            path for path in place.root.glob(pattern) if path.is_file() and not is_hidden(path.relative_to(place.root))
-        )
+        files = [path for path in _files(source) if not (own and path.resolve().is_relative_to(own))]
         if source.is_dir():
+            if odd := [path.relative_to(source).as_posix() for path in files if not kind_of(path)]:
+                observe(Notice(f"{source}: {left_out(odd)}"))
             files = [path for path in files if kind_of(path)]
         if not files:
-            raise ConfigError(f"{source}: no such file, or none that is known", hint=f"known are {_known()}")
+            there = source.exists()
+            raise ConfigError(
+                f"{source}: " + ("no file here that is known" if there else "no such file"),
+                hint=f"known are {known_kinds()}" if there else "name files, folders, or patterns in quotes",
+            )
         for path in files:
             found.setdefault(path.resolve(), path)  # one file may be named in two ways
     kinds = {kind_of(path): path for path in found.values()}
-    if odd := kinds.get(""):
-        raise ConfigError(f"{odd}: what it holds is not known", hint=f"known are {_known()}")
+    if unknown := kinds.get(""):
+        raise ConfigError(f"{unknown}: what it holds is not known", hint=f"known are {known_kinds()}")
     lines = {kind in LINES for kind in kinds}
     if len(lines) > 1:
         raise ConfigError("line protocol and tables together", hint="stage each into a folder of its own")
     return list(found.values()), lines.pop()
 
 
-def kind_of(path: Path) -> str:
-    """Return the suffix that says what a file holds, "" for one that is not known."""
-    suffix = path.suffix.lower()
-    if suffix in _COMPRESSED:
-        suffix = Path(path.stem).suffix.lower()
-        return suffix if suffix in (*LINES, *CSV) else ""
-    return suffix if suffix in (*LINES, *_TABLES) else ""
-
-
-def _known() -> str:
-    return f"{', '.join((*_TABLES, *LINES))}; .csv and line protocol also with {' or '.join(_COMPRESSED)}"
+def _files(source: Path) -> list[Path]:
+    """Return the files that a source names, in order."""
+    place = find_place(source)
+    pattern = "**/*" if source.is_dir() else place.pattern
+    paths = sorted(place.root.glob(pattern))
+    return [path for path in paths if path.is_file() and not is_hidden(path.relative_to(place.root))]

@@ -1,0 +1,31 @@
+"""What a file holds, as its name says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+PARQUET, ARROW, CSV = (".parquet", ".pq"), (".arrow", ".feather", ".ipc"), (".csv",)
+LINES = (".lp", ".txt", ".line")
+_TABLES = (*PARQUET, *ARROW, *CSV)
+_COMPRESSED = (".gz", ".zst")
+
+
+def kind_of(path: Path) -> str:
+    """Return the suffix that says what a file holds, "" for one that is not known."""
+    suffix = path.suffix.lower()
+    if suffix in _COMPRESSED:
+        suffix = Path(path.stem).suffix.lower()
+        return suffix if suffix in (*LINES, *CSV) else ""
+    return suffix if suffix in (*LINES, *_TABLES) else ""
+
+
+def known_kinds() -> str:
+    """Return all suffixes, as a message shows them."""
+    return f"{', '.join((*_TABLES, *LINES))}; .csv and line protocol also with {' or '.join(_COMPRESSED)}"
+
+
+def left_out(names: Sequence[str]) -> str:
+    """Return what is to be said of files that are left out, since their names do not say that they are to be read."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"left out, by their names: {', '.join(names[:3])}{more}"
