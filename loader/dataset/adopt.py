@@ -119,11 +119,12 @@ def make_manifest(
 
     Raises ConfigError for what cannot be points.
     """
-    names = list(find_files(place)) if names is None else names
+    if names is None:
+        names = list(find_files(place))
+        if others := other_files(place):
+            observe(Notice(f"{place.path}: {left_out(others)}"))
     if not names:
         _refuse_empty(place)
-    if others := other_files(place):
-        observe(Notice(f"{place.path}: {left_out(others)}"))
     groups = _by_measurement(place, names, mapping)
     schemas: dict[str, tuple[PointSchema, pa.Schema]] = {}
     present = _present(place, groups, mapping)

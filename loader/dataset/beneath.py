@@ -95,6 +95,18 @@ def remove_file(root: Path, name: str) -> None:
         os.unlink(path.name, dir_fd=folder)
 
 
+def move_file(root: Path, name: str, target: str) -> None:
+    """Call the file ``name`` below ``root`` ``target``; missing folders are made. Raises OSError and StageError."""
+    path = root / target
+    with (
+        opened_folder(root, _parent(name)) as source,
+        opened_folder(root, _parent(target), make=True) as folder,
+        named(path),
+    ):
+        os.rename(Path(name).name, path.name, src_dir_fd=source, dst_dir_fd=folder)
+        os.fsync(folder)
+
+
 def remove_empty_folder(root: Path, name: str) -> None:
     """Remove the folder that ``name`` was in when it is below ``root`` and empty now."""
     path = (root / name).parent

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from loader.dataset.beneath import move_file, opened_folder
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, remove_manifest, write_manifest
+from loader.dataset.mapping import parse_mapping
+from loader.dataset.points_file import points_text
 from loader.dataset.schema import PointSchema
+from loader.errors import LoaderError
 from loader.staging.folder import clean, keep_partitions, list_parquet, remove_partitions
 from loader.staging.mark import is_ours
 
 FOUND = "fields"
 """What the settings in a manifest call the fields that were found, with their types."""
+_WAITING = ".next"
+"""The folder in which partitions wait that replace others; readers pass over names that begin with a dot."""
 _SAVE_SECONDS = 5.0
 """How long partitions may be finished that the manifest does not list yet."""
 
@@ -22,19 +30,22 @@ _SAVE_SECONDS = 5.0
 class DatasetWriter:
     """Partitions in ``root`` and their manifest; ``settings`` are what decides the content.
 
-    An earlier dataset that is to be replaced stays until ``begin``. Raises ConfigError and StageError as
-    ``keep_partitions`` does.
+    An earlier dataset that is to be replaced stays until ``finish``: the partitions of its successor wait in a folder
+    beside it. Raises ConfigError and StageError as ``keep_partitions`` does.
     """
 
     def __init__(self, root: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
         self._root = root
         self._settings = settings
         clean(root)
+        self._remove_waiting()
         self._former = read_manifest(root) if has_manifest(root) and not overwrite else None
         if self._former:
             _recognise(settings, self._former)
         self._ours = frozenset(name for name in list_parquet(root) if is_ours(name))
         kept, self._going = keep_partitions(root, settings, self._ours, overwrite=overwrite)
+        self.written_mapping = _written_mapping(root) if overwrite else ""
+        """What points.toml says when nobody but the loader has written it, of a dataset that is to be replaced."""
         self.kept: Mapping[str, Partition] = {partition.path: partition for partition in kept}
         """Whole partitions of an earlier run, by their paths."""
         self._schemas = {schema.measurement: schema for schema in self._former.schemas} if self._former else {}
@@ -53,16 +64,27 @@ class DatasetWriter:
         """Tell whether no partition was made."""
         return not self._made
 
+    @property
+    def replaces(self) -> bool:
+        """Tell whether there is a dataset to be replaced."""
+        return bool(self._going)
+
+    @property
+    def folder(self) -> Path:
+        """Where partitions are to be written, each by its path."""
+        return self._root / _WAITING if self.replaces else self._root
+
     def begin(self, schema: PointSchema) -> None:
-        """List the measurement of ``schema`` before its first partition is there; what is to be replaced goes first.
+        """List the measurement of ``schema`` before its first partition is there.
 
         A run that goes on knows by it what it finds. Raises OSError or StageError.
         """
         self._begun = True
         self._schemas[schema.measurement] = schema
+        if self.replaces:
+            with opened_folder(self._root, _WAITING, make=True):
+                pass
         self._save()
-        going, self._going = self._going, ()
-        remove_partitions(self._root, going)
 
     def add(self, partition: Partition) -> None:
         """List a partition that is on disk, at once or with later ones."""
@@ -75,21 +97,41 @@ class DatasetWriter:
         there = {partition.measurement for partition in self._made.values()}
         self._schemas = {name: schema for name, schema in self._schemas.items() if name in there}
         manifest = self._manifest(self._made, complete=True)
+        stale = self._ours - self._made.keys()
+        if self._going:
+            # A run that ends from here on leaves what the next one finds as begun.
+            write_manifest(self._root, replace(manifest, complete=False))
+            remove_partitions(self._root, self._going)
+            for name in self._made:
+                move_file(self._root, f"{_WAITING}/{name}", name)
+            self._remove_waiting()
+            stale -= {*self._going}
         write_manifest(self._root, manifest)
-        remove_partitions(self._root, self._ours - self._made.keys())
+        remove_partitions(self._root, stale)
         return manifest
 
     def withdraw(self) -> None:
-        """Leave nothing of what was begun, for the next run will have other settings or sources."""
+        """Leave nothing of what was begun, for the next run will have other settings or sources.
+
+        A dataset that was to be replaced stays.
+        """
+        if self._going:
+            self._remove_waiting()
+            return
         if not self._begun:
             return
         remove_manifest(self._root)
         remove_partitions(self._root, {**self.kept, **self._made})
 
+    def _remove_waiting(self) -> None:
+        shutil.rmtree(self._root / _WAITING, ignore_errors=True)
+
     def _save(self) -> None:
+        self._saved = time.monotonic()
+        if self._going:
+            return
         # What is kept and not reached yet is listed too: this run may end before.
         write_manifest(self._root, self._manifest({**self.kept, **self._made}, complete=False))
-        self._saved = time.monotonic()
 
     def _manifest(self, partitions: Mapping[str, Partition], *, complete: bool) -> Manifest:
         schemas = tuple(schema for _, schema in sorted(self._schemas.items()))
@@ -97,6 +139,15 @@ class DatasetWriter:
         ordered = sorted(partitions.values(), key=lambda each: (each.path.rpartition("date=")[2], each.path))
         versions = {name: version(name) for name in ("loader", "duckdb", "pyarrow")}
         return Manifest(schemas, self._settings, versions, tuple(ordered), complete, distinct=True)
+
+
+def _written_mapping(root: Path) -> str:
+    """Return the text of points.toml that belongs to the dataset in ``root``, "" where there is none."""
+    try:
+        said = read_manifest(root).settings if has_manifest(root) else {}
+        return points_text(parse_mapping({**said["mapping"], FOUND: said[FOUND]}, "")) if FOUND in said else ""
+    except (LoaderError, TypeError, KeyError):  # of another version, or damaged: it goes in any case
+        return ""
 
 
 def _recognise(settings: dict[str, Any], former: Manifest) -> None:

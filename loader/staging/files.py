@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -17,15 +18,16 @@ from loader.dataset.atomic import write_whole
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import NANOSECONDS
 from loader.dataset.manifest import Manifest, Partition
-from loader.dataset.mapping import ColumnMapping, FieldMapping, mapping_json
+from loader.dataset.mapping import ColumnMapping, FieldMapping, mapping_json, parse_mapping
 from loader.dataset.points_file import points_text
 from loader.dataset.rejected_file import RejectedFile
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
+from loader.encoding.escaping import check_names
 from loader.encoding.line_protocol.decode import BadLine
 from loader.encoding.warm import compile_ahead, compile_line_decoder
-from loader.errors import ConfigError, StageError
-from loader.events import Advanced, Observer, Rejected, Started, ignore
+from loader.errors import ConfigError, EncodeError, StageError
+from loader.events import Advanced, Notice, Observer, Rejected, Started, ignore
 from loader.memory import measure_peak_memory
 from loader.printable import MESSAGE, printable
 from loader.staging.dataset import FOUND, DatasetWriter
@@ -86,11 +88,13 @@ class _Stage:
                     self._observe(Advanced(partition.rows, partition.size))
             self._refuse_duplicates()
             self._refuse_changed(paths)
-        except ConfigError:
-            self._dataset.withdraw()
+            if self._dataset.empty:
+                raise StageError(f"{paths[0]}: no row is a point", hint=f"see {self._file.path}")
+        except BaseException as error:
+            # What replaces another dataset begins again in any case; otherwise the next run goes on.
+            if self._dataset.replaces or isinstance(error, ConfigError):
+                self._dataset.withdraw()
             raise
-        if self._dataset.empty:
-            raise StageError(f"{paths[0]}: no row is a point", hint=f"see {self._file.path}")
         if isinstance(source, TableSource) and self._settings.mapping:
             self._not_finite = source.values_not_finite
             self._keep_mapping(self._settings.mapping, source.schema)
@@ -123,6 +127,10 @@ class _Stage:
         return LineProtocolSource(paths, unit, self._temporary, self._reject_line, self._observe)
 
     def _write(self, points: MeasurementPoints, source: Source) -> Iterator[Partition]:
+        try:
+            check_names(points.schema)
+        except EncodeError as error:
+            raise ConfigError(error.message, hint=error.hint) from error
         merger = PointMerger(points.series, self._settings.on_duplicate, source.address)
         self._merged.append(merger)
         keys = (*points.series, points.columns.names[len(points.series)], ORDER)
@@ -130,7 +138,7 @@ class _Stage:
         compression = Compression.parse(self._settings.compression)
         distinct = self._distinct(merger, points.schema, ordered)
         yield from write_partitions(
-            self._settings.out, points.schema, distinct, points.read_tags, compression, self._dataset.kept.get
+            self._dataset.folder, points.schema, distinct, points.read_tags, compression, self._dataset.kept.get
         )
 
     def _distinct(
@@ -179,9 +187,14 @@ class _Stage:
         found = tuple(FieldMapping(schema.source(field.column), field.column, field.type) for field in schema.fields)
         whole = replace(mapping, fields=found)
         self._described[FOUND] = mapping_json(whole)["fields"]
-        path = self._settings.out / "points.toml"
-        if not path.exists():
-            write_whole(path, points_text(whole).encode(), self._settings.out)
+        path, text = self._settings.out / "points.toml", points_text(whole)
+        if path.exists() and path.read_text(errors="replace") != self._dataset.written_mapping:
+            return
+        if parse_mapping(tomllib.loads(text), "") == whole:
+            write_whole(path, text.encode(), self._settings.out)
+        else:
+            self._observe(Notice(f"{path}: is not written, since a column has = in its name: repeat the flags"))
+            path.unlink(missing_ok=True)
 
     def _reject_line(self, path: Path, bad: BadLine) -> None:
         if self._settings.on_bad_line == "fail":

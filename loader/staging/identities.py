@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from loader.dataset.instant import DAY, instant
+from loader.dataset.instant import DAY, TIME_MAX, instant
 from loader.encoding.arrays import Integers, Mask, last_in_groups
 from loader.errors import ConfigError
 
@@ -135,7 +135,7 @@ class PointMerger:
             if continues[row] and time <= placed[-1]:
                 time = placed[-1] + 1
                 self.moved += 1
-                if time // DAY != original[row] // DAY:
+                if time // DAY != original[row] // DAY or time > TIME_MAX:
                     raise self._no_room(batch, row)
             starts.append(row)
             placed.append(time)
@@ -147,13 +147,17 @@ class PointMerger:
         """Return points all of which have some field: no two of them become one, so that each has a time of its own."""
         times = batch.column(TIME).to_numpy()
         rows = np.arange(len(times))
-        frame = pl.DataFrame({"lead": times - rows, "series": np.cumsum(np.append(False, ~series))})
-        placed = frame.select(pl.col("lead").cum_max().over("series")).to_series().to_numpy() + rows
-        self.moved += int((placed != times).sum())
-        late = np.flatnonzero(placed // DAY != times // DAY)
+        # Within a day, which no row may leave: from one end of time to the other, differences are beyond 64 bits.
+        clocks = times % DAY
+        begins = np.append(False, ~series | (times[1:] // DAY != times[:-1] // DAY))
+        frame = pl.DataFrame({"lead": clocks - rows, "run": np.cumsum(begins)})
+        placed = frame.select(pl.col("lead").cum_max().over("run")).to_series().to_numpy() + rows
+        steps = placed - clocks
+        self.moved += int(np.count_nonzero(steps))
+        late = np.flatnonzero((placed >= DAY) | (times > TIME_MAX - steps))
         if len(late):
             raise self._no_room(batch, int(late[0]))
-        return _retimed(batch, placed)
+        return _retimed(batch, times + steps)
 
     def _no_room(self, batch: pa.RecordBatch, row: int) -> ConfigError:
         return ConfigError(

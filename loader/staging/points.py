@@ -20,11 +20,14 @@ from loader.dataset.instant import DAY
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS
 from loader.dataset.schema import PointSchema
+from loader.errors import ConfigError
 from loader.staging.folder import remove_empty_folders
 from loader.staging.identities import TIME
 from loader.staging.mark import POINTS, MarkedWriter
 from loader.staging.partition import Compression, parquet_options
 
+_LONGEST_NAME = 255
+"""Bytes of a name in the file systems of Linux."""
 GROUP_BYTES = 64 << 20
 """Bytes of a row group in memory, beyond which it ends."""
 TIMES = pa.timestamp("ns", "UTC")
@@ -34,9 +37,19 @@ ReadTags: TypeAlias = Callable[[pa.RecordBatch], list[pa.Array]]
 
 
 def name_partition(measurement: str, day: int) -> str:
-    """Return the path of the partition of ``measurement`` for the UTC day that begins at ``day`` (nanoseconds)."""
+    """Return the path of the partition of ``measurement`` for the UTC day that begins at ``day`` (nanoseconds).
+
+    Raises ConfigError for a measurement that no folder can be called by.
+    """
     date = datetime.fromtimestamp(day // 1_000_000_000, UTC).date()
-    return f"measurement={quote(measurement, safe=' ')}/date={date.isoformat()}/{POINTS}"
+    folder = f"measurement={quote(measurement, safe=' ')}"
+    if len(folder) > _LONGEST_NAME:
+        raise ConfigError(
+            f"the measurement {measurement[:40]!r}... has a name that is too long for a folder: {len(folder)} bytes,"
+            f" {_LONGEST_NAME} are possible",
+            hint="load such points from Parquet in place, or give them a shorter name",
+        )
+    return f"{folder}/date={date.isoformat()}/{POINTS}"
 
 
 def parquet_schema(schema: PointSchema) -> pa.Schema:
@@ -124,7 +137,8 @@ class _Writer:
         """Write what is left, and return the partition when it is on disk."""
         if self.kept:
             return self.kept
-        self._write(0)
+        if self.waiting:
+            self._write(0)
         assert self.file
         assert self.handle
         checksum = self.file.finish()

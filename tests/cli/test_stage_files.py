@@ -64,3 +64,29 @@ def test_what_is_missing_is_said(path: Path, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "--measurement NAME --tag COLUMN" in result.stderr
     assert run("--from", tmp_path / "none", "--out", tmp_path / "out").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--from", "x.csv", "--trades", "5", "--symbols-file", "x"), "--trades, --symbols-file beside --from"),
+        (("--measurement", "m", "--time", "t"), "--measurement, --time without --from"),
+    ],
+)
+def test_flags_that_mean_nothing(tmp_path: Path, flags: tuple[str, ...], words: str) -> None:
+    """Flags of trades beside --from, and those of files without it, are refused, and nothing is staged."""
+    result = run("--out", tmp_path / "out", *flags)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_another_kind_of_dataset(path: Path, tmp_path: Path) -> None:
+    """Trades where files were staged, and the other way round, are refused in one sentence."""
+    flags = ("--measurement", "m", "--tag", "host", "--time", "at", "--time-unit", "s", "--non-finite", "skip")
+    files = ("--from", path, "--out", tmp_path / "files", *flags, "--max-rejected", "1", "--workers", "1")
+    trades = ("--trades", "10", "--end", "2024-01-03", "--workers", "1", "--out", tmp_path / "trades")
+    assert run(*files).exit_code == 1
+    assert run(*trades).exit_code == 0
+    assert "holds a dataset of files, and trades are to be staged" in run(*trades[:-1], tmp_path / "files").stderr
+    assert "holds a dataset of trades, and files are" in run(*files[:3], tmp_path / "trades", *flags).stderr

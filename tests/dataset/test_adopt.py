@@ -252,7 +252,7 @@ def replaced(name: str, values: Any) -> pa.Table:
     [
         (lambda root: root / "in", MAPPING, "in: no such file or folder"),
         (lambda root: root / "in", None, "in: no such file or folder"),
-        (empty, MAPPING, r"in: no file \*\*/\*\.parquet here"),
+        (empty, MAPPING, "in: no Parquet here"),
         (lambda root: empty(root) / "2024-*.parquet", MAPPING, r"no file 2024-\*\.parquet here"),
         (text, MAPPING, "1.parquet: cannot be read as Parquet"),
         (cut, MAPPING, "1.parquet: cannot be read as Parquet"),
@@ -266,7 +266,11 @@ def replaced(name: str, values: Any) -> pa.Table:
             "two columns are called 'x'|column 'x' plays two parts",
         ),
         (tables(renamed("host", "x")), ColumnMapping("m", "t", ("x",)), "there are 2 columns called 'x', named as tag"),
-        (tables(replaced("t", ["2024-01-01", "x"])), MAPPING, "column 't' is string; a time is a timestamp: parse it"),
+        (
+            tables(replaced("t", ["2024-01-01", "x"])),
+            MAPPING,
+            "column 't' is string; a time is a timestamp, in CSV such as",
+        ),
         (tables(replaced("t", [0.5, 1.5])), MAPPING, "column 't' is double; it should be a timestamp"),
         (tables(replaced("t", [1, 2])), MAPPING, "the first, 1, is 1970-01-01T00:00:01Z in s, .* in ms, .* in us"),
         (
@@ -525,3 +529,25 @@ def test_a_file_without_times_beside_others(tmp_path: Path) -> None:
     first, second = adopted(tmp_path).partitions
     assert (first.time_min, first.time_max) == (10**9, 10**9)
     assert (second.time_min, second.modified) == (10**9, 1)
+
+
+def test_names_of_files(tmp_path: Path) -> None:
+    """Capitals and .pq are Parquet too; what is left out of a folder is named, and nothing of a hidden one."""
+    for name in ("a.parquet", "B.PARQUET", "c.pq", "_d/x.csv"):
+        put(tmp_path / "in" / name)
+    (tmp_path / "in" / "e.csv").write_text("")
+    events: list[Event] = []
+    manifest = adopted(tmp_path / "in", observe=events.append)
+    assert [partition.path for partition in manifest.partitions] == ["B.PARQUET", "a.parquet", "c.pq"]
+    notices = [event.message for event in events if isinstance(event, Notice)]
+    assert notices == [f"{tmp_path}/in: left out, by their names: e.csv"]
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.lp.gz", "x.arrow"])
+def test_files_of_other_kinds(tmp_path: Path, name: str) -> None:
+    """What is to be staged first is told so, alone and in its folder."""
+    (tmp_path / name).write_text("t,x")
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(ConfigError) as caught:
+            adopted(path)
+        assert caught.value.hint.startswith(f"stage it first: loader stage --from {path} --out data/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +281,7 @@ def test_a_dataset_is_kept_as_long_as_its_sources_are(tmp_path: Path) -> None:
     assert staged(tmp_path, "x.csv", mapping=mapping, on_duplicate="last", overwrite=True).partitions_kept == 0
     assert (tmp_path / "out" / "points.toml").read_text() == "of the user\n"
     put_csv(tmp_path / "x.csv")
-    with pytest.raises(ConfigError, match="staged with other settings: files"):
+    with pytest.raises(ConfigError, match=r"staged from other files: .*x\.csv' has changed since"):
         staged(tmp_path, "x.csv", mapping=mapping, on_duplicate="last")
 
 
@@ -497,6 +498,16 @@ def test_the_content_is_that_of_the_sources(
     assert found == {each.path: each.checksum for each in read_manifest(root / "out").partitions}
 
 
+def in_folder(name: str) -> Callable[[Path], Any]:
+    """Return what writes a file into a folder of this name."""
+
+    def write(root: Path) -> None:
+        (root / name).mkdir()
+        (root / name / "x.csv").write_text("t,n\n1,2\n")
+
+    return write
+
+
 def written(content: bytes | str, name: str = "x.csv") -> Callable[[Path], Any]:
     """Return what writes a file."""
 
@@ -509,12 +520,19 @@ def written(content: bytes | str, name: str = "x.csv") -> Callable[[Path], Any]:
 @pytest.mark.parametrize(
     ("write", "sources", "options", "message"),
     [
-        (lambda root: None, ["none.csv"], {}, "none.csv: no such file, or none that is known"),
-        (lambda root: (root / "in").mkdir(), ["in"], {}, "in: no such file, or none that is known"),
+        (lambda root: None, ["none.csv"], {}, "none.csv: no such file"),
+        (lambda root: (root / "in").mkdir(), ["in"], {}, "in: no file here that is known"),
         (lambda root: None, ["*.lp"], {}, r"\*\.lp: no such file"),
         (written("", "x.json"), ["x.json"], {}, "x.json: what it holds is not known"),
         (written("", "x.parquet.gz"), ["x.parquet.gz"], {}, "what it holds is not known"),
-        (written("", "x.csv"), ["x.csv"], {}, "x.csv: cannot be read: Empty CSV file"),
+        (
+            lambda root: (root / "x=%ff").mkdir() or written("t,n\n1,2\n", "x=%ff/x.csv")(root),
+            ["x=%ff"],
+            {},
+            "can't decode",
+        ),
+        (lambda root: None, ["a**b.csv"], {}, r"a\*\*b.csv: Invalid pattern"),
+        (written("", "x.csv"), ["x.csv"], {}, "x.csv: has no rows"),
         (written("t,n\n", "x.csv"), ["x.csv"], {}, "x.csv: has no rows"),
         (
             written("t,n\n2024-01-01,1,2\n"),
@@ -524,7 +542,7 @@ def written(content: bytes | str, name: str = "x.csv") -> Callable[[Path], Any]:
         ),
         (written(b"t,n\n2024-01-01,\xff\n"), ["x.csv"], {}, "x.csv: column 'n' is not text in UTF-8"),
         (written("t,n,n\n2024-01-01,1,2\n"), ["x.csv"], {}, "x.csv: two columns are called 'n'"),
-        (written("t,n\nyesterday,1\n"), ["x.csv"], {}, "column 't' is string; a time is a timestamp: parse it first"),
+        (written("t,n\nyesterday,1\n"), ["x.csv"], {}, "column 't' is string; a time is a timestamp, in CSV such as"),
         (written("u,n\n2024-01-01,1\n"), ["x.csv"], {}, "there is no column 't', named as time"),
         (written("x", "x.parquet"), ["x.parquet"], {}, "x.parquet: cannot be read as Parquet"),
         (written("x", "x.arrow"), ["x.arrow"], {}, "x.arrow: cannot be read"),
@@ -608,3 +626,118 @@ def test_notebooks_read_it(tmp_path: Path) -> None:
     frame = pl.read_parquet(tmp_path / "out" / "**" / "*.parquet", hive_partitioning=True)
     assert set(frame["measurement"]) == {"m"}
     assert {str(day) for day in frame["date"]} == set(DAYS)
+
+
+@pytest.mark.parametrize("rows", [1_000, 2_000])
+def test_a_partition_of_whole_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """A day whose last row ends a row group is as good as any."""
+    monkeypatch.setattr(points, "GROUP_ROWS", 1_000)
+    times = pa.array([NEW_YEAR + number for number in range(rows)], pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"t": times, "n": range(rows)}), tmp_path / "x.parquet")
+    assert staged(tmp_path, "x.parquet", mapping=ColumnMapping("m", "t")).rows == rows
+    assert [row[1] for row in stored(tmp_path / "out")] == list(range(rows))
+
+
+def test_the_result_is_no_source(tmp_path: Path) -> None:
+    """What lies in the folder of the result is left alone, or refused when nothing else is named."""
+    put_csv(tmp_path / "x.csv")
+    mapping = ColumnMapping("m", "t", ("host", "zone"), policy=Policy("UTC"))
+    sources = (tmp_path,)
+    settings = FilesSettings(tmp_path / "out", sources, mapping, workers=1)
+    first = stage_files(settings)
+    assert stage_files(settings).partitions_kept == first.partitions
+    for source in (tmp_path / "out", tmp_path / "out" / name_of(tmp_path / "out")):
+        with pytest.raises(ConfigError, match=r"lies in .*out, where the result is to be"):
+            stage_files(FilesSettings(tmp_path / "out", (source,), MAPPING, overwrite=True))
+    assert stored(tmp_path / "out") == ROWS
+
+
+def name_of(root: Path) -> str:
+    """Return the path of the first partition of a dataset."""
+    return read_manifest(root).partitions[0].path
+
+
+def test_a_dataset_of_other_days_is_replaced(tmp_path: Path) -> None:
+    """Days and measurements that are in the old dataset only are gone, and nothing but the new one is left."""
+    KINDS["x.parquet"](tmp_path / "x.parquet")
+    staged(tmp_path, "x.parquet")
+    pq.write_table(TABLE.take([1, 4]), tmp_path / "y.parquet")
+    staged(tmp_path, "y.parquet", overwrite=True)
+    assert stored(tmp_path / "out") == [ROWS[2], ROWS[3]]
+    staged(tmp_path, "y.parquet", mapping=replace(MAPPING, measurement="other"), overwrite=True)
+    assert len(list((tmp_path / "out").rglob("*.parquet"))) == len(read_manifest(tmp_path / "out").partitions) == 1
+    assert not (tmp_path / "out" / ".next").exists()
+
+
+def test_a_dataset_stays_until_its_successor_is_whole(tmp_path: Path) -> None:
+    """Duplicates, which are known when all was sorted, and a stop leave the one that is there; leftovers go."""
+    KINDS["x.parquet"](tmp_path / "x.parquet")
+    staged(tmp_path, "x.parquet")
+    pq.write_table(pa.concat_tables([TABLE, TABLE]), tmp_path / "y.parquet")
+    with pytest.raises(ConfigError, match="values belong to rows with the same series and time"):
+        staged(tmp_path, "y.parquet", overwrite=True)
+
+    def stopping(event: Event) -> None:
+        if isinstance(event, Advanced):
+            raise KeyboardInterrupt
+
+    (tmp_path / "out" / ".next" / "measurement=m").mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt):
+        staged(tmp_path, "y.parquet", on_duplicate="last", overwrite=True, observe=stopping)
+    assert not (tmp_path / "out" / ".next").exists()
+    assert stored(tmp_path / "out") == ROWS
+    assert staged(tmp_path, "x.parquet").partitions_kept == 4
+
+
+def test_points_toml_is_that_of_the_dataset(tmp_path: Path) -> None:
+    """A dataset that replaces another brings its own, unless the user has changed it; odd names have none."""
+    put_csv(tmp_path / "x.csv")
+    mapping = ColumnMapping("m", "t", ("host", "zone"), policy=Policy("UTC"))
+    path = tmp_path / "out" / "points.toml"
+    staged(tmp_path, "x.csv", mapping=mapping)
+    staged(tmp_path, "x.csv", mapping=replace(mapping, measurement="other"), overwrite=True)
+    assert loader.dataset.mapping.read_mapping(path).measurement == "other"
+    assert staged(tmp_path, "x.csv", mapping=loader.dataset.mapping.read_mapping(path)).partitions_kept == 4
+    (tmp_path / "y.csv").write_text("t,a=b\n2024-01-01,1\n")
+    seen: list[Event] = []
+    odd = ColumnMapping("m", "t", policy=Policy("UTC"))
+    staged(tmp_path, "y.csv", mapping=odd, overwrite=True, observe=seen.append)
+    assert not path.exists()
+    assert any(isinstance(event, Notice) and "repeat the flags" in event.message for event in seen)
+    damaged = tmp_path / "out" / ".loader" / "manifest.json"
+    damaged.write_text("{}")
+    staged(tmp_path, "x.csv", mapping=mapping, overwrite=True)
+    assert loader.dataset.mapping.read_mapping(path).measurement == "m"
+
+
+@pytest.mark.parametrize(("name", "words"), [("#d", "has no line-protocol form"), ("日" * 28, "too long for a folder")])
+def test_measurements_that_cannot_be(tmp_path: Path, name: str, words: str) -> None:
+    """A measurement that no server takes, or no folder, is refused before anything is left of it."""
+    pq.write_table(pa.table({"t": TIMES[:2], "k": ["a", name], "n": [1, 2]}), tmp_path / "x.parquet")
+    with pytest.raises(ConfigError, match=words):
+        staged(tmp_path, "x.parquet", mapping=ColumnMapping("", "t", measurement_column="k"))
+    assert list((tmp_path / "out").rglob("*.parquet")) == []
+
+
+def test_arrow_that_is_damaged(tmp_path: Path) -> None:
+    """Offsets beyond the texts are refused: reading there would end the process."""
+    path = tmp_path / "x.arrow"
+    table = pa.table({"t": pa.array([1, 2, 3]), "s": ["a", "b", "c"]})
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+    offsets = b"".join(number.to_bytes(4, "little") for number in range(4))
+    path.write_bytes(path.read_bytes().replace(offsets, b"\0\0\0\0\xff\xff\xff\x6f" + offsets[8:]))
+    with pytest.raises(ConfigError, match=r"x\.arrow: cannot be read: "):
+        staged(tmp_path, path, mapping=ColumnMapping("m", "t", time_unit="s"))
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    """Files of a folder whose names are not known are named, three of them at most."""
+    put_csv(tmp_path / "X.CSV")
+    for name in ("a.csv.bz2", "b.tsv", "c.zip", "d.md"):
+        (tmp_path / name).write_text("")
+    seen: list[Event] = []
+    mapping = ColumnMapping("m", "t", ("host", "zone"), policy=Policy("UTC"))
+    stage_files(FilesSettings(tmp_path / "out", (tmp_path,), mapping, workers=1), seen.append)
+    notices = [event.message for event in seen if isinstance(event, Notice)]
+    assert f"{tmp_path}: left out, by their names: a.csv.bz2, b.tsv, c.zip and 1 more" in notices

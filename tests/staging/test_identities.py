@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loader.dataset.instant import DAY, TIME_MAX, TIME_MIN
 from loader.errors import ConfigError
-from loader.staging.identities import DAY, ORDER, TIME, PointMerger
+from loader.staging.identities import ORDER, TIME, PointMerger
 
 COLUMNS = pa.schema(
     [
@@ -136,3 +137,23 @@ def test_no_rows_at_all() -> None:
     merger = PointMerger(("a", "b"), "last", str)
     assert len(merger.add(pa.RecordBatch.from_pylist([], schema=COLUMNS))) == 0
     assert merger.finish() is None
+
+
+@pytest.mark.parametrize("x", [1, None])
+def test_rows_at_the_ends_of_time(x: int | None) -> None:
+    """The first ones are moved as all others; behind the last nanosecond there is no room."""
+    others: list[Row] = [("b", 0, TIME_MAX - 1, 7, None, "z")] if x is None else []
+    rows: list[Row] = [("a", 0, TIME_MIN, number, x, "y") for number in range(3)]
+    found, _ = merged([*rows, *others], [2, 3], "nudge")
+    assert [row[2] for row in found[:3]] == [TIME_MIN, TIME_MIN + 1, TIME_MIN + 2]
+    rows = [("a", 0, TIME_MAX, number, x, "y") for number in range(2)]
+    with pytest.raises(ConfigError, match="row 1: no nanosecond of its day is left"):
+        merged([("a", 0, 0, 7, None, "z"), *rows], [9], "nudge")
+
+
+def test_sparse_rows_stay_together() -> None:
+    """Rows that set different fields of one point are one, also where others are moved."""
+    rows: list[Row] = [("a", 0, 5, 0, 1, None), ("a", 0, 5, 1, None, "y"), ("a", 0, 5, 2, 2, None)]
+    found, merger = merged(rows, [9], "nudge")
+    assert found == [("a", 0, 5, 1, "y"), ("a", 0, 6, 2, None)]
+    assert merger.moved == 1

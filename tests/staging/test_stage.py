@@ -442,7 +442,7 @@ def test_other_settings_are_refused_by_name(tmp_path, straight):
     assert "trades: staged 4000, asked 5000" in message
     assert "symbols: staged 3, asked 2, differing in BRK.B, F, TSLA" in message
     assert "calendar" not in message
-    assert caught.value.hint == "repeat those settings, or stage into another folder"
+    assert caught.value.hint == "repeat those settings, stage into another folder, or replace it: --overwrite"
     assert files(tmp_path) == straight
 
 

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,6 +50,8 @@ def _refuse_other_forms(path: Path) -> None:
     """Raise ConfigError for a file whose beginning says that it is in UTF-16, or parts its columns by no commas."""
     with opened_text(path) as file:
         head = file.read(_HEAD_BYTES)
+    if not head.strip():
+        raise ConfigError(f"{path}: has no header", hint="name whole files of CSV with a header")
     if b"\0" in head or head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ConfigError(f"{path}: is not text in UTF-8", hint="convert it: iconv -f UTF-16 -t UTF-8")
     header = head.partition(b"\n")[0]
@@ -83,18 +86,22 @@ def csv_types(path: Path, sample: pa.RecordBatch, mapping: ColumnMapping) -> dic
 
 def _sample(path: Path, types: dict[str, pa.DataType]) -> pa.RecordBatch:
     """Return the rows in the first SAMPLE_BYTES, with columns of ``types``, and of inferred ones."""
-    with opened_text(path) as file, _explained(path, list(types), ""), _opened(file, SAMPLE_BYTES, types) as reader:
+    with (
+        opened_text(path) as file,
+        _explained(path, list(types), ""),
+        _opened(TerminatedFile(file, 1), SAMPLE_BYTES, types) as reader,
+    ):
         return next(iter(reader), pa.RecordBatch.from_pylist([], reader.schema))
 
 
 def _number_type(path: Path, name: str, texts: pa.Array) -> pa.DataType:
     """Return the type of a column that seems to be of floats: integers too large for a sign seem so as well."""
     digits = pc.all(pc.match_substring_regex(texts, r"^[0-9]+$")).as_py()
-    if digits and all(int(text) <= _MOST_UNSIGNED for text in texts.drop_null().to_pylist()):
+    if digits and all(Decimal(text) <= _MOST_UNSIGNED for text in texts.drop_null().to_pylist()):
         return pa.uint64()
-    whole = pc.match_substring_regex(texts, r"^[+-]?[0-9]+$")
+    whole = pc.match_substring_regex(texts, r"^\s*[+-]?[0-9]+(\.0*)?\s*$")
     long = texts.filter(pc.and_(whole, pc.greater(pc.utf8_length(texts), _EXACT_DIGITS))).to_pylist()
-    odd = next((text for text in long if int(float(text)) != int(text)), None)
+    odd = next((text[:_SHOWN] for text in long if Decimal(text) != Decimal(float(text))), None)
     if odd is None:
         return pa.float64()
     raise ConfigError(
@@ -158,11 +165,14 @@ class TerminatedFile(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Return up to ``size`` bytes, which are more than those of the row."""
-        room = max(1, size - len(self._end))
+        room = max(2, size - len(self._end) - 1)
         if not self._begun:
             self._begun, self._next = True, self._file.read(room)
         piece, self._next = self._next, self._file.read(room)
         if self._next:
+            if piece.endswith(b"\r"):
+                # The reader drops a line feed that begins a block behind a carriage return, also within quotes.
+                piece, self._next = piece[:-1], b"\r" + self._next
             return piece
         end, self._end = self._end, b""
         return piece + end

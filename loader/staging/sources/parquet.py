@@ -32,6 +32,7 @@ def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path | None:
         batches, schema = read_csv(path, mapping) if kind in CSV else _read_arrow(path)
         with pq.ParquetWriter(target, schema, compression="lz4") as writer:
             for batch in filter(len, batches):
+                batch.validate(full=True)  # of Arrow, offsets are as the file says
                 writer.write_batch(batch)
                 rows += len(batch)
     return target if rows else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from loader.dataset.hive import path_keys
 from loader.dataset.kinds import LINES, kind_of, known_kinds, left_out
 from loader.dataset.own_files import is_hidden
 from loader.dataset.place import find_place
@@ -23,7 +24,10 @@ def find_sources(
     found: dict[Path, Path] = {}
     own = out.resolve() if out else None
     for source in sources:
-        files = [path for path in _files(source) if not (own and path.resolve().is_relative_to(own))]
+        named = _files(source)
+        files = [path for path in named if not (own and path.resolve().is_relative_to(own))]
+        if named and not files:
+            raise ConfigError(f"{source}: lies in {out}, where the result is to be", hint="stage into another folder")
         if source.is_dir():
             if odd := [path.relative_to(source).as_posix() for path in files if not kind_of(path)]:
                 observe(Notice(f"{source}: {left_out(odd)}"))
@@ -49,5 +53,12 @@ def _files(source: Path) -> list[Path]:
     """Return the files that a source names, in order."""
     place = find_place(source)
     pattern = "**/*" if source.is_dir() else place.pattern
-    paths = sorted(place.root.glob(pattern))
-    return [path for path in paths if path.is_file() and not is_hidden(path.relative_to(place.root))]
+    try:
+        paths = sorted(place.root.glob(pattern))
+        files = [path for path in paths if path.is_file() and not is_hidden(path.relative_to(place.root))]
+        for path in files:
+            path_keys(path.resolve().as_posix())
+    except ValueError as error:
+        hint = "write ** as a whole folder: 'trips/**/*.csv'; keys of folders are UTF-8, quoted as in URLs"
+        raise ConfigError(f"{source}: {error}", hint=hint) from None
+    return files

@@ -81,15 +81,31 @@ def test_ends_and_compression(tmp_path: Path, name: str, end: str) -> None:
 
 
 def test_one_column(tmp_path: Path) -> None:
-    """A file of one column, such as one with other separators, is read; the mapping will say what is missing."""
-    assert read(written(tmp_path / "x.csv", "h;t;v\na;1;2\n")).column_names == ["h;t;v"]
+    """A file of one column is read; the mapping will say what is missing."""
+    assert read(written(tmp_path / "x.csv", "h\na\n")).column_names == ["h"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"h;t;v\na;1;2\n", r"parted by commas, and its header has ';': b'h;t;v'"),
+        (b"h\tt\na\t1,5\n", r"parted by commas, and its header has '\\t'"),
+        ("h,t\na,1\n".encode("utf-16"), "is not text in UTF-8"),
+        ("h,t\na,1\n".encode("utf-16-be"), "is not text in UTF-8"),
+    ],
+)
+def test_other_forms(tmp_path: Path, content: bytes, words: str) -> None:
+    """Files with other separators, and of another encoding, are told apart from those with a row in error."""
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(ConfigError, match=words):
+        read(tmp_path / "x.csv")
 
 
 def test_a_row_of_nulls_stands_behind_the_end() -> None:
     """It comes after all of the file, once; pyarrow reads the file in a thread that coverage does not see."""
     file = TerminatedFile(io.BytesIO(b"a,b,c"), 3)
     assert file.readable()
-    assert [file.read(8), file.read(8), file.read(8)] == [b"a,b,", b"c\n,,\n", b""]
+    assert [file.read(8), file.read(8), file.read(8)] == [b"a,b", b",c\n,,\n", b""]
 
 
 def test_a_line_feed_alone_in_its_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +136,8 @@ def test_texts_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tu
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "x.csv: cannot be read: Empty CSV file"),
+        ("", "x.csv: has no header"),
+        (b"\xef\xbb\xbf", "x.csv: cannot be read"),
         ("h,t,v\na,1,1\nb,2\n", r"x.csv, row 1: has 2 columns, and the header 3: 'b,2'"),
         ("h,t,v\na,1,1,9\n", r"x.csv, row 0: has 4 columns, and the header 3"),
         ('h,t,v\na,1,x\nb,2,"y\nc,3,z\n', "x.csv, row 1: a quote is opened and not closed"),
@@ -161,3 +178,34 @@ def test_values_behind_the_sample(
     with pytest.raises(ConfigError, match=rf"x\.csv, row 1,000, column 'v': {message}") as caught:
         read(written(tmp_path / "x.csv", text))
     assert hint in caught.value.hint
+
+
+def test_line_ends_within_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever blocks end, a value keeps its carriage returns and line feeds."""
+    monkeypatch.setattr(csv_tables, "_BLOCK_BYTES", 64)
+    for size in range(1, 70):
+        value = "x" * size + "\r\ny\r\r\n"
+        path = written(tmp_path / "x.csv", f'h,v\na,"{value}"\r\nb,"z"\r\n')
+        assert [column.to_pylist() for column in read(path)] == [["a", "b"], [value, "z"]]
+
+
+def test_the_type_of_a_column_that_ends_with_nothing(tmp_path: Path) -> None:
+    """An empty cell at the end, behind one in quotes and without a line feed, changes no type."""
+    found = read(written(tmp_path / "x.csv", 'h,v\n1,5\n"2",'))
+    assert found["v"].to_pylist() == [5, None]
+
+
+@pytest.mark.parametrize("text", [" 9007199254740993", "9007199254740993.0", "1" * 400, "-" + "9" * 5_000])
+def test_integers_that_no_float_holds(tmp_path: Path, text: str) -> None:
+    """Among floats they are refused, however they are written."""
+    with pytest.raises(ConfigError, match=r"column 'v' has .*an integer that neither 64 bits nor a float hold exactly"):
+        read(written(tmp_path / "x.csv", f"h,v\na,{text}\nb,0.5\n"))
+
+
+def test_no_block_ends_with_a_carriage_return() -> None:
+    """Unless it is the last one: so no block begins with the line feed that belongs to it."""
+    file = TerminatedFile(io.BytesIO(b"a\r\nb\r\r\nc\r"), 1)
+    blocks = [file.read(6) for _ in range(6)]
+    assert b"".join(blocks) == b"a\r\nb\r\r\nc\r\n\n"
+    assert not any(block.startswith(b"\n") for block in blocks[:-1])
+    assert all(len(block) <= 6 for block in blocks)
