@@ -40,12 +40,13 @@ def running(
 ) -> Iterator[Process]:
     """Yield a running loader in a session of its own, which does not outlive the block.
 
-    Its coverage is measured only where ``program`` hears no signal: coverage takes a lock at every call of a function,
-    and a KeyboardInterrupt that is raised just then leaves the lock locked, and all threads waiting for it, for good.
+    Only of programs of tests the coverage is measured, which see to it that no signal is heard at any moment: coverage
+    takes a lock at every call of a function, and a KeyboardInterrupt that is raised just then leaves the lock locked,
+    and all threads waiting for it, for good.
     """
     command = [*program, *map(str, arguments)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    left_out = "INFLUX" if "compute" in program[-1] else ("INFLUX", "COVERAGE")
+    left_out = "INFLUX" if program[1] == "-c" and program[0] == sys.executable else ("INFLUX", "COVERAGE")
     named = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     with subprocess.Popen(command, text=True, env={**named, **environment}, start_new_session=True, **pipes) as process:
         try:

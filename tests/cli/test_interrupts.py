@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from typer import Exit
 
 from loader.cli.interrupts import Interrupts, within
+from loader.cli.running import Output, run
+from loader.events import Observer, Started
 from tests.datasets import small_dataset
 from tests.processes import LOADER, PROMPT_SECONDS, deaf, interrupted, running, wait_until, wait_until_deaf
 
@@ -37,6 +41,36 @@ def test_while_it_imports(tmp_path: Path, number: signal.Signals) -> None:
     assert errors == "error: interrupted\n"
     assert json.loads(output) == {"exit_code": 130, "error": "interrupted"}
     assert not (tmp_path / "data").exists()
+
+
+PRESSED = """
+import signal, sys
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == "loader.cli":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Press())
+from loader.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_before_anything_is_imported(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """The words are the same as ever, with JSON only where it is wanted."""
+    with running("stage", "--out", tmp_path / "data", *flags, program=(sys.executable, "-c", PRESSED)) as process:
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (130, "error: interrupted\n")
+    assert output == '{"exit_code": 130, "error": "interrupted"}\n' * bool(flags)
+
+
+def test_what_is_ignored_while_it_imports() -> None:
+    """A signal that the caller ignores ends nothing."""
+    ignoring = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{PRESSED}"
+    with running("--help", program=(sys.executable, "-c", ignoring)) as process:
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    assert "stage" in output
 
 
 @pytest.mark.parametrize("command", ["load", "verify"])
@@ -152,6 +186,35 @@ def test_handlers_are_put_back() -> None:
         signal.raise_signal(signal.SIGTERM)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
     assert signal.set_wakeup_fd(descriptor) == -1
+
+
+def test_what_is_ignored_stays_so() -> None:
+    """A signal that the caller has ignored does nothing, and is ignored afterwards."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts(lambda: None) as interrupts:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interrupts.came
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_what_is_in_flight_may_finish(tmp_path: Path, capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
+    """The first signal is a wish to stop, which is announced unless nothing is to be said."""
+    stop = threading.Event()
+
+    def work(observe: Observer) -> None:
+        observe(Started("load", 1))
+        signal.raise_signal(signal.SIGINT)
+        assert stop.wait(10)
+        time.sleep(0.2)  # until it is announced
+
+    with pytest.raises(Exit) as caught:
+        run("load", None, tmp_path, Output(quiet, False), work, str, lambda report: 0, stop)
+    assert caught.value.exit_code == 0
+    assert ("stopping: what is in flight" in capsys.readouterr().err) is not quiet
 
 
 def test_a_wish_to_stop_comes_before_an_interrupt() -> None:
