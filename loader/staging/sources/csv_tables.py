@@ -19,6 +19,7 @@ from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.schema import FieldType
 from loader.errors import ConfigError
+from loader.staging.sources.quotes import QuoteScanner
 from loader.staging.sources.text import opened_text
 
 SAMPLE_BYTES = 16 << 20
@@ -89,7 +90,7 @@ def _sample(path: Path, types: dict[str, pa.DataType]) -> pa.RecordBatch:
     with (
         opened_text(path) as file,
         _explained(path, list(types), ""),
-        _opened(TerminatedFile(file, 1), SAMPLE_BYTES, types) as reader,
+        _opened(TerminatedFile(path, file, 1), SAMPLE_BYTES, types) as reader,
     ):
         return next(iter(reader), pa.RecordBatch.from_pylist([], reader.schema))
 
@@ -133,7 +134,7 @@ def _read_rows(path: Path, types: dict[str, pa.DataType], time: str) -> Iterator
     with (
         opened_text(path) as file,
         _explained(path, list(types), time),
-        _opened(TerminatedFile(file, len(types)), _BLOCK_BYTES, types) as reader,
+        _opened(TerminatedFile(path, file, len(types)), _BLOCK_BYTES, types) as reader,
     ):
         last = pa.RecordBatch.from_pylist([], reader.schema)
         for batch in filter(len, reader):
@@ -148,13 +149,15 @@ def _read_rows(path: Path, types: dict[str, pa.DataType], time: str) -> Iterator
 
 
 class TerminatedFile(io.RawIOBase):
-    """A file of CSV with ``columns`` columns, and a row of nulls behind its end, which a quote left open swallows.
+    """The CSV at ``path`` with ``columns`` columns, and a row of nulls behind its end, which an open quote swallows.
 
     That row comes together with the last bytes of the file: a block of no more than a line feed would end the reader.
     """
 
-    def __init__(self, file: BinaryIO, columns: int) -> None:
+    def __init__(self, path: Path, file: BinaryIO, columns: int) -> None:
+        self._path = path
         self._file = file
+        self._quotes = QuoteScanner()
         self._end = b"\n" + b"," * (columns - 1) + b"\n"
         self._next = b""
         self._begun = False
@@ -164,7 +167,19 @@ class TerminatedFile(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes, which are more than those of the row."""
+        """Return up to ``size`` bytes, which are more than those of the row.
+
+        Raises ConfigError for what stands behind a closing quote.
+        """
+        piece = self._read(size)
+        if line := self._quotes.find_fault(piece):
+            raise ConfigError(
+                f"{self._path}, line {line:,}: something stands behind a closing quote",
+                hint='a comma, or the end of the row, comes there; a quote within quotes is written twice: ""',
+            )
+        return piece
+
+    def _read(self, size: int) -> bytes:
         room = max(2, size - len(self._end) - 1)
         if not self._begun:
             self._begun, self._next = True, self._file.read(room)

@@ -103,7 +103,7 @@ def test_other_forms(tmp_path: Path, content: bytes, words: str) -> None:
 
 def test_a_row_of_nulls_stands_behind_the_end() -> None:
     """It comes after all of the file, once; pyarrow reads the file in a thread that coverage does not see."""
-    file = TerminatedFile(io.BytesIO(b"a,b,c"), 3)
+    file = TerminatedFile(Path("x.csv"), io.BytesIO(b"a,b,c"), 3)
     assert file.readable()
     assert [file.read(8), file.read(8), file.read(8)] == [b"a,b", b",c\n,,\n", b""]
 
@@ -114,6 +114,13 @@ def test_a_line_feed_alone_in_its_block(tmp_path: Path, monkeypatch: pytest.Monk
     for size in range(1, 50):
         path = written(tmp_path / "x.csv", "h,v\r\na,b\r\nc," + "x" * size + "\r\n")
         assert [column.to_pylist() for column in read(path)] == [["a", "c"], ["b", "x" * size]]
+
+
+def test_what_stands_behind_a_closing_quote() -> None:
+    """It is an error of the file, whichever thread of the reader sees it first."""
+    file = TerminatedFile(Path("x.csv"), io.BytesIO(b'a,b\nc,"d"e\n'), 2)
+    with pytest.raises(ConfigError, match=r"x\.csv, line 2: something stands"):
+        file.read(100)
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=20)
@@ -142,6 +149,8 @@ def test_texts_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tu
         ("h,t,v\na,1,1,9\n", r"x.csv, row 0: has 4 columns, and the header 3"),
         ('h,t,v\na,1,x\nb,2,"y\nc,3,z\n', "x.csv, row 1: a quote is opened and not closed"),
         ('h,t,v\na,1,x\nb,2,"y', "x.csv, row 1: a quote is opened and not closed"),
+        ('h,t,v\na,1,x\nb,2,"y\nc,3,"z\n', "x.csv, line 4: something stands behind a closing quote"),
+        ('h,t,v\n"a"b,1,x\n', "x.csv, line 2: something stands behind a closing quote"),
         ("h,t,v,v\na,1,2,3\n", "x.csv: two columns are called 'v'"),
         (b"h,t,v\na,1,\xff\n", "x.csv: column 'v' is not text in UTF-8"),
         (b"h,t,v\n\xff,1,1\n", "x.csv, row 0, column 'h': invalid UTF8 data"),
@@ -204,7 +213,7 @@ def test_integers_that_no_float_holds(tmp_path: Path, text: str) -> None:
 
 def test_no_block_ends_with_a_carriage_return() -> None:
     """Unless it is the last one: so no block begins with the line feed that belongs to it."""
-    file = TerminatedFile(io.BytesIO(b"a\r\nb\r\r\nc\r"), 1)
+    file = TerminatedFile(Path("x.csv"), io.BytesIO(b"a\r\nb\r\r\nc\r"), 1)
     blocks = [file.read(6) for _ in range(6)]
     assert b"".join(blocks) == b"a\r\nb\r\r\nc\r\n\n"
     assert not any(block.startswith(b"\n") for block in blocks[:-1])
