@@ -60,6 +60,10 @@ def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageRep
         return _Stage(settings, described, temporary, observe).run(paths, lines, began)
 
 
+_SHOWN = 12
+"""Fields whose types are told."""
+
+
 class _Stage:
     """One run."""
 
@@ -98,6 +102,10 @@ class _Stage:
         if isinstance(source, TableSource) and self._settings.mapping:
             self._not_finite = source.values_not_finite
             self._keep_mapping(self._settings.mapping, source.schema)
+            if source.inferred:
+                said = [f"{field.column} {field.type}" for field in source.schema.fields]
+                more = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+                self._observe(Notice(f"types of fields, as inferred: {', '.join(said[:_SHOWN])}{more}"))
         return self._report(self._dataset.finish(), began)
 
     def _report(self, manifest: Manifest, began: float) -> StageReport:

@@ -29,6 +29,7 @@ def test_tables_with_flags_and_with_the_file_that_a_stage_writes(path: Path, tmp
     result = run("--from", path, "--out", tmp_path / "out", *flags)
     assert result.exit_code == 1, result.output
     assert "staged   2 rows in 1 partition" in result.stdout
+    assert "types of fields, as inferred: v float\n" in result.stderr
     assert "rejected 1 row: " in result.stdout
     assert (tmp_path / "out" / "points.toml").read_text() == (
         'measurement = "m"\ntime = "at"\ntime_unit = "s"\ntags = [\n  "host",\n]\nfields = [\n  "v=:float",\n]\n'

@@ -741,3 +741,16 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     stage_files(FilesSettings(tmp_path / "out", (tmp_path,), mapping, workers=1), seen.append)
     notices = [event.message for event in seen if isinstance(event, Notice)]
     assert f"{tmp_path}: left out, by their names: a.csv.bz2, b.tsv, c.zip and 1 more" in notices
+
+
+@pytest.mark.parametrize(("fields", "told"), [(14, True), (2, True), (0, False)])
+def test_inferred_types_are_told(tmp_path: Path, fields: int, told: bool) -> None:
+    """Of CSV whose fields have no types said, twelve at most; nobody else wants to know."""
+    names = [f"f{number}" for number in range(fields or 2)]
+    (tmp_path / "x.csv").write_text(f"t,{','.join(names)}\n1{',2' * len(names)}\n")
+    kinds = () if fields else tuple(FieldMapping(name, name, FieldType.INTEGER) for name in names)
+    seen: list[Event] = []
+    staged(tmp_path, "x.csv", mapping=ColumnMapping("m", "t", (), kinds, "s"), observe=seen.append)
+    words = [event.message for event in seen if isinstance(event, Notice)]
+    assert any("types of fields, as inferred: f0 integer, f1 integer" in text for text in words) is told
+    assert any(text.endswith(" and 2 more") for text in words) is (fields > 12)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from loader.dataset.adopt import make_manifest
 from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.chunk import Chunk, RejectedRow
+from loader.dataset.kinds import CSV, kind_of
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.non_finite import count_non_finite, non_finite_text
 from loader.dataset.place import Place
@@ -57,6 +58,9 @@ class TableSource:
         self._column = column = mapping.measurement_column
         if column:
             mapping = replace(mapping, measurement=_ANY, measurement_column="", tags=(column, *mapping.tags))
+        typed = mapping.fields and all(field.type for field in mapping.fields)
+        self.inferred = not typed and any(kind_of(path) in CSV for path in paths)
+        """Whether types of fields were inferred from texts."""
         self._shown: dict[str, Path] = {}
         """The file that is meant, by the path of its Parquet."""
         for number, path in enumerate(paths):
