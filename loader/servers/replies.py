@@ -65,9 +65,10 @@ def raise_for(reply: Reply, doing: str) -> None:
     raise_if_busy(reply, text)
     if status == 413:
         raise TooLarge(text, status=status)
+    token = "check the token" if reply.secret else "no token was given: say one"
     hints = {
         400: "the server's words say what it does not like",
-        401: "check the token (1.x: user:password): INFLUX_TOKEN, or --token-file",
+        401: f"{token} (1.x: user:password): INFLUX_TOKEN, or --token-file",
         403: "the token lacks the permission: use one that may read and write",
         404: "check the organization, the bucket and the address",
         422: "the server's words say what it does not like",

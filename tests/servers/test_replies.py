@@ -45,6 +45,14 @@ def test_refusals_say_what_to_check(dialect: Dialect, status: int, words: str) -
         dialect.classify_write(Reply(status, body=b'{"error":"no"}'))
 
 
+@pytest.mark.parametrize(("secret", "hint"), [("", "no token was given"), ("x", "check the token")])
+def test_no_token_is_not_a_wrong_one(dialect: Dialect, secret: str, hint: str) -> None:
+    """Whoever has forgotten it is told so."""
+    with pytest.raises(Refused) as caught:
+        dialect.classify_write(Reply(401, body=b'{"error":"no"}', secret=secret))
+    assert caught.value.hint.startswith(hint)
+
+
 def test_a_body_that_is_too_large_can_be_split(dialect: Dialect) -> None:
     """413 has a type of its own."""
     with pytest.raises(TooLarge):
