@@ -40,7 +40,7 @@ from loader.cli.options import (
 )
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
 from loader.loading import LoadReport, LoadSettings
-from loader.loading.settings import LoadMethod, OnDuplicate
+from loader.loading.settings import LoadMethod, OnDuplicate, WriteSettings
 from loader.reporting.text import load_text
 
 
@@ -104,11 +104,8 @@ def load(
             dataset=dataset,
             target=read_target(host, token, token_file, org, bucket, ca_file),
             via=via.value,
-            batch_lines=batch_lines,
-            batch_bytes=batch_bytes,
+            write=WriteSettings(batch_lines, batch_bytes, compress, rate),
             connections=connections,
-            compress=compress,
-            rate=rate,
             max_rejected=max_rejected,
             retry_seconds=retry_seconds,
             timeout_seconds=timeout,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from math import inf
 
 from loader.dataset.adopt import adopt, prepare_state
@@ -13,7 +14,7 @@ from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.changed_files import forget_rows
-from loader.loading.settings import LoadMethod, LoadReport, LoadSettings
+from loader.loading.settings import LoadMethod, LoadReport, LoadSettings, WriteSettings
 from loader.loading.tally import Tally
 from loader.servers.patience import Stopped
 
@@ -63,11 +64,17 @@ def _way(settings: LoadSettings) -> Callable[[LoadSettings, Manifest, Observer, 
 
 
 def _check(settings: LoadSettings) -> None:
+    if settings.via == LoadMethod.RESTORE and settings.write != (usual := WriteSettings()):
+        others = [name for name, value in asdict(settings.write).items() if value != getattr(usual, name)]
+        raise ConfigError(
+            f"{' and '.join(others).replace('_', ' ')} on the restore path, which sends whole files",
+            hint="leave it out, or use --via write",
+        )
     for name, value, least, most in (
-        ("batch lines", settings.batch_lines, 1, inf),
-        ("batch bytes", settings.batch_bytes, 1, _MOST_BATCH_BYTES),
+        ("batch lines", settings.write.batch_lines, 1, inf),
+        ("batch bytes", settings.write.batch_bytes, 1, _MOST_BATCH_BYTES),
         ("connections", settings.connections, 1, inf),
-        ("rate", settings.rate, 0, inf),
+        ("rate", settings.write.rate, 0, inf),
         ("max rejected", settings.max_rejected, 0, inf),
         ("retry seconds", settings.retry_seconds, 0, inf),
     ):

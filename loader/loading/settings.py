@@ -28,28 +28,37 @@ class OnDuplicate(StrEnum):
 
 
 @dataclass(frozen=True)
+class WriteSettings:
+    """How to send line protocol: of at most ``batch_lines`` lines and ``batch_bytes`` bytes a request.
+
+    ``compress`` is "auto" (none on loopback, gzip:1 elsewhere), "none", "gzip" or "gzip:LEVEL"; ``rate`` is
+    points a second, 0 for no limit.
+    """
+
+    batch_lines: int = 20_000
+    batch_bytes: int = 4_000_000
+    compress: str = "auto"
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
 class LoadSettings:
     """How to load ``dataset``: a staged one, or Parquet of others.
 
     ``state`` is where the loader keeps its own files of it, see ``find_place``; ``mapping`` says which columns of
     others' files are what, at least the first time. ``on_duplicate`` is for them, see ``look_through``: "fail" or
     "last"; with ``assume_distinct``, rows are not looked through for duplicates.
-    ``via`` is "write" (line protocol, into any bucket) or "restore" (storage files, into a bucket of its own on
-    InfluxDB 2.x); the restore path knows no batches, compression, or rate, and its ``connections``
-    are the shards that are made and sent at a time.
-    ``compress`` is "auto" (none on loopback, gzip:1 elsewhere), "none", "gzip" or "gzip:LEVEL"; ``rate`` is
-    points a second, 0 for no limit; ``retry_seconds`` bounds the time one payload is retried;
+    ``via`` is "write" (line protocol, into any bucket, as ``write`` says) or "restore" (storage files, into a bucket
+    of its own on InfluxDB 2.x); ``connections`` of the restore path are the shards that are made and sent at a time.
+    ``retry_seconds`` bounds the time one payload is retried;
     ``shard_duration`` is nanoseconds for a bucket made by this load, 0 for the server's default.
     """
 
     dataset: Path
     target: Target
     via: str = LoadMethod.WRITE
-    batch_lines: int = 20_000
-    batch_bytes: int = 4_000_000
+    write: WriteSettings = WriteSettings()
     connections: int = 3
-    compress: str = "auto"
-    rate: float = 0.0
     max_rejected: int = 1_000
     retry_seconds: float = 300.0
     timeout_seconds: float = 60.0

@@ -243,3 +243,12 @@ def test_no_room_for_a_bit_of_each_value(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ConfigError, match="No space left") as caught:
         find_superseded(tmp_path, dataset(tmp_path, [A(1), A(1)]), ignore)
     assert "TMPDIR" in caught.value.hint
+
+
+@pytest.mark.parametrize("time", [1, 0])
+def test_a_series_that_goes_on_in_another_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time: int) -> None:
+    """Its first time there is compared with the last one before."""
+    monkeypatch.setattr(reader, "JOINED_ROWS", 1)
+    monkeypatch.setattr(reader, "GROUP_ROWS", 1)
+    rows = [A(1), A(time), B(1)]
+    assert found(tmp_path, rows) == [[(time == 1,) * 2, (False,) * 2, (False,) * 2]]

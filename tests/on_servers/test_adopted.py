@@ -154,7 +154,9 @@ def test_a_local_time_that_there_is_twice(influx_v2: Any, tmp_path: Path, ambigu
     twice = pa.array([SECOND, 1_729_996_200], pa.timestamp("s"))  # 2024-10-27T02:30:00
     path = put(tmp_path / "twice.parquet", time=twice, x=pa.array([1, 2]))
     bucket = f"twice-{tmp_path.name}"
-    with pytest.raises(EncodeError, match=r"twice.parquet, row 1, column 'time': 2024-10-27 02:30:00 is no time in Eu"):
+    with pytest.raises(
+        EncodeError, match=r"twice.parquet, row 1, column 'time': 2024-10-27 02:30:00 is twice in Europe"
+    ):
         loaded(influx_v2, path, bucket, mapping=ColumnMapping("m", "time", policy=Policy("Europe/Berlin")))
     mapping = ColumnMapping("m", "time", policy=Policy("Europe/Berlin", ambiguous))
     loaded(influx_v2, path, bucket, mapping=mapping)

@@ -21,7 +21,7 @@ from loader.dataset.opened import FilesChanged
 from loader.dataset.state import STATE
 from loader.errors import ConfigError, StageError
 from loader.events import Advanced, Event
-from loader.loading import LoadSettings, load
+from loader.loading import LoadSettings, WriteSettings, load
 from loader.loading.ledger import last_load, ledger_path, opened_ledger
 from loader.servers.base import Target
 from loader.staging import StageSettings, stage
@@ -59,7 +59,7 @@ def settings_for(server: Any, root: Path, **changes: Any) -> LoadSettings:
     """Return settings for a bucket of its own, with small payloads, or for a restore into a new one."""
     bucket = "changed meanwhile" if "via" in changes else server.new_bucket()
     target = Target(server.url, bucket, server.org, server.token)
-    return replace(LoadSettings(root, target, batch_lines=37, retry_seconds=20.0), **changes)
+    return replace(LoadSettings(root, target, write=WriteSettings(batch_lines=37), retry_seconds=20.0), **changes)
 
 
 def run(*arguments: str | Path) -> Result:
@@ -105,7 +105,7 @@ def test_a_dataset_is_not_staged_while_it_is_loaded(influx: Any, tmp_path: Path)
 
 def test_a_file_that_is_replaced_during_a_load_ends_it(influx: Any, root: Path) -> None:
     """With an error that names it; once it is back, its rows are sent again, and the bucket is right."""
-    settings = settings_for(influx, root, rate=5_000.0)
+    settings = settings_for(influx, root, write=WriteSettings(batch_lines=37, rate=5_000.0))
     kept: list[bytes] = []
     with pytest.raises(FilesChanged, match=r"date=2024-01-03/trades\.parquet: changed while"):
         load(settings, Once(lambda: kept.append(replace_file(root / NAME))))
@@ -122,7 +122,7 @@ def test_a_file_that_is_replaced_during_a_load_ends_it(influx: Any, root: Path) 
 
 def test_a_file_that_is_replaced_during_a_restore_ends_it(influx_v2: Any, root: Path) -> None:
     """All shards are restored again then, and every value is right."""
-    settings = settings_for(influx_v2, root, via="restore", shard_duration=DAY, connections=1)
+    settings = settings_for(influx_v2, root, via="restore", write=WriteSettings(), shard_duration=DAY, connections=1)
     kept: list[bytes] = []
     with pytest.raises(FilesChanged, match=r"date=2024-01-03/trades\.parquet: changed while"):
         load(settings, Once(lambda: kept.append(replace_file(root / NAME))))

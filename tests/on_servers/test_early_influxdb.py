@@ -11,7 +11,7 @@ import pytest
 
 from loader.dataset.schema import trades_schema
 from loader.errors import PartialWrite, Refused
-from loader.loading import LoadSettings, load
+from loader.loading import LoadSettings, WriteSettings, load
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Target
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
@@ -61,7 +61,9 @@ def test_the_whole_way(influx_early: Any, tmp_path: Path, compress: str) -> None
     manifest = small_dataset(tmp_path)
     bucket = influx_early.new_bucket()
     with fault_proxy(influx_early.url, lambda call: Answer(503) if call.number == 1 else None) as proxy:
-        settings = LoadSettings(tmp_path, Target(proxy.url, bucket), batch_lines=100, compress=compress)
+        settings = LoadSettings(
+            tmp_path, Target(proxy.url, bucket), write=WriteSettings(batch_lines=100, compress=compress)
+        )
         report = load(settings)
         assert all(call.path == f"/write?db={bucket}&precision=ns" for call in proxy.writes)
     assert report.server.startswith("InfluxDB 1.6.7")

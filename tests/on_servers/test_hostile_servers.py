@@ -12,7 +12,7 @@ import pytest
 
 from loader.errors import LoaderError, Refused, ServerError
 from loader.events import Event, Waited
-from loader.loading import LoadSettings, load
+from loader.loading import LoadSettings, WriteSettings, load
 from loader.servers import transport
 from loader.servers.base import Target
 from loader.servers.transport import MOST_BYTES
@@ -34,7 +34,7 @@ def test_a_page_in_latin_1_is_tried_again(influx: Any, tmp_path: Path) -> None:
     events: list[Event] = []
     with fault_proxy(influx.url, lambda call: Answer(502, PAGE) if call.number < 2 else None) as proxy:
         target = target_of(influx, proxy.url)
-        report = load(LoadSettings(tmp_path, target, batch_lines=200), events.append)
+        report = load(LoadSettings(tmp_path, target, write=WriteSettings(batch_lines=200)), events.append)
     assert report.rows_acknowledged == manifest.rows
     assert report.retries == 2
     assert {event.message for event in events if isinstance(event, Waited) and event.cause == "retry"} == {

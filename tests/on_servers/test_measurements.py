@@ -15,7 +15,7 @@ from loader.dataset.manifest import read_manifest
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import EncodeError
 from loader.events import Advanced, Event
-from loader.loading import ExportSettings, LoadSettings, export, load
+from loader.loading import ExportSettings, LoadSettings, WriteSettings, export, load
 from loader.reporting.status import read_status
 from loader.reporting.text import load_text, status_text, verify_text
 from loader.servers.base import Target
@@ -53,7 +53,7 @@ def tables() -> Mapping[str, tuple[PointSchema, pa.Table]]:
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
     """Return a server, and settings for a bucket of its own by one of the ways in, with the dataset written."""
     write_measurements(tmp_path / "data", tables())
-    return way_into(request, tmp_path / "data", "measurements", batch_lines=10)
+    return way_into(request, tmp_path / "data", "measurements", write=WriteSettings(batch_lines=10))
 
 
 def verified(settings: LoadSettings, **more: Any) -> VerifyReport:

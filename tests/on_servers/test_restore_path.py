@@ -19,7 +19,7 @@ from loader.dataset.manifest import read_manifest, write_manifest
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import ConfigError, LoadError, Refused, ServerError, StageError
 from loader.events import Advanced, Event, Notice, Started, Waited
-from loader.loading import LoadSettings, load
+from loader.loading import LoadSettings, WriteSettings, load
 from loader.loading.flow import Flow
 from loader.loading.ledger import add_mark, last_load, opened_ledger
 from loader.loading.ledger_values import make_mark
@@ -149,7 +149,7 @@ def test_a_server_without_a_restore_api_is_refused(influx_v1: Any, root: Path) -
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"rate": 5.0}, "rate"),
+        ({"write": WriteSettings(rate=5.0, batch_lines=5)}, "batch lines and rate on the restore path"),
         ({"shard_duration": 60 * 10**9}, "below an hour"),
         ({"via": "post"}, "known are write and restore"),
         ({"connections": 0}, "use 1 or more"),

@@ -16,7 +16,7 @@ import pytest
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, EncodeError, LoadError
 from loader.events import Advanced, Event, Notice
-from loader.loading import LoadSettings, load
+from loader.loading import LoadSettings, WriteSettings, load
 from loader.reporting.status import read_status
 from loader.reporting.text import load_text, status_text
 from loader.servers.base import PointsQuery, Target
@@ -40,7 +40,7 @@ def table(*rows: Row) -> pa.Table:
 @pytest.fixture(params=WAYS, ids=NAMES)
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, LoadSettings]:
     """Return a server, and settings for a bucket of its own by one of the ways in."""
-    return way_into(request, tmp_path / "data", "rows", batch_lines=100)
+    return way_into(request, tmp_path / "data", "rows", write=WriteSettings(batch_lines=100))
 
 
 def points(settings: LoadSettings, tag: str = "a", schema: PointSchema = SCHEMA) -> list[Row]:
@@ -94,7 +94,7 @@ def test_the_last_row_stays_when_the_first_arrives_late(
 
     with fault_proxy(server.url, script) as proxy:
         target = Target(proxy.url, server.new_bucket(), server.org, server.token)
-        load(LoadSettings(tmp_path, target, batch_lines=50, retry_seconds=60.0))
+        load(LoadSettings(tmp_path, target, write=WriteSettings(batch_lines=50), retry_seconds=60.0))
     direct = LoadSettings(tmp_path, replace(target, url=server.url))
     assert [each[1] for each in points(direct)] == [0.0, *[2.0] * 49]
 
@@ -118,7 +118,7 @@ def test_the_last_row_stays_through_faults_and_resumes(
 
     with fault_proxy(server.url, script) as proxy:
         target = Target(proxy.url, server.new_bucket(), server.org, server.token)
-        settings = LoadSettings(tmp_path, target, batch_lines=50, retry_seconds=60.0)
+        settings = LoadSettings(tmp_path, target, write=WriteSettings(batch_lines=50), retry_seconds=60.0)
         assert load(settings, observe, stop).interrupted
         report = load(settings)
     assert 0 < report.rows_resumed < 1_000
@@ -276,7 +276,9 @@ def test_a_field_of_another_type_stops_the_load_at_once(
     write_tables(tmp_path, SCHEMA, {"part.parquet": table(*rows)})
     events: list[Event] = []
     with fault_proxy(server.url, lambda call: None) as proxy:
-        settings = LoadSettings(tmp_path, Target(proxy.url, bucket, server.org, server.token), batch_lines=5_000)
+        settings = LoadSettings(
+            tmp_path, Target(proxy.url, bucket, server.org, server.token), write=WriteSettings(batch_lines=5_000)
+        )
         for _ in range(2):
             with pytest.raises(LoadError, match=r"refused all 8 lines that were tried.*conflict"):
                 load(settings, events.append)
@@ -298,7 +300,10 @@ def test_the_limit_of_refused_lines_holds(request: pytest.FixtureRequest, tmp_pa
     rows = [("a", 1.0, row if row % 2 else None, None, MOMENT + 1 + row) for row in range(2_000)]
     write_tables(tmp_path, SCHEMA, {"part.parquet": table(*rows)})
     settings = LoadSettings(
-        tmp_path, Target(server.url, bucket, server.org, server.token), max_rejected=40, batch_lines=500
+        tmp_path,
+        Target(server.url, bucket, server.org, server.token),
+        max_rejected=40,
+        write=WriteSettings(batch_lines=500),
     )
     for _ in range(2):
         with pytest.raises(LoadError, match="more than the 40 allowed"):

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from loader.cli import build_app
 from loader.errors import Refused, Retryable
-from loader.loading import LoadSettings, load
+from loader.loading import LoadSettings, WriteSettings, load
 from loader.servers.base import Request, Target
 from loader.servers.transport import Connection
 from loader.verification import VerifySettings, verify
@@ -105,7 +105,9 @@ def test_breaks_behind_tls_are_breaks(influx_v2: Any, tls: ssl.SSLContext, certi
     faults = {0: Reset(), 1: Reset(forward=True), 2: Answer(503), 3: Drip(b"HTTP/1.1 200 OK\r\n", 0.2)}
     with fault_proxy(influx_v2.url, lambda call: faults.get(call.number), tls=tls) as proxy:
         target = Target(proxy.url, influx_v2.new_bucket(), influx_v2.org, influx_v2.token, str(certificates / "ca.pem"))
-        report = load(LoadSettings(tmp_path, target, batch_lines=100, connections=1, timeout_seconds=1.0))
+        report = load(
+            LoadSettings(tmp_path, target, write=WriteSettings(batch_lines=100), connections=1, timeout_seconds=1.0)
+        )
     assert (report.rows_acknowledged, report.retries) == (manifest.rows, 4)
 
 

@@ -19,7 +19,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.encoding import warm
 from loader.errors import Refused, ServerError, StageError
 from loader.events import Advanced, Event, Notice, Started, Waited
-from loader.loading import LoadSettings, load
+from loader.loading import LoadSettings, WriteSettings, load
 from loader.servers import retries
 from loader.servers.backup import build_shard, list_shards
 from loader.servers.base import Target
@@ -400,7 +400,7 @@ def test_every_type_in_no_order(
         rows = rows.with_columns(u=pl.lit(None, pl.UInt64))
     write_dataset(tmp_path, SCHEMA, rows, partition_days=10)
     target = Target(influx.url, influx.new_bucket(), influx.org, influx.token)
-    load(LoadSettings(tmp_path, target, batch_lines=200))
+    load(LoadSettings(tmp_path, target, write=WriteSettings(batch_lines=200)))
     events: list[Event] = []
     report = verify(VerifySettings(tmp_path, target, values=True), events.append)
     assert report.differences == ()

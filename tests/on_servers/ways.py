@@ -17,10 +17,13 @@ NAMES = ["-".join(way) for way in WAYS]
 def way_into(request: pytest.FixtureRequest, dataset: Path, name: str, **changes: Any) -> tuple[Any, LoadSettings]:
     """Return the server that the fixture's parameter names, and settings to load ``dataset`` by its way in.
 
-    The bucket is one of its own, called ``name`` and a number where the load has to make it.
+    The bucket is one of its own, called ``name`` and a number where the load has to make it. ``changes`` are settings,
+    of which the restore path does not know ``write``.
     """
     kind, via = request.param
     server = request.getfixturevalue(f"influx_{kind}")
+    if via == "restore":
+        changes.pop("write", None)
     bucket = f"{name}{next(server.numbers)}" if via == "restore" else server.new_bucket()
     target = Target(server.url, bucket, server.org, server.token)
     return server, LoadSettings(dataset, target, via=via, retry_seconds=20.0, **changes)

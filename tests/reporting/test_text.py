@@ -65,6 +65,7 @@ def test_a_load_is_summarised() -> None:
         rows_acknowledged=200,
         rows_loaded=496,
         rows_replaced=7,
+        values_not_finite=3,
         interrupted=True,
         rows_rejected=4,
         rejected_path="there.jsonl",
@@ -78,6 +79,7 @@ def test_a_load_is_summarised() -> None:
         "4 rows: there.jsonl",
         "a.parquet, row 3",
         "of 7 rows",
+        "3 values left out: NaN or infinite",
         "waited 2.5 s: retry",
         "again",
     ):

@@ -21,7 +21,7 @@ from loader.dataset.adopt import keep_manifest
 from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest
 from loader.encoding.tsm.encode.buffer import Workspace
-from loader.errors import ConfigError, LoadError, Retryable, StageError
+from loader.errors import LoadError, Retryable, StageError
 from loader.events import Notice, Observer, Started, Waited
 from loader.loading.flow import Flow
 from loader.loading.ledger import Ledger, opened_ledger
@@ -42,10 +42,6 @@ from loader.waiting import pause, take
 
 def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
     """Load the dataset of ``manifest`` as :func:`loader.loading.load` promises."""
-    if settings.rate:
-        raise ConfigError(
-            "a rate on the restore path", hint="files go as a whole: leave --rate out, or use --via write"
-        )
     check_duration(settings.shard_duration)
     tally = Tally(settings, observe)
     flow = Flow(0, stop)

@@ -41,7 +41,7 @@ from loader.waiting import pause
 
 def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
     """Load the dataset of ``manifest`` as :func:`loader.loading.load` promises."""
-    level = gzip_level(settings.compress, settings.target.url)
+    level = gzip_level(settings.write.compress, settings.target.url)
     if settings.dry_run:
         return _encode_all(settings, manifest, observe, stop, level)
 
@@ -68,7 +68,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         resumed = manifest.rows - sum(chunk.rows for chunk in pending)
         _begin(tally)
         observe(Started("load", manifest.rows, resumed))
-        flow = Flow(settings.batch_bytes, stop, settings.max_rejected - rejections.total)
+        flow = Flow(settings.write.batch_bytes, stop, settings.max_rejected - rejections.total)
         senders = Senders(
             settings.target,
             server.dialect,
@@ -132,13 +132,13 @@ class _Coordinator:
             raise self._error
 
     def _feed(self, senders: Senders, manifest: Manifest, pending: list[Chunk], superseded: Superseded) -> None:
-        pace = Pace(self._settings.rate)
+        pace = Pace(self._settings.write.rate)
         for chunk in pending:
             for payload in payloads(
                 self._settings.place.root,
                 manifest.schema_of(chunk.partition),
                 chunk,
-                self._settings.batch_lines,
+                self._settings.write.batch_lines,
                 lambda: self._flow.body_limit,
                 superseded,
             ):
@@ -222,7 +222,7 @@ def _encode_all(
     settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event, level: int
 ) -> LoadReport:
     """Do all of a load but the sending, and keep nothing."""
-    flow = Flow(settings.batch_bytes, stop)
+    flow = Flow(settings.write.batch_bytes, stop)
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
     tally = Tally(settings, observe)
     superseded = look_through(tally, manifest, stop)
@@ -235,7 +235,7 @@ def _encode_all(
             settings.place.root,
             manifest.schema_of(partition.path),
             Chunk(partition.path, 0, partition.rows),
-            settings.batch_lines,
+            settings.write.batch_lines,
             lambda: flow.body_limit,
             superseded,
         )
