@@ -45,7 +45,7 @@ class Interrupts:
         self._in_flight = in_flight
         self._announce = announce
         self._signals = 0
-        self._settled = False
+        self._shielded = False
         self._active = False
         self._before: dict[int, Any] = {}
 
@@ -54,9 +54,9 @@ class Interrupts:
         """Whether a signal has come."""
         return self._signals > 0
 
-    def settle(self) -> None:
+    def shield(self) -> None:
         """Let no signal interrupt what follows, which is short: it is ended when it takes longer than it may."""
-        self._settled = True
+        self._shielded = True
 
     def __enter__(self) -> Self:
         self._active = threading.current_thread() is threading.main_thread()
@@ -89,7 +89,7 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
-        if self._settled:
+        if self._shielded:
             return
         if self._signals == 1 and self._stop is not None and self._in_flight():
             self._stop.set()

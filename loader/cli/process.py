@@ -22,7 +22,7 @@ def run_process(build_app: Callable[[], typer.Typer]) -> NoReturn:
     output = Output(quiet=True, json="--json" in sys.argv, debug=_wants_debug())
     with Interrupts(lambda: _end_with(show(STOPPED, output))) as interrupts:
         outcome = attempt(lambda: _call(build_app()), int)
-        interrupts.settle()
+        interrupts.shield()
         code = show(outcome, output) if outcome.error else outcome.code
         code = _check_result(result, code)
     if code == INTERRUPTED:

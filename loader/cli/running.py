@@ -99,7 +99,7 @@ def run(
         with suppress(KeyboardInterrupt), command.display as display:
             show = display.enter_context(watching(command.console, quiet=output.quiet or output.json))
             outcome = attempt(lambda: work(command.observing(show)), judge, command.secrets)
-        interrupts.settle()
+        interrupts.shield()
         if interrupts.came and stop is None and outcome.error:
             outcome = STOPPED  # a signal to all processes of a group ends workers too, which is an error of its own
         code = command.conclude(outcome)

@@ -68,7 +68,7 @@ def compare_cells(
 
 def cell_differences(schema: PointSchema, cell: Cell) -> list[Difference]:
     """Return what the aggregates of ``cell`` say, for when its points are not looked at."""
-    tell = _teller(schema, cell.series, cell.day)
+    tell = _difference_maker(schema, cell.series, cell.day)
     if not cell.found:
         return [tell("missing", "", f"expected {_points(cell.expected)}, found none")]
     if not cell.expected:
@@ -92,7 +92,7 @@ def compare_points(query: PointsQuery, expected: pl.DataFrame, found: pl.DataFra
     schema = query.schema
     if _same(expected, found):
         return []
-    tell = _teller(schema, query.series, day_of(query.start))
+    tell = _difference_maker(schema, query.series, day_of(query.start))
     there = pl.lit(value=True)
     both = (
         expected.with_columns(there.alias("in dataset"))
@@ -171,7 +171,7 @@ def _field_differences(
     return differences
 
 
-def _teller(schema: PointSchema, series: Sequence[str], day: int) -> Callable[[str, str, str], Difference]:
+def _difference_maker(schema: PointSchema, series: Sequence[str], day: int) -> Callable[[str, str, str], Difference]:
     """Return a function that makes a difference of a kind, a field and a detail."""
     name, date = series_text(schema, series), instant(day)[:10]
     return lambda kind, field, detail: Difference(kind, date, name, cut(field), detail)

@@ -218,14 +218,14 @@ def test_what_is_in_flight_may_finish(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_wish_to_stop_comes_before_an_interrupt() -> None:
-    """While something is in flight the first signal sets the stop sign; what is settled is not interrupted."""
+    """While something is in flight the first signal sets the stop sign; what is shielded is not interrupted."""
     stop, announced = threading.Event(), threading.Event()
     with Interrupts(lambda: None, stop, lambda: True, announced.set) as interrupts:
         signal.raise_signal(signal.SIGINT)
         assert stop.is_set()
         assert announced.wait(10)
         assert interrupts.came
-        interrupts.settle()
+        interrupts.shield()
         signal.raise_signal(signal.SIGHUP)
 
 

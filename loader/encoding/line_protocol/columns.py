@@ -33,7 +33,7 @@ class Columns:
 
 
 @allocation_free
-def settle_types(lines: Lines, values: Values, types: Bytes, origins: Integers) -> None:
+def fix_types(lines: Lines, values: Values, types: Bytes, origins: Integers) -> None:
     """Give the lines a fault in which a field has another type than in its first line.
 
     ``types`` are the kinds of fields; that of a new field is kept here, and in ``origins`` which of ``lines`` it has

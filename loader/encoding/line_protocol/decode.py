@@ -22,7 +22,7 @@ from loader.dataset.instant import TIME_MAX, TIME_MIN
 from loader.dataset.schema import FieldType
 from loader.encoding.arrays import Bytes, Integers
 from loader.encoding.line_protocol import faults
-from loader.encoding.line_protocol.columns import gather_columns, round_floats, settle_types
+from loader.encoding.line_protocol.columns import fix_types, gather_columns, round_floats
 from loader.encoding.line_protocol.dictionary import Dictionary, SeriesList
 from loader.encoding.line_protocol.lines import WORD_SIZE, byte_words
 from loader.encoding.line_protocol.scan import scan_lines
@@ -136,7 +136,7 @@ class Decoder:
             _mark_text(block, data, lines)
         round_floats(data, lines, values)
         meant = values._replace(fields=self._dictionary.meanings[values.fields])
-        self._settle(lines, meant)
+        self._fix_types(lines, meant)
         points = list(self._gather(data, lines, meant))
         bad = [self._bad_line(data, lines, meant, line, reasons) for line in np.flatnonzero(lines.faults).tolist()]
         if bad_names:
@@ -172,10 +172,10 @@ class Decoder:
                 mark(line, int(values.starts[item]), int(values.fields[item]))
         return reasons
 
-    def _settle(self, lines: Lines, values: Values) -> None:
+    def _fix_types(self, lines: Lines, values: Values) -> None:
         """Check the types of fields, and keep those of new ones."""
         origins = np.full(len(self._types), -1, np.int64)
-        settle_types(lines, values, self._types, origins)
+        fix_types(lines, values, self._types, origins)
         for field in np.flatnonzero(origins >= 0).tolist():
             number = int(lines.numbers[origins[field]])
             self._origins[field] = FieldOrigin(_TYPES[int(self._types[field])], self._file, number)

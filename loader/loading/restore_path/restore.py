@@ -159,7 +159,7 @@ class _Restorer:
                     running += 1
                 attempt, outcome = take(self._outcomes)
                 running -= 1
-                waiting.extendleft(self._settle(attempt, outcome))
+                waiting.extendleft(self._record(attempt, outcome))
         except BaseException:
             # Nothing may go on once the ledger, and with it the sole right to load, is let go.
             self._flow.aborted.set()
@@ -179,7 +179,7 @@ class _Restorer:
             except BaseException as error:
                 self._outcomes.put((attempt, error))
 
-    def _settle(self, attempt: _Attempt, outcome: Restored | BaseException | None) -> list[_Attempt]:
+    def _record(self, attempt: _Attempt, outcome: Restored | BaseException | None) -> list[_Attempt]:
         """Record how ``attempt`` ended; return what is to be tried again."""
         match outcome:
             case Restored(rows, size, rejected):

@@ -245,9 +245,9 @@ class _TimeOrder:
         """Add what is held."""
         held, self._held = self._held, []
         if held:
-            self._settle(held)
+            self._add_group(held)
 
-    def _settle(self, parts: Sequence[tuple[pl.DataFrame, pl.DataFrame]]) -> None:
+    def _add_group(self, parts: Sequence[tuple[pl.DataFrame, pl.DataFrame]]) -> None:
         points, picked = (pl.concat(side) for side in zip(*parts, strict=True))
         if points["time"].n_unique() < points.height:
             identity = identity_columns(self._schema)

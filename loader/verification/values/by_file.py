@@ -27,7 +27,7 @@ from loader.verification.texts import cut, short_texts
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 from loader.verification.values.expected import expected_values
 from loader.verification.values.extents import Extents
-from loader.verification.values.shard_files import fetched
+from loader.verification.values.shard_files import open_shard
 from loader.verification.values.spans import WINDOW_BYTES, Span, in_parts, plan_spans
 from loader.verification.windows import Window
 from loader.waiting import Workers, pause
@@ -116,7 +116,10 @@ def _fetch_and_compare(
     settings = subject.settings
 
     def compare() -> _Outcomes:
-        with Connection(settings.target, settings.timeout_seconds) as connection, fetched(connection, shard) as files:
+        with (
+            Connection(settings.target, settings.timeout_seconds) as connection,
+            open_shard(connection, shard) as files,
+        ):
             return _compare_spans(subject, spans, files, observe)
 
     return Patience(settings.retry_seconds, observe, closed).ask(compare)

@@ -41,7 +41,7 @@ def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, 
     extents = Extents()
     asked: deque[tuple[PointsQuery, pl.DataFrame, Future[pl.DataFrame]]] = deque()
 
-    def settle(left: int) -> None:
+    def take_answers(left: int) -> None:
         while len(asked) > left:
             query, expected, found = asked.popleft()
             outcome.add(compare_points(query, expected, found.result()))
@@ -54,8 +54,8 @@ def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, 
         outcome.cells.append(day_counts(manifest.schema, values.columns))
         for query, expected in _questions(manifest.schema, window, values.columns):
             asked.append((query, expected, pool.points(query)))
-            settle(2 * settings.connections)
-        settle(0)
+            take_answers(2 * settings.connections)
+        take_answers(0)
 
     for window in windows:
         in_parts(window, WINDOW_BYTES, compare)

@@ -87,7 +87,7 @@ def _no_room(size: int, why: str | None) -> ConfigError:
 
 
 @contextmanager
-def fetched(connection: Connection, shard: Shard) -> Iterator[Sequence[Source]]:
+def open_shard(connection: Connection, shard: Shard) -> Iterator[Sequence[Source]]:
     """Yield the files of ``shard`` in the order of their age, none when it is gone.
 
     Memory is bounded by HELD_BYTES and the indexes. Temporary files hold the rest, as far as SPARE of their disk stays

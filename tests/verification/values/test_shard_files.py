@@ -14,7 +14,7 @@ import pytest
 from loader.errors import ConfigError, DecodeError, Retryable, ServerError
 from loader.servers.backup import Shard
 from loader.verification.values import shard_files
-from loader.verification.values.shard_files import fetched
+from loader.verification.values.shard_files import open_shard
 from tests.reference_tsm import build_file, plain_block
 from tests.servers.test_transport_streams import saying
 
@@ -55,7 +55,7 @@ def test_files_come_by_age(monkeypatch: pytest.MonkeyPatch, held: int, format: i
     """Storage files come in the order of their names, in memory or not, without anything else of the tar."""
     monkeypatch.setattr(shard_files, "HELD_BYTES", held)
     body = tar_of({"2-1.tsm": stored(2), "fields.idx": b"x" * 700, "1-1.tsm": stored(1)}, format)
-    with saying(reply(body)) as connection, fetched(connection, SHARD) as files:
+    with saying(reply(body)) as connection, open_shard(connection, SHARD) as files:
         assert [source.file.name for source in files] == ["shard 3, 1-1.tsm", "shard 3, 2-1.tsm"]
         arrays = [source.file.data.base for source in files]
         mapped = [array for array in arrays if isinstance(array, np.ndarray) and array.base is not None]
@@ -70,20 +70,20 @@ def test_files_come_by_age(monkeypatch: pytest.MonkeyPatch, held: int, format: i
 
 def test_tombstones_belong_to_their_file() -> None:
     """Damaged tombstones are named by shard and file; empty ones delete nothing."""
-    with saying(reply(GOOD)) as connection, fetched(connection, SHARD) as files:
+    with saying(reply(GOOD)) as connection, open_shard(connection, SHARD) as files:
         assert [source.tombstones for source in files] == [[], []]
     body = tar_of({"1-1.tsm": stored(1), "1-1.tombstone": b"garbage"})
     with (
         saying(reply(body)) as connection,
         pytest.raises(DecodeError, match=r"shard 3, 1-1\.tombstone"),
-        fetched(connection, SHARD),
+        open_shard(connection, SHARD),
     ):
         pass
 
 
 def test_a_shard_that_is_gone() -> None:
     """A shard that the server no longer has holds nothing."""
-    with saying(reply(b"{}", "404 Not Found")) as connection, fetched(connection, SHARD) as files:
+    with saying(reply(b"{}", "404 Not Found")) as connection, open_shard(connection, SHARD) as files:
         assert files == []
 
 
@@ -93,7 +93,7 @@ def test_a_busy_server() -> None:
     with (
         saying(reply(body, "503 Unavailable")) as connection,
         pytest.raises(Retryable, match=r"read shard 3: .* busy"),
-        fetched(connection, SHARD),
+        open_shard(connection, SHARD),
     ):
         pass
 
@@ -114,7 +114,7 @@ def test_a_server_that_gives_up(body: bytes, words: str) -> None:
     with (
         saying(reply(body)) as connection,
         pytest.raises(ServerError, match=f"read shard 3: .*{words}"),
-        fetched(connection, SHARD),
+        open_shard(connection, SHARD),
     ):
         pass
 
@@ -133,7 +133,7 @@ def sized(size: int, name: str = "1-1.tsm", kind: bytes = tarfile.REGTYPE) -> by
 
 def failing(body: bytes, error: type[Exception] = ServerError) -> Exception:
     """Return what reading a shard of ``body`` raises."""
-    with saying(reply(body)) as connection, pytest.raises(error) as caught, fetched(connection, SHARD):
+    with saying(reply(body)) as connection, pytest.raises(error) as caught, open_shard(connection, SHARD):
         pass
     return caught.value
 
@@ -203,7 +203,7 @@ def test_no_room_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     with (
         saying(reply(GOOD)) as connection,
         pytest.raises(ConfigError, match="missing: no temporary file") as caught,
-        fetched(connection, SHARD),
+        open_shard(connection, SHARD),
     ):
         pass
     assert "TMPDIR" in caught.value.hint
