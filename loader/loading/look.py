@@ -32,6 +32,7 @@ def look_through(tally: Tally, manifest: Manifest, stop: threading.Event) -> Sup
         raise ConfigError(
             f"{settings.dataset}: {found.values:,} values belong to rows with the same series and time as a later row:"
             f" {'; '.join(found.examples)}",
-            hint="one is kept: let it be the last (--on-duplicate last), or make more columns tags (--tag)",
+            hint="one is kept: let it be the last (--on-duplicate last), or make more columns tags (--tag);"
+            " loader stage --from moves them apart (--on-duplicate nudge)",
         )
     return found

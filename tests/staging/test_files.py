@@ -754,3 +754,26 @@ def test_inferred_types_are_told(tmp_path: Path, fields: int, told: bool) -> Non
     words = [event.message for event in seen if isinstance(event, Notice)]
     assert any("types of fields, as inferred: f0 integer, f1 integer" in text for text in words) is told
     assert any(text.endswith(" and 2 more") for text in words) is (fields > 12)
+
+
+def test_dictionaries_that_hold_null(tmp_path: Path) -> None:
+    """A row that refers to null in its dictionary has no tag, as one that refers to nothing."""
+    hosts = pa.DictionaryArray.from_arrays(pa.array([1, 0, None], pa.int8()), pa.array(["a", None]))
+    table = pa.table({"host": hosts, "t": pa.array([1, 2, 3]), "n": [1, 2, 3]})
+    with pa.ipc.new_file(str(tmp_path / "x.arrow"), table.schema) as writer:
+        writer.write_table(table)
+    staged(tmp_path, "x.arrow", mapping=ColumnMapping("m", "t", ("host",), time_unit="s"))
+    assert sorted(stored(tmp_path / "out"), key=lambda row: row[1]) == [
+        (None, SECOND, 1),
+        ("a", 2 * SECOND, 2),
+        (None, 3 * SECOND, 3),
+    ]
+
+
+def test_links_to_folders_are_refused(tmp_path: Path) -> None:
+    """What lies behind one would be left out without a word."""
+    (tmp_path / "in").mkdir()
+    put_csv(tmp_path / "in" / "x.csv")
+    (tmp_path / "in" / "more").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match="more: is a link to a folder"):
+        staged(tmp_path, "in")

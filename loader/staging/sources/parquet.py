@@ -33,7 +33,7 @@ def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path | None:
         with pq.ParquetWriter(target, schema, compression="lz4") as writer:
             for batch in filter(len, batches):
                 batch.validate(full=True)  # of Arrow, offsets are as the file says
-                writer.write_batch(batch)
+                writer.write_batch(_without_null_entries(batch))
                 rows += len(batch)
     return target if rows else None
 
@@ -47,6 +47,15 @@ def _read_arrow(path: Path) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
         stream = pa.ipc.open_stream(source)
         return iter(stream), stream.schema
     return (file.get_batch(number) for number in range(file.num_record_batches)), file.schema
+
+
+def _without_null_entries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return ``batch`` with no null in a dictionary, which Parquet cannot have: such rows are null themselves."""
+    for number, column in enumerate(batch.columns):
+        if pa.types.is_dictionary(column.type) and column.dictionary.null_count:
+            plain = column.dictionary_decode().dictionary_encode().cast(column.type)
+            batch = batch.set_column(number, batch.schema.field(number), plain)
+    return batch
 
 
 @contextmanager

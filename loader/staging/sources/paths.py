@@ -55,7 +55,10 @@ def _files(source: Path) -> list[Path]:
     pattern = "**/*" if source.is_dir() else place.pattern
     try:
         paths = sorted(place.root.glob(pattern))
-        files = [path for path in paths if path.is_file() and not is_hidden(path.relative_to(place.root))]
+        shown = [path for path in paths if not is_hidden(path.relative_to(place.root))]
+        if link := next((path for path in shown if path.is_symlink() and path.is_dir()), None):
+            raise ConfigError(f"{link}: is a link to a folder, and not followed", hint="name the folder itself: --from")
+        files = [path for path in shown if path.is_file()]
         for path in files:
             path_keys(path.resolve().as_posix())
     except ValueError as error:
