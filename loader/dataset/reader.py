@@ -119,6 +119,13 @@ def read_joined(root: Path, schema: PointSchema, partition: Partition) -> Iterat
         row = address.stop
 
 
+def largest_group(root: Path, partition: Partition) -> int:
+    """Return the bytes of the largest row group of ``partition`` before compression; raises StageError."""
+    with _opened(root, root / partition.path, ()) as file:
+        groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
+        return max((int(group.total_byte_size) for group in groups), default=0)
+
+
 def buffer_size(metadata: pq.FileMetaData) -> int:
     """Return how many bytes are read of a column at a time, so that all columns stay within READ_BYTES."""
     return max(_LEAST_BUFFER, min(READ_BUFFER, READ_BYTES // max(1, int(metadata.num_columns))))

@@ -15,8 +15,8 @@ import pyarrow as pa
 from loader.dataset.batches import LONG_TEXTS
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest, Partition
-from loader.dataset.reader import read_joined
-from loader.dataset.schema import Field, PointSchema
+from loader.dataset.reader import largest_group, read_joined
+from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.arrays import Integers, Mask, last_in_groups
 from loader.encoding.columns import read_columns, read_times, read_valid_times
 from loader.encoding.escaping import check_names, sort_tags
@@ -31,8 +31,11 @@ from loader.loading.restore_path.shards import Shard
 from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 
-MOST_BYTES = 48 << 20
+MOST_BYTES = 144 << 20
 """Bytes of times and values that a storage file is made of, at the most; one joined batch may come on top."""
+WIDE_BYTES = 48 << 20
+"""The same where there are strings, or row groups are larger than SMALL_GROUP: reading takes memory, too."""
+SMALL_GROUP = 32 << 20
 _SLICE_BYTES = 1_000
 """What a slice, however few its rows, takes beside them until it is in the file's index."""
 _UNSTORABLE = f"storage files part series and field by {FIELD_SEPARATOR.decode()}; the write path takes it"
@@ -89,12 +92,13 @@ def encode_shard(
     """Yield the storage files of ``shard``, none when it has no rows; ``generation`` is a number for each attempt.
 
     A file lasts until the next one is asked for, or ``workspace`` serves another shard. Memory is bounded by
-    MOST_BYTES and one joined batch, and the file made of them, about as large; texts are held once. Of several files
-    each holds the rows of some partitions, or parts of them; rows of one identity become one point where they are in
-    one file, and have no field twice in any case. Raises StageError and EncodeError.
+    MOST_BYTES (or WIDE_BYTES) and one joined batch, and the file made of them, about as large; texts are held once. Of
+    several files each holds the rows of some partitions, or parts of them; rows of one identity become one point where
+    they are in one file, and have no field twice in any case. Raises StageError and EncodeError.
     """
     for schema in manifest.schemas:
         check_names(schema)
+    most = _most_bytes(root, manifest, shard)
     collected = _FilePoints(root)
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
@@ -102,12 +106,21 @@ def encode_shard(
         for address, batch in read_joined(root, points.schema, partition):
             points.add(batch, address, partition, shard, superseded.within(address))
             del batch  # or what the shard does not hold of it would be held, too
-            if collected.size >= MOST_BYTES:
+            if collected.size >= most:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
                 collected, sequence = _FilePoints(root), sequence + 1
                 points = collected.of(points.schema)
     if collected.rows:
         yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
+
+
+def _most_bytes(root: Path, manifest: Manifest, shard: Shard) -> int:
+    """Return how many bytes a storage file of ``shard`` is made of, at the most."""
+    for partition in shard.partitions:
+        strings = any(field.type is FieldType.STRING for field in manifest.schema_of(partition.path).fields)
+        if strings or largest_group(root, partition) > SMALL_GROUP:
+            return min(MOST_BYTES, WIDE_BYTES)
+    return MOST_BYTES
 
 
 def tar(file: ShardFile) -> Iterator[bytes | memoryview]:

@@ -153,6 +153,16 @@ def test_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stored(files) == expected(rows)
 
 
+@pytest.mark.parametrize(("small", "files"), [(32 << 20, 1), (1, 4)])
+def test_files_are_smaller_where_reading_takes_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, files: int
+) -> None:
+    """Of large row groups, a storage file holds less."""
+    monkeypatch.setattr(storage_files, "WIDE_BYTES", 300)
+    monkeypatch.setattr(storage_files, "SMALL_GROUP", small)
+    assert len(files_of(tmp_path, rows_of(SERIES, days=4, points=5))) == files
+
+
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("most", [1, 192 << 20])
 def test_the_last_row_of_an_identity_stays(
