@@ -129,3 +129,19 @@ def test_rows_without_their_keys_are_noticed(tmp_path: Path, monkeypatch: pytest
     rows: list[tuple[str | None, int, str | None]] = [("b", 1, "x" * 1_000), ("a", 2, "y" * 1_000)]
     with pytest.raises(StageError, match="another order than their keys"):
         list(sort_rows(COLUMNS, parted(rows, 10), KEYS, tmp_path, 1))
+
+
+def test_runs_of_several_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches are laid aside together, and runs one behind the other; DuckDB asks for them in threads of its own."""
+    monkeypatch.setattr(wide_rows, "RUN_BYTES", 300)
+    rows: list[tuple[str | None, int, str | None]] = [("a", number, "x" * 50) for number in range(8)]
+    tables = list(wide_rows._tables(parted(rows, 1)))
+    assert sum(map(len, tables)) == len(rows)
+    assert 1 < len(tables) < len(rows)
+    columns = pa.schema([*(COLUMNS.field(key) for key in KEYS), (wide_rows._RUN, pa.int32())])
+    runs = wide_rows._Runs(tmp_path / "runs.arrow", [ORDER, "s", "v"])
+    written = [run for table in tables for run in runs.write(wide_rows._ordered(table, KEYS), columns)]
+    assert [run.column(wide_rows._RUN)[0].as_py() for run in written] == list(range(len(tables)))
+    assert list(runs.written()) == []
+    numbers = pa.concat_arrays([run.column(wide_rows._RUN) for run in written]).to_numpy()
+    assert runs.read(numbers).column(ORDER).to_pylist() == list(range(len(rows)))
