@@ -6,6 +6,8 @@ themselves, so nothing that moves a cursor, changes a colour or turns the direct
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 WORDS = 500
 """Most characters of the words of a server."""
 MESSAGE = 2_000
@@ -27,6 +29,12 @@ def printable(text: str, most: int = WORDS) -> str:
         room -= len(piece)
         shown.append(piece)
     return "".join(shown)
+
+
+def listed(names: Sequence[str], most: int = 1) -> str:
+    """Return the first ``most`` of ``names`` in one line, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _escape(character: str) -> str:

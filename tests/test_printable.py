@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from loader.errors import LoaderError, PartialWrite, Retryable
 from loader.events import Notice, Waited
-from loader.printable import MESSAGE, WORDS, printable
+from loader.printable import MESSAGE, WORDS, listed, printable
 from loader.verification.settings import Difference
 
 
@@ -60,3 +60,11 @@ def test_all_that_is_said_is_printable(said: object) -> None:
     for text in [text for text in vars(value).values() if isinstance(text, str)] + [str(value).replace("\n", "")]:
         assert text.isprintable()
         assert len(text) < 5 * MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("names", "most", "shown"), [(["a"], 1, "a"), (["a", "b", "c"], 1, "a and 2 more"), (["a", "b"], 2, "a, b")]
+)
+def test_many_names_are_cut(names: list[str], most: int, shown: str) -> None:
+    """The first are said, and how many are not."""
+    assert listed(names, most) == shown

@@ -25,7 +25,7 @@ from loader.dataset.hive import path_keys
 from loader.dataset.kinds import left_out
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import INDEX, ColumnMapping, make_schema, mapping_json, parse_mapping
-from loader.dataset.own_files import find_files, open_parquet, other_files, parquet_hint, unite_columns
+from loader.dataset.own_files import find_files, open_parquet, parquet_hint, unite_columns
 from loader.dataset.place import EVERY_FILE, Place
 from loader.dataset.policy import known_zones
 from loader.dataset.reader import refuse_unitless
@@ -120,8 +120,9 @@ def make_manifest(
     Raises ConfigError for what cannot be points.
     """
     if names is None:
-        names = list(find_files(place))
-        if others := other_files(place):
+        others: list[str] = []
+        names = list(find_files(place, others.append))
+        if others:
             observe(Notice(f"{place.path}: {left_out(others)}"))
     if not names:
         _refuse_empty(place)

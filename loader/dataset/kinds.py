@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from loader.printable import listed
+
 PARQUET, ARROW, CSV = (".parquet", ".pq"), (".arrow", ".feather", ".ipc"), (".csv",)
 LINES = (".lp", ".txt", ".line")
 _TABLES = (*PARQUET, *ARROW, *CSV)
@@ -27,5 +29,4 @@ def known_kinds() -> str:
 
 def left_out(names: Sequence[str]) -> str:
     """Return what is to be said of files that are left out, since their names do not say that they are to be read."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"left out, by their names: {', '.join(names[:3])}{more}"
+    return f"left out, by their names: {listed(names, 3)}"

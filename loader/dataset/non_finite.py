@@ -15,6 +15,7 @@ from loader.dataset.manifest import Manifest
 from loader.dataset.policy import NonFinite
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import FieldType, PointSchema
+from loader.events import Notice, Observer
 
 
 def count_non_finite(root: Path, manifest: Manifest, stop: threading.Event | None = None) -> Mapping[str, int]:
@@ -35,6 +36,14 @@ def count_non_finite(root: Path, manifest: Manifest, stop: threading.Event | Non
                     odd = pc.invert(pc.is_finite(batch.column(field.column)))
                     counts[field.column] += pc.sum(odd, min_count=0).as_py()
     return +counts
+
+
+def tell_non_finite(root: Path, manifest: Manifest, observe: Observer, stop: threading.Event | None = None) -> int:
+    """Say what ``count_non_finite`` finds, if anything, and return how many values that are."""
+    counts = count_non_finite(root, manifest, stop)
+    if counts:
+        observe(Notice(non_finite_text(counts)))
+    return sum(counts.values())
 
 
 def non_finite_text(counts: Mapping[str, int]) -> str:

@@ -13,15 +13,15 @@ from loader.dataset.reader import check_dataset
 from loader.dataset.state import reading
 from loader.errors import StageError
 from loader.events import Observer, ignore
+from loader.printable import listed
 
 
 class FilesChanged(StageError):
     """Partitions ``paths`` of the dataset ``fingerprint`` changed while they were read."""
 
     def __init__(self, root: Path, fingerprint: str, paths: tuple[str, ...]) -> None:
-        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         super().__init__(
-            f"{root / paths[0]}{more}: changed while the dataset was read, which may have been something else",
+            f"{root / listed(paths)}: changed while the dataset was read, which may have been something else",
             hint="let nothing write there and run the same command again; after a load, verify the bucket",
         )
         self.fingerprint = fingerprint

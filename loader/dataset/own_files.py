@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,10 +17,11 @@ from loader.dataset.place import EVERY_FILE, Place
 from loader.errors import ConfigError
 
 
-def find_files(place: Place) -> Iterator[str]:
+def find_files(place: Place, leave_out: Callable[[str], None] = lambda name: None) -> Iterator[str]:
     """Yield the files of ``place`` in order, relative to its root; what begins with ``.`` or ``_`` is left out.
 
-    Raises StageError for what is no regular file, before it is opened, and ConfigError for names that are no text.
+    ``leave_out`` gets the files of a folder that are no Parquet by their names. Raises StageError for what is no
+    regular file, before it is opened, and ConfigError for names that are no text.
     """
     try:
         paths = sorted(place.root.glob("**/*" if place.pattern == EVERY_FILE else place.pattern))
@@ -29,23 +30,18 @@ def find_files(place: Place) -> Iterator[str]:
     for path in paths:
         name = path.relative_to(place.root)
         hidden = path != place.path and is_hidden(name)
-        other = place.pattern == EVERY_FILE and kind_of(path) not in PARQUET
-        if not hidden and not other and not path.is_dir():
+        if hidden or path.is_dir():
+            continue
+        if place.pattern == EVERY_FILE and kind_of(path) not in PARQUET:
+            if path.is_file():
+                leave_out(name.as_posix())
+        else:
             try:
                 path_keys(check_path(name.as_posix()))
             except ValueError as error:
                 raise ConfigError(f"{place.path}: {error}", hint="give it a plain name, or leave it out") from None
             look(place.root, name.as_posix())  # a FIFO would keep whoever opens it waiting
             yield name.as_posix()
-
-
-def other_files(place: Place) -> list[str]:
-    """Return the files in a folder that are not hidden, and no Parquet by their names; none of a file or a pattern."""
-    if place.pattern != EVERY_FILE or not place.root.is_dir():
-        return []
-    paths = sorted(path for path in place.root.glob("**/*") if path.is_file() and kind_of(path) not in PARQUET)
-    names = [path.relative_to(place.root) for path in paths]
-    return [name.as_posix() for name in names if not is_hidden(name)]
 
 
 def is_hidden(name: Path) -> bool:

@@ -6,9 +6,8 @@ import threading
 
 from loader.dataset.adopt import is_adopted
 from loader.dataset.manifest import Manifest
-from loader.dataset.non_finite import count_non_finite, non_finite_text
+from loader.dataset.non_finite import tell_non_finite
 from loader.errors import ConfigError
-from loader.events import Notice
 from loader.loading.identities import find_superseded
 from loader.loading.settings import OnDuplicate
 from loader.loading.superseded import Superseded
@@ -22,9 +21,7 @@ def look_through(tally: Tally, manifest: Manifest, stop: threading.Event) -> Sup
     know of duplicates, raises ConfigError when there are some, unless the settings say that the last one counts.
     """
     settings, root = tally.settings, tally.settings.place.root
-    if not_finite := count_non_finite(root, manifest, stop):
-        tally.observe(Notice(non_finite_text(not_finite)))
-        tally.values_not_finite = sum(not_finite.values())
+    tally.values_not_finite = tell_non_finite(root, manifest, tally.observe, stop)
     if settings.assume_distinct:
         return Superseded()
     found = find_superseded(root, manifest, tally.observe, stop)

@@ -97,17 +97,15 @@ class DatasetWriter:
         there = {partition.measurement for partition in self._made.values()}
         self._schemas = {name: schema for name, schema in self._schemas.items() if name in there}
         manifest = self._manifest(self._made, complete=True)
-        stale = self._ours - self._made.keys()
-        if self._going:
+        if self.replaces:
             # A run that ends from here on leaves what the next one finds as begun.
             write_manifest(self._root, replace(manifest, complete=False))
             remove_partitions(self._root, self._going)
             for name in self._made:
                 move_file(self._root, f"{_WAITING}/{name}", name)
             self._remove_waiting()
-            stale -= {*self._going}
         write_manifest(self._root, manifest)
-        remove_partitions(self._root, stale)
+        remove_partitions(self._root, self._ours - self._made.keys() - {*self._going})
         return manifest
 
     def withdraw(self) -> None:
@@ -115,23 +113,20 @@ class DatasetWriter:
 
         A dataset that was to be replaced stays.
         """
-        if self._going:
+        if self.replaces:
             self._remove_waiting()
-            return
-        if not self._begun:
-            return
-        remove_manifest(self._root)
-        remove_partitions(self._root, {**self.kept, **self._made})
+        elif self._begun:
+            remove_manifest(self._root)
+            remove_partitions(self._root, {**self.kept, **self._made})
 
     def _remove_waiting(self) -> None:
         shutil.rmtree(self._root / _WAITING, ignore_errors=True)
 
     def _save(self) -> None:
+        if not self.replaces:
+            # What is kept and not reached yet is listed too: this run may end before.
+            write_manifest(self._root, self._manifest({**self.kept, **self._made}, complete=False))
         self._saved = time.monotonic()
-        if self._going:
-            return
-        # What is kept and not reached yet is listed too: this run may end before.
-        write_manifest(self._root, self._manifest({**self.kept, **self._made}, complete=False))
 
     def _manifest(self, partitions: Mapping[str, Partition], *, complete: bool) -> Manifest:
         schemas = tuple(schema for _, schema in sorted(self._schemas.items()))

@@ -29,7 +29,7 @@ from loader.encoding.warm import compile_ahead, compile_line_decoder
 from loader.errors import ConfigError, EncodeError, StageError
 from loader.events import Advanced, Notice, Observer, Rejected, Started, ignore
 from loader.memory import measure_peak_memory
-from loader.printable import MESSAGE, printable
+from loader.printable import MESSAGE, listed, printable
 from loader.staging.dataset import FOUND, DatasetWriter
 from loader.staging.explained import explained
 from loader.staging.identities import ORDER, OnDuplicate, PointMerger
@@ -41,6 +41,9 @@ from loader.staging.sources.paths import find_sources
 from loader.staging.sources.source import MeasurementPoints, Source
 from loader.staging.sources.tables import TableSource
 from loader.staging.wide_rows import sort_rows
+
+_SHOWN = 12
+"""Fields whose types are told."""
 
 
 def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageReport:
@@ -58,10 +61,6 @@ def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageRep
     described = _describe(settings, paths)
     with explained(settings.out), writing(settings.out), _temporary(settings) as temporary:
         return _Stage(settings, described, temporary, observe).run(paths, lines, began)
-
-
-_SHOWN = 12
-"""Fields whose types are told."""
 
 
 class _Stage:
@@ -103,9 +102,8 @@ class _Stage:
             self._not_finite = source.values_not_finite
             self._keep_mapping(self._settings.mapping, source.schema)
             if source.inferred:
-                said = [f"{field.column} {field.type}" for field in source.schema.fields]
-                more = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
-                self._observe(Notice(f"types of fields, as inferred: {', '.join(said[:_SHOWN])}{more}"))
+                types = [f"{field.column} {field.type}" for field in source.schema.fields]
+                self._observe(Notice(f"types of fields, as inferred: {listed(types, _SHOWN)}"))
         return self._report(self._dataset.finish(), began)
 
     def _report(self, manifest: Manifest, began: float) -> StageReport:
@@ -184,9 +182,8 @@ class _Stage:
         """Raise ConfigError when a source is not what it was at the beginning: it may have been read half and half."""
         before, now = self._described["files"], _identities(paths)
         if changed := [path for path in before if now.get(path) != before[path]]:
-            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             raise ConfigError(
-                f"{changed[0]}{more}: changed while it was staged, and nothing of it is kept",
+                f"{listed(changed)}: changed while it was staged, and nothing of it is kept",
                 hint="let nothing write there, and run the same command again",
             )
 

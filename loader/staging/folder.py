@@ -16,6 +16,7 @@ from loader.dataset.manifest import Partition, has_manifest, read_manifest
 from loader.dataset.state import list_leftovers
 from loader.errors import ConfigError, LoaderError
 from loader.events import ignore
+from loader.printable import listed
 from loader.staging.mark import FILE, POINTS, is_marked
 
 _FOLDER = re.compile(r"date=\d{4}-\d\d-\d\d")
@@ -130,8 +131,8 @@ def _refuse(foreign: Sequence[str], root: Path) -> None:
     """Raise ConfigError for files that are in the way and not known to be ours."""
     if foreign:
         raise ConfigError(
-            f"{root}: holds Parquet that the loader did not stage, or that was changed since: {excerpt(foreign[0])}"
-            + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""),
+            f"{root}: holds Parquet that the loader did not stage, or that was changed since:"
+            f" {listed([*map(excerpt, foreign)])}",
             hint="stage into another folder, or move it away; files of its earlier versions bear no mark",
         )
 
@@ -147,7 +148,7 @@ def _refuse_changed_sources(root: Path, staged: Mapping[str, Any], asked: Mappin
     before, now = staged.get("files"), asked.get("files")
     if before != now and isinstance(before, dict) and isinstance(now, dict):
         other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
-        words = "has changed" if other[0] in before and other[0] in now else "is new" if other[0] in now else "is gone"
+        words = "is new" if other[0] not in before else "is gone" if other[0] not in now else "has changed"
         more = f", and so on: {len(other)} files differ" if len(other) > 1 else ""
         raise ConfigError(
             f"{root}: staged from other files: {excerpt(other[0])} {words} since{more}",

@@ -19,6 +19,7 @@ from loader.loading.ledger import add_mark, marks
 from loader.loading.ledger_values import make_mark
 from loader.loading.restore_path.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
 from loader.loading.settings import LoadSettings
+from loader.printable import listed
 from loader.servers import flux
 from loader.servers import restore as api
 from loader.servers.backup import is_open, list_shards
@@ -97,10 +98,9 @@ class BucketMaker:
             if self.patience.ask(partial(is_open, self.link.send, shard.id)):
                 others |= {*self.patience.ask(partial(self._others, shard.start, shard.stop))}
         if others:
-            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
             raise ConfigError(
                 f"bucket {bucket.name!r} would have to be removed, and others have written into it:"
-                f" {', '.join(map(repr, sorted(others)[:3]))}{more}",
+                f" {listed([*map(repr, sorted(others))], 3)}",
                 hint="load into another bucket (--bucket), or remove this one yourself if nobody needs it",
             )
 

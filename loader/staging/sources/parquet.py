@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,8 +32,7 @@ def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path | None:
         batches, schema = read_csv(path, mapping) if kind in CSV else _read_arrow(path)
         with pq.ParquetWriter(target, schema, compression="lz4") as writer:
             for batch in filter(len, batches):
-                batch.validate(full=True)  # of Arrow, offsets are as the file says
-                writer.write_batch(_without_null_entries(batch))
+                writer.write_batch(batch)
                 rows += len(batch)
     return target if rows else None
 
@@ -45,8 +44,15 @@ def _read_arrow(path: Path) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
     except pa.ArrowInvalid:
         source.seek(0)
         stream = pa.ipc.open_stream(source)
-        return iter(stream), stream.schema
-    return (file.get_batch(number) for number in range(file.num_record_batches)), file.schema
+        return _sound(stream), stream.schema
+    return _sound(file.get_batch(number) for number in range(file.num_record_batches)), file.schema
+
+
+def _sound(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield those of ``batches`` that have rows, as Parquet can have them; raises ArrowInvalid for damaged ones."""
+    for batch in filter(len, batches):
+        batch.validate(full=True)  # offsets are as the file says
+        yield _without_null_entries(batch)
 
 
 def _without_null_entries(batch: pa.RecordBatch) -> pa.RecordBatch:

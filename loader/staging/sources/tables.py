@@ -18,7 +18,7 @@ from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.kinds import CSV, kind_of
 from loader.dataset.mapping import ColumnMapping
-from loader.dataset.non_finite import count_non_finite, non_finite_text
+from loader.dataset.non_finite import tell_non_finite
 from loader.dataset.place import Place
 from loader.dataset.policy import STRICT
 from loader.dataset.reader import GROUP_ROWS, read_batches
@@ -79,10 +79,7 @@ class TableSource:
             raise type(error)(self._meant(error.message), hint=error.hint) from error
         self._stops = list(accumulate(partition.rows for partition in self._manifest.partitions))
         with self._in_given_names():
-            counts = count_non_finite(_ROOT, self._manifest)
-        if counts:
-            observe(Notice(non_finite_text(counts)))
-        self.values_not_finite = sum(counts.values())
+            self.values_not_finite = tell_non_finite(_ROOT, self._manifest, observe)
         """Values that are left out, since they are no finite numbers."""
 
     @property
