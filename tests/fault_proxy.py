@@ -49,6 +49,13 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Late:
+    """Forward it after ``seconds``."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Endless:
     """Answer with a body that never ends."""
 
@@ -74,7 +81,7 @@ class Call:
     body: bytes
 
 
-Fault = Answer | Reset | HangUp | Hang | CutShort | Endless | Drip
+Fault = Answer | Reset | HangUp | Hang | Late | CutShort | Endless | Drip
 Script = Callable[[Call], Fault | None]
 
 
@@ -143,7 +150,8 @@ def fault_proxy(
                         self.wfile.write(content[number : number + 1])
                         closing.wait(seconds)
                     closing.wait(30)
-                case None:
+                case None | Late():
+                    closing.wait(fault.seconds if fault else 0.0)
                     self.answer(*self.forward(body))
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815

@@ -22,6 +22,8 @@ from loader.servers.replies import json_of, message_of, raise_for, reading, show
 from loader.servers.writes import build_v2_write, write_headers
 
 _NANOSECONDS = 1_000_000_000
+_USUAL_SHARD_DURATION = 7 * 86_400 * _NANOSECONDS
+"""What the server takes for an infinite retention."""
 _UNIT_SECONDS = {"h": 3_600, "m": 60, "s": 1}
 
 
@@ -82,7 +84,7 @@ class InfluxDB1:
             policy = _quoted(database.policy or "autogen")
             statement = f"CREATE DATABASE {_quoted(database.name)} WITH DURATION INF{shards} NAME {policy}"
             _query(send, statement, f"create database {target.bucket!r}")
-        return Bucket(target.bucket, shard_duration=shard_duration)
+        return Bucket(target.bucket, shard_duration=shard_duration or _USUAL_SHARD_DURATION)
 
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
         """Return the InfluxQL request for ``query``."""

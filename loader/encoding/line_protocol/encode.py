@@ -49,11 +49,15 @@ _NO_TEXTS = pa.array([], pa.large_string())
 
 @dataclass(frozen=True)
 class EncodedLines:
-    """Line protocol: line ``i`` is ``data[offsets[i]:offsets[i + 1]]``, newline included, of row ``rows[i]``."""
+    """Line protocol: line ``i`` is ``data[offsets[i]:offsets[i + 1]]``, newline included, of row ``rows[i]``.
+
+    ``times`` are the lines' timestamps, in nanoseconds.
+    """
 
     data: bytes
     offsets: Integers
     rows: Integers
+    times: Integers
 
     def __len__(self) -> int:
         """Return the number of lines."""
@@ -98,7 +102,8 @@ class LineEncoder:
         values = [_values(column, field.type) for column, field in zip(read.values, self._schema.fields, strict=True)]
         fields = _fields(read.values, values, self._schema.fields)
         series = join_texts([runs.texts])
-        rows = Rows(runs.starts, runs.codes, series, fields, read.times.to_numpy(writable=True).view(np.uint64))
+        times = read.times.to_numpy(writable=True)
+        rows = Rows(runs.starts, runs.codes, series, fields, times.view(np.uint64))
         # A space or comma before each field, and a character behind it; the time between a space and a newline.
         longest = sum(each.longest + 2 for each in values) + int(fields.keys.bounds[-1]) + MOST_DIGITS + 2
         longest += int(series.lengths.max(initial=0))
@@ -110,9 +115,10 @@ class LineEncoder:
             offsets = np.empty(lines + 1, np.int64)
             run = int(np.searchsorted(runs.starts, start, side="right")) - 1
             count = put_lines(words, offsets, rows, start, run, limit)
-            rows_of_lines = points.rows[start : start + count]
-            yield EncodedLines(self._buffer[: offsets[count]].tobytes(), offsets[: count + 1], rows_of_lines)
-            start += count
+            stop = start + count
+            data = self._buffer[: offsets[count]].tobytes()
+            yield EncodedLines(data, offsets[: count + 1], points.rows[start:stop], times[start:stop])
+            start = stop
 
     def _words(self, size: int) -> ByteWords:
         """Return words of ``size`` bytes and more."""

@@ -12,6 +12,7 @@ import numpy as np
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
+from loader.encoding.arrays import Integers
 from loader.encoding.line_protocol.encode import EncodedLines, LineEncoder
 from loader.encoding.selection import SelectedRows, select_points
 from loader.loading.superseded import Superseded
@@ -43,6 +44,11 @@ class Payload:
     def body(self) -> bytes:
         """The line protocol."""
         return self.lines.slice(self.start, self.stop)
+
+    @property
+    def times(self) -> Integers:
+        """The lines' timestamps, in nanoseconds."""
+        return self.lines.times[self.start : self.stop]
 
     @property
     def first_row(self) -> Chunk:
@@ -107,4 +113,4 @@ def _cut(selected: SelectedRows, address: Chunk, pieces: Iterator[EncodedLines])
         start = stop
 
 
-_NO_LINES = EncodedLines(b"", np.zeros(1, np.int64), np.zeros(0, np.int64))
+_NO_LINES = EncodedLines(b"", np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))

@@ -14,6 +14,7 @@ from loader.errors import LoadError, PartialWrite, Retryable, TooLarge
 from loader.events import Waited
 from loader.loading.flow import Flow
 from loader.loading.rejected import RejectedLine
+from loader.loading.write_path.first_writes import FirstWrites
 from loader.loading.write_path.payloads import Payload
 from loader.servers.base import Dialect, Reply, Target
 from loader.servers.retries import Retries
@@ -86,6 +87,7 @@ class Senders:
         target: Target,
         dialect: Dialect,
         flow: Flow,
+        first_writes: FirstWrites,
         *,
         connections: int,
         gzip_level: int,
@@ -95,6 +97,7 @@ class Senders:
         self._target = target
         self._dialect = dialect
         self._flow = flow
+        self._first_writes = first_writes
         self._gzip_level = gzip_level
         self._retry_seconds = retry_seconds
         self._timeout_seconds = timeout_seconds
@@ -193,12 +196,16 @@ class Senders:
 
     def _send(self, connection: Connection, payload: Payload, progress: _Progress, jitter: random.Random) -> bool:
         body = compressed(payload.body, self._gzip_level)
+        spans = self._first_writes.spans(payload.times)
         retries = Retries(self._retry_seconds, jitter)
         while self._flow.wait():
             try:
-                reply = self._write(connection, body)
-                progress.body_size += len(body)
-                self._dialect.classify_write(reply)
+                with self._first_writes.sending(spans, lambda: self._flow.stopping) as free:
+                    if not free:
+                        break
+                    reply = self._write(connection, body)
+                    progress.body_size += len(body)
+                    self._dialect.classify_write(reply)
                 return True
             except Retryable as error:
                 delay = retries.delay(error)

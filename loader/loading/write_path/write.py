@@ -28,6 +28,7 @@ from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.superseded import Superseded
 from loader.loading.tally import DRY_RUN, Tally
 from loader.loading.write_path.field_types import note_other_types
+from loader.loading.write_path.first_writes import FirstWrites
 from loader.loading.write_path.payloads import payloads
 from loader.loading.write_path.sender import Ack, Failed, NotSent, Result, Senders, compressed
 from loader.servers.base import Bucket
@@ -73,6 +74,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
             settings.target,
             server.dialect,
             flow,
+            FirstWrites(bucket.shard_duration),
             connections=settings.connections,
             gzip_level=level,
             retry_seconds=settings.retry_seconds,
