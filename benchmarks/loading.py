@@ -113,7 +113,7 @@ def ready_bodies(data: Path) -> Iterator[bytes]:
     manifest = open_dataset(data)
     for partition in manifest.partitions:
         chunk = Chunk(partition.path, 0, partition.rows)
-        for payload in payloads(data, manifest.schema, chunk, 20_000, lambda: 4_000_000, Superseded()):
+        for payload in payloads(data, manifest.schema, partition, chunk, 20_000, lambda: 4_000_000, Superseded()):
             yield payload.body
 
 

@@ -65,7 +65,11 @@ def load(
     unsigned: UnsignedOption = "",
     schema: SchemaOption = None,
     on_duplicate: Annotated[
-        OnDuplicate, typer.Option(help="Of Parquet that was not staged: fail, or keep the last of rows of one point.")
+        OnDuplicate,
+        typer.Option(
+            help="Of Parquet that was not staged, rows of one series and time that set the same field: fail, last, or"
+            " nudge by nanoseconds."
+        ),
     ] = OnDuplicate.FAIL,
     assume_distinct: Annotated[
         bool, typer.Option("--assume-distinct", help="Do not look for rows of one series and time.")

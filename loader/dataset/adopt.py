@@ -25,6 +25,7 @@ from loader.dataset.hive import path_keys
 from loader.dataset.kinds import left_out
 from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import INDEX, ColumnMapping, make_schema, mapping_json, parse_mapping
+from loader.dataset.moves import write_moves
 from loader.dataset.own_files import find_files, open_parquet, parquet_hint, unite_columns
 from loader.dataset.place import EVERY_FILE, Place
 from loader.dataset.policy import known_zones
@@ -82,6 +83,8 @@ def keep_manifest(place: Place, manifest: Manifest) -> None:
         with _explained(place):
             former = read_manifest(place.state, place.root) if has_manifest(place.state) else None
             if former is None or former.to_json() != manifest.to_json():
+                if manifest.moves:
+                    write_moves(place.state, manifest)
                 write_manifest(place.state, manifest)
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from loader.dataset.beneath import look, remove_file
 from loader.dataset.claims import (
@@ -47,6 +50,7 @@ class Partition:
 
     An adopted file, which is not read for that, has the time of its last change (nanoseconds since 1970) as
     ``modified``, and ``checksum`` is that of its footer. ``measurement`` is "" in a dataset of one measurement.
+    ``moves`` has the nanoseconds by which each row is moved, where any is; times are those of rows that were moved.
     """
 
     path: str
@@ -57,6 +61,23 @@ class Partition:
     checksum: str
     modified: int = 0
     measurement: str = ""
+    moves: npt.NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
+
+    def steps(self, start: int, stop: int) -> npt.NDArray[np.int64] | None:
+        """Return the nanoseconds by which rows ``start`` to ``stop`` (exclusive) are moved, None where no row is."""
+        return None if self.moves is None else self.moves[start:stop]
+
+
+@dataclass(frozen=True)
+class Moves:
+    """How many rows are moved by nanoseconds, by how many at most, and the SHA-256 of which by what."""
+
+    rows: int
+    longest: int
+    checksum: str
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} rows are moved behind others of the same series and time, by {self.longest:,} ns at most"
 
 
 @dataclass(frozen=True)
@@ -65,7 +86,7 @@ class Manifest:
 
     There is a schema for each measurement, and a partition belongs to one of them. ``complete`` is true once every
     partition that the settings ask for is listed; ``distinct`` when the partitions were written so that no two rows
-    have the same identity.
+    have the same identity. ``moves`` counts the rows that a load has moved apart, None where it was not to.
     """
 
     schemas: tuple[PointSchema, ...]
@@ -74,6 +95,7 @@ class Manifest:
     partitions: tuple[Partition, ...]
     complete: bool
     distinct: bool = False
+    moves: Moves | None = None
 
     @property
     def rows(self) -> int:
@@ -116,10 +138,12 @@ class Manifest:
     def fingerprint(self) -> str:
         """Identity of the content: equal for equal schemas and partition contents, 32 hex digits."""
         several = [schema.to_json() for schema in self.schemas]
-        content = [
+        content: list[Any] = [
             several if len(several) > 1 else several[0],
             [[partition.path, partition.rows, partition.checksum] for partition in self.partitions],
         ]
+        if self.moves:
+            content.append(self.moves.checksum)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
     def to_json(self) -> dict[str, Any]:
@@ -132,12 +156,14 @@ class Manifest:
             "complete": self.complete,
             "distinct": self.distinct,
             "rows": self.rows,
+            **({"moves": asdict(self.moves)} if self.moves else {}),
             "partitions": [_told(partition) for partition in self.partitions],
         }
 
 
 def _told(partition: Partition) -> dict[str, Any]:
-    said = asdict(partition)
+    said = asdict(replace(partition, moves=None))
+    del said["moves"]
     for optional in ("modified", "measurement"):
         if not said[optional]:
             del said[optional]
@@ -223,6 +249,16 @@ def _from_json(data: dict[str, Any]) -> Manifest:
         partitions=tuple(partitions),
         complete=check_flag("complete", data["complete"]),
         distinct=check_flag("distinct", data.get("distinct", False)),
+        moves=_moves(data["moves"]) if data.get("moves") else None,
+    )
+
+
+def _moves(entry: Any) -> Moves:
+    said = check_mapping("the moves", entry)
+    return Moves(
+        rows=check_integer("rows of the moves", said["rows"], 0),
+        longest=check_integer("longest of the moves", said["longest"], 0),
+        checksum=check_checksum("checksum of the moves", said["checksum"]),
     )
 
 

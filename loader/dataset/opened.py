@@ -9,6 +9,7 @@ from pathlib import Path
 
 from loader.dataset.contents import Identity, differing, identities
 from loader.dataset.manifest import Manifest, read_manifest
+from loader.dataset.moves import read_moves
 from loader.dataset.reader import check_dataset
 from loader.dataset.state import reading
 from loader.errors import StageError
@@ -44,7 +45,7 @@ def opened_dataset(
     ConfigError while the dataset is being staged, and what ``read_manifest`` and ``check_dataset`` raise.
     """
     with reading(state or root):
-        manifest = manifest or read_manifest(state or root, root)
+        manifest = manifest or read_moves(state or root, read_manifest(state or root, root))
         before = identities(root, manifest.partitions)
         check_dataset(root, manifest, observe, stop)
         try:

@@ -13,9 +13,9 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
-from loader.dataset.atomic import temporary_of, write_whole
+from loader.dataset.atomic import temporary_of, whole_file, write_whole
 from loader.dataset.beneath import list_folder, look, open_file, opened_folder
 from loader.errors import ConfigError, StageError
 
@@ -75,7 +75,7 @@ def read_json(root: Path, name: str) -> Any:
     """
     path = state_path(root, name)
     try:
-        with os.fdopen(open_file(root, state_name(name), os.O_RDONLY), "rb") as file:
+        with open_state(root, name) as file:
             content = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise
@@ -87,6 +87,18 @@ def read_json(root: Path, name: str) -> Any:
         return json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def open_state(root: Path, name: str) -> BinaryIO:
+    """Open the file ``name`` to be read; raises OSError or StageError."""
+    return os.fdopen(open_file(root, state_name(name), os.O_RDONLY), "rb")
+
+
+@contextmanager
+def whole_state(root: Path, name: str) -> Iterator[Path]:
+    """Yield a temporary file that becomes the file ``name`` at the end of the block; raises OSError or StageError."""
+    with whole_file(state_path(root, name), root) as path:
+        yield path
 
 
 def write_json(root: Path, name: str, content: Any) -> None:

@@ -51,13 +51,20 @@ def read_times(batch: pa.RecordBatch, schema: PointSchema) -> pl.Series:
     return times * unit if unit > 1 else times
 
 
-def read_valid_times(batch: pa.RecordBatch, schema: PointSchema) -> tuple[Integers, Mask]:
-    """Return the times of ``batch`` in nanoseconds, and which of them InfluxDB holds; the others are any time."""
+def read_valid_times(
+    batch: pa.RecordBatch, schema: PointSchema, steps: Integers | None = None
+) -> tuple[Integers, Mask]:
+    """Return the times of ``batch`` in nanoseconds, and which of them InfluxDB holds; the others are any time.
+
+    ``steps`` are the nanoseconds by which rows are moved.
+    """
     column = batch.column(schema.time)
     unit = time_unit(column.type, schema)
     times: Integers = column.cast(pa.int64()).fill_null(TIME_MIN - 1).to_numpy()
     valid = (times >= -(-TIME_MIN // unit)) & (times <= TIME_MAX // unit)
-    return times * unit if unit > 1 else times, valid
+    if unit > 1:
+        times = times * unit
+    return times if steps is None else times + steps, valid
 
 
 def time_unit(kind: pa.DataType, schema: PointSchema) -> int:

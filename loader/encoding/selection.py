@@ -17,11 +17,12 @@ from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.instant import TIME_MAX, TIME_MIN
 from loader.dataset.schema import FieldType, PointSchema, column_problem
 from loader.encoding.arrays import Integers, Mask
-from loader.encoding.columns import time_unit
+from loader.encoding.columns import read_times, time_unit
 from loader.encoding.escaping import FIELD_KEY, KEY_BYTES, MEASUREMENT, TAG_ESCAPES, TAG_KEY, TAG_NO_FORM
 from loader.errors import EncodeError
 
 _BYTES = pa.large_binary()
+_TIMES = pa.timestamp("ns", "UTC")
 _SHOWN = 100
 """Characters of a value that are shown."""
 _SEPARATOR_BYTES = 4
@@ -77,13 +78,18 @@ class _Fault:
 
 
 def select_points(
-    batch: pa.RecordBatch, schema: PointSchema, address: Chunk, superseded: Mask | None = None
+    batch: pa.RecordBatch,
+    schema: PointSchema,
+    address: Chunk,
+    superseded: Mask | None = None,
+    steps: Integers | None = None,
 ) -> SelectedRows:
     """Part the rows of ``batch``, which begins at row ``address.start`` of ``address.partition``.
 
     ``superseded`` tells of each row and field whether a later row of the same identity replaces the value: such
-    values become null. Nothing is copied when all rows are points with all their values. Memory is a few bytes a row,
-    and 300 bytes for each rejected one. Raises EncodeError when the columns do not fit the schema.
+    values become null; ``steps`` are the nanoseconds by which each row is moved. Nothing is copied when all rows are
+    points with all their values and nothing is moved. Memory is a few bytes a row, and 300 bytes for each rejected one.
+    Raises EncodeError when the columns do not fit the schema.
     """
     if schema.fields and (problem := column_problem(schema, batch.schema)):
         raise EncodeError(f"{address.partition}: {problem}", hint="give each column a field type that fits it")
@@ -92,7 +98,7 @@ def select_points(
     if superseded is not None and not superseded.any():
         superseded = None
     if not faults and superseded is None:
-        return SelectedRows(batch, (), address.start, None)
+        return SelectedRows(_moved(batch, schema, steps), (), address.start, None)
     rejected = np.zeros(len(batch), np.bool_)
     for fault in faults:
         rejected |= fault.rows
@@ -101,7 +107,8 @@ def select_points(
         batch = _without(batch, schema, superseded)
         kept &= ~_empty(batch, schema)
     found = tuple(_rejected(batch, faults, int(row), address) for row in np.flatnonzero(rejected))
-    return SelectedRows(batch.filter(pa.array(kept)), found, address.start, np.flatnonzero(kept))
+    points = _moved(batch.filter(pa.array(kept)), schema, None if steps is None else steps[kept])
+    return SelectedRows(points, found, address.start, np.flatnonzero(kept))
 
 
 def _with_dictionaries(batch: pa.RecordBatch, schema: PointSchema) -> pa.RecordBatch:
@@ -123,6 +130,14 @@ def _without(batch: pa.RecordBatch, schema: PointSchema, superseded: Mask) -> pa
         null = pa.scalar(None, column.type)
         batch = _replaced(batch, name, pc.if_else(pa.array(superseded[:, number]), null, column))
     return batch
+
+
+def _moved(points: pa.RecordBatch, schema: PointSchema, steps: Integers | None) -> pa.RecordBatch:
+    """Return ``points`` with their times moved by ``steps``."""
+    if steps is None or not steps.any():
+        return points
+    moved = read_times(points, schema).to_numpy() + steps
+    return _replaced(points, schema.time, pa.array(moved, pa.int64()).cast(_TIMES))
 
 
 def _replaced(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.RecordBatch:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from math import inf
 
 from loader.dataset.adopt import adopt, prepare_state
-from loader.dataset.manifest import Manifest
+from loader.dataset.manifest import Manifest, has_manifest, read_manifest
 from loader.dataset.opened import FilesChanged, opened_dataset
+from loader.dataset.place import Place
 from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.changed_files import forget_rows
-from loader.loading.settings import LoadMethod, LoadReport, LoadSettings, WriteSettings
+from loader.loading.settings import LoadMethod, LoadReport, LoadSettings, OnDuplicate, WriteSettings
 from loader.loading.tally import Tally
 from loader.servers.patience import Stopped
 
@@ -48,8 +49,15 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
             except Stopped:
                 return Tally(settings, observe).report(settings.target.url, manifest, stopped=True)
     except FilesChanged as error:
-        forget_rows(place.state, error.fingerprint, error.paths)
+        for fingerprint in {error.fingerprint, *_kept_fingerprint(place)}:
+            forget_rows(place.state, fingerprint, error.paths)
         raise
+
+
+def _kept_fingerprint(place: Place) -> Iterator[str]:
+    """Yield that of the manifest that is kept, which knows which rows a load has moved."""
+    if has_manifest(place.state):
+        yield read_manifest(place.state, place.root).fingerprint
 
 
 def _way(settings: LoadSettings) -> Callable[[LoadSettings, Manifest, Observer, threading.Event], LoadReport]:
@@ -70,6 +78,8 @@ def _check(settings: LoadSettings) -> None:
             f"{' and '.join(others).replace('_', ' ')} on the restore path, which sends whole files",
             hint="leave it out, or use --via write",
         )
+    if settings.assume_distinct and settings.on_duplicate == OnDuplicate.NUDGE:
+        raise ConfigError("rows are to be moved apart, and not to be looked for", hint="leave out --assume-distinct")
     for name, value, least, most in (
         ("batch lines", settings.write.batch_lines, 1, inf),
         ("batch bytes", settings.write.batch_bytes, 1, _MOST_BATCH_BYTES),

@@ -8,28 +8,40 @@ from loader.dataset.adopt import is_adopted
 from loader.dataset.manifest import Manifest
 from loader.dataset.non_finite import tell_non_finite
 from loader.errors import ConfigError
+from loader.events import ignore
 from loader.loading.identities import find_superseded
+from loader.loading.nudges import move_apart
 from loader.loading.settings import OnDuplicate
 from loader.loading.superseded import Superseded
 from loader.loading.tally import Tally
 
 
-def look_through(tally: Tally, manifest: Manifest, stop: threading.Event) -> Superseded:
-    """Return what ``find_superseded`` finds, as the settings of ``tally`` and the dataset want it.
+def look_through(tally: Tally, manifest: Manifest, stop: threading.Event) -> tuple[Manifest, Superseded]:
+    """Return what ``find_superseded`` finds, or the manifest with what ``move_apart`` moves, as the settings want it.
 
     Values that are no finite numbers are counted, where they are left out. Of an adopted dataset, whose owner may not
-    know of duplicates, raises ConfigError when there are some, unless the settings say that the last one counts.
+    know of duplicates, raises ConfigError when there are some, unless the settings say what becomes of them.
     """
     settings, root = tally.settings, tally.settings.place.root
     tally.values_not_finite = tell_non_finite(root, manifest, tally.observe, stop)
     if settings.assume_distinct:
-        return Superseded()
-    found = find_superseded(root, manifest, tally.observe, stop)
-    if found.values and is_adopted(manifest) and settings.on_duplicate == OnDuplicate.FAIL:
+        return manifest, Superseded()
+    if settings.on_duplicate == OnDuplicate.NUDGE:
+        if not is_adopted(manifest):
+            raise ConfigError(
+                f"{settings.dataset}: is a staged dataset, whose rows stay where they are",
+                hint="leave out --on-duplicate, or stage it anew: loader stage --from SOURCE --on-duplicate nudge",
+            )
+        moved = move_apart(root, manifest, tally.observe, stop)
+        tally.rows_moved = moved.moves.rows if moved.moves else 0
+        return moved, Superseded()
+    refused = is_adopted(manifest) and settings.on_duplicate == OnDuplicate.FAIL
+    found = find_superseded(root, manifest, ignore if refused else tally.observe, stop)
+    if found.values and refused:
         raise ConfigError(
             f"{settings.dataset}: {found.values:,} values belong to rows with the same series and time as a later row:"
             f" {'; '.join(found.examples)}",
-            hint="one is kept: let it be the last (--on-duplicate last), or make more columns tags (--tag);"
-            " loader stage --from moves them apart (--on-duplicate nudge)",
+            hint="let the last one count (--on-duplicate last), move them apart by nanoseconds (--on-duplicate nudge),"
+            " or make more columns tags (--tag)",
         )
-    return found
+    return manifest, found

@@ -25,6 +25,7 @@ class OnDuplicate(StrEnum):
 
     FAIL = "fail"
     LAST = "last"
+    NUDGE = "nudge"
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class LoadSettings:
     """How to load ``dataset``: a staged one, or Parquet of others.
 
     ``state`` is where the loader keeps its own files of it, see ``find_place``; ``mapping`` says which columns of
-    others' files are what, at least the first time. ``on_duplicate`` is for them, see ``look_through``: "fail" or
-    "last"; with ``assume_distinct``, rows are not looked through for duplicates.
+    others' files are what, at least the first time. ``on_duplicate`` is for them: "fail", "last" or "nudge", see
+    ``move_apart``; with ``assume_distinct``, rows are not looked through for duplicates.
     ``via`` is "write" (line protocol, into any bucket, as ``write`` says) or "restore" (storage files, into a bucket
     of its own on InfluxDB 2.x); ``connections`` of the restore path are the shards that are made and sent at a time.
     ``retry_seconds`` bounds the time one payload is retried;
@@ -82,6 +83,7 @@ class LoadReport:
 
     Both count all rows that need not be looked at again, also the ``rows_rejected`` of all runs; the server has the
     points of ``rows_loaded``. Of these, nothing is left of ``rows_replaced``: later rows have their identity.
+    ``rows_moved`` are those of the whole dataset that are moved by nanoseconds.
     ``values_not_finite`` are those of the whole dataset that are left out, where its mapping says so.
 
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
@@ -106,3 +108,4 @@ class LoadReport:
     first_rejected: str
     measurements: tuple[str, ...] = ()
     values_not_finite: int = 0
+    rows_moved: int = 0

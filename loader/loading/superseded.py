@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
-import os
-import tempfile
-
 import numpy as np
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Partition
+from loader.dataset.scratch import zeros_on_disk
 from loader.encoding.arrays import Bytes, Integers, Mask
-from loader.errors import ConfigError
 
 
 class Superseded:
@@ -37,7 +33,9 @@ class Superseded:
             return
         bits = self._bits.get(partition.path)
         if bits is None:
-            bits = self._bits[partition.path] = _zeros(values.shape[1], -(-partition.rows // 8))
+            width = -(-partition.rows // 8)
+            bits = zeros_on_disk(values.shape[1] * width).reshape(values.shape[1], width)
+            self._bits[partition.path] = bits
         for field in np.flatnonzero(values.any(axis=0)).tolist():
             chosen = rows[values[:, field]]
             np.bitwise_or.at(bits[field], chosen >> 3, (1 << (chosen & 7)).astype(np.uint8))
@@ -53,19 +51,3 @@ class Superseded:
         found = np.unpackbits(bits[:, first : -(-chunk.stop // 8)], axis=1, bitorder="little").view(np.bool_)
         mask: Mask = found[:, chunk.start - 8 * first : chunk.stop - 8 * first].T
         return mask
-
-
-def _zeros(fields: int, width: int) -> Bytes:
-    """Return ``fields`` lines of ``width`` bytes in a temporary file that ends with them."""
-    size = fields * width
-    try:
-        with tempfile.TemporaryFile() as file:
-            # Taken now: a disk that is full later would end the process when a page is written.
-            os.posix_fallocate(file.fileno(), 0, size)
-            mapped = mmap.mmap(file.fileno(), size)
-    except OSError as error:
-        raise ConfigError(
-            f"{tempfile.gettempdir()}: no temporary file of {size:,} bytes ({error.strerror})",
-            hint="set TMPDIR to a folder on a disk with room for a bit of each row and field",
-        ) from None
-    return np.frombuffer(mapped, np.uint8).reshape(fields, width)

@@ -27,6 +27,7 @@ class Tally:
     retries: int = 0
     waits: dict[str, float] = field(default_factory=dict)
     values_not_finite: int = 0
+    rows_moved: int = 0
 
     def wait(self, event: Waited) -> None:
         """Count and tell a wait."""
@@ -82,4 +83,5 @@ class Tally:
             first_rejected=rejections.first if rejections else "",
             measurements=tuple(schema.measurement for schema in manifest.schemas),
             values_not_finite=self.values_not_finite,
+            rows_moved=self.rows_moved,
         )

@@ -74,6 +74,9 @@ def load_text(report: LoadReport) -> str:
     if report.rows_replaced:
         rows = counted(report.rows_replaced, "row")
         lines.append(f"         nothing is left of {rows}: later ones have the same series and time")
+    if report.rows_moved:
+        rows = counted(report.rows_moved, "row is", "rows are")
+        lines.append(f"         {rows} moved by nanoseconds, behind others of the same series and time")
     if report.values_not_finite:
         lines.append(f"         {counted(report.values_not_finite, 'value')} left out: NaN or infinite")
     lines += _rejected_lines(report.rows_rejected, report.first_rejected, report.rejected_path)

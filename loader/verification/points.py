@@ -67,6 +67,8 @@ def make_points(schema: PointSchema, partition: Partition, start: int, raw: pl.D
     """
     doubts: list[_Doubt] = []
     times = _times(schema, partition, raw["time"], doubts)
+    if partition.moves is not None:
+        times += pl.Series(partition.moves[start : start + len(times)])
     columns = [times.alias("time")]
     for number, tag in enumerate(schema.tags):
         columns.append(_text(partition, raw[f"t{number}"], tag, doubts))

@@ -114,8 +114,7 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
     several = len(runs) > 1
     outcomes = [run.found.of_measurement(run.schema.measurement) if several else run.found for run in runs]
     found = merge_outcomes(outcomes, settings.max_listed)
-    if found.superseded:
-        observe(Notice(superseded_text(found.superseded)))
+    _tell_duplicates(manifest, found, observe)
     return VerifyReport(
         server=server.name,
         rows=manifest.rows,
@@ -129,6 +128,17 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         superseded=found.superseded,
         measurements=tuple(schema.measurement for schema in manifest.schemas),
     )
+
+
+def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> None:
+    """Say what became of rows of one identity; where they were to be moved apart, none may be left."""
+    if manifest.moves and manifest.moves.rows:
+        observe(Notice(str(manifest.moves)))
+    if manifest.moves and found.superseded:
+        detail = f"{found.superseded:,} values have the series and time of a later row that sets the same field"
+        found.add([Difference("missing", "", "", "", f"{detail}, though rows were moved apart")])
+    elif found.superseded:
+        observe(Notice(superseded_text(found.superseded)))
 
 
 def superseded_text(number: int) -> str:

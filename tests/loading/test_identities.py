@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.dataset import reader
+from loader.dataset import reader, scratch
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, StageError
 from loader.events import Event, Notice, ignore
-from loader.loading import identities, repetitions, superseded
+from loader.loading import identity_reader, repetitions
 from loader.loading.identities import find_superseded
 
 SCHEMA = PointSchema("m", ("tag",), (Field("v", FieldType.INTEGER), Field("f", FieldType.FLOAT)), "t", "ns")
@@ -92,7 +92,7 @@ def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     """Look at all rows at a time, at a row group, or sort about two rows at a time."""
     joined, most = request.param
     monkeypatch.setattr(reader, "JOINED_ROWS", joined)
-    monkeypatch.setattr(identities, "MOST_BYTES", most)
+    monkeypatch.setattr(identity_reader, "MOST_BYTES", most)
 
 
 A, B, C = (lambda time, tag=tag: whole(tag, time) for tag in "abc")
@@ -165,7 +165,7 @@ def test_keys_that_are_equal_by_chance(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_values_that_are_found_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A partition may have superseded rows in several of the slices that are sorted."""
-    monkeypatch.setattr(identities, "MOST_BYTES", 100)
+    monkeypatch.setattr(identity_reader, "MOST_BYTES", 100)
     rows = [A(1), A(1), A(1_000), A(1_000), A(2_000), A(2_000)]
     assert found(tmp_path, rows) == [[(True, True), (False, False)] * 3]
 
@@ -194,7 +194,7 @@ any_rows = st.lists(
 def test_any_rows(tmp_path_factory: pytest.TempPathFactory, parts: list[list[Row]]) -> None:
     """The values that are superseded are those that the obvious way finds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(identities, "MOST_BYTES", 200)
+        patch.setattr(identity_reader, "MOST_BYTES", 200)
         assert found(tmp_path_factory.mktemp("rows"), *parts) == slow(*parts)
 
 
@@ -239,7 +239,7 @@ def test_no_room_for_a_bit_of_each_value(tmp_path: Path, monkeypatch: pytest.Mon
     def full(descriptor: int, offset: int, size: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(superseded.os, "posix_fallocate", full)
+    monkeypatch.setattr(scratch.os, "posix_fallocate", full)
     with pytest.raises(ConfigError, match="No space left") as caught:
         find_superseded(tmp_path, dataset(tmp_path, [A(1), A(1)]), ignore)
     assert "TMPDIR" in caught.value.hint

@@ -62,7 +62,8 @@ def test_rows(
     put(tmp_path / "x.parquet", cell)
     mapping = ColumnMapping("m", "time", ("host",))
     lines = examples(becomes)
-    server, settings = begin(mapping=mapping)
+    rule = "nudge" if "`--on-duplicate nudge`" in words else "fail"
+    server, settings = begin(mapping=mapping, on_duplicate=rule)
     if "refused" in becomes:
         with pytest.raises(ConfigError, match="1 values belong to rows with the same series and time"):
             load(settings)
@@ -78,6 +79,7 @@ def test_rows(
     report = load(settings)
     assert report.rows_rejected == 0
     assert report.values_not_finite == becomes.count("counted")
+    assert report.rows_moved == 2 * (rule == "nudge")
     wanted = [point for line in lines for point in decode(line + "\n")]
     found = stored(server, settings.target.bucket)
     assert found == [

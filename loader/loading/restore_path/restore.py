@@ -52,9 +52,10 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         database.execute("PRAGMA synchronous = FULL")
         patience = Patience(settings.retry_seconds, tally.wait, stop)
         server = find_server(link, observe, patience)
+        # First: the marks of buckets know which rows are moved.
+        manifest, superseded = look_through(tally, manifest, stop)
         maker = BucketMaker(settings, manifest, database, link, server, observe, patience)
         bucket = maker.find()
-        superseded = look_through(tally, manifest, stop)
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
         keep_manifest(settings.place, manifest)
@@ -216,7 +217,7 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     """Do all of a load but the sending, and keep nothing."""
     settings = tally.settings
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
-    superseded = look_through(tally, manifest, flow.stop)
+    manifest, superseded = look_through(tally, manifest, flow.stop)
     prepare_encoders(tally.observe)
     workspace = Workspace()
     tally.observe(Started("dry run", manifest.rows))

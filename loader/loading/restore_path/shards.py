@@ -75,8 +75,8 @@ def _occupied(root: Path, schema: PointSchema, partition: Partition, duration: i
     # Times are counted from a shard's start, since those since year 1 are beyond 64 bits.
     base = (TIME_MIN - _YEAR_1) // duration
     start = _YEAR_1 + base * duration
-    for _, batch in read_joined(root, replace(schema, tags=(), fields=()), partition):
-        times, valid = read_valid_times(batch, schema)
+    for address, batch in read_joined(root, replace(schema, tags=(), fields=()), partition):
+        times, valid = read_valid_times(batch, schema, partition.steps(address.start, address.stop))
         found.update(base + number for number in _numbers(times[valid], start, duration))
     return found
 

@@ -198,12 +198,13 @@ class _Points:
 
         Raises StageError for times that the manifest does not say of ``partition``.
         """
-        selected = select_points(batch, self.schema, address, superseded)
+        steps = partition.steps(address.start, address.stop)
+        selected = select_points(batch, self.schema, address, superseded, steps)
         check_times(read_times(selected.points, self.schema).to_numpy(), selected, self._root, partition)
         if shard.holds(partition):
             self.rows += len(batch)
         else:
-            times, valid = read_valid_times(batch, self.schema)
+            times, valid = read_valid_times(batch, self.schema, steps)
             # A row without a time belongs to the shard of the partition's first time.
             within = np.where(valid, shard.contains(times), shard.start <= partition.time_min < shard.stop)
             self.rows += int(np.count_nonzero(within))
@@ -222,10 +223,7 @@ class _Points:
 
     def _add(self, points: pa.RecordBatch, runs: SeriesRuns, texts: Sequence[str]) -> None:
         columns = read_columns(points, self._keyed)
-        rows = _Slice(
-            columns.times.to_numpy(),
-            columns.values,
-        )
+        rows = _Slice(columns.times.to_numpy(), columns.values)
         starts, codes = runs.starts, runs.codes
         if len(codes) > 2 * len(texts):
             series = np.repeat(codes, runs.lengths)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from loader.dataset.chunk import Chunk, RejectedRow
+from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers
@@ -79,12 +80,13 @@ class Payload:
 def payloads(
     root: Path,
     schema: PointSchema,
+    partition: Partition,
     chunk: Chunk,
     batch_lines: int,
     body_limit: Callable[[], int],
     superseded: Superseded,
 ) -> Iterator[Payload]:
-    """Encode ``chunk`` and cut it into payloads of at most ``batch_lines`` lines and ``body_limit()`` bytes.
+    """Encode ``chunk`` of ``partition``, cut into payloads of at most ``batch_lines`` lines and ``body_limit()`` bytes.
 
     A line longer than the limit is a payload of its own; rows without any line make one without lines. Memory is
     bounded by one record batch of at most max(GROUP_ROWS, batch_lines) rows, see ``read_batches``, what its encoder
@@ -96,7 +98,8 @@ def payloads(
     for batch in read_batches(root, schema, chunk, max(GROUP_ROWS, batch_lines)):
         address = Chunk(chunk.partition, row, row + batch.num_rows)
         row = address.stop
-        selected = select_points(batch, schema, address, superseded.within(address))
+        steps = partition.steps(address.start, address.stop)
+        selected = select_points(batch, schema, address, superseded.within(address), steps)
         yield from _cut(selected, address, encoder.encode(selected, batch_lines, body_limit))
 
 

@@ -54,7 +54,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         if found:
             _check_retention(found, manifest)
         # Before a bucket is made: a dataset with duplicates may be refused.
-        superseded = look_through(tally, manifest, stop)
+        manifest, superseded = look_through(tally, manifest, stop)
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
         bucket = found or _make_bucket(connection, server, settings, observe, patience)
@@ -135,10 +135,12 @@ class _Coordinator:
 
     def _feed(self, senders: Senders, manifest: Manifest, pending: list[Chunk], superseded: Superseded) -> None:
         pace = Pace(self._settings.write.rate)
+        partitions = {partition.path: partition for partition in manifest.partitions}
         for chunk in pending:
             for payload in payloads(
                 self._settings.place.root,
                 manifest.schema_of(chunk.partition),
+                partitions[chunk.partition],
                 chunk,
                 self._settings.write.batch_lines,
                 lambda: self._flow.body_limit,
@@ -227,7 +229,7 @@ def _encode_all(
     flow = Flow(settings.write.batch_bytes, stop)
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
     tally = Tally(settings, observe)
-    superseded = look_through(tally, manifest, stop)
+    manifest, superseded = look_through(tally, manifest, stop)
     _begin(tally)
     observe(Started("dry run", manifest.rows))
     encoded = (
@@ -236,6 +238,7 @@ def _encode_all(
         for payload in payloads(
             settings.place.root,
             manifest.schema_of(partition.path),
+            partition,
             Chunk(partition.path, 0, partition.rows),
             settings.write.batch_lines,
             lambda: flow.body_limit,
