@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# One more than there are processors: tests wait for servers.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+KERNELS := $(CURDIR)/$(VENV)/kernels
+COMPILED := tests/encoding/tsm/test_compiled.py::test_the_same_bytes_compiled_and_interpreted
 
 .PHONY: demo test check bench
 
@@ -15,9 +19,11 @@ test: check  ## lint, types and all tests, against the servers that are here or 
 	@if command -v apt-get >/dev/null; then tools/build-influxd 1.6.7 >/dev/null 2>&1 || true; fi
 	@if [ "$$LOADER_REQUIRE_SERVERS" = 1 ]; then tools/build-influxd 2.9.1 >/dev/null; fi
 	@# Kernels are tested compiled, as they run, and then interpreted with all the rest: only so is their coverage seen.
-	@find loader -name '*.nb?' -delete
-	@$(BIN)/python -m pytest -q tests/encoding/line_protocol tests/encoding/tsm/test_numbers.py tests/encoding/tsm/test_files.py tests/encoding/tsm/test_stored_files*.py tests/verification/values/test_columns.py
-	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --cov=loader --cov-branch --cov-report=term --durations=5
+	@# The first test compiles what the others need: alone, since it looks at what else is compiled.
+	@rm -rf $(KERNELS)
+	@NUMBA_CACHE_DIR=$(KERNELS) $(BIN)/python -m pytest -q $(COMPILED)
+	@NUMBA_CACHE_DIR=$(KERNELS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests/encoding/line_protocol tests/encoding/tsm/test_numbers.py tests/encoding/tsm/test_files.py tests/encoding/tsm/test_stored_files*.py tests/verification/values/test_columns.py
+	@NUMBA_CACHE_DIR=$(KERNELS) NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --deselect $(COMPILED) --cov=loader --cov-branch --cov-report=term --durations=5
 
 check: $(READY)  ## ruff and mypy --strict
 	@$(BIN)/ruff check .

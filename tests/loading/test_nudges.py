@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loader.dataset import moves, reader
@@ -70,7 +70,12 @@ ROWS = st.lists(
 )
 
 
+SPARSE: list[Row] = [("a", 5, 1, None), ("a", 5, None, 1.0), ("a", 5, 2, None), ("a", 5, None, None), ("a", 6, 1, 1.0)]
+
+
 @given(st.lists(ROWS, min_size=1, max_size=3).filter(any), st.sampled_from([1 << 20, 500, 1]))
+@example([SPARSE, SPARSE], 1)
+@example([[("a", 5, None, None), ("a", 5, None, None)]], 1)
 @settings(max_examples=60, deadline=None)
 def test_any_rows(tmp_path_factory: pytest.TempPathFactory, parts: list[list[Row]], most: int) -> None:
     """Each row is behind the one before it in its series, however few are looked at at a time."""

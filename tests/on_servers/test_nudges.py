@@ -140,8 +140,10 @@ def test_a_file_that_is_another_for_a_while(begin: Callable[..., tuple[Any, Load
         if isinstance(event, Advanced):
             os.utime(path, ns=(former, former + 1))
 
-    with pytest.raises(FilesChanged):
-        load(settings, observe)
+    for dry_run in (True, False):
+        with pytest.raises(FilesChanged):
+            load(replace(settings, dry_run=dry_run), observe)
+        os.utime(path, ns=(former, former))
     path.write_bytes(content)
     os.utime(path, ns=(former, former))
     report = load(settings)
