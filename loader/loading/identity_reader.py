@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Partition
@@ -23,6 +24,7 @@ from loader.encoding.columns import read_times
 from loader.encoding.selection import SelectedRows, select_points
 from loader.encoding.series import find_series
 from loader.loading.repetitions import Identities, Keys, Slice
+from loader.loading.series_order import lie_in_series_order
 from loader.loading.times import check_times
 from loader.waiting import Workers
 
@@ -85,7 +87,18 @@ class IdentityReader:
             yield looked_at, ordered.result()
 
     def _is_ordered(self, group: Sequence[Partition]) -> bool:
-        return len(group) == 1 and _ascends(self._runs(group[0], {}))
+        if len(group) > 1:
+            return False
+        (partition,) = group
+        found = lie_in_series_order(self._batches(partition), self.schema, partition)
+        return _ascends(self._runs(partition, {})) if found is None else found
+
+    def _batches(self, partition: Partition) -> Iterator[pa.RecordBatch]:
+        whole = Chunk(partition.path, 0, partition.rows)
+        for batch in read_batches(self.root, replace(self.schema, fields=()), whole, GROUP_ROWS):
+            if self.stop.is_set():
+                return
+            yield batch
 
     def slices(self, group: Sequence[Partition]) -> Iterator[Slice]:
         """Yield parts of the time of ``group``, of about ``most_keys`` rows each if they lie evenly."""
