@@ -103,6 +103,11 @@ class Manifest:
         return sum(partition.rows for partition in self.partitions)
 
     @property
+    def rows_by_measurement(self) -> dict[str, int]:
+        """Rows of each measurement."""
+        return {part.schemas[0].measurement: part.rows for part in self.measurements}
+
+    @property
     def filled(self) -> tuple[Partition, ...]:
         """The partitions that have rows; of the others, times say nothing."""
         return tuple(partition for partition in self.partitions if partition.rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -83,8 +83,8 @@ class LoadReport:
 
     Both count all rows that need not be looked at again, also the ``rows_rejected`` of all runs; the server has the
     points of ``rows_loaded``. Of these, nothing is left of ``rows_replaced``: later rows have their identity.
-    ``rows_moved`` are those of the whole dataset that are moved by nanoseconds.
-    ``values_not_finite`` are those of the whole dataset that are left out, where its mapping says so.
+    Of the whole dataset, ``measurements`` tells the rows of each, ``rows_moved`` are moved by nanoseconds, and
+    ``values_not_finite`` are left out, where its mapping says so.
 
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
     ``waits`` is seconds by cause: "retry" summed over connections, "rate" and "server busy" of the one coordinator.
@@ -106,6 +106,6 @@ class LoadReport:
     interrupted: bool
     rejected_path: str
     first_rejected: str
-    measurements: tuple[str, ...] = ()
+    measurements: Mapping[str, int] = field(default_factory=dict)
     values_not_finite: int = 0
     rows_moved: int = 0

@@ -81,7 +81,7 @@ class Tally:
             interrupted=stopped and rows_resumed + self.rows < manifest.rows,
             rejected_path=kept if rejected else "",
             first_rejected=rejections.first if rejections else "",
-            measurements=tuple(schema.measurement for schema in manifest.schemas),
+            measurements=manifest.rows_by_measurement,
             values_not_finite=self.values_not_finite,
             rows_moved=self.rows_moved,
         )

@@ -37,7 +37,7 @@ def rate_text(rows: int, seconds: float) -> str:
 def stage_text(report: StageReport) -> str:
     """Summarise a stage."""
     kept = f", {report.partitions_kept} of them kept from an earlier run" if report.partitions_kept else ""
-    noun = "trade" if report.measurements == ("trades",) else "row"
+    noun = "trade" if [*report.measurements] == ["trades"] else "row"
     rows = counted(report.rows, noun) + _of(report.measurements)
     lines = [
         f"staged   {rows} in {counted(report.partitions, 'partition')}{kept}",

@@ -115,7 +115,7 @@ class _Stage:
             fingerprint=manifest.fingerprint,
             seconds=time.monotonic() - began,
             peak_memory=measure_peak_memory(),
-            measurements=tuple(schema.measurement for schema in manifest.schemas),
+            measurements=manifest.rows_by_measurement,
             rows_rejected=self._rejected,
             rows_moved=sum(each.moved for each in self._merged),
             values_superseded=sum(each.superseded for each in self._merged),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class FilesSettings:
 
 @dataclass(frozen=True)
 class StageReport:
-    """What was staged: whole dataset, and what this run added to it.
+    """What was staged: whole dataset, and what this run added to it; ``measurements`` are the rows of each.
 
     Of files of others, ``rows_rejected`` could be no points, ``rows_moved`` were moved by nanoseconds, and
     ``values_superseded`` have a later value in their place; ``values_not_finite`` are left out, where that is wanted.
@@ -71,7 +72,7 @@ class StageReport:
     fingerprint: str
     seconds: float
     peak_memory: int
-    measurements: tuple[str, ...] = ("trades",)
+    measurements: Mapping[str, int] = field(default_factory=dict)
     rows_rejected: int = 0
     rows_moved: int = 0
     values_superseded: int = 0

@@ -99,6 +99,7 @@ def _stage(
         fingerprint=manifest.fingerprint,
         seconds=time.monotonic() - began,
         peak_memory=sum(memory.values()),
+        measurements=manifest.rows_by_measurement,
     )
 
 

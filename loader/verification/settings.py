@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -79,4 +80,4 @@ class VerifyReport:
     values: int = 0
     unfit: int = 0
     superseded: int = 0
-    measurements: tuple[str, ...] = ()
+    measurements: Mapping[str, int] = field(default_factory=dict)

@@ -126,7 +126,7 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         values=found.values,
         unfit=found.unfit,
         superseded=found.superseded,
-        measurements=tuple(schema.measurement for schema in manifest.schemas),
+        measurements=manifest.rows_by_measurement,
     )
 
 

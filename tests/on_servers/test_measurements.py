@@ -74,7 +74,7 @@ def test_all_measurements_arrive(way: Way) -> None:
     _, settings = way
     report = load(settings)
     assert (report.rows, report.rows_loaded, report.rows_rejected) == (144, 144, 0)
-    assert report.measurements == ("cpu", "cpu disk,x", "build")
+    assert report.measurements == {"cpu": 48, "cpu disk,x": 48, "build": 48}
     assert "loaded   144 of 144 points of 3 measurements" in load_text(report)
     found = verified(settings, samples=30)
     assert (found.difference_count, found.samples, found.windows) == (0, 30, 2 * (2 + 2 + 1))

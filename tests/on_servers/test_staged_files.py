@@ -96,7 +96,8 @@ def test_line_protocol(way: tuple[Any, LoadSettings], tmp_path: Path) -> None:
     server, settings = way
     (tmp_path / "x.lp").write_text(lines())
     report = stage_files(FilesSettings(settings.dataset, (tmp_path / "x.lp",), on_duplicate="last"))
-    assert report.measurements == ("cpu", "disk io", "m,x")
+    assert [*report.measurements] == ["cpu", "disk io", "m,x"]
+    assert sum(report.measurements.values()) == report.rows
     load(settings)
     assert_equal(settings)
     other = server.new_bucket()

@@ -49,7 +49,7 @@ def test_no_time_is_no_rate() -> None:
 
 def test_a_stage_is_summarised() -> None:
     """Rows, size and rate are there, and what was kept only if something was."""
-    report = StageReport(1_000, 7_000, 3, 0, "print", 2.0, 2**20)
+    report = StageReport(1_000, 7_000, 3, 0, "print", 2.0, 2**20, {"trades": 1_000})
     assert "7.0 bytes a trade" in stage_text(report)
     assert "kept" not in stage_text(report)
     assert "2 of them kept" in stage_text(replace(report, partitions_kept=2))
