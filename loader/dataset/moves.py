@@ -27,6 +27,7 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 _FILE = "moves.parquet"
 _COLUMNS = pa.schema([("partition", pa.int32()), ("row", pa.int64()), ("step", pa.int64())])
 _GROUP_ROWS = 131_072
+_GROUP_BYTES = 64 * _GROUP_ROWS
 
 
 def no_moves(partition: Partition) -> Integers:
@@ -62,6 +63,7 @@ def read_moves(root: Path, manifest: Manifest) -> Manifest:
     steps: dict[int, Integers] = {}
     try:
         with open_state(root, _FILE) as opened, pq.ParquetFile(opened) as file:
+            _refuse_large_groups(file.metadata)
             for batch in file.iter_batches(_GROUP_ROWS, use_threads=False):
                 _take(batch, manifest, steps)
     except FileNotFoundError:
@@ -72,6 +74,14 @@ def read_moves(root: Path, manifest: Manifest) -> Manifest:
     if _summary(partitions) != manifest.moves:
         raise _disagreement(root, "holds other moves than the manifest counts")
     return replace(manifest, partitions=partitions)
+
+
+def _refuse_large_groups(metadata: pq.FileMetaData) -> None:
+    """Raise ValueError for a row group that is larger than those that are written: it may come from anybody."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        if group.num_rows > _GROUP_ROWS or group.total_byte_size > _GROUP_BYTES:
+            raise ValueError(f"row group {number} has {group.num_rows:,} rows and {group.total_byte_size:,} bytes")
 
 
 def _take(batch: pa.RecordBatch, manifest: Manifest, steps: dict[int, Integers]) -> None:

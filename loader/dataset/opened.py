@@ -45,9 +45,10 @@ def opened_dataset(
     ConfigError while the dataset is being staged, and what ``read_manifest`` and ``check_dataset`` raise.
     """
     with reading(state or root):
-        manifest = manifest or read_moves(state or root, read_manifest(state or root, root))
+        manifest = manifest or read_manifest(state or root, root)
         before = identities(root, manifest.partitions)
         check_dataset(root, manifest, observe, stop)
+        manifest = read_moves(state or root, manifest)
         try:
             yield manifest
         finally:

@@ -177,6 +177,9 @@ def test_moves_that_are_no_parquet_or_gone(tmp_path: Path, kept: Manifest) -> No
     pq.write_table(pa.table({"x": [1]}), path)
     with pytest.raises(StageError, match="other columns"):
         read_moves(tmp_path, kept)
+    pq.write_table(pa.table([[0] * 3, [0] * 3, [1] * 3], schema=moves._COLUMNS), path)
+    with pytest.raises(StageError, match="row group 0 has 3 rows"):
+        read_moves(tmp_path, kept)
     path.write_bytes(b"PAR1")
     with pytest.raises(StageError, match="cannot be read"):
         read_moves(tmp_path, kept)
