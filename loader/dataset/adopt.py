@@ -23,7 +23,7 @@ from loader.dataset.conversion import conversion_problem
 from loader.dataset.footers import footer_checksum, refuse_changed
 from loader.dataset.hive import path_keys
 from loader.dataset.kinds import left_out
-from loader.dataset.manifest import Manifest, Partition, has_manifest, read_manifest, write_manifest
+from loader.dataset.manifest import ADOPTED, Manifest, Partition, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import INDEX, ColumnMapping, make_schema, mapping_json, parse_mapping
 from loader.dataset.moves import write_moves
 from loader.dataset.own_files import find_files, open_parquet, parquet_hint, unite_columns
@@ -36,8 +36,6 @@ from loader.dataset.time_range import Range, read_time_range
 from loader.errors import ConfigError
 from loader.events import Notice, Observer, ignore
 
-SOURCE = "adopted"
-"""What the settings in the manifest of an adopted dataset say of its source."""
 _LOSSLESS = ("integer", "float")
 _WHOLE_HOURS = re.compile(r"[+-]\d\d:00")
 
@@ -82,15 +80,15 @@ def keep_manifest(place: Place, manifest: Manifest) -> None:
     if is_adopted(manifest):
         with _explained(place):
             former = read_manifest(place.state, place.root) if has_manifest(place.state) else None
+            if manifest.moves:  # also where the manifest is the same: what is kept of them may be lost
+                write_moves(place.state, manifest)
             if former is None or former.to_json() != manifest.to_json():
-                if manifest.moves:
-                    write_moves(place.state, manifest)
                 write_manifest(place.state, manifest)
 
 
 def is_adopted(manifest: Manifest) -> bool:
     """Tell whether the dataset of ``manifest`` is Parquet of others."""
-    return manifest.settings.get("source") == SOURCE
+    return manifest.settings.get("source") == ADOPTED
 
 
 def _kept_mapping(place: Place, former: Manifest | None) -> ColumnMapping:
@@ -155,7 +153,7 @@ def make_manifest(
         each if found else replace(each, time_min=first, time_max=first)
         for each, found in zip(partitions, ranges, strict=True)
     ]
-    settings = {"source": SOURCE, "mapping": mapping_json(mapping)}
+    settings = {"source": ADOPTED, "mapping": mapping_json(mapping)}
     distinct = tuple(schemas[group[0]][0] for group in groups.values())
     return Manifest(distinct, settings, {"pyarrow": version("pyarrow")}, tuple(partitions), complete=True)
 

@@ -41,6 +41,8 @@ __all__ = ["NAME", "STATE", "VERSION", "Manifest", "Partition", "has_manifest", 
 _FILE = "manifest.json"
 NAME = state_name(_FILE)
 VERSION = 1
+ADOPTED = "adopted"
+"""What the settings in the manifest of Parquet of others say of its source."""
 _ELSEWHERE = "put back the file as it was staged, or stage into another folder"
 
 
@@ -86,7 +88,7 @@ class Manifest:
 
     There is a schema for each measurement, and a partition belongs to one of them. ``complete`` is true once every
     partition that the settings ask for is listed; ``distinct`` when the partitions were written so that no two rows
-    have the same identity. ``moves`` counts the rows that a load has moved apart, None where it was not to.
+    have the same identity. ``moves`` counts the rows that a load has moved apart, None where there are none.
     """
 
     schemas: tuple[PointSchema, ...]
@@ -247,9 +249,12 @@ def _from_json(data: dict[str, Any]) -> Manifest:
     for partition in partitions:
         if partition.measurement not in known:
             raise ValueError(f"partition {excerpt(partition.path)} is of no measurement that has a schema")
+    settings = check_mapping("the settings", data["settings"])
+    if data.get("moves") and settings.get("source") != ADOPTED:
+        raise ValueError("moves in a dataset that was staged, whose rows stay where they are")
     return Manifest(
         schemas=schemas,
-        settings=check_mapping("the settings", data["settings"]),
+        settings=settings,
         versions=check_mapping("the versions", data["versions"]),
         partitions=tuple(partitions),
         complete=check_flag("complete", data["complete"]),

@@ -80,7 +80,7 @@ class _Search:
         elif repetitions:
             repeated = keys.repeated(same)
             found = [
-                (number, identities.chosen(np.isin(keys_of(identities), repeated)))
+                (number, identities.at(np.isin(keys_of(identities), repeated)))
                 for number, identities in self.reader.within(group, known, part)
             ]
             self._compare(group, _repeated(found))

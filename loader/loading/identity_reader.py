@@ -114,7 +114,7 @@ class IdentityReader:
         for number, partition in enumerate(group):
             if partition.time_min < part.stop and partition.time_max >= part.start:
                 for identities in self._identities(partition, known):
-                    yield number, identities.chosen(part.holds(identities))
+                    yield number, identities.at(part.holds(identities))
 
     def keys_within(self, group: Sequence[Partition], known: Numbers, part: Slice) -> Keys | None:
         """Return a key in eight bytes of each row in ``part``, None when it has halves and they are too many."""

@@ -13,7 +13,7 @@ from loader.dataset.opened import FilesChanged, opened_dataset
 from loader.dataset.place import Place
 from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
-from loader.events import Observer, ignore
+from loader.events import Notice, Observer, ignore
 from loader.loading.changed_files import forget_rows
 from loader.loading.settings import LoadMethod, LoadReport, LoadSettings, OnDuplicate, WriteSettings
 from loader.loading.tally import Tally
@@ -37,6 +37,10 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     way = _way(settings)
     place = settings.place
     adopted = adopt(place, settings.mapping, observe, afresh=settings.restart)
+    if settings.on_duplicate != OnDuplicate.NUDGE and any(kept.moves for kept in _kept_manifest(place)):
+        observe(
+            Notice("the last load moved rows apart, and this one does not: say --on-duplicate nudge to go on with it")
+        )
     if adopted and not settings.dry_run:
         prepare_state(place)
     stop = stop or threading.Event()
@@ -49,15 +53,15 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
             except Stopped:
                 return Tally(settings, observe).report(settings.target.url, manifest, stopped=True)
     except FilesChanged as error:
-        for fingerprint in {error.fingerprint, *_kept_fingerprint(place)}:
+        for fingerprint in {error.fingerprint, *(kept.fingerprint for kept in _kept_manifest(place))}:
             forget_rows(place.state, fingerprint, error.paths)
         raise
 
 
-def _kept_fingerprint(place: Place) -> Iterator[str]:
-    """Yield that of the manifest that is kept, which knows which rows a load has moved."""
+def _kept_manifest(place: Place) -> Iterator[Manifest]:
+    """Yield the manifest that is kept, if there is one: it knows which rows the last load has moved."""
     if has_manifest(place.state):
-        yield read_manifest(place.state, place.root).fingerprint
+        yield read_manifest(place.state, place.root)
 
 
 def _way(settings: LoadSettings) -> Callable[[LoadSettings, Manifest, Observer, threading.Event], LoadReport]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import polars as pl
 from loader.dataset.instant import DAY, TIME_MAX
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.moves import no_moves, with_moves
+from loader.dataset.scratch import Scratch
 from loader.encoding.arrays import Integers, Mask
 from loader.errors import ConfigError
 from loader.events import Notice, Observer
 from loader.loading.identity_reader import THREADS, IdentityReader, Numbers, overlapping
-from loader.loading.repetitions import Slice
+from loader.loading.repetitions import Identities, Slice
 from loader.waiting import Workers
 
 
@@ -25,11 +27,13 @@ def move_apart(root: Path, manifest: Manifest, observe: Observer, stop: threadin
 
     In each series rows go by time, then by partition in the manifest, then by row. One that sets a field which a row
     before it at its time sets is moved by a nanosecond, and those that follow by as much as it takes to stay behind;
-    rows of one identity that set different fields stay one point. Only the series and times where there are repetitions
-    are looked at row by row. Memory is that of ``find_superseded`` and 8 bytes a series, temporary files have 8 bytes
-    for each row of a partition of which some are moved. Setting ``stop`` ends it early. Raises StageError and
-    EncodeError as reading does, and ConfigError for a row that would leave its day, or when there is no room for
-    temporary files.
+    rows of one identity that set different fields stay one point.
+
+    Where there are no repetitions, rows are read once. Of others, as many as MOST_BYTES hold keys of are laid into
+    temporary files at a time, forty bytes each, and placed from there; eight bytes stay for each row of a partition of
+    which some are moved. Memory is MOST_BYTES, and about 200 bytes for each series of a measurement. Setting ``stop``
+    ends it early. Raises StageError and EncodeError as reading does, and ConfigError for a row that would leave its
+    day, or when there is no room for temporary files.
     """
     steps: dict[str, Integers] = {}
     last: dict[str, int] = {}
@@ -39,9 +43,21 @@ def move_apart(root: Path, manifest: Manifest, observe: Observer, stop: threadin
             for group, ordered in nudger.reader.in_order(overlapping(part.partitions), workers):
                 nudger.look_at(group, ordered=ordered)
     moved = with_moves(manifest, steps, last)
-    if moved.moves and moved.moves.rows:
+    if moved.moves:
         observe(Notice(str(moved.moves)))
     return moved
+
+
+_ALL_FIELDS = -1
+
+
+@dataclass(frozen=True)
+class _Point:
+    """The point that the last row belongs to: its series, its time before it was moved, and which fields it has."""
+
+    series: int
+    time: int
+    fields: int
 
 
 class _Nudger:
@@ -51,10 +67,12 @@ class _Nudger:
         self.reader = reader
         self._steps = steps
         self._last = last
+        self._scratch = Scratch()
         self._known: Numbers = {}
         # The last time of each series, by number, that was given to a row; and of all rows that were moved.
         self._placed = np.zeros(0, np.int64)
         self._reach: int | None = None
+        self._point = _Point(-1, 0, 0)
 
     def look_at(self, group: Sequence[Partition], *, ordered: bool) -> None:
         """Move what has to be in ``group``, which may be ``ordered``; groups come by time."""
@@ -72,48 +90,79 @@ class _Nudger:
         if keys is None:
             for half in part.halves():
                 self._look_within(group, half)
-        elif self._reaches(part.start) or keys.find_repetitions().any():
+        elif len(keys) and (self._reaches(part.start) or keys.find_repetitions().any()):
+            rows = len(keys)
             del keys
-            self._place_within(group, part)
+            self._place_all(group, part, self._gather(group, part, rows))
 
-    def _place_within(self, group: Sequence[Partition], part: Slice) -> None:
-        """Place the rows in ``part``, or in halves of it if they are many."""
-        found: list[pl.DataFrame] = []
-        size = 0
-        for number, rows in self.reader.within(group, self._known, part):
-            frame = pl.DataFrame({"series": rows.series, "time": rows.times, "row": rows.rows})
-            found.append(frame.with_columns(partition=pl.lit(number, pl.Int32)))
-            size += frame.height
-            if size > self.reader.most_rows and part.divisible:
-                del found, frame, rows
-                for half in part.halves():
-                    self._place_within(group, half)
-                return
-        if size:
-            self._place(group, pl.concat(found).sort("series", "time", "partition", "row"))
+    def _gather(self, group: Sequence[Partition], part: Slice, rows: int) -> _Gathered:
+        """Lay the identities of the ``rows`` rows in ``part`` into temporary files, in the order of the dataset."""
+        scratch = Scratch()
+        series, times, numbers, places = (scratch.zeros(8 * rows).view(np.int64) for _ in range(4))
+        start = 0
+        for number, found in self.reader.within(group, self._known, part):
+            stop = start + len(found.rows)
+            series[start:stop], times[start:stop], places[start:stop] = found.series, found.times, found.rows
+            numbers[start:stop] = number
+            start = stop
+        series, times, numbers, places = (each[:start] for each in (series, times, numbers, places))
+        return _Gathered(Identities(series, times, places), numbers)
 
-    def _place(self, group: Sequence[Partition], frame: pl.DataFrame) -> None:
-        """Place the rows of ``frame``, which is sorted."""
-        series, times = frame["series"].to_numpy(), frame["time"].to_numpy()
-        numbers, rows = frame["partition"].to_numpy(), frame["row"].to_numpy()
+    def _place_all(self, group: Sequence[Partition], part: Slice, gathered: _Gathered) -> None:
+        """Place the rows that were gathered, those of ``part``, some at a time."""
+        most = self.reader.most_rows
+        parts = -(-len(gathered.numbers) // most)
+        width = -(-(part.stop - part.start) // parts)
+        starts = range(part.start, part.stop, width)
+        waiting = [replace(part, start=start, stop=min(start + width, part.stop)) for start in reversed(starts)]
+        while waiting:
+            within = waiting.pop()
+            positions = np.flatnonzero(within.holds(gathered.identities))
+            if len(positions) > most and within.stop - within.start > 1:
+                waiting += reversed(within.halves())
+                continue
+            if len(positions) > most:
+                # Of one moment: those of a series are in their order already, and go on where the last ones ended.
+                positions = positions[np.argsort(gathered.identities.series[positions], kind="stable")]
+            for start in range(0, len(positions), most):
+                self._place(group, gathered.sorted(positions[start : start + most]))
+
+    def _place(self, group: Sequence[Partition], rows: _Gathered) -> None:
+        """Place ``rows``, which are sorted, and are the next ones of each series."""
+        if not len(rows.numbers):
+            return
         self._placed = np.append(self._placed, np.full(len(self._known) - len(self._placed), np.iinfo(np.int64).min))
-        same = np.append(False, (series[1:] == series[:-1]) & (times[1:] == times[:-1]))
+        series, times = rows.identities.series, rows.identities.times
+        same = np.append(
+            (series[0], times[0]) == (self._point.series, self._point.time),
+            (series[1:] == series[:-1]) & (times[1:] == times[:-1]),
+        )
         doubtful = same | np.append(same[1:], False) | (self._spread(series, times) != times)
-        present = self.reader.present(group, numbers[doubtful], rows[doubtful])
+        # The last row may be followed by one of its identity, and is cheap to look at.
+        doubtful[-1] = True
+        present = self.reader.present(group, rows.numbers[doubtful], rows.identities.rows[doubtful])
         # What cannot be a point has no field, and takes no time.
         points = ~doubtful
         points[doubtful] = present.any(axis=1)
-        series, times, numbers, rows = (each[points] for each in (series, times, numbers, rows))
-        if not len(series):
+        if not points.any():
             return
+        rows, doubtful = rows.at(points), doubtful[points]
+        series, times = rows.identities.series, rows.identities.times
         joins = np.zeros(len(series), np.bool_)
-        joins[doubtful[points]] = _joins(series, times, doubtful[points], present[present.any(axis=1)])
-        placed = self._spread(series[~joins], times[~joins])[np.cumsum(~joins) - 1]
+        joins[doubtful] = self._joins(series, times, doubtful, present[present.any(axis=1)])
+        placed = np.empty(len(series), np.int64)
+        first = int(np.argmin(joins))  # rows before it belong to the point that was placed last
+        placed[:first] = self._placed[series[:first]]
+        if not joins.all():
+            placed[first:] = self._spread(series[~joins], times[~joins])[np.cumsum(~joins[first:]) - 1]
+        else:
+            placed[:] = self._placed[series]
         ends = np.append(series[1:] != series[:-1], True)
         self._placed[series[ends]] = placed[ends]
         moved = placed != times
         for number, partition in enumerate(group):
-            self._move(partition, *(each[moved & (numbers == number)] for each in (rows, times, placed)))
+            here = moved & (rows.numbers == number)
+            self._move(partition, rows.identities.rows[here], times[here], placed[here])
 
     def _move(self, partition: Partition, rows: Integers, times: Integers, placed: Integers) -> None:
         if not len(rows):
@@ -125,11 +174,31 @@ class _Nudger:
                 hint="let the last row of equal times count (--on-duplicate last), or make more columns tags",
             )
         if partition.path not in self._steps:
-            self._steps[partition.path] = no_moves(partition)
+            self._steps[partition.path] = no_moves(self._scratch, partition)
         self._steps[partition.path][rows] = placed - times
         latest = int(placed.max())
         self._last[partition.path] = max(self._last.get(partition.path, latest), latest)
         self._reach = max(self._reach or latest, latest)
+
+    def _joins(self, series: Integers, times: Integers, doubtful: Mask, present: Mask) -> Mask:
+        """Tell which of the ``doubtful`` rows, which have the fields ``present``, join the point of the row before."""
+        joins = np.zeros(len(present), np.bool_)
+        follows = np.append(
+            (series[0], times[0]) == (self._point.series, self._point.time),
+            (series[1:] == series[:-1]) & (times[1:] == times[:-1]),
+        )[doubtful]
+        taken = self._point.fields
+        if len(present) and present.all(axis=0).any():
+            # All have some field, so no two of them are one point; the first may belong to the one before.
+            first, last = _masks(present[[0, -1]])
+            joins[0] = follows[0] and not taken & first
+            taken = last | taken if joins.all() else last
+        else:
+            for row, (again, fields) in enumerate(zip(follows.tolist(), _masks(present), strict=True)):
+                joins[row] = again and not taken & fields
+                taken = taken | fields if joins[row] else fields
+        self._point = _Point(int(series[-1]), int(times[-1]), taken if doubtful[-1] else _ALL_FIELDS)
+        return joins
 
     def _spread(self, series: Integers, times: Integers) -> Integers:
         """Return times that ascend strictly in each series, behind those that were given to it before; by series.
@@ -148,20 +217,24 @@ class _Nudger:
         return spread
 
 
-def _joins(series: Integers, times: Integers, doubtful: Mask, present: Mask) -> Mask:
-    """Tell which of the ``doubtful`` rows, which have the fields ``present``, join the point of the row before them."""
-    joins = np.zeros(len(present), np.bool_)
-    if present.all(axis=0).any():
-        return joins  # all have some field, so no two of them are one point
-    again = np.append(False, (series[1:] == series[:-1]) & (times[1:] == times[:-1]))[doubtful]
-    taken = 0
-    for row, (follows, mask) in enumerate(zip(again.tolist(), _masks(present), strict=True)):
-        joins[row] = follows and not taken & mask
-        taken = taken | mask if joins[row] else mask
-    return joins
-
-
 def _masks(present: Mask) -> Iterator[int]:
     """Yield the bits of each row as a number."""
     for row in np.packbits(present, axis=1):
         yield int.from_bytes(row.tobytes())
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """Identities of rows, and the numbers of their partitions in a group."""
+
+    identities: Identities
+    numbers: Integers
+
+    def at(self, positions: Integers | Mask) -> _Gathered:
+        """Return the rows at ``positions``."""
+        return _Gathered(self.identities.at(positions), self.numbers[positions])
+
+    def sorted(self, positions: Integers) -> _Gathered:
+        """Return the rows at ``positions`` by series and time, and then in the order of the dataset."""
+        chosen = self.identities.at(positions)
+        return self.at(positions[np.lexsort((chosen.times, chosen.series))])

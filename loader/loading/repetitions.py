@@ -21,9 +21,9 @@ class Identities:
     times: Integers
     rows: Integers
 
-    def chosen(self, mask: Mask) -> Identities:
-        """Return those in ``mask``."""
-        return Identities(self.series[mask], self.times[mask], self.rows[mask])
+    def at(self, positions: Integers | Mask) -> Identities:
+        """Return those at ``positions``, or in a mask."""
+        return Identities(self.series[positions], self.times[positions], self.rows[positions])
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class Keys:
         # Memory that is not touched costs nothing.
         self._keys = np.empty(most, np.int64)
         self._size = 0
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return self._size
 
     @property
     def full(self) -> bool:

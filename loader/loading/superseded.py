@@ -6,7 +6,7 @@ import numpy as np
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Partition
-from loader.dataset.scratch import zeros_on_disk
+from loader.dataset.scratch import Scratch
 from loader.encoding.arrays import Bytes, Integers, Mask
 
 
@@ -19,6 +19,7 @@ class Superseded:
     """
 
     def __init__(self) -> None:
+        self._scratch = Scratch()
         self._bits: dict[str, Bytes] = {}
         self.rows = 0
         self.values = 0
@@ -34,7 +35,7 @@ class Superseded:
         bits = self._bits.get(partition.path)
         if bits is None:
             width = -(-partition.rows // 8)
-            bits = zeros_on_disk(values.shape[1] * width).reshape(values.shape[1], width)
+            bits = self._scratch.zeros(values.shape[1] * width).reshape(values.shape[1], width)
             self._bits[partition.path] = bits
         for field in np.flatnonzero(values.any(axis=0)).tolist():
             chosen = rows[values[:, field]]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from loader.dataset import moves, reader
 from loader.dataset.instant import DAY, TIME_MAX, TIME_MIN
-from loader.dataset.manifest import Manifest, Moves, read_manifest, write_manifest
+from loader.dataset.manifest import ADOPTED, Manifest, read_manifest, write_manifest
 from loader.dataset.moves import read_moves, write_moves
 from loader.dataset.state import make_state
 from loader.errors import ConfigError, StageError
@@ -100,7 +101,7 @@ def test_it_says_how_many(tmp_path: Path) -> None:
     assert str(many.moves) == "1,000 rows are moved behind others of the same series and time, by 1,000 ns at most"
     assert many.partitions[0].time_max == 1_005
     none = move_apart(tmp_path, dataset(tmp_path, [("a", 5, 1, 1.0)]), events.append, threading.Event())
-    assert (len(events), none.moves and none.moves.rows, none.partitions[0].moves) == (1, 0, None)
+    assert (len(events), none.moves, none.partitions[0].moves) == (1, None, None)
 
 
 @pytest.mark.parametrize("time", [DAY - 1, TIME_MAX, -1])
@@ -120,8 +121,8 @@ def test_a_stop_ends_it(tmp_path: Path) -> None:
     """Nothing is moved once it is told to stop."""
     stop = threading.Event()
     stop.set()
-    made = move_apart(tmp_path, dataset(tmp_path, [("a", 5, 1, 1.0)] * 2), ignore, stop)
-    assert made.moves == Moves(0, 0, made.moves.checksum if made.moves else "")
+    for parts in ([[("a", 5, 1, 1.0)] * 2], [[("a", 5, 1, 1.0)]] * 2):
+        assert move_apart(tmp_path, dataset(tmp_path, *parts), ignore, stop).moves is None
 
 
 @pytest.fixture
@@ -130,7 +131,8 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
     monkeypatch.setattr(moves, "_GROUP_ROWS", 2)
     monkeypatch.setattr(reader, "JOINED_ROWS", 3)
     parts = [("a", 5, 1, 1.0)] * 5, [("b", 9, 1, 1.0)], [("b", 5, 1, 1.0)] * 3
-    made = move_apart(tmp_path, dataset(tmp_path, *parts), ignore, threading.Event())
+    found = replace(dataset(tmp_path, *parts), settings={"source": ADOPTED})
+    made = move_apart(tmp_path, found, ignore, threading.Event())
     make_state(tmp_path)
     write_moves(tmp_path, made)
     write_manifest(tmp_path, made)
@@ -151,13 +153,18 @@ def test_moves_are_kept(tmp_path: Path, kept: Manifest) -> None:
     assert plain.fingerprint != kept.fingerprint
 
 
-FAULTS = {
+FAULTS: dict[str, list[tuple[Any, Any, Any]]] = {
     "other moves": [(0, 1, 2)],
     "no partition 3": [(3, 1, 1)],
     "no partition -1": [(-1, 1, 1)],
     "does not have": [(0, 5, 1)],
     "rows that": [(0, -1, 1)],
     "other columns": [(0, None, 1)],
+    "steps that": [(0, 1, 0)],
+    "are none": [(0, 1, DAY)],
+    "another order": [(0, 2, 1), (0, 1, 1)],
+    "in another": [(0, 1, 1), (0, 2, 1), (0, 2, 1)],
+    "order": [(2, 1, 1), (2, 2, 1), (0, 1, 1)],
 }
 
 
@@ -166,19 +173,24 @@ def test_other_moves_are_refused(tmp_path: Path, kept: Manifest, words: str) -> 
     """What the manifest does not count, or no dataset can have, is an error that names the file."""
     columns = zip(zip(*FAULTS[words], strict=True), moves._COLUMNS.types, strict=True)
     arrays = [pa.array(column, kind) for column, kind in columns]
-    pq.write_table(pa.table(arrays, schema=moves._COLUMNS), tmp_path / ".loader" / "moves.parquet")
+    path = tmp_path / ".loader" / "moves.parquet"
+    pq.write_table(pa.table(arrays, schema=moves._COLUMNS), path, row_group_size=2)
+    assert kept.moves
+    counted = replace(kept, moves=replace(kept.moves, rows=len(arrays[0])))
     with pytest.raises(StageError, match=rf"moves\.parquet: .*{words}"):
+        read_moves(tmp_path, counted)
+    with pytest.raises(StageError, match="where the manifest counts 6"):
         read_moves(tmp_path, kept)
 
 
 def test_moves_that_are_no_parquet_or_gone(tmp_path: Path, kept: Manifest) -> None:
     """So are a damaged file, one of other columns, and none."""
     path = tmp_path / ".loader" / "moves.parquet"
-    pq.write_table(pa.table({"x": [1]}), path)
+    pq.write_table(pa.table({"x": [1] * 6}), path, row_group_size=2)
     with pytest.raises(StageError, match="other columns"):
         read_moves(tmp_path, kept)
-    pq.write_table(pa.table([[0] * 3, [0] * 3, [1] * 3], schema=moves._COLUMNS), path)
-    with pytest.raises(StageError, match="row group 0 has 3 rows"):
+    pq.write_table(pa.table([[0] * 6, [0] * 6, [1] * 6], schema=moves._COLUMNS), path)
+    with pytest.raises(StageError, match="row group 0 has 6 rows"):
         read_moves(tmp_path, kept)
     path.write_bytes(b"PAR1")
     with pytest.raises(StageError, match="cannot be read"):
@@ -186,3 +198,30 @@ def test_moves_that_are_no_parquet_or_gone(tmp_path: Path, kept: Manifest) -> No
     path.unlink()
     with pytest.raises(StageError, match="is missing"):
         read_moves(tmp_path, kept)
+
+
+def test_moves_of_a_staged_dataset(tmp_path: Path, kept: Manifest) -> None:
+    """The manifest of one that has moves is damaged: nobody moves its rows."""
+    write_manifest(tmp_path, replace(kept, settings={}))
+    with pytest.raises(StageError, match="moves in a dataset that was staged"):
+        read_manifest(tmp_path)
+
+
+def test_rows_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows of some series have one time, few are placed at a time, and sparse ones join as they should."""
+    sets = [(1, None), (None, 1.0), (None, None), (1, 1.0), (None, 2.0), (2, None), (1, None)]
+    rows: list[Row] = [(series, 5, *sets[number % 7]) for number in range(40) for series in ("a", "b", "c")]
+    whole = expected(rows, rows)
+    for most in (200, 202 * 5, 202 * 11, 202 * 64):
+        monkeypatch.setattr(identity_reader, "MOST_BYTES", most)
+        assert placed(tmp_path, rows, rows) == whole
+
+
+def test_many_partitions_take_few_files(tmp_path: Path) -> None:
+    """Each of hundreds of partitions with moved rows needs no file of its own."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    parts = [[("a", 10 * number, 1, 1.0)] * 2 for number in range(300)]
+    made = move_apart(tmp_path, dataset(tmp_path, *parts), ignore, threading.Event())
+    assert made.moves
+    assert made.moves.rows == 300
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2

@@ -82,8 +82,12 @@ def test_all_rows_arrive(begin: Callable[..., tuple[Any, LoadSettings]], tmp_pat
     assert len({x for each in series for _, x in each["values"]}) == 320
     verified(settings)
     assert load(settings).rows_resumed == 320
-    with pytest.raises(ConfigError, match="240 values belong to rows with the same series and time"):
-        load(replace(settings, on_duplicate="fail"))
+    events: list[Event] = []
+    with pytest.raises(ConfigError, match="240 values belong to rows with the same series and time|did not make it"):
+        load(replace(settings, on_duplicate="fail"), events.append)
+    assert events[0] == Notice(
+        "the last load moved rows apart, and this one does not: say --on-duplicate nudge to go on with it"
+    )
 
 
 def test_a_row_that_leaves_its_shard(begin: Callable[..., tuple[Any, LoadSettings]], tmp_path: Path) -> None:
@@ -124,6 +128,7 @@ def test_a_stop_in_the_middle(begin: Callable[..., tuple[Any, LoadSettings]], tm
             stop.set()
 
     assert load(settings, observe, stop).interrupted
+    assert load(settings, stop=stop).interrupted  # while rows are looked through
     report = load(settings)
     assert report.rows_loaded == 320
     verified(settings)
@@ -160,13 +165,16 @@ def test_moves_of_another_dataset(begin: Callable[..., tuple[Any, LoadSettings]]
     root = settings.dataset
     manifest = read_moves(root, read_manifest(root))
     steps = {each.path: np.array(each.moves) for each in manifest.partitions}
-    path = manifest.partitions[0].path
-    row = int(np.flatnonzero(steps[path] == 1)[0])
-    steps[path][row] = 0
+    path = manifest.partitions[-1].path
+    row = int(np.flatnonzero(steps[path] == 2)[0])
+    steps[path][row] = 1
     planted = with_moves(manifest, steps, {each.path: each.time_max for each in manifest.partitions})
     write_moves(root, planted)
     with pytest.raises(StageError, match="holds other moves than the manifest counts"):
         verify(VerifySettings(root, settings.target))
+    load(settings)  # as the words that come with it say
+    verified(settings)
+    write_moves(root, planted)
     write_manifest(root, planted)
     for values in (False, True):
         report = verify(VerifySettings(root, settings.target, values=values))

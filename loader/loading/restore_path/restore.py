@@ -31,7 +31,7 @@ from loader.loading.restore_path.bucket import BucketMaker, RestoredBucket
 from loader.loading.restore_path.sender import Restored, ShardClosed, ShardSender
 from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
 from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
-from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading.settings import LoadReport, LoadSettings, OnDuplicate
 from loader.loading.superseded import Superseded
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.patience import Patience, find_server
@@ -52,12 +52,16 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         database.execute("PRAGMA synchronous = FULL")
         patience = Patience(settings.retry_seconds, tally.wait, stop)
         server = find_server(link, observe, patience)
-        # First: the marks of buckets know which rows are moved.
-        manifest, superseded = look_through(tally, manifest, stop)
         maker = BucketMaker(settings, manifest, database, link, server, observe, patience)
-        bucket = maker.find()
+        # The marks of buckets know which rows are moved.
+        moving = settings.on_duplicate == OnDuplicate.NUDGE
+        bucket = None if moving else maker.find()
+        manifest, superseded = look_through(tally, manifest, stop)
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
+        if moving:
+            maker = replace(maker, manifest=manifest)
+            bucket = maker.find()
         keep_manifest(settings.place, manifest)
         prepare_encoders(observe)
         try:

@@ -8,9 +8,11 @@ tsdb/engine/tsm1/cache.go marks the memory as made before it is, and ``emptyStor
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import gcd
+from time import monotonic
 
 import numpy as np
 
@@ -21,21 +23,27 @@ from loader.waiting import SLICE_SECONDS
 _DAY = 86_400_000_000_000
 _HOUR = 3_600_000_000_000
 _MINUTE = 60_000_000_000
+_QUIET_SECONDS = 5.0
+"""After so long without a body, the server may have been restarted, which a connection made anew does not tell."""
 
 
 class FirstWrites:
-    """Tells senders which bodies may be on their way together: any, into shards that have taken one before.
+    """Tells senders which bodies may be on their way together: any, into shards that took one a moment ago.
 
-    Shards begin at multiples of their duration from a midnight, and those of a bucket may differ where its rule was
-    changed. So times are told apart by spans of a day at most that no shard divides: ``shard_duration`` in nanoseconds,
-    or an hour when it is 0, unknown. Memory is one number for each span that has taken a body.
+    Shards begin at multiples of their duration from a midnight. Times are told apart by spans of a day at most that
+    no shard of the bucket's rule divides; nor do those of an earlier rule of whole days. ``shard_duration`` is
+    nanoseconds, or 0 where it is unknown, and then an hour. Memory is one number for each span that has taken a body.
     """
 
     def __init__(self, shard_duration: int) -> None:
         self._span = max(_MINUTE, gcd(shard_duration or _HOUR, _DAY))
         self._changed = threading.Condition()
-        self._begun: set[int] = set()
-        self._taking: set[int] = set()
+        # When each span took its last body, and how often the server was away.
+        self._taken: dict[int, float] = {}
+        self._epoch = 0
+        # The bodies on their way, by span; and the spans of which one of them is the first.
+        self._on_way: Counter[int] = Counter()
+        self._first: set[int] = set()
 
     def spans(self, times: Integers) -> frozenset[int]:
         """Return the spans of ``times``, nanoseconds."""
@@ -51,27 +59,45 @@ class FirstWrites:
         """Wait until a body of ``spans`` may be sent, which the block does; False when the load stops before.
 
         A block that ends without an error has brought the body into its shards. After one that may be tried again
-        the server may be another than before, so no shard counts as begun.
+        the server may be another than before, so each shard's next body is its first.
         """
-        first: frozenset[int] = frozenset()
         with self._changed:
-            while spans & self._taking and not stopping():
+            while self._is_in_the_way(spans):
+                if stopping():
+                    free = False
+                    break
                 self._changed.wait(SLICE_SECONDS)
-            if free := not spans & self._taking:
-                first = spans - self._begun
-                self._taking |= first
-        taken = False
+            else:
+                free = True
+                epoch = self._epoch
+                first = {span for span in spans if not self._is_begun(span)}
+                self._first |= first
+                self._on_way.update(spans)
+        if not free:
+            yield False
+            return
         try:
-            yield free
-            taken = free
+            yield True
         except Retryable:
             with self._changed:
-                self._begun.clear()
+                self._epoch += 1
+                self._taken.clear()
             raise
+        else:
+            with self._changed:
+                if epoch == self._epoch:
+                    self._taken.update(dict.fromkeys(spans, monotonic()))
         finally:
-            if first:
-                with self._changed:
-                    self._taking -= first
-                    if taken:
-                        self._begun |= first
-                    self._changed.notify_all()
+            with self._changed:
+                self._first -= first
+                self._on_way.subtract(spans)
+                self._on_way += Counter()  # without those that are none
+                self._changed.notify_all()
+
+    def _is_begun(self, span: int) -> bool:
+        taken = self._taken.get(span)
+        return taken is not None and monotonic() - taken < _QUIET_SECONDS
+
+    def _is_in_the_way(self, spans: frozenset[int]) -> bool:
+        """Tell whether a body on its way is the first of one of ``spans``, or another would have to be."""
+        return any(span in self._first or (span in self._on_way and not self._is_begun(span)) for span in spans)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 
 from loader.dataset.instant import TIME_MAX, TIME_MIN
 from loader.errors import PartialWrite, Retryable
+from loader.loading.write_path import first_writes
 from loader.loading.write_path.first_writes import FirstWrites
 
 MINUTE = 60_000_000_000
@@ -42,8 +47,8 @@ def test_a_span_lies_within_a_shard(duration: int, times: list[int]) -> None:
     assert writes.spans(np.array(times)) == frozenset().union(*alone)
     for size in {duration or HOUR, *([DAY] if not duration % DAY else [])}:
         shards: dict[int, set[int]] = {}
-        for time, spans in zip(times, alone, strict=True):
-            shards.setdefault(min(spans), set()).add((time + EPOCH) // size)
+        for moment, spans in zip(times, alone, strict=True):
+            shards.setdefault(min(spans), set()).add((moment + EPOCH) // size)
         assert all(len(found) == 1 for found in shards.values())
 
 
@@ -104,3 +109,59 @@ def test_a_server_that_was_away_begins_again() -> None:
         raise Retryable("planted")
     with writes.sending(frozenset({1}), never):
         assert not free(writes, 1)
+
+
+def test_what_was_sent_to_the_server_before_is_no_first_of_the_next() -> None:
+    """A body on its way while the server goes away is waited for, and makes no shard of the next one begun."""
+    writes = FirstWrites(DAY)
+    assert free(writes, 1)
+    with writes.sending(frozenset({1}), never):
+        with pytest.raises(Retryable), writes.sending(frozenset({1, 2}), never):
+            raise Retryable("planted")
+        assert not free(writes, 1)
+        assert free(writes, 2)
+    with writes.sending(frozenset({1}), never):
+        assert not free(writes, 1)
+
+
+def test_a_span_that_was_quiet_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What took its last body some seconds ago has its next one alone."""
+    writes = FirstWrites(DAY)
+    assert free(writes, 1)
+    now = time.monotonic()
+    monkeypatch.setattr(first_writes, "monotonic", lambda: now + 6)
+    with writes.sending(frozenset({1}), never):
+        assert not free(writes, 1)
+    with writes.sending(frozenset({1}), never):
+        assert free(writes, 1)
+
+
+def test_many_senders_and_faults() -> None:
+    """However bodies overlap and fail, a first one is alone in its spans, and nothing is on its way at the end."""
+    writes = FirstWrites(DAY)
+    lock = threading.Lock()
+    on_way: Counter[int] = Counter()
+    begun: set[int] = set()
+    wrong: list[frozenset[int]] = []
+
+    def send(seed: int) -> None:
+        draw = random.Random(seed)
+        for _ in range(150):
+            spans = frozenset(draw.sample(range(4), draw.randint(1, 3)))
+            with suppress(PartialWrite), writes.sending(spans, never):
+                with lock:
+                    if any(on_way[span] and span not in begun for span in spans):
+                        wrong.append(spans)
+                    on_way.update(spans)
+                time.sleep(draw.random() / 5_000)
+                with lock:
+                    on_way.subtract(spans)
+                    if draw.random() < 0.2:
+                        raise PartialWrite("planted", status=400, rest_stored=True)
+                    begun.update(spans)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(send, range(4)))
+    assert not wrong
+    assert not writes._on_way
+    assert not writes._first
