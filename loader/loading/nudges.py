@@ -1,4 +1,4 @@
-"""Moves rows of one identity apart: each to the first free nanosecond behind the row before it in its series."""
+"""Moves rows of one identity apart: each to the first free nanosecond after the row before it in its series."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from loader.waiting import Workers
 
 
 def move_apart(root: Path, manifest: Manifest, observe: Observer, stop: threading.Event) -> Manifest:
-    """Return ``manifest`` with moves, so that no two rows of an identity set the same field, and say how many.
+    """Return ``manifest`` with moves, so that no two rows of an identity set the same field, and report how many.
 
-    In each series rows go by time, then by partition in the manifest, then by row. One that sets a field which a row
-    before it at its time sets is moved by a nanosecond, and those that follow by as much as it takes to stay behind;
-    rows of one identity that set different fields stay one point. Only the series and times where there are repetitions
-    are looked at row by row. Memory is that of ``find_superseded`` and 8 bytes a series, temporary files have 8 bytes
-    for each row of a partition of which some are moved. Setting ``stop`` ends it early. Raises StageError and
+    In each series rows are ordered by time, then by partition in the manifest, then by row. A row that sets a field
+    which an earlier row of the same time sets, too, is moved by a nanosecond, and the rows after it as far as needed to
+    stay after it. Rows of one identity that set different fields stay one point. Only series and times with repetitions
+    are processed row by row. Memory is that of ``find_superseded`` and 8 bytes a series; temporary files have 8 bytes
+    for each row of a partition with moved rows. Setting ``stop`` ends it early. Raises StageError and
     EncodeError as reading does, and ConfigError for a row that would leave its day, or when there is no room for
     temporary files.
     """
@@ -45,19 +45,19 @@ def move_apart(root: Path, manifest: Manifest, observe: Observer, stop: threadin
 
 
 class _Nudger:
-    """Places one group of partitions after another, by time; ``last`` is the last time of those with ``steps``."""
+    """Places the rows of groups of partitions, in time order; ``last`` has the last time of partitions in ``steps``."""
 
     def __init__(self, reader: IdentityReader, steps: dict[str, Integers], last: dict[str, int]) -> None:
         self.reader = reader
         self._steps = steps
         self._last = last
         self._known: Numbers = {}
-        # The last time of each series, by number, that was given to a row; and of all rows that were moved.
+        # The last time that was given to a row of each series, by number; then the last time of all moved rows.
         self._placed = np.zeros(0, np.int64)
         self._reach: int | None = None
 
     def look_at(self, group: Sequence[Partition], *, ordered: bool) -> None:
-        """Move what has to be in ``group``, which may be ``ordered``; groups come by time."""
+        """Move rows of ``group`` where necessary; an ``ordered`` one has no repetitions. Groups come in time order."""
         if ordered and not self._reaches(min(partition.time_min for partition in group)):
             return
         for part in self.reader.slices(group):
@@ -67,7 +67,7 @@ class _Nudger:
         return self._reach is not None and self._reach >= time
 
     def _look_within(self, group: Sequence[Partition], part: Slice) -> None:
-        """Look at the rows in ``part``, or at halves of it if they are many: first only at a key of each."""
+        """Place the rows in ``part`` if keys repeat there or moved rows reach it; in halves if there are many rows."""
         keys = self.reader.keys_within(group, self._known, part)
         if keys is None:
             for half in part.halves():
@@ -77,7 +77,7 @@ class _Nudger:
             self._place_within(group, part)
 
     def _place_within(self, group: Sequence[Partition], part: Slice) -> None:
-        """Place the rows in ``part``, or in halves of it if they are many."""
+        """Place the rows in ``part``, in halves if there are many rows."""
         found: list[pl.DataFrame] = []
         size = 0
         for number, rows in self.reader.within(group, self._known, part):
@@ -100,7 +100,7 @@ class _Nudger:
         same = np.append(False, (series[1:] == series[:-1]) & (times[1:] == times[:-1]))
         doubtful = same | np.append(same[1:], False) | (self._spread(series, times) != times)
         present = self.reader.present(group, numbers[doubtful], rows[doubtful])
-        # What cannot be a point has no field, and takes no time.
+        # A row that cannot be a point has no field, and takes up no time.
         points = ~doubtful
         points[doubtful] = present.any(axis=1)
         series, times, numbers, rows = (each[points] for each in (series, times, numbers, rows))
@@ -118,7 +118,7 @@ class _Nudger:
     def _move(self, partition: Partition, rows: Integers, times: Integers, placed: Integers) -> None:
         if not len(rows):
             return
-        # A time beyond all has gone round.
+        # A time beyond 64 bits has wrapped around.
         if (late := (placed // DAY != times // DAY) | (placed > TIME_MAX) | (placed < times)).any():
             raise ConfigError(
                 f"{partition.path} row {rows[late].min():,}: no nanosecond of its day is left to move it to",
@@ -132,9 +132,9 @@ class _Nudger:
         self._reach = max(self._reach or latest, latest)
 
     def _spread(self, series: Integers, times: Integers) -> Integers:
-        """Return times that ascend strictly in each series, behind those that were given to it before; by series.
+        """Return strictly ascending times for each series, after those that it was given before; rows are by series.
 
-        Days are apart, since no row may leave its own: from one end of time to the other, differences are beyond
+        Each day is treated separately: no row may leave its day, and differences across the whole range of times exceed
         64 bits.
         """
         days, clocks = times // DAY, times % DAY
@@ -152,7 +152,7 @@ def _joins(series: Integers, times: Integers, doubtful: Mask, present: Mask) -> 
     """Tell which of the ``doubtful`` rows, which have the fields ``present``, join the point of the row before them."""
     joins = np.zeros(len(present), np.bool_)
     if present.all(axis=0).any():
-        return joins  # all have some field, so no two of them are one point
+        return joins  # there is a field that all rows have, so no two of them are one point
     again = np.append(False, (series[1:] == series[:-1]) & (times[1:] == times[:-1]))[doubtful]
     taken = 0
     for row, (follows, mask) in enumerate(zip(again.tolist(), _masks(present), strict=True)):

@@ -1,8 +1,8 @@
-"""One body at a time is the first into a shard, because InfluxDB may lose what arrives beside it.
+"""The first body into a shard is sent alone, because InfluxDB may lose what arrives at the same time.
 
-InfluxDB 1.x and 2.x make the memory of a shard at the first write that it gets since it was opened or fell idle. A
-write of another connection that comes during that instant is acknowledged, and goes nowhere: ``Cache.init`` in
-tsdb/engine/tsm1/cache.go marks the memory as made before it is, and ``emptyStore.write`` takes all and keeps nothing.
+InfluxDB 1.x and 2.x make the cache of a shard at the first write after the shard was opened or became idle. A write
+of another connection during that instant is acknowledged, and lost: ``Cache.init`` in tsdb/engine/tsm1/cache.go marks
+the cache as made before it is, and ``emptyStore.write`` accepts everything and keeps nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _MINUTE = 60_000_000_000
 
 
 class FirstWrites:
-    """Tells senders which bodies may be on their way together: any, into shards that have taken one before.
+    """Decides which bodies may be in flight at the same time: any into shards that have taken one before.
 
-    Shards begin at multiples of their duration from a midnight, and those of a bucket may differ where its rule was
-    changed. So times are told apart by spans of a day at most that no shard divides: ``shard_duration`` in nanoseconds,
-    or an hour when it is 0, unknown. Memory is one number for each span that has taken a body.
+    Shards begin at multiples of their duration from a midnight, and those of a bucket may differ where its shard
+    duration was changed. So times are grouped by spans of a day at most, which no shard divides. ``shard_duration`` is
+    nanoseconds; an hour is assumed when it is unknown, 0. Memory is one number for each span that has taken a body.
     """
 
     def __init__(self, shard_duration: int) -> None:
@@ -48,10 +48,10 @@ class FirstWrites:
 
     @contextmanager
     def sending(self, spans: frozenset[int], stopping: Callable[[], bool]) -> Iterator[bool]:
-        """Wait until a body of ``spans`` may be sent, which the block does; False when the load stops before.
+        """Wait until a body of ``spans`` may be sent, and yield True to the block that sends it; False on a stop.
 
-        A block that ends without an error has brought the body into its shards. After one that may be tried again
-        the server may be another than before, so no shard counts as begun.
+        A block that ends without an error has written the body into its shards. After a Retryable error the server may
+        have been restarted, so no shard counts as begun.
         """
         first: frozenset[int] = frozenset()
         with self._changed:
