@@ -35,7 +35,7 @@ def no_moves(partition: Partition) -> Integers:
 
 
 def with_moves(manifest: Manifest, steps: Mapping[str, Integers], last: Mapping[str, int]) -> Manifest:
-    """Return ``manifest`` with the ``steps`` of the rows of some partitions, which have times up to ``last``."""
+    """Return ``manifest`` with the ``steps`` of the rows of some partitions, whose last times are then in ``last``."""
     partitions = tuple(
         replace(part, moves=steps[part.path], time_max=max(part.time_max, last[part.path]))
         if part.path in steps
@@ -103,7 +103,7 @@ def _moved(partitions: tuple[Partition, ...]) -> Iterator[tuple[int, Integers, I
 
 
 def _summary(partitions: tuple[Partition, ...]) -> Moves:
-    """Return how many rows are moved, by how much at most, and a checksum of which by what."""
+    """Return how many rows are moved, the longest move, and a checksum of all moves."""
     digest = hashlib.sha256()
     total = longest = 0
     for number, rows, steps in _moved(partitions):

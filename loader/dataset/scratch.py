@@ -1,4 +1,4 @@
-"""Arrays in temporary files without a name, which end with them."""
+"""Arrays in temporary files without a name, which exist as long as the array does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def zeros_on_disk(size: int) -> npt.NDArray[np.uint8]:
     """Return ``size`` bytes of zeros in a temporary file; raises ConfigError when there is no room for it."""
     try:
         with tempfile.TemporaryFile() as file:
-            # Taken now: a disk that is full later would end the process when a page is written.
+            # Reserved now: on a disk that is full later, writing a page would kill the process.
             os.posix_fallocate(file.fileno(), 0, size)
             mapped = mmap.mmap(file.fileno(), size)
     except OSError as error:
