@@ -147,7 +147,7 @@ def _size(place: Place, name: str) -> int:
 
 
 def _sample(path: Path) -> pa.Table:
-    """Return the first rows of a file; its pages are read piece by piece, whatever its row groups hold."""
+    """Return the first rows of a file; its pages are read piece by piece, however large its row groups are."""
     batches: list[pa.RecordBatch] = []
     rows = size = 0
     try:

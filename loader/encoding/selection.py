@@ -86,7 +86,7 @@ def select_points(
 ) -> SelectedRows:
     """Divide the rows of ``batch``, which is at ``address``, into points and rejected rows.
 
-    ``superseded`` tells of each row and field whether a later row of the same identity replaces the value: such
+    ``superseded`` tells for each row and field whether a later row of the same identity replaces the value: such
     values become null; ``steps`` are the nanoseconds by which each row is moved. Nothing is copied when all rows are
     points with all their values and nothing is moved. Memory is a few bytes a row, and 300 bytes for each rejected one.
     Raises EncodeError when the columns do not fit the schema.

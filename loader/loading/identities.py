@@ -46,7 +46,7 @@ def find_superseded(
         observe(
             Notice(
                 f"{found.values:,} values are replaced by later rows of the same series and time, and left out:"
-                f" nothing is left of {found.rows:,} rows"
+                f" {found.rows:,} rows lose all their values"
             )
         )
     return found

@@ -11,7 +11,7 @@ from loader.encoding.arrays import Bytes, Integers, Mask
 
 
 class Superseded:
-    """Tells of each row and field whether a later row replaces the value.
+    """Tells for each row and field whether a later row replaces the value.
 
     ``rows`` counts the rows whose values are all replaced, ``values`` all values that are replaced; ``examples`` names
     a few pairs of such rows. A partition with replaced values takes a bit for each row and field, in a temporary file

@@ -73,7 +73,7 @@ def load_text(report: LoadReport) -> str:
     lines += [f"         waited {seconds:.1f} s: {cause}" for cause, seconds in waits]
     if report.rows_replaced:
         rows = counted(report.rows_replaced, "row")
-        lines.append(f"         nothing is left of {rows}: later ones have the same series and time")
+        lines.append(f"         {rows} lost all values to later ones of the same series and time")
     if report.rows_moved:
         rows = counted(report.rows_moved, "row is", "rows are")
         lines.append(f"         {rows} moved by nanoseconds, behind others of the same series and time")
