@@ -1,4 +1,4 @@
-"""Bulk loader for InfluxDB: stages Parquet, loads it and proves that every point arrived."""
+"""Bulk loader for InfluxDB: stages or adopts Parquet, loads it and verifies that every point arrived."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ _HOMES = (
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for (PEP 562): the libraries below take a second or two."""
+    """Import a public name on first use (PEP 562): the libraries that it needs take a second or two to import."""
     if name not in __all__:
         raise AttributeError(f"module 'loader' has no attribute {name!r}")
     modules = (import_module(f"loader.{home}") for home in _HOMES)

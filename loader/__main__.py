@@ -14,9 +14,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> NoReturn:
-    """Run the command line and end the process with its exit code, also when what it needs cannot be imported.
+    """Run the command line and end the process with its exit code, even when an import fails.
 
-    What this module needs itself is imported when it is needed: signals should find their handlers as early as can be.
+    This module imports what it needs as late as possible, so that signal handlers are installed as early as possible.
     """
     _occupy_standard_descriptors()
     ignored = [number for number in SIGNALS if signal.getsignal(number) == signal.SIG_IGN]
@@ -28,15 +28,15 @@ def main() -> NoReturn:
     except BaseException as error:
         _fail(error)
     finally:
-        # Libraries install handlers of their own: after Polars, neither an ignored Ctrl-C would be ignored,
-        # nor would one end a wait.
+        # Libraries install handlers of their own. With those of Polars, a Ctrl-C that was ignored would no longer be
+        # ignored, and others would not end a wait.
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN if number in ignored else _interrupted)
     run()
 
 
 def _occupy_standard_descriptors() -> None:
-    """Open what the caller closed: the next file would get its number, and with it what is meant for a terminal."""
+    """Open standard descriptors that the caller closed: the next opened file would get one, and with it our output."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -45,7 +45,7 @@ def _occupy_standard_descriptors() -> None:
 
 
 def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
-    """End at once: while libraries are imported nothing has begun."""
+    """End at once: nothing has begun while libraries are being imported."""
     _say("interrupted", 130)
     os._exit(130)
 

@@ -14,9 +14,9 @@
     │   ├── TooLarge      413: split and remember the size
     │   └── PartialWrite  some lines kept, some refused
     ├── LoadError         the load could not finish; what is acknowledged is in the ledger
-    └── VerifyError       differences, raised by the command line only
+    └── VerifyError       differences; ``verify`` does not raise it, its report lists them
 
-Messages say what and where; the hint says what to do. Both are printable, whatever they quote.
+Messages say what and where; the hint says what to do. Both are safe to print, even where they quote foreign text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from loader.printable import MESSAGE, printable
 
 
 class LoaderError(Exception):
-    """Base of all errors here: ``message`` says what and where, ``hint`` what to do about it."""
+    """Base of all errors of the loader: ``message`` says what and where, ``hint`` what to do about it."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         self.message = printable(message, MESSAGE)
@@ -37,7 +37,7 @@ class LoaderError(Exception):
 
 
 class ConfigError(LoaderError):
-    """A setting is wrong, or the machine cannot bear it; nothing was started."""
+    """A setting is wrong, or the machine lacks the resources for it; nothing was started."""
 
 
 class StageError(LoaderError):
@@ -53,7 +53,7 @@ class DecodeError(LoaderError):
 
 
 class ServerError(LoaderError):
-    """The server, or the way to it, failed; ``status`` is the HTTP status, 0 when there was no reply."""
+    """The server, or the connection to it, failed; ``status`` is the HTTP status, 0 when there was no reply."""
 
     def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
         super().__init__(message, hint=hint)
@@ -61,7 +61,7 @@ class ServerError(LoaderError):
 
 
 class Retryable(ServerError):
-    """The same request may succeed later; ``retry_after`` is the server's wish in seconds, if any."""
+    """The same request may succeed later; ``retry_after`` is the delay in seconds that the server asks for, if any."""
 
     def __init__(self, message: str, *, hint: str = "", status: int = 0, retry_after: float | None = None) -> None:
         super().__init__(message, hint=hint, status=status)
@@ -69,7 +69,7 @@ class Retryable(ServerError):
 
 
 class Unreachable(Retryable):
-    """No connection came about: nothing listens there, or the name leads nowhere."""
+    """No connection could be made: it was refused, the host is unknown, or there is no route to it."""
 
 
 class Refused(ServerError):
@@ -81,7 +81,7 @@ class TooLarge(ServerError):
 
 
 class PartialWrite(ServerError):
-    """Some lines of the body were refused for good.
+    """The server refused some lines of the body for good.
 
     ``rest_stored`` is true when the server kept the others, false when it stored nothing of the body.
     """
@@ -96,4 +96,4 @@ class LoadError(LoaderError):
 
 
 class VerifyError(LoaderError):
-    """The server's points differ from the dataset's."""
+    """The points on the server differ from those of the dataset, for callers that want an error for that."""

@@ -1,7 +1,7 @@
 """What happens while a stage, load or verification runs, as frozen values.
 
 Library calls take an ``Observer``; progress bars, plain lines and metrics subscribe. Nothing else prints.
-Messages are printable, whatever they quote.
+Messages are safe to print, even where they quote foreign text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """Work of ``rows`` rows begins; ``rows_done`` of them were finished by an earlier run."""
+    """Work on ``rows`` rows begins; ``rows_done`` of them were finished by an earlier run."""
 
     activity: str
     rows: int
@@ -40,7 +40,7 @@ SERVER_BUSY = "server busy"
 
 @dataclass(frozen=True)
 class Waited(Event):
-    """A worker waits ``seconds`` because of ``cause``: "retry", "rate", or SERVER_BUSY, said once at the end."""
+    """A worker waits ``seconds`` because of ``cause``: "retry", "rate", or SERVER_BUSY (one event, at the end)."""
 
     cause: str
     seconds: float
@@ -75,7 +75,7 @@ def ignore(event: Event) -> None:
 
 
 def one_at_a_time(observe: Observer) -> Observer:
-    """Return ``observe`` for the use of several threads."""
+    """Return ``observe`` made safe for several threads: its calls run one at a time."""
     lock = threading.Lock()
 
     def observe_alone(event: Event) -> None:

@@ -12,7 +12,8 @@ _STATUS = Path("/proc/self/status")
 def measure_peak_memory() -> int:
     """Return the most memory that this process had resident, bytes.
 
-    What the system counts for a process begins with what its parent had when it started it; Linux tells them apart.
+    The system's count for a process starts with what its parent had when it started the process; on Linux, VmHWM does
+    not.
     """
     status = _STATUS.read_text() if _STATUS.exists() else ""
     if found := re.search(r"VmHWM:\s+(\d+) kB", status):

@@ -1,7 +1,7 @@
 """Foreign text as one line that is safe to show.
 
-Names and words of servers, files and datasets may hold anything. Errors and events make what they say printable
-themselves, so nothing that moves a cursor, changes a colour or turns the direction of writing reaches a terminal.
+Names and messages from servers, files and datasets may hold anything. Errors and events make their own text printable,
+so nothing that moves a cursor, changes a colour or reverses the direction of writing reaches a terminal.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 WORDS = 500
-"""Most characters of the words of a server."""
+"""Most characters that are shown of a message from a server."""
 MESSAGE = 2_000
-"""Most characters of a message that quotes others beside its own words."""
+"""Most characters of a message of the loader, including what it quotes."""
 
 
 def printable(text: str, most: int = WORDS) -> str:
     """Return ``text`` in at most ``most`` characters, with escapes for what cannot be seen.
 
     Escapes stand for control characters (also of C1), line ends, marks of direction and other invisible formats,
-    lone surrogates, and what Unicode does not define. What is cut off is counted at the end, beyond ``most``.
+    lone surrogates, and what Unicode does not define. The number of characters that are cut off is
+    appended, in addition to ``most``.
     """
     shown: list[str] = []
     room = most

@@ -1,6 +1,6 @@
-"""What is said of an error that nothing in the loader expected: its kind, a short text, where to report it.
+"""Explains an error that the loader did not expect: its kind, a short text, where to report it.
 
-Standard library only, for it must work where an import fails.
+Needs only the standard library, because it must work when an import fails.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CREDENTIALS = (
 
 
 def explain(error: BaseException, secrets: Iterable[str] = ()) -> LoaderError:
-    """Return ``error`` as an error of ours: one line without control characters and without ``secrets``."""
+    """Return ``error`` as a LoaderError: one line without control characters and without ``secrets``."""
     if isinstance(error, MemoryError):
         return LoaderError(
             "there is not enough memory", hint="leave more memory free, or use smaller files and fewer connections"
@@ -46,7 +46,7 @@ def trace(error: BaseException, secrets: Iterable[str] = ()) -> str:
 
 def shorten(text: str, secrets: Iterable[str] = ()) -> str:
     """Return ``text`` in one line of at most MOST_CHARACTERS, control characters as escapes, without ``secrets``."""
-    # What is far behind the limit is not looked at: a text may have gigabytes.
+    # Text far beyond the limit is not processed: it may have gigabytes.
     return printable(redact(" ".join(text[: 100 * MOST_CHARACTERS].split()), secrets), MOST_CHARACTERS)
 
 
@@ -59,7 +59,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """Return ``text`` without ``secrets``; very short ones are none."""
+    """Return ``text`` with ``secrets`` masked; those shorter than SHORTEST_SECRET stay."""
     for secret in secrets:
         for form in (secret, repr(secret)[1:-1]):
             text = text.replace(form, "***") if len(form) >= SHORTEST_SECRET else text

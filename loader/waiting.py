@@ -1,8 +1,7 @@
 """Waits that Ctrl-C ends, and threads that do not hold up the end of a program.
 
-A wait without a time limit can be deaf to signals: after ``import polars`` the system begins it again instead of
-returning to Python. So every wait of a thread that a person may interrupt is one of these: it looks up
-ten times a second.
+A wait without a time limit can miss signals: after ``import polars`` the system restarts it instead of returning to
+Python. So every thread that a person may interrupt waits by one of these functions, which wake up ten times a second.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def take(queue: Queue[Item] | SimpleQueue[Item]) -> Item:
 
 
 def pause(seconds: float, stop: threading.Event | None = None) -> bool:
-    """Wait ``seconds``, which may be any number; return True at once when ``stop`` is set."""
+    """Wait ``seconds``, which may be infinite; return True at once when ``stop`` is set, otherwise False."""
     until = time.monotonic() + seconds
     idle = stop or threading.Event()
     while (left := until - time.monotonic()) > 0:
@@ -74,10 +73,10 @@ class Answer(Future[Item], Generic[Item]):
 
 
 class Workers:
-    """``number`` threads that do what is submitted, in its order.
+    """``number`` threads that run submitted work, in the order of submission.
 
-    At the end of the block nothing new begins, and what runs is waited for; after an interrupt it is not:
-    the threads are daemons, since a reply may take minutes. ``closed`` is set when the block ends.
+    At the end of the block no more work is started, and running work is waited for. After an interrupt it is not
+    waited for: the threads are daemons, since a reply may take minutes. ``closed`` is set when the block ends.
     """
 
     def __init__(self, number: int) -> None:
@@ -90,7 +89,7 @@ class Workers:
     def submit(
         self, work: Callable[Arguments, Item], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Answer[Item]:
-        """Have ``work`` done with the arguments, and return its answer."""
+        """Submit a call of ``work`` with the arguments, and return its future."""
         answer: Answer[Item] = Answer()
         self._tasks.put((answer, lambda: work(*args, **kwargs)))
         return answer
@@ -118,4 +117,4 @@ class Workers:
                     answer.set_result(work())
                 except BaseException as error:
                     answer.set_exception(error)
-            del task, answer, work  # or what was answered would live until the next task comes
+            del task, answer, work  # otherwise the result would stay in memory until the next task comes

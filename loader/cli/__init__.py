@@ -1,4 +1,4 @@
-"""What a person types and sees: one module a command."""
+"""The command line: one module for each command."""
 
 from __future__ import annotations
 

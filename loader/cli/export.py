@@ -1,4 +1,4 @@
-"""``loader export-tsm``: the storage files of a dataset on disk."""
+"""``loader export-tsm``: writes the storage files of a dataset to disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``loader inspect``: what somebody's Parquet holds, and a guess which column is what."""
+"""``loader inspect``: shows what Parquet holds, and guesses which columns are tags, fields and time."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How a command ends before its time: Ctrl-C, SIGTERM and SIGHUP.
+"""Ends a command early on Ctrl-C, SIGTERM and SIGHUP.
 
-The first one interrupts what the command does, or lets it finish what is in flight. Where that takes longer than
-GRACE_SECONDS, be it in a library, a reply that does not come or a lock, a thread of its own ends the process: a stop
-is like a kill to everything that lies on disk, and a rerun goes on from there. The second one ends it at once.
+The first signal interrupts the command, or lets it finish what is in flight. If that takes longer than GRACE_SECONDS,
+for example in a library, a lock or while waiting for a reply, a separate thread ends the process. For files on disk
+that is the same as a kill, and a rerun resumes from there. The second signal ends the process at once.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Ends the command that runs within the block when a signal comes; those that were ignored before stay so.
+    """Ends the command in the block when a signal comes; signals that were ignored before stay ignored.
 
-    ``last_words`` is called before the process is ended for want of an orderly end; it may take half a second.
-    ``stop`` is set by the first signal, instead of an interrupt, while ``in_flight()`` is true; ``announce`` is
-    called then. Only the main thread can have signals: elsewhere the block does nothing.
+    ``last_words`` is called before a process that does not end by itself is ended; it may take half a second.
+    While ``in_flight()`` is true, the first signal sets ``stop`` instead of interrupting, and ``announce`` is called.
+    Only the main thread can handle signals: in other threads the block does nothing.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Interrupts:
         return self._signals > 0
 
     def shield(self) -> None:
-        """Let no signal interrupt what follows, which is short: it is ended when it takes longer than it may."""
+        """Let no signal interrupt the rest, which is short; a signal still ends it after GRACE_SECONDS."""
         self._shielded = True
 
     def __enter__(self) -> Self:
@@ -64,7 +64,7 @@ class Interrupts:
             return self
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
-        # Python's own handlers wait until the main thread comes back from a library; this wakes a thread at once.
+        # Python runs handlers only when the main thread returns from a library; this wakes the watcher at once.
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
@@ -113,7 +113,7 @@ class Interrupts:
 
 
 def within(seconds: float, action: Callable[[], None]) -> None:
-    """Do ``action``, and leave it alone when it takes longer: a terminal or a disk may not answer."""
+    """Run ``action``, and wait for it at most ``seconds``: a terminal or a disk may not respond."""
     thread = threading.Thread(target=action, daemon=True)
     thread.start()
     thread.join(seconds)

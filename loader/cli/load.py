@@ -1,4 +1,4 @@
-"""``loader load``: a staged dataset into a bucket."""
+"""``loader load``: loads a dataset, staged or adopted, into a bucket."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def load(
         ),
     ] = OnDuplicate.FAIL,
     assume_distinct: Annotated[
-        bool, typer.Option("--assume-distinct", help="Do not look for rows of one series and time.")
+        bool, typer.Option("--assume-distinct", help="Do not search for rows of one series and time.")
     ] = False,
     state: StateOption = None,
     via: Annotated[
@@ -92,7 +92,7 @@ def load(
         bool,
         typer.Option(
             "--restart",
-            help="Begin again, whatever was acknowledged; a bucket that a restore made goes, and comes anew.",
+            help="Forget what was acknowledged and begin again; a bucket that a restore made is removed first.",
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Encode everything, send nothing.")] = False,

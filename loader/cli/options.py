@@ -1,4 +1,4 @@
-"""The options that commands share, and how their texts become values."""
+"""The options that commands share, and the functions that read their texts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 
 def read_target_options(host: str, token: str, token_file: Path | None, org: str, bucket: str) -> list[TargetOptions]:
-    """Return what flags, environment and the influx CLI's configuration say; raises ConfigError."""
+    """Return the target options of flags, environment and the influx CLI's configuration; raises ConfigError."""
     names = {}
     if token_file is not None:
         if token:
@@ -68,15 +68,15 @@ FieldOption = Annotated[
 TimeOption = Annotated[str, typer.Option(help="The column of times.")]
 TimeUnitOption = Annotated[str, typer.Option(help="s, ms, us or ns, of times that are integers.")]
 TimezoneOption = Annotated[str, typer.Option(help="Of timestamps without one: UTC, or such as Europe/Berlin.")]
-AmbiguousOption = Annotated[str, typer.Option(help="Local times that there are twice: refuse, earliest, latest.")]
-NonexistentOption = Annotated[str, typer.Option(help="Local times that there are not: refuse, or skip the value.")]
+AmbiguousOption = Annotated[str, typer.Option(help="Local times that occur twice: refuse, earliest, latest.")]
+NonexistentOption = Annotated[str, typer.Option(help="Local times that do not exist: refuse, or skip the value.")]
 NonFiniteOption = Annotated[str, typer.Option(help="NaN and infinities: reject the row, or skip the field.")]
 UnsignedOption = Annotated[str, typer.Option(help="uint64 as unsigned, integer, float or string.")]
 SchemaOption = Annotated[Path | None, typer.Option("--schema", help="File that says the same, such as points.toml.")]
 
 
 def read_target(host: str, token: str, token_file: Path | None, org: str, bucket: str, ca_file: str = "") -> Target:
-    """Return the target that the options, or what stands behind them, name; raises ConfigError."""
+    """Return the target that the options, the environment or a profile name; raises ConfigError."""
     candidates = read_target_options(host, token, token_file, org, bucket)
     return resolve_target(*candidates, ca_file=check_ca_file(ca_file, "--ca-file"))
 
@@ -98,7 +98,7 @@ def _read_token(path: Path) -> str:
 def _configured() -> TargetOptions:
     """Return the influx CLI's active profile; raises ConfigError for one that cannot be read, or is named and missing.
 
-    Without it a load would go to another server than the user's, and perhaps with a token of this one.
+    If it were ignored, a load could go to another server than the user means, perhaps with a token for this one.
     """
     named = stripped(os.environ.get("INFLUX_CONFIGS_PATH", ""))
     path = Path(named or "~/.influxdbv2/configs")
@@ -124,7 +124,7 @@ def read_duration(text: str) -> int:
 
 
 def read_mapping_options(schema: Path | None, flags: Mapping[str, str | tuple[str, ...]]) -> ColumnMapping | None:
-    """Return the mapping that a file, or flags (as in ``parse_mapping``) describe, None when neither is given.
+    """Return the mapping that a file, or flags (as in ``parse_mapping``), describe, None when neither is given.
 
     Raises ConfigError.
     """
@@ -137,5 +137,5 @@ def read_mapping_options(schema: Path | None, flags: Mapping[str, str | tuple[st
 
 
 def read_names(texts: list[str] | None) -> tuple[str, ...]:
-    """Return the names in options that may be given several times and may hold several, with commas."""
+    """Return the names in an option that may be repeated, and may hold several names with commas between."""
     return tuple(name.strip() for text in texts or [] for name in text.split(",") if name.strip())

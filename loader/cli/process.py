@@ -1,4 +1,4 @@
-"""The process of a command line: one guard round everything that no command catches itself."""
+"""Runs the process of a command line: one guard around everything that no command catches itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loader.unexpected import explain
 
 
 def run_process(build_app: Callable[[], typer.Typer]) -> NoReturn:
-    """Run an application with the arguments of this process, and end it; nothing on the way is a traceback."""
+    """Run an application with the arguments of this process, and end it; errors never end in a traceback."""
     result, _ = guard_streams()
     output = Output(quiet=True, json="--json" in sys.argv, debug=_wants_debug())
     with Interrupts(lambda: _end_with(show(STOPPED, output))) as interrupts:
@@ -26,13 +26,13 @@ def run_process(build_app: Callable[[], typer.Typer]) -> NoReturn:
         code = show(outcome, output) if outcome.error else outcome.code
         code = _check_result(result, code)
     if code == INTERRUPTED:
-        # Threads that wait for a server are left where they are.
+        # Threads that wait for a server are not waited for.
         _end_with(code)
     sys.exit(code)
 
 
 def _call(app: typer.Typer) -> int:
-    """Return the exit code of the command; raises ConfigError for what it cannot be told."""
+    """Return the exit code of the command; raises ConfigError for invalid arguments."""
     if len(sys.argv) == 1:
         app(["--help"], standalone_mode=False)
         return MISUSED
@@ -48,7 +48,7 @@ def _call(app: typer.Typer) -> int:
 
 
 def _check_result(result: Outlet, code: int) -> int:
-    """Return the exit code after the last of the result is written; a full disk is no success."""
+    """Write the rest of the result, and return the exit code; a result that cannot be written is a failure."""
     result.flush()
     if result.failure is None:
         return code

@@ -17,7 +17,7 @@ LINE_SECONDS = 5.0
 
 
 class _Shown(Counts):
-    """The counts, as people see them."""
+    """Counts, with texts for people."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class _Shown(Counts):
 
 @contextmanager
 def watching(console: Console, *, quiet: bool) -> Iterator[Observer]:
-    """Yield an observer that shows progress on ``console``, as long as it can; a quiet one shows nothing."""
+    """Yield an observer that shows progress on ``console`` until that fails; nothing if ``quiet``."""
     if quiet:
         yield ignore
     elif console.is_terminal:
@@ -57,7 +57,7 @@ def watching(console: Console, *, quiet: bool) -> Iterator[Observer]:
 
 
 def _harmless(show: Observer) -> Observer:
-    """Return ``show`` as an observer that falls silent when it fails: no work ends for want of its progress."""
+    """Return ``show`` as an observer that stops showing when it fails: that must not end the work."""
     failed = False
 
     def observe(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""What every command does around its one library call: progress, metrics, result, exit code.
+"""Runs the library call of a command, with progress, metrics, result and exit code.
 
 Exit codes: 0 done; 1 differences, or rejected rows; 2 usage or configuration; 3 it could not finish;
 130 interrupted. No error of any kind becomes a 1.
@@ -47,7 +47,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How something ended: its report where there is one, its exit code, and what is said of an error."""
+    """How something ended: its report if there is one, its exit code, and the texts of an error."""
 
     report: Any
     code: int
@@ -64,7 +64,7 @@ _KEPT = "what is finished is kept: run the same command again"
 def attempt(
     work: Callable[[], Any], judge: Callable[[Any], int] = lambda _: DONE, secrets: Iterable[str] = ()
 ) -> Outcome:
-    """Return how ``work`` ended, whatever it raised."""
+    """Run ``work`` and return how it ended, also if it raised an error of any kind."""
     secrets = [*find_secrets(sys.argv, os.environ), *filter(None, secrets)]
     try:
         report = work()
@@ -74,7 +74,7 @@ def attempt(
     except LoaderError as error:
         code = MISUSED if isinstance(error, ConfigError) else UNFINISHED
         return Outcome(None, code, hide(error.message, secrets), error.hint, trace(error, secrets))
-    except BaseException as error:  # also a panic of Polars, which is no Exception
+    except BaseException as error:  # also a panic of Polars, which is not an Exception
         explained = explain(error, secrets)
         return Outcome(None, UNFINISHED, explained.message, explained.hint, trace(error, secrets))
 
@@ -89,9 +89,9 @@ def run(
     judge: Callable[[Any], int],
     stop: threading.Event | None = None,
 ) -> None:
-    """Do ``work`` under observation, leave its metrics at ``root``, show its report, and exit.
+    """Do ``work`` with progress, write its metrics at ``root``, show its report, and exit.
 
-    The first signal sets ``stop``, if there is one, once work is in flight; otherwise it interrupts ``work``.
+    If there is ``stop``, the first signal sets it once work is in flight; otherwise it interrupts ``work``.
     """
     command = _Command(activity, settings, root, output, render)
     with Interrupts(command.last_words, stop, command.in_flight.is_set, command.announce) as interrupts:
@@ -101,13 +101,13 @@ def run(
             outcome = attempt(lambda: work(command.observing(show)), judge, command.secrets)
         interrupts.shield()
         if interrupts.came and stop is None and outcome.error:
-            outcome = STOPPED  # a signal to all processes of a group ends workers too, which is an error of its own
+            outcome = STOPPED  # a signal to a process group ends workers, too, which causes an error
         code = command.conclude(outcome)
     raise typer.Exit(code)
 
 
 def guarded(output: Output, prepare: Callable[[], Any]) -> Any:
-    """Return what ``prepare`` makes of the options; an error in them ends the command with its exit code."""
+    """Return the result of ``prepare``, which reads the options; an error ends the command with its exit code."""
     outcome = attempt(prepare)
     if outcome.code == DONE:
         return outcome.report
@@ -122,7 +122,7 @@ def show(
 ) -> int:
     """Print how something ended, as JSON (``content``) or as text for people; return the exit code.
 
-    A result that cannot be put in words is an error of its own, which does not hide how the work ended.
+    If the result cannot be shown, that is one more error, which does not hide how the work ended.
     """
     if output.debug and outcome.trace:
         say(outcome.trace, error=True)
@@ -144,7 +144,7 @@ def show(
 
 
 class _Command:
-    """One command at its work: what it has counted, and how its end is written down and told."""
+    """One running command: it counts events, and writes metrics and the outcome at the end."""
 
     def __init__(self, activity: str, settings: Any, root: Path, output: Output, render: Callable[[Any], str]) -> None:
         self.console = Console(stderr=True)
@@ -171,7 +171,7 @@ class _Command:
         return observe
 
     def announce(self) -> None:
-        """Say that the command stops when what is in flight is done."""
+        """Tell the user that the command stops when what is in flight is done."""
         words = f"stopping: what is in flight has {GRACE_SECONDS:g} s to finish; Ctrl-C again to stop now"
         if not self._output.quiet:
             self.console.print(words, highlight=False, soft_wrap=True)
@@ -182,7 +182,7 @@ class _Command:
         self.conclude(STOPPED)
 
     def conclude(self, outcome: Outcome) -> int:
-        """Leave metrics and print the outcome, once; return the exit code."""
+        """Write metrics and print the outcome, only once; return the exit code."""
         if not self._concluding.acquire(blocking=False):
             return outcome.code
         measured = attempt(lambda: self._measure(outcome))
@@ -207,5 +207,5 @@ class _Command:
         }
 
     def _write(self, metrics: Mapping[str, Any]) -> None:
-        if keeps_state(self._root):  # what was refused leaves nothing behind
+        if keeps_state(self._root):  # a command that was refused writes nothing
             write_metrics(self._root, self._activity, metrics)

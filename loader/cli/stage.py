@@ -1,4 +1,4 @@
-"""``loader stage``: synthetic trades, or the points in files of others, as partitioned Parquet."""
+"""``loader stage``: stages synthetic trades, or the points in source files, as partitioned Parquet."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def stage(
         OnDuplicate,
         typer.Option(help="Rows of one series and time that set the same field: fail, last, or nudge by nanoseconds."),
     ] = OnDuplicate.FAIL,
-    on_bad_line: Annotated[str, typer.Option(help="A line of line protocol in error: fail, or skip it.")] = "fail",
+    on_bad_line: Annotated[str, typer.Option(help="A bad line of line protocol: fail, or skip it.")] = "fail",
     max_rejected: Annotated[int, typer.Option(help="Rejected rows after which to stop.")] = 1_000,
     temp: Annotated[Path | None, typer.Option(help="Folder for temporary files; beside --out by default.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes or threads; they change nothing of the content.")] = (
+    workers: Annotated[int, typer.Option(help="Processes or threads; the content is the same for any.")] = (
         os.cpu_count() or 1
     ),
     compression: Annotated[str, typer.Option(help="zstd, zstd:LEVEL, lz4, snappy or none.")] = "zstd",
@@ -143,7 +143,7 @@ def stage(
 
 
 def _refuse_idle_flags(context: typer.Context, files: bool) -> None:
-    """Raise ConfigError for flags that mean nothing beside the others."""
+    """Raise ConfigError for flags that have no effect: those of trades with --from, those of files without."""
     said = [
         f"--{name.replace('_', '-')}"
         for name in (_OF_TRADES if files else _OF_FILES)

@@ -1,4 +1,4 @@
-"""``loader status``: what is staged, loaded and verified."""
+"""``loader status``: shows what is staged, loaded and verified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard output and standard error that never raise: what cannot be written is remembered instead."""
+"""Standard output and standard error that never raise errors: a failure to write is remembered instead."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _GONE = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET})
 
 
 class Outlet:
-    """Writes to ``stream`` until it fails, and then to nowhere; ``failure`` is the error, None while all is well.
+    """Writes to ``stream`` until that fails, and then nowhere; ``failure`` is the error, None if there is none.
 
-    A stream whose reader is gone, or that is closed, has not failed: nobody wants what is written there.
+    A stream whose reader is gone, or that is closed, counts as no failure: nobody wants the output.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -22,8 +22,8 @@ class Outlet:
         self.failure: Exception | None = None
 
     def write(self, text: str) -> int:
-        """Write ``text``; characters that the stream's encoding lacks as escapes. Raises TypeError for bytes."""
-        if not isinstance(text, str):  # so are streams asked whether they take bytes
+        """Write ``text``, with escapes for characters that the stream's encoding lacks. Raises TypeError for bytes."""
+        if not isinstance(text, str):  # libraries find out in this way whether a stream takes bytes
             raise TypeError(f"a stream of text takes no {type(text).__name__}")
         if self._stream is not None:
             try:
@@ -34,7 +34,7 @@ class Outlet:
         return len(text)
 
     def flush(self) -> None:
-        """Write what is held back."""
+        """Write what is buffered."""
         if self._stream is not None:
             try:
                 self._stream.flush()
@@ -42,7 +42,7 @@ class Outlet:
                 self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
-        """Let everything go nowhere from now on, also what the interpreter writes at its end."""
+        """Discard everything from now on, also what the interpreter writes at its end."""
         stream, self._stream = self._stream, None
         # Python raises ValueError for a stream that it has closed itself.
         if not isinstance(error, ValueError) and getattr(error, "errno", None) not in _GONE:
@@ -60,12 +60,12 @@ class Outlet:
             return False
 
     def __getattr__(self, name: str) -> Any:
-        """Return what else a stream has, as libraries ask for it."""
+        """Return any other attribute of the stream, which libraries may use."""
         return getattr(self.__dict__["_stream"], name)
 
 
 def guard_streams() -> tuple[Outlet, Outlet]:
-    """Let everybody's standard output and standard error go through outlets; return them."""
+    """Replace standard output and standard error by outlets; return them."""
     output, errors = Outlet(sys.stdout), Outlet(sys.stderr)
     sys.stdout, sys.stderr = cast(TextIO, output), cast(TextIO, errors)
     return output, errors

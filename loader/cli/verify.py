@@ -1,4 +1,4 @@
-"""``loader verify``: what the server has against what was staged."""
+"""``loader verify``: compares the points on the server with the dataset."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def verify(
     bucket: BucketOption = "",
     ca_file: CaFileOption = "",
     state: StateOption = None,
-    samples: Annotated[int, typer.Option(help="Random trades to compare bit for bit.")] = 1_000,
-    seed: Annotated[int, typer.Option(help="Which random trades.")] = 1,
+    samples: Annotated[int, typer.Option(help="Random points to compare bit for bit.")] = 1_000,
+    seed: Annotated[int, typer.Option(help="Same seed, same random points.")] = 1,
     values: Annotated[
         bool, typer.Option("--values", help="Compare every stored value, not samples; InfluxDB 2.x: operator token.")
     ] = False,
@@ -90,6 +90,6 @@ def verify(
 
 
 def _loaded(dataset: Path) -> TargetOptions | None:
-    """Return the target of the last load; the ledger knows no token."""
+    """Return the target of the last load, without a token: the ledger has none."""
     last = last_load(dataset)
     return TargetOptions(str(last.url), str(last.org), str(last.bucket)) if last else None

@@ -1,4 +1,4 @@
-"""Staged Parquet: how a row becomes a point, the manifest, whole files, and reading."""
+"""Datasets, staged or adopted: how a row becomes a point, the manifest, whole files, and reading."""
 
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest, Partition, read_manifest, write_manifest

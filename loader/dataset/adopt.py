@@ -1,7 +1,7 @@
-"""Parquet of others, made a dataset where it lies: nothing is copied, and nothing of theirs is changed.
+"""Adopts Parquet that was not staged as a dataset in its place: nothing is copied, and none of these files is changed.
 
-What is made is a manifest: with the mapping of the columns, and of each file what it is known by and from when to when
-its points are. It is kept among the loader's own files once a load begins.
+Only a manifest is made. It has the mapping of the columns and, for each file, what identifies it and the time range of
+its points. It is kept among the loader's own files once a load begins.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def adopt(
 ) -> Manifest | None:
     """Return the manifest of the files at ``place``, None for a staged dataset, which has its own.
 
-    Without ``mapping``, that of the last time counts; a staged dataset needs none. Files that came since belong to
-    it. Of each file only the footer is read, and times where it has no statistics of them.
-    Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points; StageError for a file
-    that has changed, but ``afresh``.
+    Without ``mapping``, the one in the former manifest is used; a staged dataset needs none. Files that were added
+    since belong to the dataset. Of each file only the footer is read, and its times where the footer has no statistics
+    of them. Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points, and
+    StageError for a file that has changed, unless ``afresh`` is set.
     """
     former = read_manifest(place.state, place.root) if has_manifest(place.state) else None
     if former and not is_adopted(former):
@@ -76,7 +76,7 @@ def prepare_state(place: Place) -> None:
 
 
 def keep_manifest(place: Place, manifest: Manifest) -> None:
-    """Keep what ``adopt`` has found, once it is loaded; a staged dataset keeps its own. Raises ConfigError."""
+    """Write the manifest of an adopted dataset, if it changed; a staged one keeps its own. Raises ConfigError."""
     if is_adopted(manifest):
         with _explained(place):
             former = read_manifest(place.state, place.root) if has_manifest(place.state) else None
@@ -87,7 +87,7 @@ def keep_manifest(place: Place, manifest: Manifest) -> None:
 
 
 def is_adopted(manifest: Manifest) -> bool:
-    """Tell whether the dataset of ``manifest`` is Parquet of others."""
+    """Tell whether the dataset of ``manifest`` is adopted."""
     return manifest.settings.get("source") == ADOPTED
 
 
@@ -147,7 +147,7 @@ def make_manifest(
             partitions.append(Partition(name, rows, low, high, size, checksum, modified, measurement))
     if not any(partition.rows for partition in partitions):
         raise ConfigError(f"{place.path}: its files have no rows", hint="there is nothing to load")
-    # Where no row has a time, that of others stands: a time that is no point's would be asked for.
+    # A file without any time gets the first time of the others: any other time would be queried on the server.
     first = min((each for each in ranges if each), default=(0, 0))[0]
     partitions = [
         each if found else replace(each, time_min=first, time_max=first)
@@ -159,7 +159,7 @@ def make_manifest(
 
 
 def _by_measurement(place: Place, names: Sequence[str], mapping: ColumnMapping) -> dict[str, list[str]]:
-    """Return the files of each measurement: one, or those that a key of the paths says."""
+    """Return the files of each measurement: there is one, or a key of the paths names them."""
     key = mapping.measurement_column
     if not key:
         return {mapping.measurement: list(names)}
@@ -177,7 +177,7 @@ def _by_measurement(place: Place, names: Sequence[str], mapping: ColumnMapping) 
 
 
 def _present(place: Place, groups: Mapping[str, Sequence[str]], mapping: ColumnMapping) -> dict[str, ColumnMapping]:
-    """Return the mapping of each measurement: of several, with those of the tags and fields that its files have.
+    """Return the mapping of each measurement; of several, each has only the tags and fields that its files have.
 
     Raises ConfigError for a tag or field that none has, and for a measurement that has none of the fields.
     """
@@ -206,7 +206,7 @@ def _present(place: Place, groups: Mapping[str, Sequence[str]], mapping: ColumnM
 def _make_schema(
     place: Place, names: Sequence[str], mapping: ColumnMapping, observe: Observer
 ) -> tuple[PointSchema, pa.Schema]:
-    """Return the schema of the points of all files, and their columns together, each of which some may not have."""
+    """Return the schema of the points of all files, and the columns of all files, of which a file may lack some."""
     columns, everywhere = unite_columns(place, names)
     index = [found for found in columns.names if INDEX.fullmatch(found)]
     named = {*mapping.tags, mapping.time, *(field.column for field in mapping.fields)}
@@ -221,7 +221,7 @@ def _make_schema(
 
 
 def _other_kind(columns: pa.Schema, united: pa.Schema, schema: PointSchema) -> str:
-    """Return which tag or field is of another kind in one file than in all of them together, in a sentence."""
+    """Return which tag or field is of another kind in this file than in all files together, in a sentence, or ""."""
     names = {*columns.names}
     for source in (schema.source(name) for name in schema.columns if name != schema.time):
         if source in names:
@@ -242,7 +242,7 @@ def _refuse_unclear_times(path: Path, columns: pa.Schema, schema: PointSchema) -
 
 
 def _refuse_strange_zones(path: Path, columns: pa.Schema) -> None:
-    """Raise ConfigError for time zones that Polars, by which verification reads, does not know, of any column."""
+    """Raise ConfigError when any column has a time zone that Polars, which verification reads with, does not know."""
     for name, kind in zip(columns.names, columns.types, strict=True):
         zone = kind.tz if pt.is_timestamp(kind) else None
         if zone and zone not in known_zones() and not _WHOLE_HOURS.fullmatch(zone):

@@ -1,4 +1,4 @@
-"""What Arrow types become: columns of anybody's into the few types that points have; pure, with no input or output."""
+"""Converts columns of any Arrow type to the few types that points have; pure, with no input or output."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from loader.dataset.policy import Ambiguous, Nonexistent, Policy
 from loader.dataset.schema import FieldType, is_text
 
 _EXACT = 1 << 53
-"""All integers up to this are doubles."""
+"""All integers up to this are exact as doubles."""
 _SAFE_DIGITS = 15
-"""As many decimal digits always survive a double."""
+"""So many decimal digits always survive conversion to a double."""
 _BOUNDS: Mapping[FieldType, tuple[int, int]] = MappingProxyType(
     {
         FieldType.INTEGER: (-(2**63), 2**63 - 1),
@@ -28,10 +28,10 @@ _BOUNDS: Mapping[FieldType, tuple[int, int]] = MappingProxyType(
     }
 )
 _CLOCKS_UNKNOWN = 2_145_916_800, (1 << 63) // 1_000_000_000
-"""Seconds from 2038, from when on Arrow knows no change of clocks, to the last time that InfluxDB has."""
+"""Seconds: from 2038, where Arrow's knowledge of clock changes ends, to the last time that InfluxDB has."""
 _FIRST_DAYS = -(1 << 63) + 2 * DAY
 _MOST_DIGITS = 38
-"""Longer decimals are nothing that Polars, by which verification reads, knows."""
+"""Polars, which verification reads with, does not know longer decimals."""
 _UNSIGNED = (pa.uint8(), pa.uint16(), pa.uint32())
 _ALWAYS_WITHIN: Mapping[FieldType, tuple[pa.DataType, ...]] = MappingProxyType(
     {
@@ -42,7 +42,7 @@ _ALWAYS_WITHIN: Mapping[FieldType, tuple[pa.DataType, ...]] = MappingProxyType(
 
 
 class Unfit(Exception):
-    """Row ``row`` has a value that the wanted type cannot hold; ``hint`` is what to do, where it is something else."""
+    """Row ``row`` has a value that the wanted type cannot hold; ``hint`` says what to do, if not the usual."""
 
     def __init__(self, row: int, reason: str, hint: str = "") -> None:
         super().__init__(reason)
@@ -52,18 +52,17 @@ class Unfit(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """Arrow types that are treated alike: what they become as fields, the first when nothing is said."""
+    """Arrow types that are treated alike: the field types that they can become, the default one first."""
 
     fields: Mapping[FieldType, Callable[[pa.Array], pa.Array]]
     tag: Callable[[pa.Array], pa.Array] | None
 
 
 def localise(column: pa.Array, policy: Policy) -> pa.Array:
-    """Return local times as instants; raises Unfit for one that there is not, or twice, when clocks change.
+    """Return local times as instants; raises Unfit for a time that clocks skip or repeat when they change.
 
-    One that there is not is null when the policy says so.
-
-    From 2038 on nobody knows when clocks change, and libraries disagree: such times are refused too.
+    The policy may choose an instant for a repeated time, and null for a skipped one. From 2038 on nobody knows when
+    clocks change, and libraries disagree: such times are refused, too.
     """
     if not policy.local or not pt.is_timestamp(column.type) or column.type.tz is not None:
         return column
@@ -84,7 +83,7 @@ def localise(column: pa.Array, policy: Policy) -> pa.Array:
     }
     try:
         found = pc.assume_timezone(column, policy.local, **choice)
-        # Of what is no time here, Arrow makes another one.
+        # Arrow turns a time that clocks skip into another one.
         return pc.if_else(pc.equal(pc.local_timestamp(found), column), found, None) if skip else found
     except pa.ArrowInvalid:
         row = _first_unfit(column, lambda part: pc.assume_timezone(part, policy.local, **choice))
@@ -104,7 +103,7 @@ def localise(column: pa.Array, policy: Policy) -> pa.Array:
 
 
 def _first_unfit(column: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> int:
-    """Return the first row that ``convert`` fails for; it fails for some."""
+    """Return the first row that ``convert`` fails for; there must be one."""
     start, stop = 0, len(column)
     while stop - start > 1:
         middle = (start + stop) // 2
@@ -150,7 +149,7 @@ def _day(column: pa.Array) -> pa.Array:
 
 
 def _whole(kind: FieldType, target: pa.DataType) -> Callable[[pa.Array], pa.Array]:
-    """Return what makes integers within the bounds of ``kind`` of any integers."""
+    """Return a function that converts any integers to ``target``; it raises Unfit beyond the bounds of ``kind``."""
 
     def convert(column: pa.Array) -> pa.Array:
         if column.type in _ALWAYS_WITHIN.get(kind, ()):
@@ -230,11 +229,11 @@ _KINDS: tuple[tuple[Callable[[pa.DataType], bool], Kind], ...] = (
 
 
 def kind_name(kind: pa.DataType) -> str:
-    """Return what ``kind`` has in common with the types that are one column with it: "integer", "text", ..."""
+    """Return a name for all types that may be one column with ``kind`` in several files: "integer", "text", ..."""
     plain = kind.value_type if pt.is_dictionary(kind) else kind
     return next((name for name, fits in _NAMES if fits(plain)), str(plain))
 
 
 def kind_of(kind: pa.DataType) -> Kind | None:
-    """Return how columns of ``kind``, which is no dictionary, are treated, None when they have no form."""
+    """Return how columns of ``kind``, which is no dictionary, are treated; None when points cannot hold them."""
     return next((found for fits, found in _KINDS if fits(kind)), None)

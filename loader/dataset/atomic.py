@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: temporary name, fsync, rename, fsync of the folder."""
+"""Writes files that appear whole or not at all: temporary name, fsync, rename, fsync of the folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEMPORARY = re.compile(r"\.(?P<name>.+)\.loader-[0-9a-f]{16}\.tmp")
 
 @dataclass
 class _Temporary:
-    """A new file under a temporary name; ``status`` is the file's once it has its own."""
+    """A new file under a temporary name; ``status`` is that of the file once it has its final name."""
 
     path: Path
     descriptor: int
@@ -54,7 +54,7 @@ def temporary_of(name: str) -> str:
 @contextmanager
 def _temporary(path: Path, root: Path | None) -> Iterator[_Temporary]:
     top = root or next(folder for folder in path.parents if folder.exists())
-    # A name that nobody can foresee, and that is nobody's yet.
+    # A name that nobody can guess, and that does not exist yet.
     name = f".{path.name}.loader-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
     with opened_folder(top, str(path.parent.relative_to(top)), make=True) as folder:
         with named(path):

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from loader.dataset.schema import is_text
 
 BATCH_BYTES = 16 << 20
-"""Most bytes of a batch, once texts are written out, but for a single row that has more."""
+"""Most bytes of a batch once texts are written out, except for a single row that has more."""
 JOINED_BYTES = 64 << 20
-"""Most bytes of joined batches, up to the last of them."""
+"""Batches are joined until they have so many bytes; the last one may exceed it."""
 LONG_TEXTS = 512
-"""Bytes of texts a row from which half of BATCH_BYTES is enough: what costs the same for every batch is little then."""
+"""Bytes of texts a row from which half of BATCH_BYTES is enough: the fixed cost of a batch is small then."""
 INDEX_BYTES = 8
-"""What a text takes beside its bytes."""
+"""Bytes that a text takes besides its own."""
 
 
 def rows_within(row_bytes: int) -> int:
@@ -27,10 +27,10 @@ def rows_within(row_bytes: int) -> int:
 
 
 def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield ``batches`` joined to ``rows`` rows or JOINED_BYTES bytes each, but for the last; memory is twice those.
+    """Yield ``batches`` joined to ``rows`` rows or JOINED_BYTES bytes each, except for the last; memory is twice that.
 
-    Row groups are small so that little is held at a time; what costs the same for every batch wants large ones.
-    Batches whose columns differ in type are not joined, and those of LONG_TEXTS to half of BATCH_BYTES.
+    Row groups are small so that little is held at a time; but each batch has a fixed cost, so large ones are better.
+    Batches whose columns differ in type are not joined; those with LONG_TEXTS are joined to half of BATCH_BYTES only.
     """
     held: list[pa.RecordBatch] = []
     held_rows = held_bytes = 0
@@ -42,7 +42,7 @@ def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Re
         held_rows += batch.num_rows
         held_bytes += most_bytes(batch)
         if held_rows >= rows or held_bytes >= (BATCH_BYTES // 2 if _has_long_texts(batch) else JOINED_BYTES):
-            # What is joined is not held twice while it is looked at.
+            # Joined rows are not held twice while the caller uses them.
             del batch
             yield from _join(held)
             held_rows = held_bytes = 0
@@ -67,7 +67,7 @@ def _has_long_texts(batch: pa.RecordBatch) -> bool:
 
 
 def most_bytes(batch: pa.RecordBatch) -> int:
-    """Return an upper bound of the bytes of ``batch``, but for bits of nulls, once its dictionaries are written out."""
+    """Return an upper bound of the bytes of ``batch``, without null bits, once its dictionaries are written out."""
     size = 0
     for column in batch.columns:
         if pa.types.is_dictionary(column.type):
@@ -81,7 +81,7 @@ def most_bytes(batch: pa.RecordBatch) -> int:
 
 
 def row_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
-    """Return the bytes of each row, but for bits of nulls, once dictionaries are written out."""
+    """Return the bytes of each row, without null bits, once dictionaries are written out."""
     sizes = np.zeros(batch.num_rows, np.int64)
     for column in batch.columns:
         if pa.types.is_dictionary(column.type):
@@ -95,7 +95,7 @@ def row_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
 
 
 def split_by_bytes(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield ``batch`` in slices of up to BATCH_BYTES, counted as in ``read_batches``, of one row at least."""
+    """Yield ``batch`` in slices of up to BATCH_BYTES, but at least one row; bytes as ``row_bytes`` counts them."""
     if batch.num_rows < 2 or most_bytes(batch) <= BATCH_BYTES:
         yield batch
         return
@@ -104,7 +104,7 @@ def split_by_bytes(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def bounded_slices(sizes: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Yield where slices of rows of ``sizes`` bytes begin and end that have up to BATCH_BYTES, or one row."""
+    """Yield start and stop of slices of up to BATCH_BYTES, or of one row; row ``i`` has ``sizes[i]`` bytes."""
     ends = np.cumsum(sizes)
     start = 0
     while start < len(sizes):

@@ -1,8 +1,8 @@
-"""Files below a folder, reached without following a link: in a dataset of others a link may lead anywhere.
+"""Reaches files below a folder without following a link: in a dataset from others a link may lead anywhere.
 
 The folder itself, ``root``, is what the user named, and may be reached through links. Names are relative to it, with
 ``/`` between their parts. Everything else is a folder or a regular file: links, FIFOs, sockets and devices are refused
-with a StageError before they are opened. What the system refuses is an OSError that names the whole path.
+with a StageError before they are opened. An error of the system is an OSError that names the whole path.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def open_file(root: Path, name: str, flags: int, *, make: bool = False) -> int:
     with opened_folder(root, _parent(name), make=make) as folder, named(path):
         with suppress(FileNotFoundError):
             _require_file(path, os.stat(path.name, dir_fd=folder, follow_symlinks=False))
-        # Should a FIFO have appeared just now, opening it does not wait.
+        # If a FIFO has just appeared in its place, opening it does not wait.
         descriptor = os.open(path.name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666, dir_fd=folder)
     try:
         _require_file(path, os.fstat(descriptor), alone=bool(flags & _WRITES))
@@ -63,7 +63,7 @@ def open_file(root: Path, name: str, flags: int, *, make: bool = False) -> int:
 def look(root: Path, name: str, *, alone: bool = False) -> os.stat_result | None:
     """Return the status of the regular file ``name`` below ``root``, None when it is not there.
 
-    With ``alone``, a file that has another name too is refused. Raises StageError also for what the system refuses.
+    With ``alone``, a file that has another name, too, is refused. Raises StageError also for errors of the system.
     """
     path = root / name
     try:
@@ -78,7 +78,7 @@ def look(root: Path, name: str, *, alone: bool = False) -> os.stat_result | None
 
 
 def list_folder(root: Path, name: str) -> list[str]:
-    """Return what is in the folder ``name`` below ``root``, nothing when it is not there; raises as ``look`` does."""
+    """Return the names in the folder ``name`` below ``root``, none when it is missing; raises as ``look`` does."""
     try:
         with opened_folder(root, name) as folder:
             return _names(folder)
@@ -96,7 +96,7 @@ def remove_file(root: Path, name: str) -> None:
 
 
 def move_file(root: Path, name: str, target: str) -> None:
-    """Call the file ``name`` below ``root`` ``target``; missing folders are made. Raises OSError and StageError."""
+    """Rename the file ``name`` below ``root`` to ``target``; missing folders are made. Raises OSError or StageError."""
     path = root / target
     with (
         opened_folder(root, _parent(name)) as source,
@@ -161,7 +161,7 @@ def _unreadable(error: OSError) -> StageError:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Let errors of the system name the whole path."""
+    """Make an OSError in the block name the whole path."""
     try:
         yield
     except OSError as error:

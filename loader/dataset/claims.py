@@ -1,6 +1,6 @@
-"""What a manifest may say: it may come from anybody, and its paths and numbers are used without another look.
+"""Checks what a manifest says: it may come from anybody, and its paths and numbers are used without another check.
 
-Each check raises ValueError, with what is wrong, for anything else.
+Each check returns its value, or raises ValueError with what is wrong.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def excerpt(value: object) -> str:
 
 
 def check_path(path: Any) -> str:
-    """Return the path of a partition: relative, downwards, without characters that no path needs."""
+    """Return the path of a partition: relative, downwards, without control characters."""
     text = check_text("the path of a partition", path)
     parts = text.split("/")
     if text.startswith("/") or {"", ".", ".."} & {*parts} or len(text) > _MOST_PATH:
@@ -50,7 +50,7 @@ def check_integer(what: str, value: Any, least: int = LEAST) -> int:
 
 
 def check_text(what: str, value: Any) -> str:
-    """Return text that is not empty and has a form in UTF-8."""
+    """Return text that is not empty and can be encoded in UTF-8."""
     if not isinstance(value, str) or not value or any(unicodedata.category(character) == "Cs" for character in value):
         raise ValueError(f"{what} is {excerpt(value)}, not text")
     return value
@@ -94,7 +94,7 @@ def check_list(what: str, value: Any) -> list[Any]:
 
 
 def check_distinct(what: str, values: Iterable[str]) -> None:
-    """Refuse anything that is named twice."""
+    """Raise ValueError for a value that occurs twice."""
     seen: set[str] = set()
     for value in values:
         if value in seen:

@@ -1,7 +1,7 @@
-"""Whether the files of a dataset are what its manifest says: their SHA-256, looked at once.
+"""Checks that the files of a dataset are what its manifest says, by their SHA-256; each file is read once.
 
-What was compared is remembered in ``.loader/checksums.json``, as git's index does: a file whose size, times and inode
-are those that it had then need not be read again. So a dataset that was just staged costs nothing, and a file that
+Compared files are remembered in ``.loader/checksums.json``, in the way of git's index: a file whose size, times and
+inode have not changed since need not be read again. So a dataset that was just staged costs nothing, and a file that
 was copied or replaced is read once. Where nothing can be written, files are read each time.
 """
 
@@ -25,12 +25,12 @@ from loader.events import Notice, Observer
 from loader.waiting import Workers
 
 Identity = tuple[int, int, int, int]
-"""Size, times of change of content and of status (nanoseconds), inode: a file that was changed has another one."""
+"""Size, times of change of content and of status (nanoseconds), inode: they differ once a file was changed."""
 
 _FILE = "checksums.json"
 _CHUNK = 1 << 20
 _MENTIONED = 1 << 30
-"""Bytes that take long enough to say so."""
+"""To read so many bytes takes long enough for a notice."""
 _SETTLED = 2_000_000_000
 """Nanoseconds after which a change shows in the times of any file system."""
 _THREADS = 4
@@ -51,10 +51,10 @@ def identities(root: Path, partitions: Iterable[Partition]) -> dict[str, Identit
 def differing(
     root: Path, partitions: Sequence[Partition], observe: Observer, stop: threading.Event | None = None
 ) -> tuple[Partition, ...]:
-    """Return those of ``partitions``, whose files are there, that have other content than the manifest says.
+    """Return those of ``partitions`` whose files have other content than the manifest says; all files must be there.
 
-    Of adopted ones, the footer tells. Others are read in pieces, in a few threads. Setting ``stop`` ends that early:
-    what is not read yet is not looked at, since nothing is done with it. Raises StageError when a file cannot be read.
+    Adopted files are compared by their footers. Others are read in pieces, in a few threads. Setting ``stop`` ends that
+    early: files that are not read by then are not compared. Raises StageError when a file cannot be read.
     """
     adopted = [partition for partition in partitions if partition.modified]
     if adopted:
@@ -84,8 +84,8 @@ def differing(
 def remember(root: Path, partitions: Iterable[Partition], found: Mapping[str, tuple[Identity, str]], now: int) -> None:
     """Add identities and checksums ``found``, by path, to what is remembered of ``partitions``.
 
-    Where nothing can be written that is no loss. A file that was changed only just before ``now``, when it was looked
-    at (nanoseconds since 1970), could be changed again without another time: it is not remembered.
+    Where nothing can be written, nothing is remembered. A file that was changed just before ``now``, the time of the
+    comparison (nanoseconds since 1970), could change again within the same timestamp: it is not remembered.
     """
     known = _recall(root)
     settled = {path: entry for path, entry in found.items() if max(entry[0][1], entry[0][2]) < now - _SETTLED}
@@ -95,7 +95,7 @@ def remember(root: Path, partitions: Iterable[Partition], found: Mapping[str, tu
 
 
 def _recall(root: Path) -> dict[str, tuple[Identity, str]]:
-    """Return what is remembered; damage means that files are read again."""
+    """Return what is remembered; nothing when it is damaged, so that files are read again."""
     with suppress(OSError, StageError, ValueError, TypeError, AttributeError):
         entries: dict[str, Any] = read_json(root, _FILE)
         return {

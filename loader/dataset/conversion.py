@@ -1,4 +1,4 @@
-"""From the Arrow types of anybody's columns to the few that become points; pure, with no input or output.
+"""Converts columns of any Arrow type to the few types that become points; pure, with no input or output.
 
 ============================  ==============================================  ==================================
 Arrow type                    as a field (first: when nothing is said)        as a tag
@@ -15,9 +15,9 @@ duration, time32, time64      integer: nanoseconds                            re
 null                          any: no value                                   no tag
 ============================  ==============================================  ==================================
 
-A dictionary counts as its values. What loses anything is refused with its row: an integer beyond the type that it
-becomes, or beyond 2^53 as a float, a decimal that is no double's shortest text. Times are timestamps of any unit,
-dates, or integers of which the unit is said.
+A dictionary counts as its values. A value that would lose anything is refused, with its row: an integer beyond the
+type that it becomes, or beyond 2^53 as a float; a decimal that is not the shortest text of a double. Times are
+timestamps of any unit, dates, or integers whose unit the mapping says.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _NESTED = "nested types have no form in a point: take it apart first, by Polars 
 
 
 def default_type(kind: pa.DataType) -> FieldType | None:
-    """Return the type of a field of Arrow type ``kind`` when nothing else is said, None where there is none."""
+    """Return the default type of a field of Arrow type ``kind``, None where it has none."""
     found = kind_of(_plain(kind))
     return next(iter(found.fields), None) if found and not pt.is_null(kind) else None
 
 
 def can_be_tag(kind: pa.DataType) -> bool:
-    """Tell whether values of Arrow type ``kind`` have a text as tags."""
+    """Tell whether values of Arrow type ``kind`` can be the text of a tag."""
     found = kind_of(_plain(kind))
     return bool(found and found.tag)
 
@@ -54,7 +54,7 @@ def can_be_tag(kind: pa.DataType) -> bool:
 def conversion_problem(schema: PointSchema, columns: pa.Schema, path: str) -> str:
     """Return what keeps the columns of the file at ``path`` from being points, in one sentence, "" when nothing does.
 
-    Columns that are missing may be keys of the path, of tags.
+    A column of a tag may be missing where the path has a key of its name, any sparse column may be missing.
     """
     if not schema.fields:
         return "the schema has no field, and a point needs one"
@@ -105,7 +105,7 @@ def _time_problem(kind: pa.DataType, unit: str) -> str:
 def convert_batch(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> pa.RecordBatch:
     """Return ``batch``, which begins at ``address``, with the columns of ``schema``, each in a type that points have.
 
-    Columns that have it already are not copied. Raises EncodeError, with the row, for values that do not fit.
+    Columns that already have such a type are not copied. Raises EncodeError, with the row, for values that do not fit.
     """
     types = {field.column: field.type for field in schema.fields}
     keys = path_keys(address.partition)

@@ -1,7 +1,7 @@
-"""An SQLite database among the loader's own files, opened so that one made by others does no harm.
+"""Opens an SQLite database among the loader's own files, so that one made by others does no harm.
 
 SQLite follows links, obeys views and triggers that it finds, and removes a file whose name stands at the end of a
-planted rollback journal. So its files are looked at before it is, and its schema must be the known one, to the letter.
+planted rollback journal. So its files are checked before it is opened, and its schema must be exactly the known one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_VALUE = 1 << 20
 """Bytes of the largest value."""
 _MOST_OBJECTS = 100
 _SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
-"""How a rollback journal ends that names another journal, which SQLite then removes; no journal of ours does."""
+"""The end of a rollback journal that names another journal, which SQLite then removes; none of ours does."""
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def opened_database(root: Path, name: str, schema: str) -> Iterator[sqlite3.Conn
     _look_at_files(root, name)
     with closing(sqlite3.connect(state_path(root, name))) as database:
         _guard(database, schema)
-        # A power cut may lose the newest rows, which are then made again; it never invents one.
+        # A power cut may lose the newest rows, which are then written again; it never adds one.
         database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         database.executescript(schema)
         yield database
@@ -42,7 +42,7 @@ def opened_database(root: Path, name: str, schema: str) -> Iterator[sqlite3.Conn
 
 @contextmanager
 def read_database(root: Path, name: str, schema: str) -> Iterator[sqlite3.Connection | None]:
-    """Open the database ``name`` to read; None when it is not there, or has not all tables yet. Raises as above."""
+    """Open the database ``name`` to read; None when it is missing or lacks tables. Raises as the writing one does."""
     if not _look_at_files(root, name):
         yield None
         return
@@ -52,7 +52,7 @@ def read_database(root: Path, name: str, schema: str) -> Iterator[sqlite3.Connec
         try:
             _guard(database, schema)
         except sqlite3.OperationalError:
-            # Where nothing can be written there is no place for what readers share, and nobody to share it with.
+            # On a read-only file system SQLite cannot make the file that readers share, and nobody else writes.
             database = stack.enter_context(closing(sqlite3.connect(f"{address}?immutable=1", uri=True)))
             _guard(database, schema)
         yield database if _objects(database) == _known(schema) else None

@@ -1,6 +1,6 @@
-"""What an adopted file is known by: size, time of its last change, and its footer; the rest is not read for that.
+"""Identifies an adopted file by its size, the time of its last change, and its footer; nothing else of it is read.
 
-The footer has sizes and statistics of all row groups, so a file that is written anew has another one.
+The footer has sizes and statistics of all row groups, so it differs once the file is written anew.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PIECE = 1 << 20
 def footer_checksum(root: Path, path: str) -> tuple[int, int, str]:
     """Return size, time of change (nanoseconds) and the SHA-256 of the footer of the file ``path`` below ``root``.
 
-    Memory is a piece of it. Raises StageError for a file that cannot be read or is not Parquet.
+    The footer is read in pieces. Raises StageError for a file that cannot be read or is not Parquet.
     """
     try:
         with os.fdopen(open_file(root, path, os.O_RDONLY), "rb") as file:
@@ -43,7 +43,7 @@ def footer_checksum(root: Path, path: str) -> tuple[int, int, str]:
         raise StageError(
             f"{root / path}: cannot be read: {error.strerror}", hint="check the file and its permissions"
         ) from error
-    return status.st_size, max(1, status.st_mtime_ns), digest.hexdigest()  # 0 is that of staged files
+    return status.st_size, max(1, status.st_mtime_ns), digest.hexdigest()  # 0 stands for a staged file
 
 
 def refuse_changed(root: Path, partitions: Iterable[Partition]) -> None:

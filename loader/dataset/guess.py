@@ -1,4 +1,4 @@
-"""Which column of somebody's Parquet may play which part of a point: a guess, with its reasons; pure."""
+"""Guesses which columns of Parquet may be tags, fields and time, with the reasons; pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATH = "path"
 """The type of a key of the paths."""
 LEFT_OUT = "left out"
 _ROWS_A_VALUE = 10
-"""A tag has at most one value in so many rows: each new one is a new series."""
+"""A tag has at most one distinct value in so many rows: each new value makes a new series."""
 _FEW = "few is a tenth or less"
 _CODES = re.compile(r"(id|code|type|kind|zone|side)s?$", re.IGNORECASE)
 _NO_CODES = frozenset({"bid", "paid", "valid"})
@@ -31,7 +31,7 @@ _PLAUSIBLE = 946_684_800, 4_102_444_800
 """Seconds: the years 2000 to 2100."""
 _RESERVED = frozenset({"time", "_field", "_measurement"})
 _NO_FORM = re.compile(r"^$|[\\\n]|^[\t\0]")
-"""Matches names that some part of a point cannot have, and a few more: a guess may be careful."""
+"""Matches names that cannot be those of a tag or field, and a few more: the guess is careful."""
 _NO_ZONE = "; it has no zone: is it UTC?"
 
 
@@ -39,8 +39,8 @@ _NO_ZONE = "; it has no zone: is it UTC?"
 class Column:
     """A column, or a key of the paths (``type`` "path").
 
-    ``nulls`` is None where the files do not say; ``distinct`` counts values in the sample, of which null is one, None
-    where they cannot be counted. ``role`` is "time", "tag", "field" with the type that it becomes, or "left out".
+    ``nulls`` is None where the files do not say; ``distinct`` counts the distinct values of the sample, null included,
+    None where they cannot be counted. ``role`` is "time", "tag", "field" with the type that it becomes, or "left out".
     """
 
     name: str
@@ -53,7 +53,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Seen:
-    """What is known of a column: ``values`` is the sample, None where that has none; ``everywhere``: in each file."""
+    """What is known of a column; ``values`` is its sample, if any. ``everywhere`` is true when each file has it."""
 
     field: pa.Field
     nulls: int | None
@@ -73,14 +73,14 @@ class Seen:
 
     @property
     def distinct(self) -> int | None:
-        """How many values the sample has, of which null is one."""
+        """How many distinct values the sample has, null included; None where they cannot be counted."""
         if self.values is None or default_type(self.field.type) is None:
             return None
         return len(self.values.unique())
 
 
 def guess_columns(seen: Sequence[Seen], rows: int) -> tuple[Column, ...]:
-    """Return which part each of the columns may play; ``rows`` is how many the sample has."""
+    """Return the role that each column may have; ``rows`` is the number of rows of the sample."""
     time = _find_time(seen)
     columns = []
     for each in seen:
@@ -96,7 +96,7 @@ def guess_columns(seen: Sequence[Seen], rows: int) -> tuple[Column, ...]:
 
 
 def guess_keys(paths: Sequence[dict[str, str | None]], rows: Sequence[int], columns: Iterable[str]) -> Iterator[Column]:
-    """Yield the keys that the ``paths`` of all files have, and that are no columns; ``rows`` are those of each file."""
+    """Yield the keys that all ``paths`` have and that are no columns; ``rows`` is the number of rows of each file."""
     for key in paths[0]:
         if key in {*columns} or not all(key in path for path in paths):
             continue
@@ -110,7 +110,7 @@ def guess_keys(paths: Sequence[dict[str, str | None]], rows: Sequence[int], colu
 
 
 def guess_mapping(measurement: str, columns: Sequence[Column], seen: Sequence[Seen]) -> ColumnMapping | None:
-    """Return the mapping of ``columns``, None where there is no time or no field."""
+    """Return the mapping that the roles of ``columns`` make, None where there is no time or no field."""
     known = {each.field.name: each for each in seen}
     times = [column.name for column in columns if column.role == "time"]
     fields = [column.name for column in columns if column.role.startswith("field")]
@@ -144,7 +144,7 @@ def _find_time(seen: Sequence[Seen]) -> Seen | None:
 
 
 def _unit_of(seen: Seen) -> str:
-    """Return the unit in which integers called like times are of this century, "" for other columns."""
+    """Return the unit that puts integers with the name of a time in this century, "" for other columns."""
     if seen.field.type != pa.int64() or seen.empty or not _TIMES.search(seen.field.name):
         return ""
     low, high = pc.min_max(seen.values).as_py().values()

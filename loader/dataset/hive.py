@@ -1,4 +1,4 @@
-"""Values that stand in a file's path, as Hive writes them: ``symbol=AAPL/date=2024-01-02/part-0.parquet``."""
+"""Reads values from the path of a file, as Hive writes them: ``symbol=AAPL/date=2024-01-02/part-0.parquet``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 def path_keys(path: str) -> Mapping[str, str | None]:
     """Return the keys of the folders of ``path`` and their texts, None for Hive's null.
 
-    Raises ValueError for what is quoted and no UTF-8.
+    Raises ValueError for an escaped key or value that is not UTF-8.
     """
     found = {}
     for folder in path.split("/")[:-1]:

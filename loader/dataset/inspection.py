@@ -1,4 +1,4 @@
-"""What somebody's Parquet holds, as its footers and a sample of its rows tell."""
+"""Tells what Parquet files hold, by their footers and a sample of their rows."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Inspection:
 
 @dataclass
 class _Footers:
-    """What the footers of files say together; ``nulls`` of a column is None where one of them does not say."""
+    """Sums up the footers of files; ``nulls`` of a column is None where one of them does not say."""
 
     rows: list[int] = field(default_factory=list)
     size: int = 0
@@ -67,7 +67,7 @@ class _Footers:
     nulls: dict[str, int | None] = field(default_factory=dict)
 
     def add(self, size: int, metadata: pq.FileMetaData, columns: pa.Schema, names: Sequence[str]) -> None:
-        """Count a file with ``columns``; ``names`` are those of all files."""
+        """Count a file with ``columns``; ``names`` are the columns of all files."""
         found: Counter[str] = Counter()
         told = dict.fromkeys(names, True)
         leaves = Counter(metadata.schema.column(number).path for number in range(metadata.num_columns))
@@ -147,7 +147,7 @@ def _size(place: Place, name: str) -> int:
 
 
 def _sample(path: Path) -> pa.Table:
-    """Return the first rows of a file; its pages are read piece by piece, whatever its row groups hold."""
+    """Return the first rows of a file; its pages are read piece by piece, however large its row groups are."""
     batches: list[pa.RecordBatch] = []
     rows = size = 0
     try:
@@ -175,7 +175,7 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
 
 
 def _see(united: pa.Schema, everywhere: set[str], footers: _Footers, sample: pa.Table) -> list[Seen]:
-    """Return what is known of each column; of those of one name no values, since none of them can be named."""
+    """Return what is known of each column; those that share a name have no values, since none can be selected."""
     counts = Counter(united.names)
     return [
         Seen(
@@ -198,7 +198,7 @@ def _measurement(place: Place) -> str:
 def _try_guess(
     place: Place, mapping: ColumnMapping | None, columns: Sequence[Column]
 ) -> tuple[str, list[tuple[int, int]]]:
-    """Return what a load by the guess would refuse, "" when it would not, and the times of each file that has any."""
+    """Return why a load by the guess would be refused, "" when it would not, and the time range of each file."""
     if not mapping:
         timed = any(column.role == "time" for column in columns)
         return "no column can be a field" if timed else "no column can be the time of points", []
@@ -233,7 +233,7 @@ def _order(sample: pa.Table, mapping: ColumnMapping | None) -> str:
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a number for each value, the same for the same; -1 for null."""
+    """Return a number for each value, the same for equal values; -1 for null."""
     plain = column.cast(column.type.value_type) if pt.is_dictionary(column.type) else column
     indices = plain.combine_chunks().dictionary_encode().indices
     return np.asarray(indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)

@@ -1,4 +1,4 @@
-"""Times: which of them InfluxDB has, their units, and how they are written."""
+"""Times: which of them InfluxDB can store, their units, and how they are written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 TIME_MIN, TIME_MAX = -(2**63) + 2, 2**63 - 3
-"""The first and last nanosecond that InfluxDB stores and finds: no range of a query reaches the one behind."""
+"""The first and last nanosecond that InfluxDB stores and finds: no query range reaches those beyond."""
 NANOSECONDS: Mapping[str, int] = MappingProxyType({"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1})
 """Nanoseconds in each unit of time."""
 DAY = 86_400 * NANOSECONDS["s"]
@@ -30,7 +30,7 @@ def nanoseconds(text: str) -> int:
 
 
 def read_instant(time: int, unit: str) -> str:
-    """Return ``time``, in ``unit`` since 1970, as an ISO 8601 time to the second; years beyond 9999 in words."""
+    """Return ``time``, in ``unit`` since 1970, as ISO 8601 to the second; years beyond 9999 in words."""
     seconds = time * NANOSECONDS[unit] // _SECOND
     try:
         return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,4 +1,4 @@
-"""What a file holds, as its name says."""
+"""Tells what a file holds, by the suffix of its name."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def known_kinds() -> str:
 
 
 def left_out(names: Sequence[str]) -> str:
-    """Return what is to be said of files that are left out, since their names do not say that they are to be read."""
+    """Return a message about files that are left out because of their names."""
     return f"left out, by their names: {listed(names, 3)}"

@@ -1,8 +1,8 @@
-"""The manifest of a staged dataset: what its files are and hold.
+"""The manifest of a dataset: what its files are and hold.
 
-The loader keeps its own files in the folder ``.loader`` of a dataset, which pyarrow and pandas pass over:
-there, ``manifest.json`` appears whole (temporary name, fsync, rename) after every finished partition, so
-that what it lists is always on disk.
+The loader keeps its own files in the folder ``.loader`` of a dataset, which pyarrow and pandas skip. When a dataset is
+staged, ``manifest.json`` is written whole (temporary name, fsync, rename) after every finished partition, so that the
+partitions that it lists are always on disk.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ _ELSEWHERE = "put back the file as it was staged, or stage into another folder"
 class Partition:
     """One Parquet file; times are inclusive nanoseconds, ``checksum`` is the file's SHA-256.
 
-    An adopted file, which is not read for that, has the time of its last change (nanoseconds since 1970) as
-    ``modified``, and ``checksum`` is that of its footer. ``measurement`` is "" in a dataset of one measurement.
-    ``moves`` has the nanoseconds by which each row is moved, where any is; times are those of rows that were moved.
+    For an adopted file, ``modified`` is the time of its last change (nanoseconds since 1970, 0 for a staged file), and
+    ``checksum`` is the SHA-256 of its footer. ``measurement`` is "" in a dataset of one measurement.
+    ``moves`` has the nanoseconds by which each row is moved, None where no row is; times are those after the moves.
     """
 
     path: str
@@ -72,7 +72,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class Moves:
-    """How many rows are moved by nanoseconds, by how many at most, and the SHA-256 of which by what."""
+    """How many rows are moved by nanoseconds, the longest move, and a SHA-256 of all moves."""
 
     rows: int
     longest: int
@@ -84,7 +84,7 @@ class Moves:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Schemas, settings that decide the content, versions, and the partitions in the order of the dataset.
+    """The schemas, the settings that determine the content, the versions, and the partitions in order.
 
     There is a schema for each measurement, and a partition belongs to one of them. ``complete`` is true once every
     partition that the settings ask for is listed; ``distinct`` when the partitions were written so that no two rows
@@ -111,7 +111,7 @@ class Manifest:
 
     @property
     def filled(self) -> tuple[Partition, ...]:
-        """The partitions that have rows; of the others, times say nothing."""
+        """The partitions that have rows; the times of others mean nothing."""
         return tuple(partition for partition in self.partitions if partition.rows)
 
     @property
@@ -131,7 +131,7 @@ class Manifest:
 
     @cached_property
     def measurements(self) -> tuple[Manifest, ...]:
-        """A manifest for each measurement, with its partitions; of one measurement, this very one."""
+        """A manifest for each measurement, with its partitions; this one itself when there is only one measurement."""
         if len(self.schemas) == 1:
             return (self,)
         found: dict[str, list[Partition]] = {schema.measurement: [] for schema in self.schemas}
@@ -143,7 +143,7 @@ class Manifest:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identity of the content: equal for equal schemas and partition contents, 32 hex digits."""
+        """Identity of the content: equal for equal schemas, partition contents and moves, 32 hex digits."""
         several = [schema.to_json() for schema in self.schemas]
         content: list[Any] = [
             several if len(several) > 1 else several[0],
@@ -189,7 +189,7 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(root: Path, files: Path | None = None) -> Manifest:
-    """Read the manifest in ``.loader`` of ``root``: what it says has the right form, and its paths stay inside.
+    """Read the manifest in ``.loader`` of ``root``, and check that it has the right form and its paths stay inside.
 
     Partitions lie below ``files``, or below ``root``.
     Raises ConfigError when there is no dataset, StageError when the manifest is damaged.
@@ -229,7 +229,7 @@ def has_manifest(root: Path) -> bool:
 
 
 def remove_manifest(root: Path) -> None:
-    """Remove the manifest in ``root`` before what it lists goes; raises OSError or StageError."""
+    """Remove the manifest in ``root``, before the files that it lists are removed; raises OSError or StageError."""
     remove_file(root, NAME)
 
 

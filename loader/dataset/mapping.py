@@ -1,4 +1,4 @@
-"""Which column of somebody's files plays which part of a point: from flags, or from a file such as ``points.toml``."""
+"""The mapping of columns to tags, fields and time: from flags, or from a file such as ``points.toml``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError
 
 INDEX = re.compile(r"__index_level_\d+__")
-"""What pandas calls an index without a name; a load leaves it out by itself."""
+"""The column in which pandas stores an index without a name; a load leaves it out by default."""
 _UNITS = tuple(NANOSECONDS)
 _FOR_UNSIGNED = (FieldType.UNSIGNED, FieldType.INTEGER, FieldType.FLOAT, FieldType.STRING)
 _LONGEST = 1 << 20
@@ -28,7 +28,7 @@ _LONGEST = 1 << 20
 
 @dataclass(frozen=True)
 class FieldMapping:
-    """A field: its column, its key, and its type, None for what the column's own type becomes."""
+    """A field: its column, its key, and its type, None for the default of the column's Arrow type."""
 
     column: str
     key: str
@@ -52,8 +52,8 @@ class ColumnMapping:
     """A measurement, and the columns that are tags, fields and time of its points.
 
     Without ``fields``, every column that is neither tag nor time is a field. ``time_unit`` is "s", "ms", "us" or "ns"
-    for times that are integers; ``unsigned`` is the type of a field of uint64 whose own is not said.
-    ``measurement_column`` names what says the measurement instead, in which case ``measurement`` is "".
+    for times that are integers; ``unsigned`` is the type of uint64 fields that are given none.
+    ``measurement_column`` names the column or key that holds the measurement; ``measurement`` is "" then.
     """
 
     measurement: str
@@ -69,7 +69,7 @@ class ColumnMapping:
 def read_mapping(path: Path) -> ColumnMapping:
     """Read a mapping in TOML, see ``parse_mapping``.
 
-    Raises ConfigError when the file cannot be read, or says what is not known.
+    Raises ConfigError when the file cannot be read, or its content is not a mapping.
     """
     try:
         with path.open("rb") as file:
@@ -82,9 +82,9 @@ def read_mapping(path: Path) -> ColumnMapping:
 
 
 def parse_mapping(said: Mapping[str, Any], where: str) -> ColumnMapping:
-    """Return the mapping that ``said`` describes: texts, and lists of texts, called as the parameters of make_mapping.
+    """Return the mapping that ``said`` describes: texts and lists of texts, named as the parameters of make_mapping.
 
-    Raises ConfigError, beginning with ``where``, for keys that are not known and values of other types.
+    Raises ConfigError, whose message begins with ``where``, for unknown keys and values of other types.
     """
     known = {
         **dict.fromkeys(("measurement", "time"), str),
@@ -140,7 +140,7 @@ def make_mapping(
 def make_schema(mapping: ColumnMapping, columns: pa.Schema, keys: Sequence[str]) -> PointSchema:
     """Return the schema of points of files with ``columns``, whose paths have ``keys``.
 
-    Raises ConfigError for columns that are not there, are there twice, or play two parts, and when no field is left.
+    Raises ConfigError for columns that are missing, repeated or have two roles, and when no field is left.
     """
     _check_columns(mapping, columns, keys)
     fields = mapping.fields or _other_columns(mapping, columns)
@@ -220,7 +220,7 @@ def _refuse_repeated(names: Iterable[str], words: str) -> None:
 
 
 def _field_text(field: FieldMapping) -> str:
-    """Return what ``FieldMapping.parse`` reads."""
+    """Return ``field`` in the form that ``FieldMapping.parse`` reads."""
     key = "" if field.key == field.column else field.key
     kind = f":{field.type}" if field.type else ""
     return f"{field.column}={key}{kind}" if key or kind else field.column
@@ -233,7 +233,7 @@ def _measurement_json(mapping: ColumnMapping) -> Mapping[str, str]:
 
 
 def mapping_json(mapping: ColumnMapping) -> Mapping[str, Any]:
-    """Return a form for ``json.dump``, as the flags have it."""
+    """Return a form for ``json.dump``, which ``parse_mapping`` reads."""
     return {
         **_measurement_json(mapping),
         "time": mapping.time,

@@ -140,7 +140,7 @@ def _moved(partitions: tuple[Partition, ...]) -> Iterator[tuple[int, Integers, I
 
 
 def _summary(partitions: tuple[Partition, ...]) -> Moves:
-    """Return how many rows are moved, by how much at most, and a checksum of which by what."""
+    """Return how many rows are moved, the longest move, and a checksum of all moves."""
     digest = hashlib.sha256()
     total = longest = 0
     for number, rows, steps in _moved(partitions):

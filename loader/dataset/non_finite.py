@@ -1,4 +1,4 @@
-"""Counts NaN and infinities, which have no form in a point, where they are to be left out."""
+"""Counts NaN and infinities, which a point cannot have, where they are to be left out."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from loader.events import Notice, Observer
 
 
 def count_non_finite(root: Path, manifest: Manifest, stop: threading.Event | None = None) -> Mapping[str, int]:
-    """Return how many values of each field of the dataset at ``root`` are no finite numbers and to be left out.
+    """Return how many values of each field of the dataset at ``root`` are left out because they are NaN or infinite.
 
-    Only columns of floats are read, of measurements whose policy says so; memory is that of ``read_batches``, whose
-    errors are raised. Setting ``stop`` ends it early.
+    Only float fields are read, of measurements whose policy leaves such values out. Memory and errors are those of
+    ``read_batches``. Setting ``stop`` ends it early.
     """
     counts: Counter[str] = Counter()
     for part in manifest.measurements:
@@ -39,7 +39,7 @@ def count_non_finite(root: Path, manifest: Manifest, stop: threading.Event | Non
 
 
 def tell_non_finite(root: Path, manifest: Manifest, observe: Observer, stop: threading.Event | None = None) -> int:
-    """Say what ``count_non_finite`` finds, if anything, and return how many values that are."""
+    """Report what ``count_non_finite`` finds, if anything, and return how many values there are."""
     counts = count_non_finite(root, manifest, stop)
     if counts:
         observe(Notice(non_finite_text(counts)))
@@ -47,13 +47,13 @@ def tell_non_finite(root: Path, manifest: Manifest, observe: Observer, stop: thr
 
 
 def non_finite_text(counts: Mapping[str, int]) -> str:
-    """Return what is to be said of ``counts``."""
+    """Return the message about ``counts``."""
     fields = ", ".join(f"{count:,} of {field}" for field, count in counts.items())
     return f"{sum(counts.values()):,} values are NaN or infinite, and left out: {fields}"
 
 
 def _floats(schema: PointSchema) -> PointSchema:
-    """Return ``schema`` with those fields only that may have values to be left out, which they keep."""
+    """Return ``schema`` with only the fields whose NaN and infinities are left out; reading keeps these values."""
     skips = schema.policy.non_finite == NonFinite.SKIP
     fields = tuple(field for field in schema.fields if skips and field.type is FieldType.FLOAT)
     return replace(schema, tags=(), fields=fields, policy=replace(schema.policy, non_finite=NonFinite.REJECT))

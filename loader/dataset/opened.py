@@ -1,4 +1,4 @@
-"""A dataset while it is read: kept from being staged, and the same at the end as at the beginning."""
+"""Opens a dataset to be read: no stage may run meanwhile, and its files must be the same at the end."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def opened_dataset(
     state: Path | None = None,
     manifest: Manifest | None = None,
 ) -> Iterator[Manifest]:
-    """Yield the manifest of the dataset at ``root``, which is checked, and keep stages out meanwhile.
+    """Check the dataset at ``root``, yield its manifest, and keep stages out during the block.
 
-    The loader's own files of it are in ``state``, if it is given; ``manifest`` is what was found of files of others.
+    ``state`` is where the loader's own files are, if not in ``root``; ``manifest`` is that of an adopted dataset.
 
     At the end, also after an error, each file must be the one that was opened: raises FilesChanged. Raises
     ConfigError while the dataset is being staged, and what ``read_manifest`` and ``check_dataset`` raise.
@@ -59,10 +59,10 @@ def _require_same(root: Path, manifest: Manifest, before: Mapping[str, Identity 
     try:
         after = identities(root, manifest.partitions)
         other = [partition for partition in manifest.partitions if after[partition.path] != before.get(partition.path)]
-        # A chmod, or a file system that numbers its files anew, changes no content.
+        # A chmod, or a file system that renumbers its inodes, changes no content.
         same = [part for part in other if _size_and_time(after[part.path]) == _size_and_time(before.get(part.path))]
         wrong = differing(root, same, ignore)
-    except (OSError, StageError) as error:  # a folder is a link now, say
+    except (OSError, StageError) as error:  # for example, a folder was replaced by a link
         raise FilesChanged(root, manifest.fingerprint, tuple(before)) from error
     if changed := tuple(part.path for part in other if part not in same or part in wrong):
         raise FilesChanged(root, manifest.fingerprint, changed)

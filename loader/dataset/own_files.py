@@ -1,4 +1,4 @@
-"""Files of Parquet that were not staged: which there are at a place, and their columns together."""
+"""Parquet files that were not staged: finds those at a place, and unites their columns."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from loader.errors import ConfigError
 def find_files(place: Place, leave_out: Callable[[str], None] = lambda name: None) -> Iterator[str]:
     """Yield the files of ``place`` in order, relative to its root; what begins with ``.`` or ``_`` is left out.
 
-    ``leave_out`` gets the files of a folder that are no Parquet by their names. Raises StageError for what is no
-    regular file, before it is opened, and ConfigError for names that are no text.
+    ``leave_out`` is called with the files of a folder that are not Parquet by their names. Raises StageError for what
+    is not a regular file, before it is opened, and ConfigError for names that cannot be paths of partitions.
     """
     try:
         paths = sorted(place.root.glob("**/*" if place.pattern == EVERY_FILE else place.pattern))
@@ -45,14 +45,14 @@ def find_files(place: Place, leave_out: Callable[[str], None] = lambda name: Non
 
 
 def is_hidden(name: Path) -> bool:
-    """Tell whether a path, relative to a folder, is left out when the folder is named, as pyarrow and Spark do."""
+    """Tell whether a path, relative to the folder that was named, is skipped, as pyarrow and Spark do."""
     return any(part.startswith((".", "_")) for part in name.parts)
 
 
 def unite_columns(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[str]]:
     """Return the columns of all files, in their order, and the names of those that each file has.
 
-    Of a column that is of several types, floating ones hold the others, and any holds that of no value.
+    Where files give a column several types, a float type is chosen over an integer one, and any type over null.
     """
     united: dict[str, pa.Field] = {}
     everywhere: set[str] | None = None
@@ -60,7 +60,7 @@ def unite_columns(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[st
         with open_parquet(place.root / name) as file:
             columns = file.schema_arrow
         if len(names) == 1 or len(set(columns.names)) < len(columns.names):
-            return columns, set(columns.names)  # what is there twice is refused by the mapping
+            return columns, set(columns.names)  # the mapping refuses repeated columns
         for field in columns:
             former = united.setdefault(field.name, field)
             if pt.is_null(former.type) or (pt.is_floating(field.type) and pt.is_integer(former.type)):
@@ -70,7 +70,7 @@ def unite_columns(place: Place, names: Sequence[str]) -> tuple[pa.Schema, set[st
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open a file of Parquet; raises ConfigError for what is none."""
+    """Open a Parquet file; raises ConfigError when it is not one."""
     try:
         file = pq.ParquetFile(path, pre_buffer=False)
         _ = file.schema_arrow.names  # which may be no text
@@ -81,7 +81,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 
 def parquet_hint(path: Path) -> str:
-    """Return what to do with a file or folder that is no Parquet."""
+    """Return a hint for a file or folder that is not Parquet."""
     files = [path] if path.is_file() else path.rglob("*") if path.is_dir() else []
     if any(kind_of(file) and kind_of(file) not in PARQUET for file in files):
         return f"stage it first: loader stage --from {path} --out data/, with what is tag, field and time of tables"

@@ -1,4 +1,4 @@
-"""Where a dataset lies, and where the loader keeps its own files of it."""
+"""Where a dataset is, and where the loader keeps its own files of it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MAGIC = re.compile(r"[*?[]")
 
 @dataclass(frozen=True)
 class Place:
-    """Partitions lie below ``root``, those that match ``pattern``; the loader's own files in ``.loader`` of ``state``.
+    """Partitions are the files below ``root`` that match ``pattern``; the loader's own are in ``.loader`` of ``state``.
 
-    ``pattern`` is of ``Path.glob``, relative to ``root``; ``path`` is what the user calls it.
+    ``pattern`` is one of ``Path.glob``, relative to ``root``; ``path`` is what the user named.
     """
 
     path: Path
@@ -31,10 +31,9 @@ class Place:
 def find_place(path: Path, state: Path | None = None) -> Place:
     """Return the place of a dataset that is a folder, a single file, or the files that a pattern (``*?[``) matches.
 
-    Without ``state``, the state of a folder lies in itself, that of a file ``trips.parquet`` in
-    ``.loader/trips.parquet/`` beside it, that of a pattern likewise, in the folder before its first wildcard. A path
-    that does not exist is a folder. Raises ConfigError for what cannot be looked at, StageError for links in place of
-    folders.
+    ``state`` is by default the folder itself; for a file ``trips.parquet``, it is ``.loader/trips.parquet/`` beside the
+    file; for a pattern, a folder of that kind in the folder before the first wildcard. A path that does not exist
+    counts as a folder. Raises ConfigError for what cannot be read, StageError for links in place of folders.
     """
     try:
         if path.is_file():

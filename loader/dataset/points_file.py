@@ -1,4 +1,4 @@
-"""The guess of a mapping as a file, such as ``points.toml``, for people to change and for ``read_mapping`` to read."""
+"""Writes the guess of a mapping to a file, such as ``points.toml``, for people to edit and ``read_mapping`` to read."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ def _comment(reasons: Mapping[str, str], key: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return ``text`` as a basic string of TOML: that of JSON, but for one control character."""
+    """Return ``text`` as a basic string of TOML: as in JSON, except for one control character."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")

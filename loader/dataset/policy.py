@@ -1,4 +1,4 @@
-"""What is to become of values that have no form of their own in a point; each has the strict choice as default."""
+"""What to do with values that a point cannot hold as they are; the default is always the strict choice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loader.errors import ConfigError
 
 
 class Ambiguous(StrEnum):
-    """Which instant a local time is that there is twice, when clocks go back."""
+    """Which instant a local time means that occurs twice, because clocks go back."""
 
     REFUSE = "refuse"
     EARLIEST = "earliest"
@@ -20,14 +20,14 @@ class Ambiguous(StrEnum):
 
 
 class Nonexistent(StrEnum):
-    """What becomes of a local time that there is not, when clocks go forward: it is refused, or no value."""
+    """What to do with a local time that does not exist, because clocks go forward: refuse it, or use no value."""
 
     REFUSE = "refuse"
     SKIP = "skip"
 
 
 class NonFinite(StrEnum):
-    """What becomes of NaN and infinities: the row is rejected, or the field is left out."""
+    """What to do with NaN and infinities: reject the row, or leave out the field."""
 
     REJECT = "reject"
     SKIP = "skip"
@@ -35,13 +35,13 @@ class NonFinite(StrEnum):
 
 @cache
 def known_zones() -> frozenset[str]:
-    """Return the names of time zones that every library knows; many files are looked at for that, once."""
+    """Return the names of time zones that every library knows; this reads many files, once."""
     return frozenset(zoneinfo.available_timezones()) - {"localtime"}
 
 
 @dataclass(frozen=True)
 class Policy:
-    """``timezone`` (IANA) is that of timestamps without one; without it, they are refused when they are adopted."""
+    """``timezone`` (IANA) is that of timestamps without one; if it is "", they are refused when files are adopted."""
 
     timezone: str = ""
     ambiguous: str = Ambiguous.REFUSE

@@ -1,4 +1,4 @@
-"""From a dataset to record batches: checked when it is opened, streamed when it is read."""
+"""Reads record batches from a dataset: files are checked when it is opened, and streamed when they are read."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from loader.events import Observer, ignore
 GROUP_ROWS = 131_072
 """Rows of a staged row group, and of a batch that is not joined."""
 READ_BUFFER = 1 << 20
-"""Bytes that are read of a column at a time, as long as all columns together stay within READ_BYTES."""
+"""Bytes of a column that are read at a time; fewer where all columns together would exceed READ_BYTES."""
 READ_BYTES = 64 << 20
 LARGEST_DICTIONARY = 16 << 20
-"""Bytes of text of a row group that is read as a dictionary, at most; indices take up to four bytes a row."""
+"""Most bytes of text of a row group that is read as a dictionary; indices take up to four bytes a row more."""
 _LEAST_BUFFER = 4_096
 MOST_TAG_BYTES = 65_535
-"""No tag is longer, since no series is."""
+"""No tag can be longer, since no series can."""
 JOINED_ROWS = 1_000_000
-"""Rows of a joined batch, but for the last."""
+"""Rows of a joined batch, except for the last."""
 
 
 def open_dataset(root: Path, observe: Observer = ignore, stop: threading.Event | None = None) -> Manifest:
@@ -50,10 +50,10 @@ def open_dataset(root: Path, observe: Observer = ignore, stop: threading.Event |
 def check_dataset(
     root: Path, manifest: Manifest, observe: Observer = ignore, stop: threading.Event | None = None
 ) -> None:
-    """Look at size, footer and checksum of every partition of the dataset at ``root``.
+    """Check size, footer and checksum of every partition of the dataset at ``root``.
 
     Files that are not known yet are read for their checksum, see ``differing``; setting ``stop`` ends that early.
-    Raises ConfigError when integers are times of an unknown unit; EncodeError for tags that must be too long;
+    Raises ConfigError when times are integers of unknown unit; EncodeError for tags that are certainly too long;
     StageError when staging did not finish, or a file is missing, damaged, or disagrees with the manifest.
     """
     if not manifest.complete:
@@ -72,13 +72,13 @@ def check_dataset(
 
 
 def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of ``chunk`` in order and the columns of ``schema``, in batches of up to ``batch_rows``.
+    """Yield the rows of ``chunk`` in order, with the columns of ``schema``, in batches of up to ``batch_rows``.
 
-    Columns come in types that become points, see ``convert_batch``, whose EncodeError is raised.
-    Text arrives as dictionaries where the file has it so. Only the row groups that overlap the chunk are opened, one
-    at a time and without threads. Memory is bounded by a batch of BATCH_BYTES, counted as they are once texts are
-    written out (one row if it is larger), and for each column by its share of READ_BYTES, one page and one
-    dictionary; it does not depend on the partition's size. Times that no timestamp of nanoseconds can hold arrive as
+    Columns have types that points can have, see ``convert_batch``, whose EncodeError is raised.
+    Text is dictionaries where the file has it so. Only the row groups that overlap the chunk are opened, one at a time
+    and without threads. Memory is bounded by a batch of BATCH_BYTES, with texts counted as written out (one row if it
+    is larger), and for each column by its share of READ_BYTES, one page and one dictionary; it does not depend on the
+    partition's size. Times that no timestamp of nanoseconds can hold arrive as
     seconds, in batches of their own. Raises StageError when the file is missing, damaged, or too short.
     """
     path = root / chunk.partition
@@ -114,7 +114,7 @@ def read_joined(root: Path, schema: PointSchema, partition: Partition) -> Iterat
     for batch in join_batches(read_batches(root, schema, whole, GROUP_ROWS), JOINED_ROWS):
         address = Chunk(partition.path, row, row + batch.num_rows)
         handed_over = [batch]
-        del batch  # or it would be held until the next one is there
+        del batch  # otherwise it would be held until the next one is read
         yield address, handed_over.pop()
         row = address.stop
 
@@ -127,12 +127,12 @@ def largest_group(root: Path, partition: Partition) -> int:
 
 
 def buffer_size(metadata: pq.FileMetaData) -> int:
-    """Return how many bytes are read of a column at a time, so that all columns stay within READ_BYTES."""
+    """Return how many bytes of a column are read at a time, so that all columns stay within READ_BYTES."""
     return max(_LEAST_BUFFER, min(READ_BUFFER, READ_BYTES // max(1, int(metadata.num_columns))))
 
 
 def _row_bytes(file: pq.ParquetFile, group: int, names: Collection[str]) -> int:
-    """Return about how many bytes a row of a row group has in memory, as far as its metadata tell."""
+    """Return about how many bytes a row of a row group takes in memory, by its metadata."""
     metadata = file.metadata.row_group(group)
     stored = sum(int(metadata.column(number).total_uncompressed_size) for number in _positions(file, names))
     return 8 * len(names) + stored // max(1, int(metadata.num_rows))
@@ -152,7 +152,7 @@ def _checked_int96(
 ) -> Iterator[pa.RecordBatch]:
     """Yield ``batches`` with times as seconds where they are beyond nanoseconds.
 
-    INT96, as Spark writes it, holds a day and nanoseconds within: as int64 nanoseconds such times wrap.
+    INT96, as Spark writes it, holds a day and the nanoseconds in it; as int64 nanoseconds, times beyond 64 bits wrap.
     """
     with _opened(root, path, (), coerce_int96_timestamp_unit="s") as file:
         seconds = file.iter_batches(rows, row_groups=[group], columns=[time], use_threads=False)
@@ -169,7 +169,7 @@ def _checked_int96(
 
 
 def _clipped(batches: Iterator[pa.RecordBatch], row: int, chunk: Chunk) -> Iterator[pa.RecordBatch]:
-    """Yield what of ``batches``, the first of which begins at ``row``, lies within ``chunk``."""
+    """Yield the parts of ``batches`` that are within ``chunk``; the first batch begins at ``row``."""
     for batch in batches:
         start, stop = max(chunk.start - row, 0), min(chunk.stop - row, batch.num_rows)
         if start < stop:
@@ -181,9 +181,9 @@ def _clipped(batches: Iterator[pa.RecordBatch], row: int, chunk: Chunk) -> Itera
 
 @contextmanager
 def _opened(root: Path, path: Path, texts: tuple[str, ...], **options: Any) -> Iterator[pq.ParquetFile]:
-    """Open ``path``; what fails, then or in the ``with`` block, becomes a StageError that names it.
+    """Open ``path``; an error, then or in the ``with`` block, becomes a StageError that names the file.
 
-    Those of ``texts`` that the file holds as dictionaries are read as such.
+    Columns in ``texts`` that the file holds as dictionaries are read as such.
     """
     try:
         look(root, str(path.relative_to(root)))  # a FIFO would keep whoever opens it waiting
@@ -205,9 +205,9 @@ def _opened(root: Path, path: Path, texts: tuple[str, ...], **options: Any) -> I
 
 
 def _has_dictionary(metadata: pq.FileMetaData, name: str) -> bool:
-    """Tell whether a column has a dictionary in any row group, and in none more text than LARGEST_DICTIONARY.
+    """Tell whether a column has a dictionary in some row group, and at most LARGEST_DICTIONARY of text in each.
 
-    Writers give a dictionary up when it grows large, but a reader of dictionaries makes one of the whole row group.
+    Writers give up a dictionary when it grows large, but reading as a dictionary makes one of the whole row group.
     """
     chunks = [
         column

@@ -12,7 +12,7 @@ from loader.errors import LoadError, StageError
 
 
 class RejectedFile:
-    """Appends rejected rows of the dataset at ``root`` as JSON Lines to a file that is made with the first of them."""
+    """Appends rejected rows of the dataset at ``root`` as JSON Lines to a file, which the first of them makes."""
 
     def __init__(self, root: Path, name: str) -> None:
         self._root = root
@@ -20,7 +20,7 @@ class RejectedFile:
         self.path = state_path(root, self._name)
 
     def clear(self) -> None:
-        """Begin anew; raises LoadError."""
+        """Empty the file, if it is there; raises LoadError."""
         self._write(lambda: clear_text(self._root, self._name))
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:

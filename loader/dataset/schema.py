@@ -1,8 +1,8 @@
-"""Which column plays which part of a point.
+"""The schema of points: which columns are tags, fields and time.
 
 InfluxDB identifies a point by measurement, tag set and timestamp. A second point with the same identity
-silently replaces the first: a retry is therefore safe, and two trades of one series with one timestamp
-silently become one. Whoever makes rows guarantees that identities are unique; verification counts them.
+silently replaces values of the first. So a retry is safe, but two trades of one series with one timestamp
+silently become one. Staged trades have unique identities; in other datasets a load finds rows that share one.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Field:
 
 @dataclass(frozen=True)
 class PointSchema:
-    """How a row becomes a point. Tag columns are tag keys; timestamps are integer nanoseconds, UTC.
+    """How a row becomes a point. Names of tag columns are tag keys; points have times in nanoseconds, UTC.
 
-    ``sources`` names the column of the file for a column that has another name there; ``sparse`` are tags and fields
-    that some files do not have: their rows have no such value.
+    ``sources`` gives the name in files of each column that has another name there. ``sparse`` are tags and fields that
+    some files lack: rows of these files have no such value.
 
     ``time_unit`` is "s", "ms", "us" or "ns" for a time column of integers (since 1970), "" for one of timestamps,
-    which know their own unit.
+    which have their own unit.
     """
 
     measurement: str
@@ -72,7 +72,7 @@ class PointSchema:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The columns of text: tags, and fields of strings."""
+        """The columns of text: tags and string fields."""
         return (*self.tags, *(field.column for field in self.fields if field.type is FieldType.STRING))
 
     def to_json(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def trades_schema() -> PointSchema:
 
 
 def column_problem(schema: PointSchema, columns: pa.Schema) -> str:
-    """Return what keeps ``columns`` from being points of ``schema`` in one sentence, "" when nothing does."""
+    """Return in one sentence what keeps ``columns`` from being points of ``schema``, "" when nothing does."""
     if not schema.fields:
         return "the schema has no field, and a point needs one"
     wanted: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {

@@ -1,4 +1,4 @@
-"""Arrays in temporary files without a name, which end with them."""
+"""Arrays in temporary files without a name, which exist as long as the array does."""
 
 from __future__ import annotations
 

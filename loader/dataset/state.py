@@ -1,8 +1,8 @@
 """The loader's own files in the folder ``.loader`` of a dataset: the one place that opens and locks them.
 
 A dataset may come from anybody, so they are opened as ``beneath`` does: no link is followed, only regular files are
-opened, nothing is emptied by opening it. What is read as a whole is at most MOST_BYTES long. Faults are StageErrors
-that name the file.
+opened, and opening a file never empties it. A file that is read as a whole has at most MOST_BYTES. Problems are
+StageErrors that name the file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from loader.errors import ConfigError, StageError
 
 STATE = ".loader"
 MOST_BYTES = 16 << 20
-"""Bytes of the largest file that is read as a whole; a manifest of 60,000 partitions has as many."""
+"""Most bytes of a file that is read as a whole; a manifest of 60,000 partitions has about as many."""
 
 
 def state_path(root: Path, name: str) -> Path:
@@ -50,7 +50,7 @@ def has_state(root: Path, name: str) -> bool:
 
 
 def keeps_state(root: Path) -> bool:
-    """Tell whether there is a folder of the loader's own files of the dataset at ``root``."""
+    """Tell whether the dataset at ``root`` has a folder of the loader's own files."""
     try:
         with opened_folder(root, STATE):
             return True
@@ -71,7 +71,7 @@ def list_leftovers(root: Path) -> list[str]:
 def read_json(root: Path, name: str) -> Any:
     """Return the content of the JSON file ``name``; memory is 30 times MOST_BYTES at most.
 
-    Raises FileNotFoundError, StageError when the file is not to be read, ValueError when it is no JSON.
+    Raises FileNotFoundError, StageError when the file must not or cannot be read, ValueError when it is not JSON.
     """
     path = state_path(root, name)
     try:
@@ -139,13 +139,13 @@ def make_state(root: Path) -> None:
 
 @contextmanager
 def reading(root: Path) -> Iterator[None]:
-    """Keep stages out of the dataset at ``root`` while it is read; raises ConfigError when one is at work.
+    """Keep stages out of the dataset at ``root`` while it is read; raises ConfigError while one is running.
 
-    Any number may read. The lock is the folder's own (flock), which needs no file and no right to write: it works on
-    read-only media. A file system without locks has none, and a folder without ``.loader`` has no stage.
+    Any number of readers may share it. The lock (flock) is on the folder, so it needs no file and no right to write,
+    and works on read-only media. There is no lock on a file system without locks, or where there is no ``.loader``.
     """
     with ExitStack() as stack:
-        with suppress(OSError):  # reading will say what is wrong there
+        with suppress(OSError):  # reading will report what is wrong there
             _share(root, stack.enter_context(opened_folder(root, STATE)))
         yield
 
@@ -169,7 +169,7 @@ def writing(root: Path) -> Iterator[None]:
 
 @contextmanager
 def sole(root: Path, name: str) -> Iterator[bool]:
-    """Hold the lock file ``name`` of the dataset at ``root``; yield whether nobody else does.
+    """Try to lock the file ``name`` of the dataset at ``root``; yield whether the lock was free.
 
     Raises OSError or StageError.
     """
@@ -197,7 +197,7 @@ def _share(root: Path, folder: int) -> None:
 
 
 def _work(folder: int) -> str:
-    """Return what those do who hold the lock of ``folder``: readers would share it, a stage does not."""
+    """Return what the holders of the lock of ``folder`` are doing: readers share the lock, a stage does not."""
     try:
         fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""From when to when the points of a file are: by its statistics, or by its times where there are none."""
+"""The time range of the points of a file: from its statistics, or from its times where there are none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STORED_UNITS = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"
 
 
 def read_time_range(root: Path, name: str, file: pq.ParquetFile, schema: PointSchema) -> Range | None:
-    """Return the first and last time of the points of a file, in nanoseconds, None where there is none."""
+    """Return the first and last time of the points of a file, in nanoseconds, None where no row has a valid time."""
     ranges = list(_stored_ranges(file, schema))
     if not all(found and TIME_MIN <= found[0] <= found[1] <= TIME_MAX for found in ranges):
         ranges = list(_read_ranges(root, name, file.metadata.num_rows, schema))
@@ -46,7 +46,7 @@ def _stored_ranges(file: pq.ParquetFile, schema: PointSchema) -> Iterator[Range 
 
 
 def _read_ranges(root: Path, name: str, rows: int, schema: PointSchema) -> Iterator[Range | None]:
-    """Yield the range of the times of each batch that InfluxDB has."""
+    """Yield the range of the times in each batch that InfluxDB can store, None where there are none."""
     times = replace(schema, tags=(), fields=())
     for batch in read_batches(root, times, Chunk(name, 0, rows), GROUP_ROWS):
         column = batch.column(0)

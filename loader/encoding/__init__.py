@@ -1,1 +1,1 @@
-"""From record batches to what InfluxDB takes; pure, with no input or output."""
+"""Encodes record batches for InfluxDB, and decodes its formats; pure, with no input or output."""

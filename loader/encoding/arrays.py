@@ -1,4 +1,4 @@
-"""The arrays that kernels take."""
+"""Types of the arrays that kernels take."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 def last_in_groups(present: Mask, starts: Integers) -> Integers:
-    """Return the last position at which ``present`` is true in each group, -1 where it is nowhere.
+    """Return the last position at which ``present`` is true in each group, -1 where it never is.
 
-    Group ``i`` are the positions from ``starts[i]`` on to that of the next group, or the end.
+    Group ``i`` is the positions from ``starts[i]`` up to the start of the next group, or the end.
     """
     last: Integers = np.maximum.reduceat(np.where(present, np.arange(len(present)), -1), starts)
     return last

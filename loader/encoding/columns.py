@@ -36,7 +36,7 @@ class Columns:
 def read_columns(batch: pa.RecordBatch, schema: PointSchema) -> Columns:
     """Return times and fields of ``batch``, all rows of which are points.
 
-    Nothing is copied that has the right type.
+    Columns that have the right type are not copied.
     """
     return Columns(
         read_times(batch, schema), tuple(_values(batch.column(field.column), field) for field in schema.fields)
@@ -54,7 +54,7 @@ def read_times(batch: pa.RecordBatch, schema: PointSchema) -> pl.Series:
 def read_valid_times(
     batch: pa.RecordBatch, schema: PointSchema, steps: Integers | None = None
 ) -> tuple[Integers, Mask]:
-    """Return the times of ``batch`` in nanoseconds, and which of them InfluxDB holds; the others are any time.
+    """Return the times of ``batch`` in nanoseconds, and which of them InfluxDB can store; the others have any value.
 
     ``steps`` are the nanoseconds by which rows are moved.
     """

@@ -1,4 +1,4 @@
-"""How the kernels of this package are compiled."""
+"""Decorators that compile the kernels of this package."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """Compile ``function`` to machine code that runs without the interpreter's lock; kept on disk between runs.
 
-    The code checks no array bounds: a kernel looks at lengths itself. Unsigned 64-bit sums wrap, as they do in Go;
+    The code checks no array bounds: a kernel must check lengths itself. Unsigned 64-bit sums wrap, as they do in Go;
     also where compilation is turned off (NUMBA_DISABLE_JIT=1, to measure coverage) and NumPy would warn of it.
-    What is kept on disk does not notice a change of a kernel in another module that it calls: remove it then.
+    Code on disk is not compiled again when a kernel in another module that it calls changes: remove it then.
     """
     return _compile(function, {})
 
@@ -24,8 +24,8 @@ def compiled(function: F) -> F:
 def allocation_free(function: F) -> F:
     """Like ``compiled``, for a kernel that makes no array.
 
-    References to the arrays that it is given are not counted, which takes most of the time of a kernel that looks at
-    many arrays for every few bytes.
+    References to its arrays are not counted: counting takes most of the time of a kernel that uses many arrays for
+    every few bytes.
     """
     return _compile(function, {"_nrt": False})
 
@@ -35,7 +35,7 @@ def _compile(function: F, options: Mapping[str, bool]) -> F:
         return np.errstate(over="ignore")(function)
     try:
         return cast(F, numba.njit(cache=True, nogil=True, **options)(function))
-    except RuntimeError:  # nowhere to keep it: neither beside the module nor in the user's cache can be written
+    except RuntimeError:  # the code cannot be kept: neither the module's folder nor the user's cache is writable
         return cast(F, numba.njit(nogil=True, **options)(function))
 
 

@@ -1,7 +1,7 @@
 """Which names and values InfluxDB can hold, and how they are escaped; the same for line protocol and storage files.
 
-Escaping, all of it. What InfluxDB 1.8 and 2.9 do not give back as it was has no form: a name raises
-EncodeError, a row with such a value is rejected:
+These are all rules of escaping. A name or value that InfluxDB 1.8 and 2.9 do not return unchanged has no form: such a
+name raises EncodeError, and a row with such a value is rejected:
 
 ============  ===========================  ============================================================
 part          a backslash goes before      has no form
@@ -32,21 +32,21 @@ _IN_KEY = MappingProxyType({",": r"\,", "=": r"\=", " ": r"\ "})
 TAG_ESCAPES: Mapping[str, str] = _IN_KEY
 STRING_ESCAPES: Mapping[str, str] = MappingProxyType({'"': r"\"", "\\": r"\\"})
 KEY_BYTES = 65_535
-"""Longest key of a series and field."""
+"""Most bytes of the key of a series and field."""
 TAG_NO_FORM = r"\n|\\$"
 """Matches the tag values that have no form."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a point that has a name: how it is escaped, and which names (a pattern) have no form."""
+    """A named part of a point: how its names are escaped, and the pattern of names that have no form."""
 
     what: str
     escapes: Mapping[str, str]
     no_form: str
 
     def has_form(self, name: str) -> bool:
-        """Tell whether InfluxDB gives ``name`` back as it was."""
+        """Tell whether InfluxDB returns ``name`` unchanged."""
         return not re.search(self.no_form, name)
 
     def escape(self, name: str) -> str:
@@ -74,8 +74,8 @@ def check_names(schema: PointSchema) -> None:
 
 
 def sort_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return tag keys in the order that they have in the key of a series; raises EncodeError like ``escape``.
+    """Return tag keys in their order in the key of a series; raises EncodeError as ``escape`` does.
 
-    The server compares them with their escapes: a space, for example, counts as a backslash.
+    The server compares escaped keys: a space, for example, sorts as a backslash.
     """
     return tuple(sorted(tags, key=lambda tag: TAG_KEY.escape(tag).encode()))

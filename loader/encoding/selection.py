@@ -1,4 +1,4 @@
-"""Which rows of a record batch become points, and why the others cannot; pure, with no input or output."""
+"""Selects the rows of a record batch that can be points, and tells why others cannot; pure, with no input or output."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from loader.errors import EncodeError
 _BYTES = pa.large_binary()
 _TIMES = pa.timestamp("ns", "UTC")
 _SHOWN = 100
-"""Characters of a value that are shown."""
+"""Most characters that are shown of a value."""
 _SEPARATOR_BYTES = 4
-"""What the server puts between series and field when it measures a key."""
+"""Bytes that the server counts between series and field when it measures a key."""
 
 
 @dataclass(frozen=True)
 class SelectedRows:
     """The rows of a batch that become points, and those that cannot, both in the order of the partition.
 
-    Rows of which nothing is left, since later rows replace all their values, are in neither. Tags are dictionaries.
+    Rows whose values are all replaced by later rows are in neither. Tags are dictionaries.
     """
 
     points: pa.RecordBatch
@@ -49,7 +49,7 @@ class SelectedRows:
         return self._start + self._positions
 
     def within(self, mask: Mask) -> SelectedRows:
-        """Return what lies in ``mask``, a mask of the rows of the batch."""
+        """Return the selection restricted to ``mask``, a mask of the rows of the batch."""
         rejected = tuple(each for each in self.rejected if mask[each.row - self._start])
         return self._narrowed(mask if self._positions is None else mask[self._positions], rejected)
 
@@ -60,7 +60,7 @@ class SelectedRows:
         return self._narrowed(~unfit, tuple(sorted((*self.rejected, *more), key=lambda each: each.row)))
 
     def _narrowed(self, kept: Mask, rejected: tuple[RejectedRow, ...]) -> SelectedRows:
-        """Return those of the points that are ``kept``; nothing is copied when all are."""
+        """Return only the points that are ``kept``; nothing is copied when all are."""
         if kept.all():
             return replace(self, rejected=rejected)
         positions = np.flatnonzero(kept) if self._positions is None else self._positions[kept]
@@ -84,9 +84,9 @@ def select_points(
     superseded: Mask | None = None,
     steps: Integers | None = None,
 ) -> SelectedRows:
-    """Part the rows of ``batch``, which begins at row ``address.start`` of ``address.partition``.
+    """Divide the rows of ``batch``, which is at ``address``, into points and rejected rows.
 
-    ``superseded`` tells of each row and field whether a later row of the same identity replaces the value: such
+    ``superseded`` tells for each row and field whether a later row of the same identity replaces the value: such
     values become null; ``steps`` are the nanoseconds by which each row is moved. Nothing is copied when all rows are
     points with all their values and nothing is moved. Memory is a few bytes a row, and 300 bytes for each rejected one.
     Raises EncodeError when the columns do not fit the schema.
@@ -152,7 +152,7 @@ def _faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
     for field in schema.fields:
         column = batch.column(field.column)
         if field.type is FieldType.FLOAT:
-            # No sum is finite that has a term which is not; of the others, few sums are beyond all numbers.
+            # A sum is not finite if any term is not; a sum of finite terms seldom overflows.
             if not math.isfinite(pc.sum(column, min_count=0).as_py()):
                 odd = _mask(pc.invert(pc.is_finite(column)))
                 if odd.any():
@@ -180,7 +180,7 @@ def _time_faults(column: pa.Array, schema: PointSchema) -> Iterator[_Fault]:
 
 def _tag_faults(column: pa.DictionaryArray, tag: str) -> Iterator[_Fault]:
     values = column.dictionary
-    # By their length first, so that nothing is copied of what is too long.
+    # Lengths are checked first, so that texts that are too long are not copied.
     lengths = pc.fill_null(pc.binary_length(values), 0).to_numpy()
     yield from _spread(column, tag, lengths > KEY_BYTES, f"a series has at most {KEY_BYTES:,} bytes")
     if not (lengths > KEY_BYTES).any():
@@ -190,7 +190,7 @@ def _tag_faults(column: pa.DictionaryArray, tag: str) -> Iterator[_Fault]:
 
 
 def _key_faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
-    """Yield the rows whose series and longest field key are too long together."""
+    """Yield a fault for the rows whose series and longest field key are too long together."""
     columns = [batch.column(tag) for tag in schema.tags]
     fixed = len(MEASUREMENT.escape(schema.measurement).encode()) + _SEPARATOR_BYTES
     fixed += sum(len(TAG_KEY.escape(tag).encode()) + 2 for tag in schema.tags)
@@ -219,7 +219,7 @@ def _text_faults(column: pa.Array, name: str) -> Iterator[_Fault]:
 
 
 def _spread(column: pa.DictionaryArray, name: str, bad: Mask, reason: str) -> Iterator[_Fault]:
-    """Yield the rows whose value in the dictionary is ``bad``."""
+    """Yield a fault for the rows whose value in the dictionary is ``bad``, if there are any."""
     if bad.any():
         rows = _taken(bad, column)
         if rows.any():
@@ -227,7 +227,7 @@ def _spread(column: pa.DictionaryArray, name: str, bad: Mask, reason: str) -> It
 
 
 def _taken(values: npt.NDArray[Any], column: pa.DictionaryArray) -> npt.NDArray[Any]:
-    """Return the item of ``values``, one for each of the dictionary, for every row; zero where it is null."""
+    """Return for every row the item of ``values``, which has one for each dictionary value; zero where it is null."""
     indices = pc.fill_null(column.indices.cast(pa.int64()), len(values)).to_numpy()
     taken: npt.NDArray[Any] = np.append(values, np.zeros(1, values.dtype))[indices]
     return taken

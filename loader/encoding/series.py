@@ -1,4 +1,4 @@
-"""Which series the rows of a record batch belong to; pure, with no input or output."""
+"""Finds the series of the rows of a record batch; pure, with no input or output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from loader.encoding.escaping import MEASUREMENT, TAG_ESCAPES, TAG_KEY
 class SeriesRuns:
     """Runs of rows of one series each: run ``i`` is rows ``starts[i]`` to ``starts[i + 1]`` of ``texts[codes[i]]``.
 
-    ``texts`` are measurement and tag set, escaped, as in line protocol. One may come twice: null is like empty.
+    ``texts`` are measurement and tag set, escaped, as in line protocol. A text may occur twice: a null tag and an empty
+    one give the same text.
     """
 
     starts: Integers
@@ -35,8 +36,8 @@ class SeriesRuns:
 def find_series(batch: pa.RecordBatch, schema: PointSchema) -> SeriesRuns:
     """Return the series of every row of ``batch``, all of which are points, with the tags in the order of ``schema``.
 
-    Rows in series order make long runs of one series: only the first row of each run is looked at, and of
-    those only one for each combination of tags becomes text. Tags are dictionaries. Memory is about eight bytes a
+    Rows in series order make long runs of one series: only the first row of each run is used, and each
+    combination of tags becomes text only once. Tags are dictionaries. Memory is about eight bytes a
     row and tag, and twice the texts. Raises EncodeError for a name that has no form.
     """
     columns = [batch.column(tag) for tag in schema.tags]
@@ -69,7 +70,7 @@ def _text(value: str) -> pa.LargeStringScalar:
 
 
 def _indices(column: pa.DictionaryArray) -> npt.NDArray[np.integer[Any]]:
-    """Return the indices into the dictionary; those of nulls lie behind it."""
+    """Return the indices into the dictionary; a null has the index after its last value."""
     indices = column.indices
     if indices.null_count:
         indices = pc.fill_null(indices.cast(pa.int64()), len(column.dictionary))

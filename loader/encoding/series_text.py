@@ -1,4 +1,4 @@
-"""The tags in the text of a series, the inverse of what :mod:`loader.encoding.series` makes."""
+"""Reads the tags from the text of a series: the inverse of :mod:`loader.encoding.series`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ _ESCAPED = re.compile(r"\\([,= ])")
 
 
 def series_tags(text: str) -> dict[str, str]:
-    """Return the tags of a series, written as measurement and tags in line protocol, without escapes."""
+    """Return the tags, without escapes, of a series that is written as in line protocol."""
     pairs = (_EQUALS.split(part, maxsplit=1) for part in _COMMA.split(text)[1:])
     return {_ESCAPED.sub(r"\1", key): _ESCAPED.sub(r"\1", value) for key, value in pairs}

@@ -1,4 +1,4 @@
-"""The time that compiling takes, paid before it looks like a stall."""
+"""Compiles kernels before they are needed, so that the time for it does not look like a stall."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COLUMNS = {
 
 
 def compile_ahead(compile_kernels: Callable[[], None], what: str, observe: Observer) -> None:
-    """Have ``what`` compiled; says so when it is not a matter of a moment, which it is once on a machine."""
+    """Compile ``what``; sends a notice when it takes more than a moment, which happens once on a machine."""
     with Workers(1) as workers:
         compiling = workers.submit(compile_kernels)
         if wait([compiling], _MOMENT).not_done:
@@ -55,7 +55,7 @@ def compile_line_encoder() -> None:
 
 
 def compile_line_decoder() -> None:
-    """Decode a few lines of every type, good and bad, likewise."""
+    """Decode a few lines of every type, good and bad, to compile the line decoder."""
     find_end(b"m v=1 1\n")
     enlarge(new_names(2, 8))
     Decoder().decode(b'm,t=a,s=b f=1,i=1i,u=1u,b=t,s="one",l=1e99 1\nm f=1i 1\nm,t f=1 1\n')
@@ -67,7 +67,7 @@ def compile_encoders() -> None:
 
 
 def compile_decoders() -> None:
-    """Encode a few points of every type and decode them, likewise."""
+    """Encode a few points of every type and decode them, to compile the decoders."""
     data = np.frombuffer(b"".join(_encode_points().finish().pieces), np.uint8)
     former: Reading | None = None
     for kind in _COLUMNS:

@@ -1,4 +1,4 @@
-"""From a staged dataset to a bucket."""
+"""Loads a dataset into a bucket, or exports it as storage files."""
 
 from loader.loading.load import load
 from loader.loading.restore_path.export import ExportReport, ExportSettings, export

@@ -1,4 +1,4 @@
-"""What becomes of acknowledged rows when files of a dataset change."""
+"""Forgets acknowledged rows when files of a dataset change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loader.loading.ledger import has_ledger, opened_ledger
 def forget_rows(root: Path, fingerprint: str, paths: Iterable[str]) -> None:
     """Forget what loads of the dataset ``fingerprint`` have acknowledged of the partitions ``paths``, and all shards.
 
-    For what was sent of a file that changed meanwhile is not known. Raises as ``forget`` does.
+    It is unknown what was sent of a file that changed while it was read. Raises as ``forget`` does.
     """
     if not has_ledger(root):
         return

@@ -26,9 +26,10 @@ def gzip_level(compress: str, url: str) -> int:
 
 
 class Flow:
-    """State that the connections share: a common pause, the largest body that the server takes, the stop signs.
+    """State that the connections share: a common pause, the largest body that the server accepts, the stop signals.
 
-    ``stopping`` is a wish: finish what is in flight, begin nothing new. ``aborted`` is an order.
+    ``stop`` is the user's: finish what is in flight, begin nothing new. ``aborted`` is the load's own, after an error;
+    it also cuts off uploads of the restore path. ``stopping`` is true when either is set.
     """
 
     def __init__(self, batch_bytes: int, stop: threading.Event, rejections_left: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Looks for rows of one identity: InfluxDB keeps one point of them, with the last value of each field."""
+"""Finds rows of one identity: InfluxDB keeps one point of them, with the last value of each field."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _EXAMPLES = 3
 def find_superseded(
     root: Path, manifest: Manifest, observe: Observer, stop: threading.Event | None = None
 ) -> Superseded:
-    """Return which values of the dataset at ``root`` a later row of the same identity replaces, and say how many.
+    """Return which values of the dataset at ``root`` a later row of the same identity replaces, and report it.
 
-    Rows count in the order of the partitions in the manifest, then of the rows within. Rows that cannot be points
-    replace nothing. A dataset whose manifest says that it is distinct is not read. Rows in series order, each series'
-    times ascending, and partitions one after the other in time are checked as they stream by, THREADS at a time; of
-    others, as many as MOST_BYTES hold are looked at at a time. About 200 bytes are held for each series. Setting
-    ``stop`` ends it early.
-    Raises StageError and EncodeError as reading does, StageError for times that the manifest does not say of a
-    partition, and ConfigError when there is no room for temporary files.
+    Rows are ordered by partition in the manifest, then by row. Rows that cannot be points replace nothing. A dataset
+    whose manifest says that it is distinct is not read. Partitions that do not overlap others in time, with rows in
+    series order and ascending times in each series, are checked as a stream, THREADS of them at a time. Other rows are
+    compared in portions that fit into MOST_BYTES. About 200 bytes are held for each series. Setting ``stop`` ends it
+    early.
+    Raises StageError and EncodeError as reading does, StageError for times outside the time range of a partition in the
+    manifest, and ConfigError when there is no room for temporary files.
     """
     found = Superseded()
     for part in () if manifest.distinct else manifest.measurements:
@@ -46,7 +46,7 @@ def find_superseded(
         observe(
             Notice(
                 f"{found.values:,} values are replaced by later rows of the same series and time, and left out:"
-                f" nothing is left of {found.rows:,} rows"
+                f" {found.rows:,} rows lose all their values"
             )
         )
     return found
@@ -54,21 +54,21 @@ def find_superseded(
 
 @dataclass(frozen=True)
 class _Search:
-    """Looks at one group of partitions after another."""
+    """Searches one group of partitions after another."""
 
     reader: IdentityReader
     found: Superseded
 
     def look_at(self, group: Sequence[Partition]) -> None:
-        """Add what is superseded in ``group`` to what is found."""
+        """Add the superseded values in ``group`` to those found."""
         known: Numbers = {}
         for part in self.reader.slices(group):
             self._look_within(group, known, part)
 
     def _look_within(self, group: Sequence[Partition], known: Numbers, part: Slice) -> None:
-        """Look at the rows in ``part``, or at halves of it if they are many.
+        """Search the rows in ``part``, in halves if there are many.
 
-        First only at a key of each, in eight bytes; the rows whose keys are there twice are compared as they are.
+        Keys of eight bytes are compared first; only rows whose keys are repeated are compared in full.
         """
         keys = self.reader.keys_within(group, known, part)
         same = keys.find_repetitions() if keys is not None else np.zeros(0, np.bool_)
@@ -86,7 +86,7 @@ class _Search:
             self._compare(group, _repeated(found))
 
     def _compare(self, group: Sequence[Partition], frame: pl.DataFrame) -> None:
-        """Add what is superseded among the rows of ``frame``, which holds all rows of their identities."""
+        """Add the superseded values in the rows of ``frame``, which has all rows of their identities."""
         if not frame.height:
             return
         numbers, rows = frame["partition"].to_numpy(), frame["row"].to_numpy()
@@ -113,7 +113,7 @@ class _Search:
 
 
 def _repeated(parts: Sequence[tuple[int, Identities]]) -> pl.DataFrame:
-    """Return the rows whose identity others have too, by identity and in the order of the dataset."""
+    """Return the rows that share their identity with others, by identity and then in the order of the dataset."""
     frame = pl.concat(
         [
             pl.DataFrame({"series": part.series, "time": part.times, "row": part.rows}).with_columns(

@@ -1,4 +1,4 @@
-"""The identities of the rows of a dataset, in their order: what looks for equal ones reads them here."""
+"""Reads the identities of the rows of a dataset, in order, for the search for repeated ones."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from loader.loading.times import check_times
 from loader.waiting import Workers
 
 THREADS = 2
-"""Partitions that are looked at at a time; more would wait for each other in Python."""
+"""Partitions that are read at a time; more threads would wait for each other in Python."""
 MOST_BYTES = 256 << 20
-"""Memory of the rows that are looked at at a time, where they are not in order already."""
+"""Memory for the rows that are compared at a time, where they are not in order already."""
 _KEY_BYTES = 9
-"""What a row takes while its key is sorted."""
+"""Bytes of a row while its key is sorted."""
 _ROW_BYTES = 200
-"""What a row whose key others have takes while it is compared, beside a byte for each field."""
+"""Bytes of a row with a repeated key while it is compared, besides one for each field."""
 _LONGEST_NAME = 100
 
 Numbers: TypeAlias = dict[str | bytes, int]
-"""The number of each series, by what stands for it."""
+"""The number of each series, by its text, or by a digest of a long text."""
 
 
 def overlapping(partitions: Sequence[Partition]) -> Iterator[list[Partition]]:
@@ -76,7 +76,7 @@ class IdentityReader:
     def in_order(
         self, groups: Iterable[Sequence[Partition]], workers: Workers
     ) -> Iterator[tuple[Sequence[Partition], bool]]:
-        """Yield ``groups``, and whether each is a single partition in order; ``workers`` look ahead."""
+        """Yield ``groups``, and whether each is a single partition in order; ``workers`` check ahead."""
         waiting: deque[tuple[Sequence[Partition], Future[bool]]] = deque()
         for group in groups:
             waiting.append((group, workers.submit(self._is_ordered, group)))
@@ -101,7 +101,7 @@ class IdentityReader:
             yield batch
 
     def slices(self, group: Sequence[Partition]) -> Iterator[Slice]:
-        """Yield parts of the time of ``group``, of about ``most_keys`` rows each if they lie evenly."""
+        """Yield parts of the time of ``group``, of about ``most_keys`` rows each if times are evenly spread."""
         first = min(partition.time_min for partition in group)
         last = max(partition.time_max for partition in group)
         number = -(-sum(partition.rows for partition in group) // self.most_keys)
@@ -117,7 +117,7 @@ class IdentityReader:
                     yield number, identities.at(part.holds(identities))
 
     def keys_within(self, group: Sequence[Partition], known: Numbers, part: Slice) -> Keys | None:
-        """Return a key in eight bytes of each row in ``part``, None when it has halves and they are too many."""
+        """Return the key of each row in ``part``; None when there are too many rows and ``part`` can be divided."""
         keys = Keys(self.most_keys)
         for _, identities in self.within(group, known, part):
             keys.add(identities)
@@ -126,7 +126,7 @@ class IdentityReader:
         return keys
 
     def present(self, group: Sequence[Partition], numbers: Integers, rows: Integers) -> Mask:
-        """Tell of rows, each ``rows[i]`` of the partition ``numbers[i]`` of ``group``, which fields they have."""
+        """Return which fields each row has; row ``i`` is ``rows[i]`` of the partition ``numbers[i]`` of ``group``."""
         present = np.zeros((len(rows), len(self.schema.fields)), np.bool_)
         for number, partition in enumerate(group):
             place = np.flatnonzero(numbers == number)
@@ -180,7 +180,7 @@ class _Runs:
 
 
 def _name(series: str) -> str | bytes:
-    """Return what stands for a series: 128 bits of a long one, so that names take no more memory than their number."""
+    """Return the text of a series, or a digest of 128 bits of a long one, so that long texts are not held in memory."""
     return series if len(series) <= _LONGEST_NAME else hashlib.blake2b(series.encode(), digest_size=16).digest()
 
 

@@ -1,11 +1,11 @@
 """What has been acknowledged, so that a run resumes: SQLite beside the dataset.
 
 A load is identified by where it goes (address, organization, bucket, and the bucket's own id where the
-server has one) and by the dataset's fingerprint. It holds acknowledged row ranges, never batch numbers, so a
-rerun with another batch size still resumes. A row range is there only after the server's 204. Touching
-ranges are merged, so the ledger stays as small as the number of gaps. The restore path acknowledges whole
-shards, by their start, after the server counted their points; and it notes a mark before it makes a bucket,
-whose description then tells whose it is. No token is ever in the ledger.
+server has one) and by the dataset's fingerprint. The ledger holds acknowledged row ranges, never batch numbers, so
+a rerun with another batch size still resumes. A row range is recorded only after the server's 204. Touching
+ranges are merged, so the size of the ledger depends only on the number of gaps. The restore path acknowledges whole
+shards, by their start, after the server has counted their points. Before it makes a bucket, it records a mark, which
+the bucket's description then carries. No token is ever in the ledger.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def last_load(root: Path) -> LastLoad | None:
 
 
 def forget(root: Path, target: Target) -> None:
-    """Forget every load into ``target``, for a bucket that is about to be made holds nothing.
+    """Forget every load into ``target``, before its bucket is made: the new bucket will be empty.
 
     Raises ConfigError while another load of this dataset runs, LoadError when the ledger cannot be written.
     """
@@ -123,7 +123,7 @@ class Ledger:
     def begin(
         cls, database: sqlite3.Connection, target: Target, bucket_id: str, fingerprint: str, *, restart: bool
     ) -> Self:
-        """Begin or go on with one load in an opened ledger."""
+        """Begin or resume one load in an opened ledger."""
         key = (*_place(target), bucket_id, fingerprint)
         with database:
             # Another dataset, or another mapping of its columns, may overwrite what was acknowledged of the former one.
@@ -146,7 +146,7 @@ class Ledger:
 
     @property
     def name(self) -> str:
-        """What the files of this load are called."""
+        """The name of the files of this load, without a suffix."""
         return f"load-{self._load}"
 
     def acknowledge(self, chunk: Chunk, rejected: int) -> None:
@@ -185,7 +185,7 @@ class Ledger:
     def acknowledge_shard(self, start: int, rows: int, rejected: int = 0) -> None:
         """Record that the server has counted the points of the shard that starts at ``start``.
 
-        ``rows`` are those that need not be looked at again, ``rejected`` those of them that cannot be points.
+        ``rows`` is how many rows the shard accounts for, ``rejected`` how many of them cannot be points.
         """
         with self._database:
             self._database.execute("UPDATE loads SET rejected = rejected + ? WHERE id = ?", (rejected, self._load))
@@ -246,7 +246,7 @@ def add_mark(database: sqlite3.Connection, target: Target, fingerprint: str, mar
 def marks(database: sqlite3.Connection, target: Target, fingerprint: str) -> frozenset[str]:
     """Return the marks of all buckets that loads of this dataset made, or were about to make, as ``target``.
 
-    Anything else in their place is none: a bucket without description must not become ours.
+    A value that does not have the form of a mark is ignored: a bucket without description must not be taken for ours.
     """
     return frozenset(
         mark

@@ -1,6 +1,6 @@
-"""What a ledger may hold: it lies beside the dataset, so it may come from anybody, and SQLite takes any value anywhere.
+"""Checks the values of a ledger: it may come from anybody, as its dataset may, and SQLite stores any value anywhere.
 
-Each function returns what it was given, or raises sqlite3.DatabaseError, as SQLite does for the damage that it knows.
+Each check returns what it was given, or raises sqlite3.DatabaseError, as SQLite does for damage that it detects.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def check_ranges(ranges: Iterable[tuple[Any, Any]], rows: int) -> Iterator[tuple
 
 
 def check_shards(shards: Iterable[tuple[Any, Any, Any]]) -> dict[int, int]:
-    """Return the rows of acknowledged shards by their start, of starts, rows and numbers of attempts."""
+    """Return the rows of acknowledged shards by their start; ``shards`` are starts, rows and numbers of attempts."""
     found = {}
     for start, rows, attempts in shards:
         if type(start) is not int:

@@ -1,4 +1,4 @@
-"""A dataset into a bucket, by the way that the settings name."""
+"""Loads a dataset into a bucket, by the load method that the settings name."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from loader.loading.tally import Tally
 from loader.servers.patience import Stopped
 
 _MOST_BATCH_BYTES = 1 << 30
-"""More than any server takes in one body; memory is taken for as much."""
+"""More than any server accepts in one body; memory grows with it."""
 
 
 def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Event | None = None) -> LoadReport:
-    """Load a dataset; resumes where an earlier run of the same load stopped. Parquet of others is adopted first.
+    """Load a dataset, from where an earlier run of the same load stopped. Parquet that was not staged is adopted first.
 
     Setting ``stop`` finishes what is in flight, records it and returns a report that says ``interrupted``.
     Raises ConfigError and StageError before anything is sent; Refused, LoadError and EncodeError when the
-    load cannot go on: what was acknowledged until then is in the ledger. Raises FilesChanged when the dataset was
-    changed meanwhile: a rerun sends the rows of those files again.
+    load cannot go on: what was acknowledged until then is in the ledger. Raises FilesChanged when files of the dataset
+    changed during the load: a rerun sends the rows of those files again.
     """
     if settings.via not in list(LoadMethod):
         raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(LoadMethod)}")
@@ -92,6 +92,6 @@ def _check(settings: LoadSettings) -> None:
         ("max rejected", settings.max_rejected, 0, inf),
         ("retry seconds", settings.retry_seconds, 0, inf),
     ):
-        if not least <= value <= most:  # also for what is not a number
+        if not least <= value <= most:  # also for NaN
             bounds = f"{least} or more" if most == inf else f"{least} to {most:,}"
             raise ConfigError(f"{name} of {value}", hint=f"use {bounds}")

@@ -1,4 +1,4 @@
-"""What is looked for in all rows before the first is sent: values that are left out, and why."""
+"""The pass over all rows before the first is sent: finds duplicates, and values that are left out."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from loader.loading.tally import Tally
 
 
 def look_through(tally: Tally, manifest: Manifest, stop: threading.Event) -> tuple[Manifest, Superseded]:
-    """Return what ``find_superseded`` finds, or the manifest with what ``move_apart`` moves, as the settings want it.
+    """Return the manifest, with moves when the settings want rows moved apart, and the values that are superseded.
 
-    Values that are no finite numbers are counted, where they are left out. Of an adopted dataset, whose owner may not
-    know of duplicates, raises ConfigError when there are some, unless the settings say what becomes of them.
+    Values that are NaN or infinite are counted, where they are left out. Raises ConfigError when an adopted dataset has
+    duplicates, of which its owner may not know, unless the settings say what to do with them.
     """
     settings, root = tally.settings, tally.settings.place.root
     tally.values_not_finite = tell_non_finite(root, manifest, tally.observe, stop)

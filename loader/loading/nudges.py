@@ -1,4 +1,4 @@
-"""Moves rows of one identity apart: each to the first free nanosecond behind the row before it in its series."""
+"""Moves rows of one identity apart: each to the first free nanosecond after the row before it in its series."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from loader.waiting import Workers
 
 
 def move_apart(root: Path, manifest: Manifest, observe: Observer, stop: threading.Event) -> Manifest:
-    """Return ``manifest`` with moves, so that no two rows of an identity set the same field, and say how many.
+    """Return ``manifest`` with moves, so that no two rows of an identity set the same field, and report how many.
 
     In each series rows go by time, then by partition in the manifest, then by row. One that sets a field which a row
     before it at its time sets is moved by a nanosecond, and those that follow by as much as it takes to stay behind;
@@ -61,7 +61,7 @@ class _Point:
 
 
 class _Nudger:
-    """Places one group of partitions after another, by time; ``last`` is the last time of those with ``steps``."""
+    """Places the rows of groups of partitions, in time order; ``last`` has the last time of partitions in ``steps``."""
 
     def __init__(self, reader: IdentityReader, steps: dict[str, Integers], last: dict[str, int]) -> None:
         self.reader = reader
@@ -69,13 +69,13 @@ class _Nudger:
         self._last = last
         self._scratch = Scratch()
         self._known: Numbers = {}
-        # The last time of each series, by number, that was given to a row; and of all rows that were moved.
+        # The last time that was given to a row of each series, by number; then the last time of all moved rows.
         self._placed = np.zeros(0, np.int64)
         self._reach: int | None = None
         self._point = _Point(-1, 0, 0)
 
     def look_at(self, group: Sequence[Partition], *, ordered: bool) -> None:
-        """Move what has to be in ``group``, which may be ``ordered``; groups come by time."""
+        """Move rows of ``group`` where necessary; an ``ordered`` one has no repetitions. Groups come in time order."""
         if ordered and not self._reaches(min(partition.time_min for partition in group)):
             return
         for part in self.reader.slices(group):
@@ -85,7 +85,7 @@ class _Nudger:
         return self._reach is not None and self._reach >= time
 
     def _look_within(self, group: Sequence[Partition], part: Slice) -> None:
-        """Look at the rows in ``part``, or at halves of it if they are many: first only at a key of each."""
+        """Place the rows in ``part`` if keys repeat there or moved rows reach it; in halves if there are many rows."""
         keys = self.reader.keys_within(group, self._known, part)
         if keys is None:
             for half in part.halves():
@@ -167,7 +167,7 @@ class _Nudger:
     def _move(self, partition: Partition, rows: Integers, times: Integers, placed: Integers) -> None:
         if not len(rows):
             return
-        # A time beyond all has gone round.
+        # A time beyond 64 bits has wrapped around.
         if (late := (placed // DAY != times // DAY) | (placed > TIME_MAX) | (placed < times)).any():
             raise ConfigError(
                 f"{partition.path} row {rows[late].min():,}: no nanosecond of its day is left to move it to",
@@ -201,9 +201,9 @@ class _Nudger:
         return joins
 
     def _spread(self, series: Integers, times: Integers) -> Integers:
-        """Return times that ascend strictly in each series, behind those that were given to it before; by series.
+        """Return strictly ascending times for each series, after those that it was given before; rows are by series.
 
-        Days are apart, since no row may leave its own: from one end of time to the other, differences are beyond
+        Each day is treated separately: no row may leave its day, and differences across the whole range of times exceed
         64 bits.
         """
         days, clocks = times // DAY, times % DAY

@@ -1,4 +1,4 @@
-"""Rows that cannot be points and lines that the server refused for good: on file, counted, limited."""
+"""Writes down and counts rows that cannot be points and lines that the server refused for good, up to a limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from loader.printable import MESSAGE, printable
 
 @dataclass(frozen=True)
 class RejectedLine:
-    """A refused line, the address of its row, and the server's status and words."""
+    """A refused line, the address of its row, and the server's status and message."""
 
     line: str
     chunk: Chunk
@@ -38,26 +38,26 @@ class Rejections:
         """Return the rejected rows of the load of ``ledger``; raises LoadError when there are too many already."""
         rejections = cls(root, ledger.name, most, ledger.rejected)
         if not rejections.total:
-            rejections.file.clear()  # of what a load left that began again
+            rejections.file.clear()  # left by an earlier load that is begun again
         if rejections.excess:
             raise rejections.excess
         return rejections
 
     def keep(self, rows: Sequence[RejectedRow | RejectedLine]) -> None:
-        """Put ``rows`` on file and count them; raises LoadError when they cannot be written."""
+        """Write ``rows`` to the rejected file and count them; raises LoadError when they cannot be written."""
         if rows:
             self.file.append(map(_entry, rows))
             self.count(rows)
 
     def count(self, rows: Sequence[RejectedRow | RejectedLine]) -> None:
-        """Count ``rows``, as a run that keeps nothing does."""
+        """Count ``rows`` without writing them, as a dry run does."""
         if rows:
             self.first = self.first or describe(rows[0])
             self.total += len(rows)
 
     @property
     def excess(self) -> LoadError | None:
-        """The error that there are more than allowed, None when there are not."""
+        """The error to raise when there are more than allowed, None when there are not."""
         if self.total <= self.most:
             return None
         first = f"; the first of this run is {self.first}" if self.first else ""

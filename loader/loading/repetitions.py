@@ -1,4 +1,4 @@
-"""Identities of rows, and which of them are there twice: found by a key in eight bytes first, slice by slice."""
+"""Identities of rows, and the search for repeated ones: by a key of eight bytes first, slice by slice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ODD = 0x9E3779B97F4A7C15 - (1 << 64)
 
 @dataclass(frozen=True)
 class Identities:
-    """Series (numbers), times (nanoseconds) and numbers of some rows of a partition."""
+    """Some rows of a partition: the number of the series, the time (nanoseconds) and the row number of each."""
 
     series: Integers
     times: Integers
@@ -28,9 +28,9 @@ class Identities:
 
 @dataclass(frozen=True)
 class Slice:
-    """Rows with ``start`` <= time < ``stop``, of every ``buckets``-th series: that of number ``bucket`` and so on.
+    """Rows with ``start`` <= time < ``stop`` of every ``buckets``-th series, beginning with number ``bucket``.
 
-    Rows at one moment cannot be parted by time, so they are by series.
+    Rows of one instant cannot be divided by time, so they are divided by series.
     """
 
     start: int
@@ -40,7 +40,7 @@ class Slice:
 
     @property
     def divisible(self) -> bool:
-        """Whether there are halves."""
+        """Whether it can be divided into halves."""
         return self.stop - self.start > 1 or self.buckets < _MOST_BUCKETS
 
     def halves(self) -> tuple[Slice, Slice]:
@@ -58,7 +58,7 @@ class Slice:
 
 
 class Keys:
-    """Keys of rows, of which those that are equal are found; ``most`` of them take the memory that there is."""
+    """Collects keys of rows and finds equal ones; memory is reserved for ``most`` keys."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -72,7 +72,7 @@ class Keys:
 
     @property
     def full(self) -> bool:
-        """Whether there are more than should be."""
+        """Whether there are more than ``most`` keys."""
         return self._size > self._most
 
     def add(self, rows: Identities) -> None:
@@ -84,14 +84,14 @@ class Keys:
         self._size = size
 
     def find_repetitions(self) -> Mask:
-        """Sort them, and tell of all but the first whether each is that before it."""
+        """Sort the keys, and tell for each but the first whether it equals the one before it."""
         keys = self._keys[: self._size]
         keys.sort()
         same: Mask = keys[1:] == keys[:-1]
         return same
 
     def repeated(self, same: Mask) -> Integers:
-        """Return those that ``find_repetitions`` found, each once."""
+        """Return the repeated keys, each once; ``same`` is what ``find_repetitions`` returned."""
         return np.unique(self._keys[1 : self._size][same])
 
 

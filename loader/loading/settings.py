@@ -14,14 +14,14 @@ from loader.servers.base import Target
 
 
 class LoadMethod(StrEnum):
-    """The ways in: line protocol into any bucket, or storage files into a new one."""
+    """The load methods: line protocol into any bucket, or storage files into a new one."""
 
     WRITE = "write"
     RESTORE = "restore"
 
 
 class OnDuplicate(StrEnum):
-    """What becomes of rows with the series and time of a later row that sets the same field."""
+    """What to do with a row when a later row of the same series and time sets the same field."""
 
     FAIL = "fail"
     LAST = "last"
@@ -30,7 +30,7 @@ class OnDuplicate(StrEnum):
 
 @dataclass(frozen=True)
 class WriteSettings:
-    """How to send line protocol: of at most ``batch_lines`` lines and ``batch_bytes`` bytes a request.
+    """How to send line protocol: at most ``batch_lines`` lines and ``batch_bytes`` bytes in a request.
 
     ``compress`` is "auto" (none on loopback, gzip:1 elsewhere), "none", "gzip" or "gzip:LEVEL"; ``rate`` is
     points a second, 0 for no limit.
@@ -44,14 +44,14 @@ class WriteSettings:
 
 @dataclass(frozen=True)
 class LoadSettings:
-    """How to load ``dataset``: a staged one, or Parquet of others.
+    """How to load ``dataset``: a staged dataset, or Parquet files that are adopted.
 
-    ``state`` is where the loader keeps its own files of it, see ``find_place``; ``mapping`` says which columns of
-    others' files are what, at least the first time. ``on_duplicate`` is for them: "fail", "last" or "nudge", see
-    ``move_apart``; with ``assume_distinct``, rows are not looked through for duplicates.
+    ``state`` is where the loader keeps its own files of the dataset, see ``find_place``. For adopted datasets,
+    ``mapping`` says which columns are tags, fields and time; it is needed for the first load. ``on_duplicate`` is for
+    them, too: "fail", "last" or "nudge", see ``move_apart``. With ``assume_distinct``, duplicates are not searched for.
     ``via`` is "write" (line protocol, into any bucket, as ``write`` says) or "restore" (storage files, into a bucket
-    of its own on InfluxDB 2.x); ``connections`` of the restore path are the shards that are made and sent at a time.
-    ``retry_seconds`` bounds the time one payload is retried;
+    of its own on InfluxDB 2.x). On the restore path, ``connections`` is how many shards are made and sent at a time.
+    ``retry_seconds`` bounds the time that one payload is retried.
     ``shard_duration`` is nanoseconds for a bucket made by this load, 0 for the server's default.
     """
 
@@ -79,7 +79,7 @@ class LoadSettings:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did. ``rows_acknowledged`` is this run's; ``rows_resumed`` earlier runs'; sizes in bytes.
+    """What a load did; sizes are bytes.
 
     Both count all rows that need not be looked at again, also the ``rows_rejected`` of all runs; the server has the
     points of ``rows_loaded``. Of these, nothing is left of ``rows_replaced``: later rows have their identity.

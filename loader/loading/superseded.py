@@ -11,10 +11,10 @@ from loader.encoding.arrays import Bytes, Integers, Mask
 
 
 class Superseded:
-    """Tells of each row and field whether a later row replaces the value.
+    """Tells for each row and field whether a later row replaces the value.
 
-    ``rows`` counts the rows of which nothing is left, ``values`` all values that are replaced; ``examples`` names a few
-    pairs of such rows. There is a bit for each row and field of a partition in which there is any, in temporary files
+    ``rows`` counts the rows whose values are all replaced, ``values`` all values that are replaced; ``examples`` names
+    a few pairs of such rows. A partition with replaced values takes a bit for each row and field, in a temporary file
     without a name.
     """
 
@@ -26,7 +26,7 @@ class Superseded:
         self.examples: list[str] = []
 
     def add(self, partition: Partition, rows: Integers, values: Mask, whole: Mask) -> None:
-        """Add ``values``, a mask of ``rows`` and fields; ``whole`` tells of which rows nothing is left.
+        """Add ``values``, a mask of ``rows`` and fields; ``whole`` tells which rows have all values replaced.
 
         Raises ConfigError when there is no room for a temporary file.
         """

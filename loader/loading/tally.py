@@ -30,25 +30,25 @@ class Tally:
     rows_moved: int = 0
 
     def wait(self, event: Waited) -> None:
-        """Count and tell a wait."""
+        """Count and report a wait."""
         self.retries += event.cause == "retry"
         self.waits[event.cause] = self.waits.get(event.cause, 0.0) + event.seconds
         self.observe(event)
 
     def reject(self, rows: int) -> None:
-        """Tell of rejected rows."""
+        """Report rejected rows."""
         if rows:
             self.observe(Rejected(rows))
 
     def advance(self, rows: int, payload_size: int, body_size: int) -> None:
-        """Count and tell rows that are done."""
+        """Count and report rows that are done."""
         self.rows += rows
         self.payload_size += payload_size
         self.body_size += body_size
         self.observe(Advanced(rows, body_size))
 
     def begin_again(self) -> None:
-        """Forget what was done: all of it is done once more."""
+        """Set the counts of rows and bytes to zero: all of them are done once more."""
         self.rows = self.payload_size = self.body_size = 0
 
     def report(
@@ -61,7 +61,7 @@ class Tally:
         rejections: Rejections | None = None,
         rows_replaced: int = 0,
     ) -> LoadReport:
-        """Return the report of a load of the dataset of ``manifest``; ``stopped`` tells that it was told to end."""
+        """Return the report of a load of the dataset of ``manifest``; ``stopped`` tells that it was asked to stop."""
         rejected = rejections.total if rejections else 0
         kept = str(rejections.file.path) if rejections and rejections.file.path.exists() else ""
         return LoadReport(

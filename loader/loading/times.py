@@ -1,4 +1,4 @@
-"""The times of the rows against those that the manifest says of their partition: shards are planned by these."""
+"""Checks the times of rows against the time range of their partition in the manifest: shards are planned by it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loader.errors import StageError
 
 
 def check_times(times: Integers, selected: SelectedRows, root: Path, partition: Partition) -> None:
-    """Raise StageError when one of ``times``, those of ``selected``, is not among those of ``partition``."""
+    """Raise StageError when one of ``times``, those of ``selected``, is outside the time range of ``partition``."""
     if not len(times) or partition.time_min <= times.min() <= times.max() <= partition.time_max:
         return
     place = int(((times < partition.time_min) | (times > partition.time_max)).argmax())

@@ -33,7 +33,7 @@ class SymbolDay:
 
 @dataclass(frozen=True)
 class SessionPlan:
-    """All that decides the trades of one session."""
+    """Everything that determines the trades of one session."""
 
     session: Session
     seed: int

@@ -1,4 +1,4 @@
-"""Which symbols trade, how much, and at what price.
+"""The symbols that trade, how much each, and at what price.
 
 The built-in table holds approximate public figures, rounded: share of trades relative to the others, price in
 US dollars at the start of 2024, and annual volatility. They make the trades look right; they are not market data.

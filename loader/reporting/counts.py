@@ -1,4 +1,4 @@
-"""What a run has done so far, counted from its events: the same figures for people and for metrics files."""
+"""Counts from events what a run has done so far: the same figures for people and for metrics files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from loader.events import Advanced, Event, Rejected, Started, Waited
 
 
 class Counts:
-    """Counts events: rows (of all, done, done by earlier runs), bytes, retries, rejected rows, waits by cause."""
+    """Counts events: all rows, rows done, rows done by earlier runs, bytes, retries, rejected rows, waits by cause."""
 
     def __init__(self) -> None:
         self.activity = ""
@@ -21,7 +21,7 @@ class Counts:
         self.waits: dict[str, float] = {}
 
     def count(self, event: Event) -> None:
-        """Take ``event`` into account."""
+        """Count ``event``."""
         match event:
             case Started(activity, rows, rows_done):
                 self.activity, self.rows = activity, rows
@@ -38,7 +38,7 @@ class Counts:
                 pass
 
     def read(self) -> dict[str, Any]:
-        """Return what this run did, for metrics; bytes were written to disk or sent, waits are seconds."""
+        """Return what this run did, for metrics; "bytes" are those written to disk or sent, waits are seconds."""
         return {
             "rows": self.rows_done - self.rows_resumed,
             "rows_resumed": self.rows_resumed,

@@ -1,4 +1,4 @@
-"""What is said of somebody's Parquet."""
+"""Text about inspected Parquet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loader.printable import MESSAGE, printable
 from loader.reporting.text import counted, size_text
 
 WIDE = 200
-"""Characters of a line where no terminal says how many it has."""
+"""Characters of a line when there is no terminal to tell."""
 _LONGEST_TYPE = 24
 _LEAST_NAME = 12
 _ORDERS = {
@@ -26,9 +26,10 @@ _HEADS = ("column", "type", "nulls", "values", "would be", "since")
 
 
 def inspection_text(found: Inspection, width: int = WIDE, written: str = "") -> str:
-    """Return what ``found`` says in lines of up to ``width`` characters, with the command that loads it.
+    """Return ``found`` as text in lines of up to ``width`` characters, with the command that loads it.
 
-    ``written`` is the file that has the guess by now. Reasons stand in the table where there is room, below it if not.
+    ``written`` is the file to which the guess was written, if any. Reasons are in the table if there is room, otherwise
+    below it.
     """
     groups = counted(found.row_groups, "row group")
     sample = f"the first {counted(found.sample_rows, 'row')}"
@@ -48,7 +49,7 @@ def inspection_text(found: Inspection, width: int = WIDE, written: str = "") -> 
 
 
 def load_commands(found: Inspection, written: str = "") -> list[list[str]]:
-    """Return the commands, in words, that load ``found`` by the guess; none where there is no guess."""
+    """Return the commands, as lists of words, that load ``found`` by the guess; none where there is no guess."""
     mapping = found.mapping
     if not mapping:
         return []
@@ -66,13 +67,13 @@ def load_commands(found: Inspection, written: str = "") -> list[list[str]]:
 
 
 def _must_name_fields(columns: Sequence[Column]) -> bool:
-    """Tell whether some column is left out that a load without ``--field`` would take."""
+    """Tell whether the guess leaves out a column that a load without ``--field`` would take."""
     left = [column for column in columns if column.role == LEFT_OUT and column.type not in {PATH, "null"}]
     return any(not INDEX.fullmatch(column.name) for column in left)
 
 
 def _is_plain(name: str) -> bool:
-    """Tell whether flags can say ``name``, of which they take several with commas, and people can copy it."""
+    """Tell whether people can copy ``name``, and a flag, which takes several names with commas, can hold it."""
     return name.isprintable() and name == name.strip() and "," not in name
 
 
@@ -106,7 +107,7 @@ def _cells(column: Column) -> tuple[str, ...]:
 
 
 def _reasons(columns: Sequence[Column], width: int) -> Iterator[str]:
-    """Yield why each column would be what it would be, those of one reason together."""
+    """Yield the reasons for the roles of columns; columns of one reason are together."""
     together: dict[str, list[str]] = {}
     for column in columns:
         together.setdefault(printable(column.reason), []).append(printable(column.name))
@@ -130,7 +131,7 @@ def _end(found: Inspection, width: int, written: str) -> Iterator[str]:
 
 
 def _command(words: Sequence[str], width: int) -> Iterator[str]:
-    """Yield a command, three words and options with values, over several lines where it is too long for one."""
+    """Yield a command (three words, then options with values) on several lines if it is too long for one."""
     quoted = [printable(shlex.quote(word), MESSAGE) for word in words]
     line = "  " + " ".join(quoted[:3])
     for option, value in zip(quoted[3::2], quoted[4::2], strict=True):

@@ -1,4 +1,4 @@
-"""The metrics file of a run: what was asked, on which machine, what it took, how it ended."""
+"""The metrics file of a run: its settings, the machine, what it took, how it ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FOLDER = "metrics"
 
 
 class Meter:
-    """Measures this process and its children from its making on."""
+    """Measures this process and its children from when the meter is made."""
 
     def __init__(self) -> None:
         self._started = datetime.now(UTC)
@@ -45,7 +45,7 @@ class Meter:
 
 
 def machine() -> dict[str, Any]:
-    """Return what this machine is: processor, cores, memory in bytes, platform."""
+    """Describe this machine: processor, cores, memory in bytes, platform."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     models = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
     return {
@@ -85,7 +85,7 @@ def write_metrics(root: Path, activity: str, content: Mapping[str, Any]) -> Path
 def newest_metrics(root: Path, activity: str) -> tuple[Path, dict[str, Any]] | None:
     """Return path and content of the newest metrics of ``activity`` below ``root``, None when there are none.
 
-    Raises StageError when they are damaged; older ones are no answer, for the newest may say something else.
+    Raises StageError when they are damaged; older ones are not used instead, because the newest may differ.
     """
     name = re.compile(rf"{activity}-\d{{8}}T\d{{6}}\.\d{{6}}Z\.json")
     names = [found for found in list_folder(root, state_name(_FOLDER)) if name.fullmatch(found)]
@@ -100,7 +100,7 @@ def newest_metrics(root: Path, activity: str) -> tuple[Path, dict[str, Any]] | N
 
 
 def damaged_metrics(path: Path, why: object) -> StageError:
-    """Return the error for metrics that do not say what a run leaves."""
+    """Return the error for metrics that do not have the form that a run writes."""
     return StageError(f"{path}: damaged metrics: {why}", hint="move this file away")
 
 

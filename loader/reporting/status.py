@@ -1,4 +1,4 @@
-"""What of a dataset is staged, loaded and verified."""
+"""Tells how far a dataset is staged, loaded and verified."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LastVerification:
 
 @dataclass(frozen=True)
 class Status:
-    """Rows and size (bytes) on disk, also by measurement, the last load, the last verification."""
+    """Rows and size (bytes) on disk, rows by measurement, the last load, the last verification."""
 
     dataset: str
     rows: int
@@ -62,7 +62,7 @@ def read_status(dataset: Path, state: Path | None = None) -> Status:
 
 
 def _shown(load: LastLoad | None) -> LastLoad | None:
-    """Return ``load`` as it may be shown: a ledger from elsewhere may hold passwords and control characters."""
+    """Return ``load`` in a form that may be shown: a ledger may contain passwords and control characters."""
     return replace(load, url=redacted(load.url), bucket=printable(load.bucket)) if load else None
 
 

@@ -25,7 +25,7 @@ def size_text(size: float) -> str:
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun, which is one or many."""
+    """Return a number with its noun, in the singular or plural."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
@@ -68,12 +68,12 @@ def load_text(report: LoadReport) -> str:
         f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {payloads}), "
         f"{counted(report.retries, 'retry', 'retries')}",
     ]
-    # The server is what a load waits for in any case: that is for the metrics.
+    # Every load waits for the server; that is reported in the metrics only.
     waits = sorted((cause, seconds) for cause, seconds in report.waits.items() if cause != SERVER_BUSY)
     lines += [f"         waited {seconds:.1f} s: {cause}" for cause, seconds in waits]
     if report.rows_replaced:
         rows = counted(report.rows_replaced, "row")
-        lines.append(f"         nothing is left of {rows}: later ones have the same series and time")
+        lines.append(f"         {rows} lost all values to later ones of the same series and time")
     if report.rows_moved:
         rows = counted(report.rows_moved, "row is", "rows are")
         lines.append(f"         {rows} moved by nanoseconds, behind others of the same series and time")
@@ -86,12 +86,12 @@ def load_text(report: LoadReport) -> str:
 
 
 def _of(measurements: Collection[str]) -> str:
-    """Say of how many measurements, where there are several."""
+    """Return " of N measurements" where there are several, otherwise ""."""
     return f" of {len(measurements)} measurements" if len(measurements) > 1 else ""
 
 
 def _rejected_lines(number: int, first: str, path: str) -> list[str]:
-    """Say how many rows were rejected, which was the first, and where they are kept."""
+    """Return lines that say how many rows were rejected, where they are kept, and which was the first."""
     if not number:
         return []
     rows = f"rejected {counted(number, 'row')}"
@@ -135,7 +135,7 @@ def verify_text(report: VerifyReport) -> str:
 
 
 def status_text(status: Status) -> str:
-    """Say what is staged, loaded and verified."""
+    """Summarise what is staged, loaded and verified."""
     unfinished = "" if status.complete else " (unfinished: stage again with the same settings)"
     partitions = f"{counted(status.partitions, 'partition')}, {size_text(status.size)}"
     noun = "trade" if [*status.measurements] == ["trades"] else "row"

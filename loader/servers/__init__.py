@@ -1,1 +1,1 @@
-"""What differs between the versions of InfluxDB, and the one transport that reaches them."""
+"""The dialects of the versions of InfluxDB, and the one transport that reaches them."""

@@ -1,4 +1,4 @@
-"""Addresses of servers: what is one, which of them are the same, and how they are shown. Pure."""
+"""Addresses of servers: checks them, compares them, and shows them. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_url(url: str, name: str = "the address") -> str:
     """Return ``url`` without a trailing slash.
 
     Raises ConfigError unless it is http(s)://HOST[:PORT][/PATH]. The error says what is wrong with ``name`` and
-    never quotes it: what is no address may be, or hold, a password.
+    never quotes it: an invalid address may be, or contain, a password.
     """
     if wrong := _fault(url):
         raise ConfigError(f"{name} is not the address of a server: {wrong}", hint="write it like http://localhost:8086")
@@ -28,14 +28,14 @@ def check_url(url: str, name: str = "the address") -> str:
 
 
 def same_server(one: str, other: str) -> bool:
-    """Tell whether two addresses name the same server; what is no address is the same as none."""
+    """Tell whether two addresses name the same server; an invalid address is the same as no other."""
     if _fault(one) or _fault(other):
         return False
     return _place(one) == _place(other)
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether the valid address ``url`` names this machine in every network."""
+    """Tell whether the valid address ``url`` always names this machine itself."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -44,7 +44,7 @@ def is_loopback(url: str) -> bool:
 
 
 def redacted(url: str) -> str:
-    """Return ``url`` for people and files: without user, password, query and fragment; "***" for no address at all."""
+    """Return ``url`` for people and files: without user, password, query and fragment; "***" if it is invalid."""
     scheme = _SCHEME.match(url)
     start = scheme.end() if scheme else 0
     _, user, place = url[start:].rpartition("@")

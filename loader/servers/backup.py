@@ -1,6 +1,7 @@
-"""The files in which InfluxDB 2.x keeps a bucket, through its backup API.
+"""Reads the files in which InfluxDB 2.x keeps a bucket, through its backup API.
 
-Time is cut into shards; a shard arrives as a tar of its files, after the server wrote what it still had in memory.
+Time is divided into shards. A shard arrives as a tar of its files; before, the server writes to disk what it has in
+memory.
 Source: ``http/backup_service.go`` and ``backup.go`` of InfluxDB 2.9.
 """
 
@@ -18,7 +19,7 @@ from loader.servers.replies import answer_of, raise_for
 _HEADERS = {"Gzip-Compression-Level": "none"}
 _LISTING = "list the bucket's shards"
 _NEVER = "2262-01-01T00:00:00Z"
-"""No file has changed since: what is there is not sent."""
+"""A time since which no file has changed, so that no file is sent."""
 OPERATOR_HINT = (
     "reading the server's files needs an operator token, which may read and write everything: the one that the"
     " setup of the server made, or one of `influx auth create --operator`"
@@ -47,8 +48,8 @@ def build_shard(shard: Shard) -> Request:
 def is_open(send: Send, shard_id: int) -> bool:
     """Tell whether the server has a shard open; raises ServerError when nothing answers.
 
-    2.9 opens a shard again after a restore, but not when the connection has gone by then: it answers 500 to all that
-    is asked of this shard, until it is restarted. Source: ``Shard.Restore`` in ``tsdb/shard.go``.
+    2.9 opens a shard again after a restore, but not if the connection was lost by then: it answers 500 to all requests
+    for this shard until it is restarted. Source: ``Shard.Restore`` in ``tsdb/shard.go``.
     """
     return send(Request("GET", f"/api/v2/backup/shards/{shard_id}?since={_NEVER}", headers=_HEADERS)).status != 500
 
@@ -56,15 +57,15 @@ def is_open(send: Send, shard_id: int) -> bool:
 def parse_shards(reply: Reply, bucket: Bucket) -> list[Shard]:
     """Read the shards of ``bucket`` by time from the reply to ``build_metadata``; none for an unknown bucket.
 
-    The reply is multipart; its last part is JSON about the buckets. The parts before hold secrets of the server:
-    they are passed over, and never shown. Raises Refused without operator permission, ServerError otherwise.
+    The reply is multipart; its last part is JSON about the buckets. The parts before it contain secrets of the server:
+    they are skipped, and never shown. Raises Refused without operator permission, ServerError otherwise.
     """
     raise_for_backup(reply, _LISTING)
     header = Message()
     header["content-type"] = reply.headers.get("content-type", "")
     boundary = f"--{header.get_param('boundary', '')}".encode()
     try:
-        # Only the last part is copied: those before may be large.
+        # Only the last part is copied: the parts before it may be large.
         stop = reply.body.rindex(boundary)
         start = reply.body.rindex(boundary, 0, stop)
         if reply.body[stop + len(boundary) :].strip() != b"--":
@@ -97,7 +98,7 @@ def _shard(number: object, start: int, stop: int) -> Shard:
 
 
 def list_shards(send: Send, bucket: Bucket) -> list[Shard]:
-    """Return the shards of ``bucket`` by time; memory is bounded by the server's metadata, megabytes as a rule.
+    """Return the shards of ``bucket`` by time; memory is bounded by the server's metadata, usually some megabytes.
 
     Raises Refused without operator permission, ServerError otherwise.
     """

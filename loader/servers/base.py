@@ -1,4 +1,4 @@
-"""What every InfluxDB dialect offers, without any input or output of its own.
+"""The interface of InfluxDB dialects, which do no input or output of their own.
 
 A dialect builds requests and reads replies; :mod:`loader.servers.transport` alone sends them.
 """
@@ -21,10 +21,10 @@ from loader.servers.credentials import check_name, check_token
 class Target:
     """Where points go. The token is kept out of ``repr``.
 
-    Every part is checked when the target is made, so no address with a password in it and no token with a line end
-    gets any further: raises ConfigError, which quotes neither. ``ca_file`` is a file of CA certificates (PEM) that
-    a server's certificate must come from, "" for those of the system. ``withheld`` says in words which token was
-    found and is not sent, because it belongs to another address.
+    Every part is checked when the target is made; an address with a password, or a token with a line end, raises a
+    ConfigError that quotes neither. ``ca_file`` is a file of CA certificates (PEM), one of which must have signed the
+    server's certificate; "" is for those of the system. ``withheld`` says in words which token was found but is not
+    sent, because it belongs to another address.
     """
 
     url: str
@@ -53,7 +53,7 @@ class ReplyKind(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request relative to the target's address; the transport adds authorisation where it has none."""
+    """An HTTP request relative to the target's address; the transport adds authorisation if it has none."""
 
     method: str
     path: str
@@ -65,7 +65,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP reply; header names in lower case. ``secret`` is what must not be shown if the server repeats it."""
+    """An HTTP reply; header names in lower case. ``secret`` is the token: not to be shown if the server repeats it."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -88,8 +88,8 @@ class Bucket:
 class AggregateQuery:
     """``function`` of each of ``fields`` per series and UTC day, over ``start`` <= time < ``stop`` (nanoseconds).
 
-    ``function`` is "count", "sum", "min" or "max"; but for "count", all ``fields`` have one type. An ``encoded``
-    answer is slower, and keeps the characters in tags and field keys that the dialect's plain answer loses.
+    ``function`` is "count", "sum", "min" or "max"; except for "count", all ``fields`` have one type. An ``encoded``
+    answer is slower, but keeps characters in tags and field keys that the dialect's plain answer loses.
     """
 
     schema: PointSchema
@@ -111,7 +111,7 @@ class PointsQuery:
 
 
 class AmbiguousText(Exception):
-    """The plain answer to a query may have lost characters of a tag: no failure, it is asked again ``encoded``."""
+    """The plain answer to a query may have lost characters of a tag: the query must be repeated ``encoded``."""
 
 
 class UnwritableNumber(Exception):
@@ -122,7 +122,7 @@ Send = Callable[[Request], Reply]
 
 
 class Dialect(Protocol):
-    """What differs between InfluxDB 1 and 2. Nothing here does input or output but through ``send``."""
+    """What differs between InfluxDB 1 and 2. Input and output happen only through ``send``."""
 
     @property
     def name(self) -> str:
@@ -134,13 +134,13 @@ class Dialect(Protocol):
         ...
 
     def classify_write(self, reply: Reply) -> None:
-        """Return for an acknowledgement (204 only); raise a ServerError for everything else."""
+        """Return if ``reply`` is an acknowledgement (204 only); raise a ServerError for everything else."""
         ...
 
     def find_bucket(self, send: Send, target: Target) -> Bucket | None:
         """Describe the target's bucket, None when it is missing; raises ServerError.
 
-        A bucket that the token may not look at is described by its name alone.
+        If the token may not read the bucket, only its name is set.
         """
         ...
 
@@ -166,7 +166,7 @@ class Dialect(Protocol):
         ...
 
     def parse_fields(self, reply: Reply) -> list[str]:
-        """Read field keys, perhaps some of other times as well; raises ServerError."""
+        """Read field keys, perhaps also some that have only other times; raises ServerError."""
         ...
 
     def build_points(self, target: Target, query: PointsQuery) -> Request:

@@ -1,4 +1,4 @@
-"""Tokens and names as they come from flags, environments and files: stripped, checked, never quoted. Pure."""
+"""Strips and checks tokens and names from flags, environments and files. Tokens are never quoted. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _LONGEST_TOKEN = 4_096
 
 
 def stripped(text: str) -> str:
-    """Return ``text`` without blanks, line ends and byte order marks at its ends, as files from elsewhere have them."""
+    """Return ``text`` without blanks, line ends and byte order marks at its ends, which files may contain."""
     return text.strip().strip(_BOM).strip()
 
 
 def check_token(token: str, name: str) -> str:
     """Return the token, stripped; raises ConfigError, which names its source and never quotes it.
 
-    A token, or USER:PASSWORD, is of printable ASCII: anything else has no form in an HTTP header.
+    A token, or USER:PASSWORD, is printable ASCII: an HTTP header can hold nothing else.
     """
     token = stripped(token)
     if len(token) > _LONGEST_TOKEN:
@@ -44,7 +44,7 @@ def check_name(name: str, what: str) -> str:
 
 
 def without_secret(text: str, secret: str) -> str:
-    """Return ``text`` with ``secret`` hidden, in the forms in which a server that echoes a request would show it."""
+    """Return ``text`` with ``secret`` masked, in each form in which a server may echo it."""
     if len(secret) >= _SHORTEST_SECRET:
         for form in (secret, b64encode(secret.encode()).decode()):
             text = text.replace(form, "***")

@@ -1,4 +1,4 @@
-"""Databases of InfluxDB 1.x and their retention policies, named as one: DATABASE or DATABASE/POLICY. Pure."""
+"""Databases of InfluxDB 1.x with their retention policies, written DATABASE or DATABASE/POLICY. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from loader.errors import ConfigError
 
 @dataclass(frozen=True)
 class Database:
-    """A database, and one of its retention policies, "" for the one that is its default."""
+    """A database and one of its retention policies, "" for its default policy."""
 
     name: str
     policy: str = ""
@@ -21,7 +21,7 @@ class Database:
 
 
 def database_of(bucket: str) -> Database:
-    """Return what ``bucket`` names; raises ConfigError for what names nothing. No name of 1.x can hold a slash."""
+    """Return the database that ``bucket`` names; raises ConfigError for another form. 1.x names hold no slash."""
     name, slash, policy = bucket.partition("/")
     if not name or (slash and not policy) or "/" in policy:
         raise ConfigError(

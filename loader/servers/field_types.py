@@ -1,4 +1,4 @@
-"""In which types a server holds the fields of a measurement."""
+"""Finds the types in which a server holds the fields of a measurement."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from loader.servers.restore import takes_files
 def find_types(
     send: Send, dialect: Dialect, target: Target, bucket: Bucket, schema: PointSchema
 ) -> Mapping[str, set[str]] | None:
-    """Return all types of each field key, whatever its times; None where the server does not tell.
+    """Return all types of each field key, at any time; None where the server does not tell.
 
-    InfluxDB 2 answers InfluxQL too, which has this question, of the bucket that a database is mapped to: that must be
+    Only InfluxQL can ask this. InfluxDB 2 answers InfluxQL about the bucket that a database is mapped to: that must be
     ``bucket``. Raises Retryable.
     """
     try:
@@ -28,12 +28,12 @@ def find_types(
         return influxql.parse_types(send(dialect.build_fields(target, schema, 0, 0)))
     except Retryable:
         raise
-    except (ConfigError, ServerError):  # also for a measurement that InfluxQL cannot spell
+    except (ConfigError, ServerError):  # also for a measurement that InfluxQL cannot name
         return None
 
 
 def _is_mapped(send: Send, target: Target, bucket: Bucket) -> bool:
-    """Tell whether the database of the bucket's name is ``bucket``, and no other."""
+    """Tell whether the database with the bucket's name is mapped to ``bucket`` only."""
     doing = "look for the database of the bucket"
     reply = send(Request("GET", "/api/v2/dbrps", (("org", target.org), ("db", target.bucket))))
     with reading(reply, doing):

@@ -1,11 +1,11 @@
 """Flux queries of verification: text for requests, CSV from replies.
 
-The storage engine computes an aggregate by itself (pushdown, some hundred times faster) as long as
-``range |> filter |> aggregateWindow`` name nothing but times, measurement, field and tags: whatever shapes
-the answer comes after that. Floats arrive in the shortest form that reads back to the same bits.
+The storage engine computes an aggregate itself (pushdown, some hundred times faster) as long as
+``range |> filter |> aggregateWindow`` use only times, measurement, field and tags: everything that shapes the
+answer comes after that. Floats arrive in the shortest form that reads back to the same bits.
 
-The CSV turns a line feed into CR LF and drops a carriage return. Strings that hold one are therefore asked for as JSON.
-So are tags, once an answer shows that one may have lost it: only then a cell comes in quotes.
+The CSV turns a line feed into CR LF and drops a carriage return. Strings with a carriage return are therefore
+requested as JSON. So are tags, once a cell in quotes shows that one may have lost characters.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from loader.servers.replies import reading
 from loader.servers.reserved import refuse_reserved
 
 NAMED_FIELDS = 200
-"""More fields than these are not named in a query of points."""
+"""Most fields that a query of points names; a measurement with more is queried for all fields."""
 _CODED = "coded"
 READ: Mapping[FieldType, Callable[[str], object]] = {
     FieldType.FLOAT: float,
@@ -44,9 +44,9 @@ READ: Mapping[FieldType, Callable[[str], object]] = {
 
 
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
-    """Return the request for ``query``, in a form that the storage engine computes by itself.
+    """Return the request for ``query``, in a form that the storage engine computes itself.
 
-    Raises ConfigError for a tag that Flux has no room for, and for the first and last day that are stored.
+    Raises ConfigError for a tag whose name Flux reserves, and for the first and last day that are stored.
     """
     tags = query.schema.tags
     refuse_reserved(tags)
@@ -69,7 +69,7 @@ def build_aggregate(target: Target, query: AggregateQuery) -> Request:
 
 
 def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
-    """Read what ``Dialect.parse_aggregate`` promises; raises ServerError, AmbiguousText."""
+    """Read the answer, see ``Dialect.parse_aggregate``; raises ServerError, AmbiguousText."""
     read = int if query.function == "count" else READ[query.fields[0].type]
     encoded = _is_encoded(query)
     tags = tag_columns(len(query.schema.tags)) if encoded else query.schema.tags
@@ -90,7 +90,7 @@ def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
 def build_count(target: Target, schema: PointSchema, field: Field, start: int, stop: int) -> Request:
     """Return the request for the number of points with ``field`` and ``start`` <= time < ``stop`` (nanoseconds)."""
     where = f"r._measurement == {_string(schema.measurement)} and r._field == {_string(field.column)}"
-    # Ungrouped: a count of each series before 1970 is an answer without end, of InfluxDB 2.9 at least.
+    # Ungrouped: InfluxDB 2.9, at least, never ends the answer to a count by series before 1970.
     return _request(
         target,
         f"{_source(target, start, stop)} |> filter(fn: (r) => {where})"
@@ -99,7 +99,7 @@ def build_count(target: Target, schema: PointSchema, field: Field, start: int, s
 
 
 def build_other_types(target: Target, schema: PointSchema, field: Field, start: int, stop: int) -> Request:
-    """Return the request for the number of values of ``field`` in the range that have another type; it reads them."""
+    """Return the request for the number of values of ``field`` that have another type; the server reads them all."""
     where = f"r._measurement == {_string(schema.measurement)} and r._field == {_string(field.column)}"
     return _request(
         target,
@@ -116,7 +116,7 @@ def parse_count(reply: Reply) -> int:
 
 
 def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> Request:
-    """Return the request for the field keys of the measurement, which the index answers, as JSON."""
+    """Return the request for the field keys of the measurement, which the server answers from its index, as JSON."""
     return _request(
         target,
         'import "influxdata/influxdb/schema" import "json" '
@@ -127,14 +127,14 @@ def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> 
 
 
 def parse_fields(reply: Reply) -> list[str]:
-    """Read what ``Dialect.parse_fields`` promises, or measurements; raises ServerError."""
+    """Read field keys, see ``Dialect.parse_fields``, or measurements; raises ServerError."""
     return [json.loads(row["_value"]) for row in read_rows(reply)]
 
 
 def build_others(target: Target, measurements: Sequence[str], start: int, stop: int) -> Request:
-    """Return the request for measurements but ``measurements`` that have points with ``start`` <= time < ``stop``.
+    """Return the request for other measurements with points with ``start`` <= time < ``stop``.
 
-    Only the shards of that time are asked, unlike by ``schema.measurements``. The answer is JSON.
+    Only the shards of that time are read, unlike for ``schema.measurements``. The answer is JSON.
     """
     known = _tree([f"r._measurement != {_string(name)}" for name in measurements], "and")
     return _request(
@@ -146,9 +146,9 @@ def build_others(target: Target, measurements: Sequence[str], start: int, stop: 
 
 
 def build_points(target: Target, query: PointsQuery) -> Request:
-    """Return the request for ``query``; fields stay in tables of their own, since their types differ.
+    """Return the request for ``query``; each field stays in its own table, since types differ.
 
-    Raises ConfigError for a tag that Flux has no room for.
+    Raises ConfigError for a tag whose name Flux reserves.
     """
     schema = query.schema
     refuse_reserved(schema.tags)
@@ -181,7 +181,7 @@ def build_points(target: Target, query: PointsQuery) -> Request:
 
 
 def parse_points(query: PointsQuery, reply: Reply) -> pl.DataFrame:
-    """Read what ``Dialect.parse_points`` promises; raises ServerError."""
+    """Read the answer, see ``Dialect.parse_points``; raises ServerError."""
     fields = query.schema.fields
     odd = _is_odd(field.column for field in fields)
     positions = {field.column: position for position, field in enumerate(fields)}
@@ -196,7 +196,7 @@ def parse_points(query: PointsQuery, reply: Reply) -> pl.DataFrame:
 
 
 def _is_odd(names: Iterable[str]) -> bool:
-    """Tell whether one of ``names`` does not survive the CSV."""
+    """Tell whether the CSV would change one of ``names``."""
     return any("\r" in name or "\n" in name for name in names)
 
 
@@ -211,7 +211,7 @@ _TYPES = {
     FieldType.BOOLEAN: "bool",
     FieldType.STRING: "string",
 }
-"""What Flux calls the types of fields."""
+"""The names of field types in Flux."""
 
 
 def _string(text: str) -> str:
@@ -226,7 +226,7 @@ def _any_field(fields: Sequence[Field]) -> str:
 
 
 def _tree(conditions: Sequence[str], operator: str) -> str:
-    """Return ``conditions`` joined in pairs: the server refuses what is nested too deep, as a long chain is."""
+    """Return ``conditions`` joined in pairs: the server refuses deep nesting, which a long chain would be."""
     if len(conditions) == 1:
         return conditions[0]
     middle = len(conditions) // 2

@@ -1,4 +1,4 @@
-"""The rows of a Flux answer: CSV of any length, in tables that each have a header."""
+"""Reads the rows of a Flux answer: CSV of any length, in tables that each have a header."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CELL = re.compile(r'("[^"]*(?:""[^"]*)*"|[^",\r\n]*)(,|\r\n|\n|\Z)')
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: ``columns`` are the positions of its own columns, behind the fixed ones."""
+    """A row of a table: ``columns`` are the positions of its columns after the fixed ones."""
 
     columns: Mapping[str, int]
     cells: Sequence[str]
@@ -39,7 +39,7 @@ class Row:
 
 
 def read_rows(reply: Reply) -> Iterator[Row]:
-    """Yield the rows of all tables, each under its header; an error may follow rows: raises ServerError."""
+    """Yield the rows of all tables; raises ServerError for an error, which may also follow rows."""
     if reply.status != 200:
         refuse_clash(message_of(reply))
         raise_for(reply, "query")

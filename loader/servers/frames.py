@@ -1,6 +1,6 @@
-"""The frames that answers of every dialect become, and the days in them.
+"""Data frames for the answers of every dialect, and their days.
 
-Their columns have names of ours only (``t0``, ``f0``, …, by position in the schema): no tag or field can collide.
+Columns are named by position in the schema (``t0``, ``f0``, …), so that no names of tags and fields can collide.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from loader.servers.base import AggregateQuery, PointsQuery
 
 SECOND = 1_000_000_000
 FIRST, LAST = -(2**63) + 2, 2**63 - 3
-"""The first and last nanosecond that InfluxDB stores and finds: no range of a query reaches the one behind."""
+"""The first and last nanosecond that InfluxDB stores and finds: no query range reaches those beyond."""
 ANSWER_TYPES: Mapping[FieldType, type[pl.DataType]] = MappingProxyType(
     {
         FieldType.FLOAT: pl.Float64,
@@ -27,7 +27,7 @@ ANSWER_TYPES: Mapping[FieldType, type[pl.DataType]] = MappingProxyType(
         FieldType.STRING: pl.Binary,
     }
 )
-"""The Polars type of a field's values in answers; of strings, the bytes, for a server stores any."""
+"""The Polars type of a field's values in answers; strings are bytes, because a server stores any bytes."""
 
 
 def day_of(time: int) -> int:
@@ -36,13 +36,13 @@ def day_of(time: int) -> int:
 
 
 def refuse_first_day(query: AggregateQuery) -> None:
-    """Raise ConfigError for windows on the first day that is stored: 2.9 counts without end, 1.8 misplaces them."""
+    """Raise ConfigError for windows on the first storable day: 2.9 counts forever there, 1.8 misplaces them."""
     if query.start < FIRST + DAY:
         raise _beyond_windows("1677-09-21")
 
 
 def refuse_last_day(query: AggregateQuery) -> None:
-    """Raise ConfigError for windows on the last day that is stored: 2.9 counts them without end."""
+    """Raise ConfigError for windows on the last storable day, where 2.9 counts forever."""
     if query.stop > day_of(LAST):
         raise _beyond_windows("2262-04-11")
 
@@ -65,7 +65,7 @@ def field_columns(number: int) -> list[str]:
 
 
 def aggregate_frame(query: AggregateQuery, rows: Iterable[tuple[object, ...]]) -> pl.DataFrame:
-    """Return ``rows`` (tags, field, day, value) as ``Dialect.parse_aggregate`` promises.
+    """Return ``rows`` (tags, field, day, value) in the form of ``Dialect.parse_aggregate``.
 
     Series that differ in a tag outside the schema give several rows for one (tags, field, day): they are merged.
     """
@@ -83,7 +83,7 @@ def aggregate_frame(query: AggregateQuery, rows: Iterable[tuple[object, ...]]) -
 
 
 def points_frame(query: PointsQuery, values: Mapping[int, Mapping[int, object]]) -> pl.DataFrame:
-    """Return ``values`` (by position of the field, then time) as ``Dialect.parse_points`` promises."""
+    """Return ``values`` (by position of the field, then time) in the form of ``Dialect.parse_points``."""
     times = sorted(set[int]().union(*values.values()))
     columns = {"time": pl.Series(times, dtype=pl.Int64)}
     for position, field in enumerate(query.schema.fields):

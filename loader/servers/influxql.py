@@ -1,7 +1,7 @@
 """InfluxQL queries of verification: text for requests, JSON from replies.
 
-Times travel as integer nanoseconds, integers as integers, floats in the shortest form that reads back to
-the same bits.
+Times are integer nanoseconds, integers are integers, and floats have the shortest form that reads back to the same
+bits.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from loader.servers.frames import aggregate_frame, day_of, points_frame, refuse_
 from loader.servers.replies import message_of, raise_for, reading, shown
 
 _UNWRITABLE = b'{"error":"json: unsupported value: '
-"""How an answer begins that JSON has no number for: an infinite sum of floats, or one that is none."""
+"""The beginning of an answer with a number that JSON cannot hold: an infinite sum of floats, or NaN."""
 
 
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
     """Return the request for ``query``.
 
-    Raises ConfigError for a name that InfluxQL has no spelling for, and as ``refuse_first_day``.
+    Raises ConfigError for a name that InfluxQL cannot write, and as ``refuse_first_day`` does.
     """
     refuse_first_day(query)
     groups = "".join(f", {_name(tag)}" for tag in query.schema.tags)
@@ -42,7 +42,7 @@ def build_aggregate(target: Target, query: AggregateQuery) -> Request:
 
 
 def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
-    """Read what ``Dialect.parse_aggregate`` promises; raises ServerError, UnwritableNumber."""
+    """Read the answer, see ``Dialect.parse_aggregate``; raises ServerError, UnwritableNumber."""
     if query.function == "sum" and reply.body.startswith(_UNWRITABLE):
         raise UnwritableNumber
     kind = FieldType.INTEGER if query.function == "count" else query.fields[0].type
@@ -61,12 +61,12 @@ def _tags(query: AggregateQuery, series: dict[str, Any]) -> Iterator[str]:
 
 
 def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> Request:
-    """Return the request for the measurement's field keys; InfluxQL knows them without times only."""
+    """Return the request for the measurement's field keys; InfluxQL gives them for all times only."""
     return _request(target, f"SHOW FIELD KEYS FROM {_name(schema.measurement)}")
 
 
 def parse_fields(reply: Reply) -> list[str]:
-    """Read what ``Dialect.parse_fields`` promises; raises ServerError."""
+    """Read the answer, see ``Dialect.parse_fields``; raises ServerError."""
     return [name for series in _series(reply) for name, _ in series["values"]]
 
 
@@ -81,7 +81,7 @@ def parse_types(reply: Reply) -> dict[str, set[str]]:
 
 
 def build_points(target: Target, query: PointsQuery) -> Request:
-    """Return the request for ``query``; raises ConfigError for a name that InfluxQL has no spelling for."""
+    """Return the request for ``query``; raises ConfigError for a name that InfluxQL cannot write."""
     fields = ", ".join(f"{_name(field.column)}::field" for field in query.schema.fields)
     where = "".join(f" AND {_name(tag)}::tag = $tag{number}" for number, tag in enumerate(query.schema.tags))
     return _request(
@@ -93,7 +93,7 @@ def build_points(target: Target, query: PointsQuery) -> Request:
 
 
 def parse_points(query: PointsQuery, reply: Reply) -> pl.DataFrame:
-    """Read what ``Dialect.parse_points`` promises; raises ServerError."""
+    """Read the answer, see ``Dialect.parse_points``; raises ServerError."""
     fields = query.schema.fields
     values: dict[int, dict[int, object]] = {position: {} for position in range(len(fields))}
     for series in _series(reply):
@@ -124,7 +124,7 @@ def _name(text: str) -> str:
 
 
 def _request(target: Target, text: str, values: Mapping[str, str] | None = None) -> Request:
-    """Return the request for a statement; tag values travel apart from its text, so that any is possible."""
+    """Return the request for a statement; tag values are parameters, so that any value is possible."""
     form = {"q": text, **({"params": json.dumps(values)} if values else {})}
     return Request(
         method="POST",

@@ -1,7 +1,7 @@
-"""How long a server may take for a reply: its sockets wait until a deadline, not for each byte anew.
+"""Bounds the time that a server may take for a reply: sockets wait until a deadline, instead of anew for each byte.
 
 ``http.client`` reads a reply through a file of its socket, whose timeout begins again at every byte. Here that file
-asks a deadline first, for the head of a reply as for its body.
+checks a deadline first, for both the head and the body of a reply.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from loader.servers.base import ReplyKind
 
 HOUR = 3_600.0
 _BUFFER = 256 << 10
-"""Bytes that are asked of a socket at a time."""
+"""Bytes that are read from a socket at a time."""
 SLOWEST = 1_024
-"""Bytes a second that a long reply must bring, on the average, after its first hour."""
+"""Bytes a second that a long reply must bring on average after its first hour."""
 
 
 class Pace:
-    """What one connection grants its server: ``seconds`` for each wait, and a deadline for each reply.
+    """The time that one connection allows its server: ``seconds`` for each wait, and a deadline for each reply.
 
     The head of a reply is due ``seconds`` after its request was sent, and so is the body of a small reply or an error.
     Other bodies are due an hour after the head, or ``seconds`` where that is longer, and a second later for each
@@ -38,12 +38,12 @@ class Pace:
         self._deadline = inf
 
     def start(self) -> None:
-        """Begin to count: the request was sent."""
+        """Start the deadline for the head of a reply: the request was sent."""
         self._long = False
         self._deadline = time.monotonic() + self._seconds
 
     def go_on(self, kind: ReplyKind) -> None:
-        """Grant the time for the body of a reply of ``kind``, which is no error: its head has come."""
+        """Extend the deadline for the body of a reply of ``kind``, which is not an error: its head has come."""
         self._long = kind not in {ReplyKind.WRITE, ReplyKind.SMALL}
         if self._long:
             self._deadline = time.monotonic() + max(self._seconds, HOUR)
@@ -56,13 +56,13 @@ class Pace:
         return min(self._seconds, left)
 
     def count(self, size: int) -> None:
-        """Take ``size`` bytes into account, which came."""
+        """Extend the deadline of a long reply for ``size`` bytes that came."""
         if self._long:
             self._deadline += size / SLOWEST
 
 
 def install(manager: urllib3.PoolManager, pace: Pace) -> None:
-    """Let all connections that ``manager`` makes from now on keep to ``pace``."""
+    """Make all connections that ``manager`` opens from now on obey ``pace``."""
 
     class Response(_PacedResponse):
         pass
@@ -85,7 +85,7 @@ def install(manager: urllib3.PoolManager, pace: Pace) -> None:
 
 
 class _PacedResponse(http.client.HTTPResponse):
-    """A reply whose bytes come through a _PacedFile."""
+    """A reply whose bytes are read through a _PacedFile."""
 
     pace: Pace
 
@@ -95,7 +95,7 @@ class _PacedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_PacedFile(self.fp.detach(), sock, self.pace), _BUFFER)
 
     def _read_next_chunk_size(self) -> int:
-        """Return the size of the next chunk; of one below zero, http.client would read all there is."""
+        """Return the size of the next chunk; for a negative one, http.client would read without limit."""
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]
         if size < 0:
             raise ValueError("a chunk of less than no bytes")
@@ -103,7 +103,7 @@ class _PacedResponse(http.client.HTTPResponse):
 
 
 class _PacedFile(io.RawIOBase):
-    """The file of a socket, which waits no longer than a pace allows."""
+    """The file of a socket; it waits no longer than a Pace allows."""
 
     def __init__(self, file: io.RawIOBase, sock: socket.socket, pace: Pace) -> None:
         self._file = file

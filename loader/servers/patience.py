@@ -1,4 +1,4 @@
-"""Asks a server again while it is busy or away, from the first question on."""
+"""Repeats requests to a server while it is busy or unreachable, from the first request on."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Answer = TypeVar("Answer")
 
 
 class Stopped(ServerError):
-    """A wait was ended from outside before there was an answer."""
+    """A wait was ended by its stop event before there was an answer."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """For how long a question is asked again, who is told of the waits, and what ends them."""
+    """How long a request is repeated (``seconds``), who is told of the waits, and the event that ends them."""
 
     seconds: float
     tell: Callable[[Waited], None]
     closed: threading.Event
 
     def ask(self, question: Callable[[], Answer], *, first: bool = False) -> Answer:
-        """Return the answer to ``question``, which is asked again for ``seconds``.
+        """Return the answer to ``question``, which is repeated for ``seconds``.
 
-        429, 5xx, resets and timeouts are worth a wait. When nothing has answered yet (``first``), an address that
-        refuses the connection, or is unknown, is more likely wrong than away: that is an error at once.
-        Raises what ``question`` raises, ServerError when it is given up, Stopped once ``closed`` is set.
+        It waits after 429, 5xx, resets and timeouts. For the ``first`` question, an address that refuses connections,
+        or is unknown, is more likely wrong than temporarily unreachable: that is an error at once.
+        Raises what ``question`` raises, ServerError when it gives up, and Stopped once ``closed`` is set.
         """
         retries = Retries(self.seconds, random.Random())
         while True:
@@ -54,9 +54,9 @@ class Patience:
 
 
 def find_server(connection: Connection, observe: Observer, patience: Patience) -> Server:
-    """Say which server and bucket ``connection`` speaks to, then ask the server what it is.
+    """Announce the server and bucket of ``connection``, then find out the version of the server.
 
-    Raises ConfigError when it is no InfluxDB that is known here, and what ``Patience.ask`` raises.
+    Raises ConfigError when it is not an InfluxDB that the loader knows, and what ``Patience.ask`` raises.
     """
     for sentence in introduction(connection.target):
         observe(Notice(sentence))

@@ -19,7 +19,7 @@ _LONGEST_VERSION = 50
 
 @dataclass(frozen=True)
 class Server:
-    """What answers at an address: its version, and the dialect that it understands."""
+    """The InfluxDB at an address: its version, and its dialect."""
 
     version: str
     dialect: Dialect
@@ -31,12 +31,12 @@ class Server:
 
 
 def dialects() -> dict[str, Dialect]:
-    """Return the known dialects by the first number of the version that they serve."""
+    """Return the known dialects by the major version of their servers."""
     return {"1": InfluxDB1(), "2": InfluxDB2()}
 
 
 def resolve(url: str, version: str) -> Server:
-    """Return the server of ``version``; raises ConfigError for one without a dialect here."""
+    """Return the server of ``version``; raises ConfigError for a version without a dialect here."""
     version = printable(version.removeprefix("v"), _LONGEST_VERSION)
     dialect = dialects().get(version.partition(".")[0])
     if dialect is None:
@@ -48,7 +48,7 @@ def resolve(url: str, version: str) -> Server:
 def identify(url: str, health: Reply) -> Server:
     """Read the reply to ``GET /health``.
 
-    Raises ConfigError when it is not InfluxDB or one without a dialect here, Retryable when it is not ready.
+    Raises ConfigError when it is not InfluxDB, or a version without a dialect here, Retryable when it is not ready.
     """
     if "cluster-uuid" in health.headers:
         raise ConfigError(f"{url}: InfluxDB 3 has no dialect here", hint=_hint())
@@ -66,7 +66,7 @@ def identify(url: str, health: Reply) -> Server:
 
 
 def identify_early(url: str, ping: Reply) -> Server:
-    """Read the reply to ``GET /ping``, all that versions before 1.8 have; raises as ``identify`` does."""
+    """Read the reply to ``GET /ping``, since versions before 1.8 have no /health; raises as ``identify`` does."""
     version = ping.headers.get("x-influxdb-version", "")
     if ping.status not in {200, 204} or not version:
         raise_if_busy(ping, f"{url}: GET /ping {answer_of(ping)}")
@@ -84,7 +84,7 @@ def probe(connection: Connection) -> Server:
 
 
 def introduction(target: Target) -> list[str]:
-    """Return what must be said before anything is sent to ``target``: where it goes, and what is not safe in that."""
+    """Return the notices to show before anything is sent to ``target``: where it goes, and what is unsafe about it."""
     org = f" of organization {target.org!r}" if target.org else ""
     sentences = [f"server {target.url}, bucket {target.bucket!r}{org}"]
     if target.withheld:

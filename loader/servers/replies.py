@@ -1,4 +1,4 @@
-"""The parts of reading a reply that all dialects share, and the words of servers in our errors."""
+"""Reads replies for all dialects, and quotes the messages of servers in errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from loader.servers.credentials import without_secret
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WISH = 86_400.0
 _READ = 1 << 20
-"""Bytes of a reply that are looked at for words: so many that no token can be cut within the WORDS that are shown."""
+"""Bytes of a reply that are read for its message: enough that no token is cut within the part that is shown."""
 _ADDRESS_HINT = "is this address an InfluxDB? check --host"
 _UNEXPECTED = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError),
@@ -28,12 +28,12 @@ _UNEXPECTED = (
 
 
 def shown(reply: Reply, text: str) -> str:
-    """Return ``text``, which came with ``reply``, as it may be shown: printable, short, without the token."""
+    """Return ``text`` from ``reply`` in a form that may be shown: printable, short, without the token."""
     return printable(without_secret(text, reply.secret))
 
 
 def message_of(reply: Reply) -> str:
-    """Return the server's own words: 1.x says ``error``, 2.x ``message``, proxies anything."""
+    """Return the message in a reply: 1.x calls it ``error``, 2.x ``message``; proxies may send anything."""
     try:
         data = decode_json(reply)
         words = str(data.get("message") or data.get("error") or data) if isinstance(data, dict) else str(data)
@@ -43,13 +43,13 @@ def message_of(reply: Reply) -> str:
 
 
 def retry_after(reply: Reply) -> float | None:
-    """Return the server's wish to wait, in seconds, a day at most; InfluxDB does not use the date form."""
+    """Return the Retry-After of a reply in seconds, at most a day; InfluxDB does not use the date form."""
     value = reply.headers.get("retry-after", "")
     return min(float(value), _LONGEST_WISH) if value.isascii() and value.isdecimal() else None
 
 
 def answer_of(reply: Reply) -> str:
-    """Return what a server did, in words: it answered with a status, and redirects somewhere or has a message."""
+    """Return the answer of a server in words: its status, and its redirect or its message."""
     location = reply.headers.get("location", "")
     if 300 <= reply.status < 400 and location:
         # A path on the same server is no address, and has no user or password.
@@ -59,7 +59,7 @@ def answer_of(reply: Reply) -> str:
 
 
 def raise_for(reply: Reply, doing: str) -> None:
-    """Raise the ServerError for ``reply``, which is not what was hoped for; ``doing`` says what was tried."""
+    """Raise the ServerError for ``reply``, which is a failure; ``doing`` says what was tried."""
     status = reply.status
     text = f"{doing}: the server {answer_of(reply)}"
     raise_if_busy(reply, text)
@@ -88,7 +88,7 @@ def redirect_hint(reply: Reply) -> str:
 
 
 def decode_json(reply: Reply) -> Any:
-    """Return the JSON of ``reply``, whatever its encoding made of it; raises ValueError, RecursionError."""
+    """Return the JSON of ``reply``, even if it is not valid UTF-8; raises ValueError, RecursionError."""
     return json.loads(reply.body.decode(errors="replace"))
 
 
@@ -107,7 +107,7 @@ def json_of(reply: Reply, doing: str, expected: int = 200) -> Any:
 
 @contextmanager
 def reading(reply: Reply, doing: str) -> Iterator[None]:
-    """Read ``reply`` in this block: whatever its form breaks there becomes a ServerError, with words of the reply."""
+    """Turn an error that the form of ``reply`` causes in the block into a ServerError with the reply's message."""
     try:
         yield
     except LoaderError:

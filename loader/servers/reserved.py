@@ -1,4 +1,4 @@
-"""Tags with the names of columns that Flux has itself: InfluxDB 2.x cannot answer queries about them."""
+"""Refuses tags with names that Flux uses for its own columns: InfluxDB 2.x cannot answer queries about them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from loader.errors import ConfigError
 
 _RESERVED = ("_start", "_stop", "_time", "_value")
 _CLASH = re.compile(r"keep: column \d+ and \d+ have the same name|interface conversion: array\.Array is \*array")
-"""What the server says of a point with such a tag: _time and _value are errors, _start and _stop a panic."""
+"""The error of a server for a point with such a tag: _time and _value are errors, _start and _stop a panic."""
 
 
 def refuse_reserved(tags: Sequence[str]) -> None:
-    """Raise ConfigError for a tag of the schema that no query can be about."""
+    """Raise ConfigError for a tag in ``tags`` that no query can use."""
     if found := sorted(set(_RESERVED).intersection(tags)):
         raise ConfigError(
             f"the tag {found[0]!r} cannot be compared: InfluxDB 2.x cannot answer queries about a tag of this name",
@@ -22,7 +22,7 @@ def refuse_reserved(tags: Sequence[str]) -> None:
 
 
 def refuse_clash(words: str) -> None:
-    """Raise ConfigError where ``words`` of the server say that other points of the measurement have such a tag."""
+    """Raise ConfigError when ``words`` of the server show that other points of the measurement have such a tag."""
     if _CLASH.search(words):
         raise ConfigError(
             "the measurement cannot be compared: the bucket has points of it with a tag that is named"

@@ -1,8 +1,8 @@
-"""Buckets and shards of InfluxDB 2.x made through its restore API, the one that ``influx restore`` uses.
+"""Makes buckets and shards of InfluxDB 2.x through its restore API, the one that ``influx restore`` uses.
 
-Time is cut into shard groups, of one shard each. A shard takes storage files as a tar. The answer to that proves
-nothing: the server answers 200 to garbage and to a tar cut short, and stores nothing of it. Whoever restores
-counts the points afterwards.
+Time is divided into shard groups, of one shard each. A shard takes storage files as a tar. The reply to an upload
+proves nothing: the server answers 200 to garbage and to a tar that was cut short, and stores nothing of it. So the
+points must be counted afterwards.
 
 Source: ``http/restore_service.go``, ``storage/engine.go`` and ``tsdb/shard.go`` of InfluxDB 2.9.
 """
@@ -34,12 +34,12 @@ class ShardGroup:
 
 
 def takes_files(dialect: Dialect) -> TypeGuard[InfluxDB2]:
-    """Tell whether servers of ``dialect`` take and give storage files."""
+    """Tell whether servers of ``dialect`` accept and return storage files."""
     return isinstance(dialect, InfluxDB2)
 
 
 def is_operator(send: Send) -> bool:
-    """Tell whether the token is an operator's, which the restore API asks for; raises ServerError."""
+    """Tell whether the token is an operator token, which the restore API requires; raises ServerError."""
     reply = send(Request("GET", "/api/v2/config"))
     if reply.status in {401, 403}:
         return False
@@ -48,7 +48,7 @@ def is_operator(send: Send) -> bool:
 
 
 def require_operator(send: Send) -> None:
-    """Raise Refused unless the token is an operator's, ConfigError where nothing tells; raises ServerError."""
+    """Raise Refused unless the token is an operator token, ConfigError if that cannot be found out; or Retryable."""
     try:
         operator = is_operator(send)
     except Retryable:
@@ -93,7 +93,7 @@ def build_bucket(
     manifest = {
         "organizationID": organization_id,
         "organizationName": target.org,
-        # The server wants one, and gives the bucket another.
+        # The server requires an id here, but gives the bucket another one.
         "bucketID": "0000000000000001",
         "bucketName": target.bucket,
         "description": mark,

@@ -1,4 +1,4 @@
-"""How long to wait before a request is sent again, and when to give it up."""
+"""Decides how long to wait before a request is sent again, and when to give up."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _LONGEST_WISH = 86_400.0
 def backoff(attempt: int, retry_after: float | None, jitter: random.Random) -> float:
     """Return the seconds to wait before attempt ``attempt`` + 1, counted from 1.
 
-    Doubling from half a second to half a minute, the upper half of it random, so that connections do not
-    return in step. The server's own wish is never undercut.
+    It doubles from half a second to half a minute; the upper half of it is random, so that connections do not return
+    at the same time. It is never less than the server's Retry-After.
     """
     delay: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempt - 1, 16))
     return max(delay * jitter.uniform(0.5, 1.0), retry_after or 0.0)
 
 
 class Retries:
-    """The failures of one request, which is tried again until ``retry_seconds`` after the first of them.
+    """Counts the failures of one request, which is tried again until ``retry_seconds`` after the first failure.
 
-    Every loop that tries something again asks this how long to wait.
+    Every loop that retries something gets its delays from here.
     """
 
     def __init__(self, retry_seconds: float, jitter: random.Random) -> None:
@@ -37,7 +37,7 @@ class Retries:
     def delay(self, error: Retryable) -> float | None:
         """Count a failure and return the seconds to wait for the next attempt, None when it is time to give up.
 
-        A server that wishes to be left alone for longer than there is time is not asked again.
+        It gives up at once when the server's Retry-After is longer than the time that is left.
         """
         now = time.monotonic()
         self.failures += 1
@@ -46,7 +46,7 @@ class Retries:
         return delay if delay <= min(self._retry_seconds - (now - self._first), _LONGEST_WISH) else None
 
     def words(self, error: Retryable) -> str:
-        """Return what is to be said when it is given up because of ``error``."""
+        """Return the message when a request is given up because of ``error``."""
         wish = error.retry_after or 0.0
         asked = f"; it wants to be asked again in {wish:,.0f} s" if wish > _LONGEST_DELAY else ""
         attempts = f"{self.failures} attempt{'s' * (self.failures != 1)}"

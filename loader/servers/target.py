@@ -1,18 +1,17 @@
-"""Where to load to: flags, then the environment, then the influx CLI's configuration, then defaults.
+"""Finds the target of a load: from flags, then the environment, then the influx CLI's configuration, then defaults.
 
-Each part (address, organization, bucket, token) comes from the first source that names it, but a token only goes
+Each part (address, organization, bucket, token) comes from the first source that names it, but a token is only sent
 where it belongs:
 
 - to an address that its own source names, or that flags name on this command line;
-- from flags, to whatever address there is;
+- from flags, to any address;
 - from the environment without an address, to one that another variable names, or to the default on this machine.
 
-A token of a later source than the address, for another server, is left out, and that is said. A token in the
-environment when only the profile names an address is an error: which of the two tokens is meant, nobody can tell.
+A token of a later source than the address, for another server, is not sent, and a notice says so. A token in the
+environment when only the profile names an address is an error: it is unclear which of the two tokens is meant.
 
-A dataset's ledger knows where its last load went, and may come from somebody else. So it never names an address:
-its organization and bucket count where the sources above resolve to the same server, and otherwise ``--host`` is
-asked for.
+A dataset's ledger knows where its last load went, but may come from somebody else. So it never determines the address:
+its organization and bucket are used if the sources above resolve to the same server; otherwise ``--host`` is required.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ DEFAULT_BUCKET = "trades"
 
 
 class Place(IntEnum):
-    """Where something is said, the most explicit first."""
+    """The kinds of sources, the most explicit first."""
 
     FLAGS = 0
     ENVIRONMENT = 1
@@ -41,7 +40,7 @@ class Place(IntEnum):
 
 @dataclass(frozen=True)
 class TargetOptions:
-    """What one source says of the target; "" where it says nothing. ``names`` is what it calls its parts."""
+    """The parts of the target that one source names, "" for others. ``names`` has the source's names of the parts."""
 
     url: str = ""
     org: str = ""
@@ -51,14 +50,14 @@ class TargetOptions:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, part: str) -> str:
-        """Return what the source calls a part, such as INFLUX_HOST for the address."""
+        """Return the source's name of a part, such as INFLUX_HOST for the address."""
         return self.names.get(part, f"--{'host' if part == 'url' else part}")
 
 
 def from_environment(environ: Mapping[str, str]) -> tuple[TargetOptions, TargetOptions]:
-    """Return what the influx CLI's variables say, then what the client libraries' do.
+    """Return the options from the variables of the influx CLI, and those from the variables of the client libraries.
 
-    Blanks, line ends and byte order marks around values do not count: .env files of Windows have them.
+    Blanks, line ends and byte order marks around values are removed: .env files of Windows have them.
     """
     families = (
         {"url": "INFLUX_HOST", "org": "INFLUX_ORG", "bucket": "INFLUX_BUCKET_NAME", "token": "INFLUX_TOKEN"},
@@ -76,9 +75,9 @@ def from_environment(environ: Mapping[str, str]) -> tuple[TargetOptions, TargetO
 
 
 def from_configuration(text: str, path: str) -> TargetOptions:
-    """Return the active profile of the influx CLI's configuration (TOML, a table a profile).
+    """Return the active profile of the influx CLI's configuration (TOML, one table for each profile).
 
-    Raises ConfigError, which names ``path`` and never quotes the text: it holds tokens.
+    Raises ConfigError, which names ``path`` and never quotes the text, because it contains tokens.
     """
     try:
         profiles = tomllib.loads(text)
@@ -93,9 +92,9 @@ def from_configuration(text: str, path: str) -> TargetOptions:
 
 
 def resolve_target(*candidates: TargetOptions, ca_file: str = "") -> Target:
-    """Return the target; for each part the first candidate that names it wins, as far as tokens belong there.
+    """Return the target; each part is from the first candidate that names it, but a token only if it belongs there.
 
-    Raises ConfigError, which names the source and quotes neither address nor token, for what cannot be.
+    Raises ConfigError for invalid parts, which names the source and quotes neither address nor token.
     """
 
     def first(part: str, default: str) -> str:
@@ -111,9 +110,9 @@ def resolve_target(*candidates: TargetOptions, ca_file: str = "") -> Target:
 def with_last_load(
     candidates: Sequence[TargetOptions], last: TargetOptions | None, dataset: str
 ) -> list[TargetOptions]:
-    """Return ``candidates``, flags first, with bucket and organization of the last load where it went to their server.
+    """Return ``candidates``, flags first, with bucket and organization of the last load if it went to their server.
 
-    Raises ConfigError when it went to another server and no flag names one: a dataset does not say where to go.
+    Raises ConfigError when it went to another server and no flag names one: a dataset must not choose the server.
     """
     flags, *others = candidates
     if last is None:
@@ -126,7 +125,7 @@ def with_last_load(
         return list(candidates)
     named = address.name("url") if address else "the default"
     there = redacted(last.url)
-    known = "" if "***" in there else f"--host {there}, or "  # what is left out of it cannot be typed
+    known = "" if "***" in there else f"--host {there}, or "  # a masked address cannot be typed
     raise ConfigError(
         f"the last load of {dataset} went to {there}, and the address is {url} ({named})",
         hint=f"say which server to verify: {known}--host {url}",
@@ -137,7 +136,7 @@ _LEDGER = {"org": "the organization in the dataset's ledger", "bucket": "the buc
 
 
 def _choose_token(candidates: Sequence[TargetOptions], address: TargetOptions | None) -> tuple[str, str]:
-    """Return the token that may go to the address of ``address``, and words on one that may not."""
+    """Return the token that may be sent to the address of ``address``, and a sentence on one that may not."""
     withheld = ""
     for candidate in candidates:
         token = check_token(candidate.token, candidate.name("token"))
@@ -156,7 +155,7 @@ def _choose_token(candidates: Sequence[TargetOptions], address: TargetOptions | 
 
 
 def _may_go(candidate: TargetOptions, address: TargetOptions | None) -> bool:
-    """Tell whether the token of ``candidate`` may go to the address of ``address``, None for the default."""
+    """Tell whether the token of ``candidate`` may be sent to the address of ``address``, None for the default."""
     if address is None or Place.FLAGS in {candidate.place, address.place}:
         return True
     if candidate.url:

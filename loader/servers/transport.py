@@ -1,7 +1,7 @@
-"""The one way to a server: requests go through influxdb-client, replies and errors come back as ours.
+"""The transport: sends requests through influxdb-client, and turns replies and errors into those of the loader.
 
-This is the one place that reads replies. Each kind has a most in bytes, counted as they are after decompression,
-and a time in which it is due, see :mod:`loader.servers.pace`.
+This is the only place that reads replies. Each kind of reply has a maximum of bytes after decompression, and a
+deadline, see :mod:`loader.servers.pace`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ MOST_BYTES: Mapping[ReplyKind, int] = MappingProxyType(
         ReplyKind.ANSWER: 512 << 20,
     }
 )
-"""How many bytes a reply may have. A stream has no most: who reads it bounds it."""
+"""Most bytes of a reply. A stream has no maximum: its reader must bound it."""
 MOST_WORDS = 64 << 10
-"""How many bytes are read of a reply with a status of 300 or more; its status counts, and the rest is left."""
+"""Most bytes that are read of a reply with a status of 300 or more; the rest is left unread."""
 _PIECE = 64 << 10
 
 _CA_HINT = (
@@ -50,11 +50,11 @@ _TLS_HINTS: Mapping[int, str] = MappingProxyType(
     }
 )
 _BREAKS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""Ends of an encrypted connection that say nothing of TLS."""
+"""Errors at the end of an encrypted connection that are not faults of TLS."""
 
 
 class Readable(Protocol):
-    """Bytes that arrive as they are asked for; raises Retryable when they stop short."""
+    """Bytes that arrive as they are read; raises Retryable when they end too early."""
 
     def read(self, size: int, /) -> bytes:
         """Return ``size`` bytes, fewer only at the end."""
@@ -71,12 +71,12 @@ class Stream:
     secret: str = field(default="", repr=False)
 
     def reply(self) -> Reply:
-        """Return the whole reply, an error: of what is left, MOST_WORDS bytes at most are read."""
+        """Return the whole reply, which is an error: at most MOST_WORDS bytes of the rest are read."""
         return Reply(self.status, self.headers, self.body.read(MOST_WORDS), self.secret)
 
 
 class Connection:
-    """One connection to ``target``, for one thread at a time; raises ConfigError for an impossible timeout or CA file.
+    """One connection to ``target``, for one thread at a time; raises ConfigError for an invalid timeout or CA file.
 
     The methods raise Retryable when there is no reply (Unreachable where there is no connection), Refused when TLS
     fails, and ServerError for a reply that is larger than MOST_BYTES allows. A reply of any status is returned, for a
@@ -126,7 +126,7 @@ class Connection:
     def open(self, request: Request) -> Iterator[Stream]:
         """Send ``request`` and yield the reply, its body unread; memory is bounded by what is read at a time.
 
-        The connection serves nothing else until the block ends. A break while reading raises Retryable, too.
+        The connection cannot be used otherwise until the block ends. A lost connection while reading raises Retryable.
         """
         with self._asked(replace(request, reply=ReplyKind.STREAM), request.body or None) as response:
             yield Stream(response.status, _lower(response.headers), response, self.target.token)
@@ -139,7 +139,7 @@ class Connection:
     def _asked(
         self, request: Request, body: bytes | Iterable[bytes | memoryview] | None
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        """Send ``request`` and yield its reply, to be read; what is left of it goes with the connection."""
+        """Send ``request`` and yield its reply, to be read; an unread rest is dropped with the connection."""
         api = self._client.api_client
         query = f"?{urlencode(request.params)}" if request.params else ""
         try:
@@ -151,7 +151,7 @@ class Connection:
                 timeout=self._timeout,
                 redirect=False,
                 preload_content=False,
-                # Whoever asks decides what is tried again, and when.
+                # The caller decides what is tried again, and when.
                 retries=False,
             )
             if response.status < 300:
@@ -159,14 +159,14 @@ class Connection:
             try:
                 yield response
             finally:
-                # Where all was read, the connection has been given back by now, and stays open.
+                # If everything was read, the connection has been returned to the pool by now, and stays open.
                 response.close()
         except urllib3.exceptions.HTTPError as error:
-            # The chain ends here: what libraries say may quote a request, and so its token.
+            # The exception chain ends here: messages of libraries may quote a request, and with it the token.
             raise self._failure(error) from None
 
     def _failure(self, error: Exception) -> Retryable | Refused:
-        """Map a foreign exception to ours; of its own text, only what the system says of a socket is shown."""
+        """Map a foreign exception to one of the loader; only the system's text on a socket error is shown."""
         url = self.target.url
         tls = error.args[0] if isinstance(error, urllib3.exceptions.SSLError) and error.args else None
         if isinstance(tls, ssl.SSLError) and not isinstance(tls, _BREAKS):
@@ -197,7 +197,7 @@ def check_ca_file(path: str, name: str) -> str:
 
 
 def _trust(ca_file: str) -> ssl.SSLContext | None:
-    """Return what trusts the authorities in ``ca_file`` and no others, None for those of the system."""
+    """Return a TLS context that trusts only the authorities in ``ca_file``; None for those of the system."""
     if not ca_file:
         return None
     try:
@@ -208,7 +208,7 @@ def _trust(ca_file: str) -> ssl.SSLContext | None:
 
 
 def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
-    """Return the body, of an error its beginning; raises ServerError when it is larger than its kind may be."""
+    """Return the body, or the beginning of that of an error; raises ServerError when it is too large for its kind."""
     failed = response.status >= 300
     most = MOST_WORDS if failed else MOST_BYTES[request.reply]
     content = io.BytesIO()
@@ -227,7 +227,7 @@ def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
 
 
 def _tls_words(error: ssl.SSLError) -> tuple[str, str]:
-    """Return the cause of a failed handshake, and what to do about it."""
+    """Return the cause of a failed TLS handshake, and what to do about it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = _TLS_HINTS.get(error.verify_code, _CA_HINT)
         return f"the server's certificate is not trusted: {error.verify_message}", hint

@@ -1,7 +1,7 @@
 """InfluxDB 1.x: databases with retention policies, InfluxQL.
 
-1.8 is written to through its /api/v2/write, where a bucket is a database, or DATABASE/POLICY, and takes USER:PASSWORD
-as a token. Earlier versions have only /write, and know no tokens.
+1.8 has /api/v2/write, where a bucket is a database, or DATABASE/POLICY, and USER:PASSWORD is a token. Earlier versions
+have only /write, and no tokens.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from loader.servers.writes import build_v2_write, write_headers
 
 _NANOSECONDS = 1_000_000_000
 _USUAL_SHARD_DURATION = 7 * 86_400 * _NANOSECONDS
-"""What the server takes for an infinite retention."""
+"""The server's default for infinite retention."""
 _UNIT_SECONDS = {"h": 3_600, "m": 60, "s": 1}
 
 
@@ -37,7 +37,7 @@ class InfluxDB1:
         return build_v2_write(target, body, gzipped=gzipped)
 
     def classify_write(self, reply: Reply) -> None:
-        """Return for 204. 400: a line is malformed or of the wrong type; the good lines are stored."""
+        """Return for 204, else raise. 400: a line is malformed or of the wrong type; the good lines are stored."""
         if reply.status == 204:
             return
         if reply.status == 400:
@@ -47,8 +47,8 @@ class InfluxDB1:
     def find_bucket(self, send: Send, target: Target) -> Bucket | None:
         """Describe the database with its policy, or the default one; None when there is no such database or policy.
 
-        A user who may only write is not told of policies: then the name is all there is. Raises ConfigError for
-        an impossible name, and for a database without a default policy.
+        A user who may only write cannot list policies: then only the name is set. Raises ConfigError for an invalid
+        name, and for a database without a default policy.
         """
         database = database_of(target.bucket)
         if [database.name] not in _query(send, "SHOW DATABASES", "look for the database"):
@@ -70,7 +70,7 @@ class InfluxDB1:
         return Bucket(target.bucket, "", _nanoseconds(found[0][1]), _nanoseconds(found[0][2])) if found else None
 
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
-        """Make the database, or in one that exists the policy, retention infinite."""
+        """Make the database, or the policy in an existing database, with infinite retention."""
         database = database_of(target.bucket)
         shards = f" SHARD DURATION {shard_duration // _NANOSECONDS}s" if shard_duration else ""
         exists = database.policy and [database.name] in _query(send, "SHOW DATABASES", "look for the database")
@@ -128,7 +128,7 @@ class EarlyInfluxDB1(InfluxDB1):
         return super().find_bucket(lambda request: send(_authorised(request, target)), target)
 
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
-        """Make the database or policy, retention infinite."""
+        """Make the database or policy with infinite retention."""
         return super().create_bucket(lambda request: send(_authorised(request, target)), target, shard_duration)
 
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
@@ -165,7 +165,7 @@ def _nanoseconds(duration: Any) -> int:
 
 
 def _query(send: Send, statement: str, doing: str, width: int = 0) -> list[list[Any]]:
-    """Return the rows of a statement's only series, of ``width`` cells or more; raises ServerError."""
+    """Return the rows of the only series of a statement, each of at least ``width`` cells; raises ServerError."""
     reply = send(Request("POST", "/query", (("q", statement),)))
     content = json_of(reply, doing)
     with reading(reply, doing):

@@ -29,7 +29,7 @@ class InfluxDB2:
         return build_v2_write(target, body, gzipped=gzipped)
 
     def classify_write(self, reply: Reply) -> None:
-        """Return for 204. 400: malformed, nothing is stored; 422: the good lines are stored."""
+        """Return for 204; raise for others. 400: malformed, nothing is stored; 422: the good lines are stored."""
         if reply.status == 204:
             return
         if reply.status in {400, 422}:
@@ -39,15 +39,15 @@ class InfluxDB2:
     def find_bucket(self, send: Send, target: Target) -> Bucket | None:
         """Describe the target's bucket, None when it is missing.
 
-        Raises ConfigError for an organization that is unknown or not named, ServerError otherwise. Of a bucket that
-        the token may not read, the server tells no more than that it is there: then its name is all there is.
+        Raises ConfigError for an organization that is unknown or not named, ServerError otherwise. If the token may not
+        read the bucket, the server tells only that it exists: then only its name is set.
         """
         if not target.org:
             raise self._no_organization(send)
         doing = f"look for bucket {target.bucket!r}"
         reply = send(Request("GET", "/api/v2/buckets", (("org", target.org), ("name", target.bucket))))
         if reply.status == 404:
-            # Either is missing; an organization that the token may not see is there all the same.
+            # The bucket or the organization is missing; the token may not be allowed to see the organization.
             self._require_organization(send, target)
             return None
         content = json_of(reply, doing)
@@ -56,7 +56,7 @@ class InfluxDB2:
             return _bucket(found[0]) if found else Bucket(target.bucket)
 
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
-        """Make the target's bucket, retention infinite."""
+        """Make the target's bucket with infinite retention."""
         rule = {"type": "expire", "everySeconds": 0}
         if shard_duration:
             rule["shardGroupDurationSeconds"] = shard_duration // _NANOSECONDS
@@ -105,9 +105,9 @@ class InfluxDB2:
             return flux.parse_points(query, reply)
 
     def find_organization(self, send: Send, target: Target) -> str:
-        """Return the organization's id, also to a token that may see no more of it than one of its buckets.
+        """Return the organization's id, even if the token may see only one of its buckets.
 
-        Raises ConfigError when it is unknown or not named, Refused when the token sees nothing of it.
+        Raises ConfigError when it is unknown or not named, Refused when the token can see nothing of it.
         """
         if not target.org:
             raise self._no_organization(send)
@@ -126,7 +126,7 @@ class InfluxDB2:
         )
 
     def _require_organization(self, send: Send, target: Target) -> list[str]:
-        """Return the organization's id, nothing where the token may not see it; raises ConfigError when unknown."""
+        """Return the organization's id in a list, [] if the token may not see it; raises ConfigError when unknown."""
         doing = "look for the organization"
         reply = send(Request("GET", "/api/v2/orgs", (("org", target.org),)))
         if reply.status == 404:
@@ -156,7 +156,7 @@ def _bucket(data: dict[str, Any]) -> Bucket:
 
 
 def _seconds(value: Any) -> int:
-    """Return a duration in seconds, in the bounds of nanoseconds; raises ValueError."""
+    """Return a duration in seconds that fits into 64-bit nanoseconds; raises ValueError for another."""
     seconds = int(value)
     if not 0 <= seconds <= _MOST_SECONDS:
         raise ValueError("no duration")

@@ -1,4 +1,4 @@
-"""The request of /api/v2/write, which InfluxDB 2.x and 1.8 have. Pure."""
+"""Builds the request to /api/v2/write, which InfluxDB 2.x and 1.8 have. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from loader.servers.base import ReplyKind, Request, Target
 
 
 def build_v2_write(target: Target, body: bytes, *, gzipped: bool) -> Request:
-    """Return the request that writes ``body``, line protocol with timestamps in nanoseconds, by the names as given."""
+    """Return the request that writes ``body``, line protocol with timestamps in nanoseconds, to the named bucket."""
     params = (("org", target.org), ("bucket", target.bucket), ("precision", "ns"))
     return Request("POST", "/api/v2/write", params, write_headers(gzipped=gzipped), body, ReplyKind.WRITE)
 

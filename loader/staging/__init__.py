@@ -1,4 +1,4 @@
-"""Stage synthetic trades, or the points in files of others, as a dataset of Parquet partitions."""
+"""Stages synthetic trades, or the points in source files, as a dataset of Parquet partitions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["FilesSettings", "OnDuplicate", "StageReport", "StageSettings", "stag
 
 
 def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageReport:
-    """Stage the points in files of others, see :func:`loader.staging.files.stage_files`."""
+    """Stage the points in source files, see :func:`loader.staging.files.stage_files`."""
     # Imported when it is used: trades need neither DuckDB nor the decoder.
     from loader.staging.files import stage_files as run  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The dataset that a stage of files makes: listed from its first partition on, so that nothing is lost by a stop."""
+"""Writes the dataset of a stage of files; it is listed from its first partition on, so that a stop loses nothing."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from loader.staging.folder import clean, keep_partitions, list_parquet, remove_p
 from loader.staging.mark import is_ours
 
 FOUND = "fields"
-"""What the settings in a manifest call the fields that were found, with their types."""
+"""The key, in the settings of a manifest, of the fields that were found, with their types."""
 _WAITING = ".next"
-"""The folder in which partitions wait that replace others; readers pass over names that begin with a dot."""
+"""The folder for partitions that will replace others; readers skip names that begin with a dot."""
 _SAVE_SECONDS = 5.0
-"""How long partitions may be finished that the manifest does not list yet."""
+"""How long a finished partition may be missing from the manifest."""
 
 
 class DatasetWriter:
-    """Partitions in ``root`` and their manifest; ``settings`` are what decides the content.
+    """Writes partitions in ``root`` and their manifest; ``settings`` are those that determine the content.
 
     An earlier dataset that is to be replaced stays until ``finish``: the partitions of its successor wait in a folder
     beside it. Raises ConfigError and StageError as ``keep_partitions`` does.
@@ -45,7 +45,7 @@ class DatasetWriter:
         self._ours = frozenset(name for name in list_parquet(root) if is_ours(name))
         kept, self._going = keep_partitions(root, settings, self._ours, overwrite=overwrite)
         self.written_mapping = _written_mapping(root) if overwrite else ""
-        """What points.toml says when nobody but the loader has written it, of a dataset that is to be replaced."""
+        """The text that the loader wrote to the points.toml of a dataset that is to be replaced."""
         self.kept: Mapping[str, Partition] = {partition.path: partition for partition in kept}
         """Whole partitions of an earlier run, by their paths."""
         self._schemas = {schema.measurement: schema for schema in self._former.schemas} if self._former else {}
@@ -75,9 +75,9 @@ class DatasetWriter:
         return self._root / _WAITING if self.replaces else self._root
 
     def begin(self, schema: PointSchema) -> None:
-        """List the measurement of ``schema`` before its first partition is there.
+        """List the measurement of ``schema`` before its first partition is written.
 
-        A run that goes on knows by it what it finds. Raises OSError or StageError.
+        So a later run that resumes knows what the partitions are. Raises OSError or StageError.
         """
         self._begun = True
         self._schemas[schema.measurement] = schema
@@ -87,18 +87,18 @@ class DatasetWriter:
         self._save()
 
     def add(self, partition: Partition) -> None:
-        """List a partition that is on disk, at once or with later ones."""
+        """List a partition that is on disk; the manifest is written at once, or with later partitions."""
         self._made[partition.path] = partition
         if time.monotonic() - self._saved > _SAVE_SECONDS:
             self._save()
 
     def finish(self) -> Manifest:
-        """List the partitions as complete, and remove what an earlier run left of others."""
+        """Mark the dataset as complete, and remove other partitions that earlier runs left."""
         there = {partition.measurement for partition in self._made.values()}
         self._schemas = {name: schema for name, schema in self._schemas.items() if name in there}
         manifest = self._manifest(self._made, complete=True)
         if self.replaces:
-            # A run that ends from here on leaves what the next one finds as begun.
+            # If the run ends from here on, the next run finds a dataset that has begun.
             write_manifest(self._root, replace(manifest, complete=False))
             remove_partitions(self._root, self._going)
             for name in self._made:
@@ -109,7 +109,7 @@ class DatasetWriter:
         return manifest
 
     def withdraw(self) -> None:
-        """Leave nothing of what was begun, for the next run will have other settings or sources.
+        """Remove what was begun, because the next run will have other settings or sources.
 
         A dataset that was to be replaced stays.
         """
@@ -124,13 +124,13 @@ class DatasetWriter:
 
     def _save(self) -> None:
         if not self.replaces:
-            # What is kept and not reached yet is listed too: this run may end before.
+            # Kept partitions that are not reached yet are listed, too: this run may end before.
             write_manifest(self._root, self._manifest({**self.kept, **self._made}, complete=False))
         self._saved = time.monotonic()
 
     def _manifest(self, partitions: Mapping[str, Partition], *, complete: bool) -> Manifest:
         schemas = tuple(schema for _, schema in sorted(self._schemas.items()))
-        # By day, then by measurement: servers take points best in the order of their times.
+        # By day, then by measurement: servers take points fastest in the order of their times.
         ordered = sorted(partitions.values(), key=lambda each: (each.path.rpartition("date=")[2], each.path))
         versions = {name: version(name) for name in ("loader", "duckdb", "pyarrow")}
         return Manifest(schemas, self._settings, versions, tuple(ordered), complete, distinct=True)
@@ -141,12 +141,12 @@ def _written_mapping(root: Path) -> str:
     try:
         said = read_manifest(root).settings if has_manifest(root) else {}
         return points_text(parse_mapping({**said["mapping"], FOUND: said[FOUND]}, "")) if FOUND in said else ""
-    except (LoaderError, TypeError, KeyError):  # of another version, or damaged: it goes in any case
+    except (LoaderError, TypeError, KeyError):  # of another version, or damaged: it is removed in any case
         return ""
 
 
 def _recognise(settings: dict[str, Any], former: Manifest) -> None:
-    """Make ``settings`` those of ``former`` when they name the fields, with their types, that were found then."""
+    """Take over into ``settings`` the fields that ``former`` found; they may be named as found, with their types."""
     found = former.settings.get(FOUND)
     if not isinstance(found, list):
         return

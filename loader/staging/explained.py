@@ -1,4 +1,4 @@
-"""What the system refuses, in words that say what to do."""
+"""Explains errors of the system in words that say what to do."""
 
 from __future__ import annotations
 

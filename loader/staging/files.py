@@ -1,4 +1,4 @@
-"""Stage the points in files of others: read, sorted on disk, and written as a dataset like that of trades."""
+"""Stages the points in source files: reads them, sorts them on disk, and writes a dataset like that of trades."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ from loader.staging.sources.tables import TableSource
 from loader.staging.wide_rows import sort_rows
 
 _SHOWN = 12
-"""Fields whose types are told."""
+"""Most fields whose types a notice lists."""
 
 
 def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageReport:
     """Stage the points of ``settings``; a dataset of the same sources and settings is kept as it is.
 
-    Each measurement and UTC day becomes a partition with rows by tags, then time. A run that ends early sorts again
-    when it is repeated, and keeps the partitions that it finished. Memory is bounded by what ``sort_rows`` holds, a
-    row group and what the source says: 2 GiB at most.
-    Raises ConfigError for settings and files that will not do, StageError for rows that will not, or a lack of room,
-    LoadError when rejected rows cannot be kept.
+    Each measurement and UTC day becomes a partition with rows by tags, then time. When a run ends early, the next one
+    sorts again, and keeps the partitions that are finished. Memory is bounded by that of ``sort_rows``, a row group and
+    that of the source: 2 GiB at most.
+    Raises ConfigError for wrong settings and unusable files, StageError for rows that cannot be points, or a lack of
+    room, LoadError when rejected rows cannot be written.
     """
     began = time.monotonic()
     paths, lines = find_sources(settings.sources, settings.out, observe)
@@ -64,7 +64,7 @@ def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageRep
 
 
 class _Stage:
-    """One run."""
+    """One run of a stage of files."""
 
     def __init__(self, settings: FilesSettings, described: dict[str, Any], temporary: Path, observe: Observer) -> None:
         self._settings = settings
@@ -94,7 +94,7 @@ class _Stage:
             if self._dataset.empty:
                 raise StageError(f"{paths[0]}: no row is a point", hint=f"see {self._file.path}")
         except BaseException as error:
-            # What replaces another dataset begins again in any case; otherwise the next run goes on.
+            # A replacement of a dataset begins again in any case; otherwise the next run resumes.
             if self._dataset.replaces or isinstance(error, ConfigError):
                 self._dataset.withdraw()
             raise
@@ -150,7 +150,7 @@ class _Stage:
     def _distinct(
         self, merger: PointMerger, schema: PointSchema, batches: Iterator[pa.RecordBatch]
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the points of ``batches``; once there are duplicates that are not wanted, they are counted only."""
+        """Yield the points of ``batches``; after the first unwanted duplicate, duplicates are only counted."""
         for number, batch in enumerate(batches):
             if number == 0:  # all rows were read, and can be points
                 self._dataset.begin(schema)
@@ -179,7 +179,7 @@ class _Stage:
         )
 
     def _refuse_changed(self, paths: Sequence[Path]) -> None:
-        """Raise ConfigError when a source is not what it was at the beginning: it may have been read half and half."""
+        """Raise ConfigError when a source has changed since the beginning: parts of two versions may have been read."""
         before, now = self._described["files"], _identities(paths)
         if changed := [path for path in before if now.get(path) != before[path]]:
             raise ConfigError(
@@ -246,7 +246,7 @@ def _check(settings: FilesSettings, lines: bool) -> None:
 
 
 def _describe(settings: FilesSettings, paths: Sequence[Path]) -> dict[str, Any]:
-    """Return what decides the content, as JSON reads it back."""
+    """Return the settings that determine the content, in the form that JSON reads back."""
     return {
         "source": "files",
         "files": _identities(paths),
@@ -265,7 +265,7 @@ def _identities(paths: Sequence[Path]) -> dict[str, list[int]]:
 
 @contextmanager
 def _temporary(settings: FilesSettings) -> Iterator[Path]:
-    """Yield a folder for temporary files, which goes in any case; what a killed run left of it goes before."""
+    """Yield a folder for temporary files, and remove it in the end; first remove one that a killed run left."""
     out = settings.out.resolve()
     name = hashlib.sha256(str(out).encode()).hexdigest()[:16]
     folder = (settings.temporary or out.parent) / f".loader-stage-{name}"

@@ -1,4 +1,4 @@
-"""The folder that trades are staged into: only files of our own are touched."""
+"""The folder of a stage: only files that the loader made are removed or replaced."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def keep_partitions(
 ) -> tuple[tuple[Partition, ...], tuple[str, ...]]:
     """Return the partitions in ``root`` that need not be made again, and with ``overwrite`` the files that must go.
 
-    Nothing is removed here, and nothing must go that this loader did not make. Raises ConfigError when ``root`` was
-    staged with other settings, or holds Parquet that is not the loader's; StageError for links and for a damaged
-    manifest.
+    Nothing is removed here, and files that this loader did not make are never to be removed. Raises ConfigError when
+    ``root`` was staged with other settings, or holds Parquet that is not the loader's; StageError for links and for a
+    damaged manifest.
     """
     staged = has_manifest(root)  # raises for what is no regular file
     if overwrite:
@@ -93,7 +93,7 @@ def remove_empty_folders(root: Path, name: str) -> None:
 def check_space(root: Path, rows: int, partitions: int, going: Iterable[str] = ()) -> None:
     """Raise ConfigError when ``rows`` more trades in ``partitions`` files do not fit on the disk of ``root``.
 
-    The room of the files ``going``, which are to be removed first, counts as free.
+    The space of the files ``going``, which will be removed, counts as free.
     """
     needed = rows * BYTES_A_TRADE + partitions * BYTES_A_PARTITION
     freed = [status.st_size for name in going if (status := look(root, name)) and status.st_nlink == 1]
@@ -113,7 +113,7 @@ def _size(number: int) -> str:
 def _listed(root: Path) -> tuple[str, ...]:
     try:
         return tuple(partition.path for partition in read_manifest(root).partitions)
-    except LoaderError:  # none, or unreadable: then only files with our mark are replaced
+    except LoaderError:  # no manifest, or an unreadable one: then only files with our mark are replaced
         return ()
 
 
@@ -123,7 +123,7 @@ def _has_size(root: Path, partition: Partition) -> bool:
 
 
 def list_parquet(root: Path) -> list[str]:
-    """Return the paths of all files of Parquet below ``root``."""
+    """Return the paths of all Parquet files below ``root``."""
     return sorted(str(path.relative_to(root)) for path in root.rglob("*.parquet"))
 
 
@@ -173,5 +173,5 @@ def _compare(staged: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[st
 
 
 def _plain(value: object) -> str:
-    """Return a setting as a message shows it; the staged ones may be anything."""
+    """Return a setting as a message shows it; a staged one may have any value."""
     return excerpt(value).strip("'")

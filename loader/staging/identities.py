@@ -19,7 +19,7 @@ TIME, ORDER = "\0time", "\0order"
 
 
 class OnDuplicate(StrEnum):
-    """What becomes of rows with the series and time of a later row that sets the same field."""
+    """What to do with a row when a later row of the same series and time sets the same field."""
 
     FAIL = "fail"
     LAST = "last"
@@ -29,9 +29,9 @@ class OnDuplicate(StrEnum):
 class PointMerger:
     """Makes one row of each identity in a stream of batches, sorted by series, time and order.
 
-    The first columns are those of ``series``, then come TIME, ORDER and fields. Rows that set different fields become
-    one. Of rows that set the same field the last one counts, or, with ``nudge``, they are moved by a nanosecond, and
-    those that follow in the same series by as much as it takes to stay behind them. Memory is a batch, and one row.
+    The first columns are those of ``series``, then come TIME, ORDER and fields. Rows that set different fields are
+    merged. Of rows that set the same field the last one counts, or, with ``nudge``, later ones are moved by a
+    nanosecond, and the rows after them in the series as far as needed to stay after them. Memory is a batch and a row.
     """
 
     def __init__(self, series: Sequence[str], on_duplicate: str, address: Callable[[int], str]) -> None:
@@ -42,13 +42,13 @@ class PointMerger:
         self._held_time = 0
         """The time of the held row before it was moved."""
         self.superseded = 0
-        """Values for which a later row of the same identity has another."""
+        """Values that a later row of the same identity replaces."""
         self.moved = 0
         """Rows that were moved."""
         self.examples: list[str] = []
 
     def add(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the points that no later row can change.
+        """Add rows, and return the points that no later row can change.
 
         Raises ConfigError when a row would be moved to another day.
         """
@@ -75,7 +75,7 @@ class PointMerger:
         return held
 
     def _same_series(self, batch: pa.RecordBatch) -> Mask:
-        """Tell of each row but the first whether it has the series of the one before."""
+        """Tell for each row except the first whether it has the series of the one before."""
         same = np.ones(len(batch) - 1, np.bool_)
         for name in self._series:
             codes = _codes(batch.column(name))
@@ -100,7 +100,7 @@ class PointMerger:
         return merged
 
     def _gather(self, batch: pa.RecordBatch, starts: Integers) -> tuple[pa.RecordBatch, Integers]:
-        """Return one row for those from each of ``starts`` on, and how many values of each row are superseded."""
+        """Merge the rows from each of ``starts`` to the next; return also how many values of each are superseded."""
         order = np.arange(len(batch))
         ends = np.append(starts[1:], len(batch)) - 1
         superseded = np.zeros(len(batch), np.int64)
@@ -144,10 +144,10 @@ class PointMerger:
         return _retimed(merged, placed)
 
     def _spread(self, batch: pa.RecordBatch, series: Mask) -> pa.RecordBatch:
-        """Return points all of which have some field: no two of them become one, so that each has a time of its own."""
+        """Return points that share some field: no two of them can be merged, so each gets a time of its own."""
         times = batch.column(TIME).to_numpy()
         rows = np.arange(len(times))
-        # Within a day, which no row may leave: from one end of time to the other, differences are beyond 64 bits.
+        # Within a day, which no row may leave: differences across the whole range of times exceed 64 bits.
         clocks = times % DAY
         begins = np.append(False, ~series | (times[1:] // DAY != times[:-1] // DAY))
         frame = pl.DataFrame({"lead": clocks - rows, "run": np.cumsum(begins)})

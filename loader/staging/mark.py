@@ -1,7 +1,7 @@
-"""The mark by which a staged Parquet file is known as this loader's own: nothing else is ever removed.
+"""The mark that shows that this loader made a Parquet file: no other file is ever removed.
 
-It is the SHA-256 of all that stands before the footer, kept in the footer's metadata. So a file of somebody else has
-none, and one that was made of a staged file by another program, which copies metadata, has a wrong one.
+It is the SHA-256 of everything before the footer, in the metadata of the footer. So a file that the loader did not make
+has no mark, and a copy that another program made of a staged file, with its metadata, has a wrong one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from loader.errors import StageError
 
 FILE = "trades.parquet"
 POINTS = "points.parquet"
-"""What the partitions of trades, and those of files of others are called."""
+"""The file names of partitions of trades, and of those from source files."""
 KEY = b"loader.staged"
 _PATH = re.compile(rf"(measurement=[^/]+/)?date=\d{{4}}-\d\d-\d\d/({re.escape(FILE)}|{re.escape(POINTS)})")
 _END = 8
@@ -62,13 +62,13 @@ class MarkedWriter:
         return self._sink.digest.hexdigest()
 
     def abandon(self) -> None:
-        """Write nothing more: the writer of Parquet would add a footer when it goes, to a file that may be closed."""
+        """Write nothing more: at its end the Parquet writer would add a footer to a file that may be closed."""
         self._sink.abandoned = True
         self._writer.close()
 
 
 class _Hashing(io.RawIOBase):
-    """A file that is written until it is abandoned, and the SHA-256 of what was."""
+    """Writes to a file until it is abandoned, and computes the SHA-256 of what was written."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -88,7 +88,7 @@ class _Hashing(io.RawIOBase):
 
 
 def is_ours(name: str) -> bool:
-    """Tell whether the path ``name`` may be one of a staged partition."""
+    """Tell whether ``name`` has the form of the path of a staged partition."""
     return bool(_PATH.fullmatch(name))
 
 

@@ -1,4 +1,4 @@
-"""One session's trades as one Parquet file that appears whole or not at all."""
+"""Writes the trades of one session as one Parquet file, which appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished partition, its file as it was made, and the peak memory of the process that made it, bytes."""
+    """A finished partition, the identity of its file, and the process that made it with its peak memory in bytes."""
 
     partition: Partition
     identity: Identity
@@ -116,8 +116,8 @@ def encode_parquet(trades: pa.Table, compression: Compression) -> tuple[memoryvi
 
 
 def parquet_options(columns: Sequence[str], time: str, compression: Compression) -> dict[str, Any]:
-    """Return how the writer of Parquet is to write ``columns``, one of which is ``time``."""
-    # Timestamps packed as deltas are as dense as they get: compressing them again costs time and gains nothing.
+    """Return the options of the Parquet writer for ``columns``, one of which is ``time``."""
+    # Timestamps packed as deltas are dense already: compressing them again costs time and gains nothing.
     others = [column for column in columns if column != time]
     levels = {} if compression.level is None else dict.fromkeys(others, compression.level)
     return {
@@ -126,5 +126,5 @@ def parquet_options(columns: Sequence[str], time: str, compression: Compression)
         "use_dictionary": others,
         "column_encoding": {time: "DELTA_BINARY_PACKED"},
         "write_statistics": True,
-        "write_page_checksum": True,  # so that damage is an error, and not another price
+        "write_page_checksum": True,  # so that damage is an error, not a wrong price
     }

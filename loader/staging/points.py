@@ -1,4 +1,4 @@
-"""Points in order become partitions: a file for each measurement and UTC day, which appears whole or not at all."""
+"""Writes sorted points as partitions: a file for each measurement and UTC day, which appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from loader.staging.mark import POINTS, MarkedWriter
 from loader.staging.partition import Compression, parquet_options
 
 _LONGEST_NAME = 255
-"""Bytes of a name in the file systems of Linux."""
+"""Most bytes of a file name on Linux."""
 GROUP_BYTES = 64 << 20
-"""Bytes of a row group in memory, beyond which it ends."""
+"""A row group ends when it has more bytes in memory."""
 TIMES = pa.timestamp("ns", "UTC")
 TAG = pa.dictionary(pa.int32(), pa.string())
 ReadTags: TypeAlias = Callable[[pa.RecordBatch], list[pa.Array]]
-"""Returns the tags of rows, as dictionaries of strings."""
+"""A function that returns the tags of rows, as dictionaries of strings."""
 
 
 def name_partition(measurement: str, day: int) -> str:
     """Return the path of the partition of ``measurement`` for the UTC day that begins at ``day`` (nanoseconds).
 
-    Raises ConfigError for a measurement that no folder can be called by.
+    Raises ConfigError for a measurement whose name is too long for a folder.
     """
     date = datetime.fromtimestamp(day // 1_000_000_000, UTC).date()
     folder = f"measurement={quote(measurement, safe=' ')}"
@@ -71,7 +71,7 @@ def write_partitions(
     compression: Compression,
     kept: Callable[[str], Partition | None],
 ) -> Iterator[Partition]:
-    """Write the points of ``batches``, in the order of days, as partitions; yield each when it is on disk.
+    """Write the points of ``batches``, which are sorted by day, as partitions; yield each when it is on disk.
 
     ``read_tags`` finds the tags of rows; other columns are TIME (int64, nanoseconds) and the fields of ``schema``, by
     their keys. A partition that ``kept`` knows is not written again. Memory is a row group. Raises OSError.
@@ -105,7 +105,7 @@ def _by_day(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
 
 @dataclass
 class _Writer:
-    """Writes one partition, a row group at a time; ``kept`` is the one that is there already."""
+    """Writes one partition, a row group at a time; ``kept`` is the partition if it is on disk already."""
 
     root: Path
     path: str
@@ -150,7 +150,7 @@ class _Writer:
         )
 
     def abandon(self) -> None:
-        """Leave nothing behind."""
+        """Remove the unfinished file and its empty folders."""
         if self.file:
             self.file.abandon()
         with suppress(_Abandoned), self.stack:
@@ -158,7 +158,7 @@ class _Writer:
         remove_empty_folders(self.root, self.path)
 
     def _write(self, keep: int) -> None:
-        """Write row groups of GROUP_ROWS; fewer rows than ``keep`` go on waiting."""
+        """Write row groups of GROUP_ROWS; a rest of fewer than ``keep`` rows stays in memory."""
         table = pa.Table.from_batches(self.waiting)
         self.waiting = []
         columns = parquet_schema(self.schema)
@@ -179,4 +179,4 @@ class _Writer:
 
 
 class _Abandoned(Exception):
-    """Has the temporary file removed."""
+    """Raised so that the temporary file is removed."""

@@ -1,4 +1,4 @@
-"""What a stage is told, and what it reports."""
+"""The settings of a stage, and its report."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class StageSettings:
 
 @dataclass(frozen=True)
 class FilesSettings:
-    """How to stage the points in files of others, ``sources``: files, folders and patterns of one kind.
+    """How to stage the points in ``sources``: files, folders and patterns, all line protocol or all tables.
 
-    Line protocol (.lp, .txt) knows its measurements, ``time_unit`` ("s", "ms", "us", "ns") is that of its times; of
-    Parquet, Arrow (.arrow, .feather, .ipc) and CSV, ``mapping`` says which column is what. ``on_duplicate`` is "fail",
-    "last" or "nudge", see ``PointMerger``; ``on_bad_line`` "fail" or "skip". ``temporary`` is where what does not fit
-    into memory lies meanwhile: beside ``out``, if it is not said. ``workers`` are the threads that sort.
+    For line protocol (.lp, .txt, .line), ``time_unit`` ("s", "ms", "us", "ns") is that of its times. For Parquet, Arrow
+    (.arrow, .feather, .ipc) and CSV, ``mapping`` says which columns are tags, fields and time. ``on_duplicate`` is
+    "fail", "last" or "nudge", see ``PointMerger``; ``on_bad_line`` is "fail" or "skip". ``temporary`` is the folder for
+    data that does not fit into memory, by default beside ``out``. ``workers`` is the number of threads that sort.
     """
 
     out: Path
@@ -61,8 +61,9 @@ class FilesSettings:
 class StageReport:
     """What was staged: whole dataset, and what this run added to it; ``measurements`` are the rows of each.
 
-    Of files of others, ``rows_rejected`` could be no points, ``rows_moved`` were moved by nanoseconds, and
-    ``values_superseded`` have a later value in their place; ``values_not_finite`` are left out, where that is wanted.
+    For source files, ``rows_rejected`` counts rows that cannot be points, ``rows_moved`` rows that were moved by
+    nanoseconds, ``values_superseded`` values that later rows replace, and ``values_not_finite`` NaN and infinities that
+    are left out because the mapping says so.
     """
 
     rows: int

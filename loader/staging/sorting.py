@@ -1,4 +1,4 @@
-"""Record batches in order, however many there are: DuckDB sorts them, and spills to disk what memory does not hold."""
+"""Sorts any number of record batches: DuckDB sorts them, and spills to disk what does not fit into memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from loader.staging.identities import TIME
 from loader.waiting import join, take
 
 MEMORY = "1GB"
-"""What DuckDB holds at a time; what it is given and gives back comes on top."""
+"""Memory of DuckDB, in addition to the batches that it takes and returns."""
 _TRIES = 100
 
 
@@ -30,9 +30,9 @@ def sort_batches(
     """Yield the rows of ``batches``, which have ``schema``, by UTC day, then by the columns ``keys``.
 
     Days are those of the column TIME; texts are sorted by their bytes, null first.
-    Memory is bounded by MEMORY and a few batches, whatever the number of rows; the rest lies below ``temporary``. The
-    order is the same for any number of ``threads`` when no two rows have the same keys. Raises what ``batches``
-    raises, which is read in another thread, and StageError when there is no room. After Ctrl-C ``temporary`` is gone.
+    Memory is bounded by MEMORY and a few batches, for any number of rows; the rest is in files below ``temporary``. The
+    order is the same for any number of ``threads`` when no two rows have the same keys. ``batches`` is read in another
+    thread, and its errors are raised here. Raises StageError when there is no room. Ctrl-C removes ``temporary``.
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY,
@@ -41,7 +41,7 @@ def sort_batches(
         "preserve_insertion_order": False,
     }
     with duckdb.connect(config=settings) as database:
-        database.execute("SET enable_progress_bar = false")  # it would stand on stdout, amid a result
+        database.execute("SET enable_progress_bar = false")  # it would be printed to stdout, in the middle of a result
         sorting = _Sorting(database, schema, batches, keys)
         worker = threading.Thread(target=sorting.run, daemon=True)
         worker.start()
@@ -49,12 +49,12 @@ def sort_batches(
             while (found := take(sorting.sorted)) is not None:
                 yield found
         except KeyboardInterrupt:
-            # DuckDB may take longer to end than a stop has: what it wrote goes first.
+            # DuckDB may take longer to end than a stop may take: its files are removed first.
             sorting.end()
             _remove(temporary)
             raise
         finally:
-            # DuckDB hears no signal, and a thread that sorts on would write into a folder that goes.
+            # DuckDB does not notice signals, and a thread that still sorts would write into a folder that is removed.
             sorting.end()
             join(worker)
     if isinstance(sorting.error, duckdb.Error | pa.ArrowException):
@@ -68,14 +68,14 @@ def sort_batches(
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder into which DuckDB may be writing still: what it adds meanwhile goes too."""
+    """Remove a folder into which DuckDB may still be writing, with files that it adds meanwhile."""
     tries = iter(range(_TRIES))
     while folder.exists() and next(tries, None) is not None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Sorting:
-    """Sorts in a thread of its own; ``sorted`` has what is in order, then None, and ``error`` what went wrong."""
+    """Sorts in a thread of its own; ``sorted`` gets the sorted batches, then None; ``error`` is set on failure."""
 
     def __init__(
         self,
@@ -90,16 +90,16 @@ class _Sorting:
         self._database = database
         self._schema = schema
         self._batches = batches
-        # Names of ours cannot collide, nor need quotes.
+        # Generated names cannot collide, and need no quotes.
         self._names = [f"c{number}" for number in range(len(schema))]
         name_of = dict(zip(schema.names, self._names, strict=True))
         time = name_of[TIME]
-        # Division of integers cuts towards zero.
+        # DuckDB's division of integers rounds towards zero.
         day = f"CASE WHEN {time} < 0 THEN ({time} + 1) // {DAY} - 1 ELSE {time} // {DAY} END"
         self._order = ", ".join([day, *(f"{name_of[key]} NULLS FIRST" for key in keys)])
 
     def run(self) -> None:
-        """Sort."""
+        """Sort all batches into ``sorted``."""
         try:
             self._sort()
         except Exception as error:
@@ -107,7 +107,7 @@ class _Sorting:
         self.sorted.put(None)
 
     def end(self) -> None:
-        """Have it end soon."""
+        """Make the thread end soon."""
         self._ended.set()
         self._database.interrupt()
         with suppress(Empty):
@@ -127,5 +127,5 @@ class _Sorting:
         try:
             for batch in takewhile(lambda _: not self._ended.is_set(), self._batches):
                 yield pa.RecordBatch.from_arrays(batch.columns, names=self._names)
-        except Exception as error:  # DuckDB would make it one of its own, without its type
+        except Exception as error:  # DuckDB would replace it by an error of its own
             self.error = error

@@ -1,4 +1,4 @@
-"""Stage exactly N synthetic trades, one partition a session, on all processors."""
+"""Stages exactly N synthetic trades, one partition a session, on all processors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from loader.staging.partition import Compression, Outcome, Task, make_partition,
 from loader.staging.settings import StageReport, StageSettings
 from loader.waiting import SLICE_SECONDS, join
 
-# A session is made in memory as a whole; busy ones have half as many trades again as the mean.
+# A session is made in memory as a whole; busy ones have one and a half times as many trades as the mean.
 MOST_ROWS = 10_000_000
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -41,8 +41,8 @@ def stage(settings: StageSettings, observe: Observer = ignore) -> StageReport:
 
     Workers are spawned processes: a script guards its own calls with ``if __name__ == "__main__"``.
     Memory: about 150 MB a worker, and 100 bytes a trade of the largest session each.
-    Raises ConfigError before anything is written when the settings, the folder or the disk will not do,
-    StageError when the work cannot be finished; a rerun goes on from there.
+    Raises ConfigError before anything is written when the settings, the folder or the disk are not suitable,
+    StageError when the work cannot be finished; a rerun resumes from there.
     """
     began = time.monotonic()
     symbols = _read_symbols(settings)
@@ -104,11 +104,11 @@ def _stage(
 
 
 def _run(tasks: Sequence[Task], workers: int) -> Generator[Outcome, None, None]:
-    """Make the partitions of ``tasks``, in the order they finish; one worker is this very process."""
+    """Make the partitions of ``tasks``, in the order they finish; a single worker is this process itself."""
     if workers == 1 or len(tasks) < 2:
         yield from map(make_partition, tasks)
         return
-    # Spawned, since a fork of a process with threads (pyarrow has them) may hang.
+    # Spawned, because a fork of a process with threads (pyarrow has them) may hang.
     context = multiprocessing.get_context("spawn")
     others = multiprocessing.active_children()
     with _interrupts_held():
@@ -123,7 +123,7 @@ def _run(tasks: Sequence[Task], workers: int) -> Generator[Outcome, None, None]:
                     yield future.result()
                 running |= _submit(pool, islice(rest, len(finished)))
         except BaseException:
-            # A session takes seconds, and is nothing before it is whole: nobody waits for its end.
+            # A session takes seconds, and is of no use before it is whole: its end is not waited for.
             for worker in multiprocessing.active_children():
                 if worker not in others:
                     worker.kill()
@@ -133,21 +133,21 @@ def _run(tasks: Sequence[Task], workers: int) -> Generator[Outcome, None, None]:
 
 
 def _submit(pool: ProcessPoolExecutor, tasks: Iterable[Task]) -> set[Future[Outcome]]:
-    """Hand ``tasks`` to the workers, which are spawned here."""
+    """Submit ``tasks`` to the workers; this is where they are spawned."""
     with _interrupts_held():
         return {pool.submit(make_partition, task) for task in tasks}
 
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back: neither a worker that is still importing nor one half spawned may be interrupted."""
+    """Delay Ctrl-C: a worker must not be interrupted while it is spawned or while it imports."""
     held: list[int] = []
     handlers: dict[int, Any] = {}
     # The mask is for the workers, which inherit it; this process may get the signal in any of its threads.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     if threading.current_thread() is threading.main_thread():
         for number in _ENDING:
-            # Only a handler of Python comes amid a spawn; what is ignored, or ends the process, does that now too.
+            # Only Python handlers can run in the middle of a spawn; ignored and default signals act as usual.
             if callable(handler := signal.getsignal(number)):
                 handlers[number] = handler
                 signal.signal(number, lambda number, frame: held.append(number))
@@ -162,7 +162,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _follow_coordinator() -> None:
-    """Set up a worker: Ctrl-C is the coordinator's affair, and the worker ends when the coordinator is gone."""
+    """Set up a worker: it leaves Ctrl-C to the coordinator, and ends when the coordinator is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
@@ -170,7 +170,7 @@ def _follow_coordinator() -> None:
 
 
 def _end_with_coordinator() -> None:
-    """Wait for the coordinator's end: a killed one cannot stop its workers, which would wait for work forever."""
+    """Wait for the end of the coordinator: if it is killed, its workers would otherwise wait for work forever."""
     coordinator = multiprocessing.parent_process()
     if coordinator is not None:
         join(coordinator)
@@ -212,7 +212,7 @@ def _read_symbols(settings: StageSettings) -> tuple[Symbol, ...]:
 
 
 def _describe(settings: StageSettings, symbols: Sequence[Symbol]) -> dict[str, Any]:
-    """Return the settings that decide the content, as JSON reads them back."""
+    """Return the settings that determine the content, in the form that JSON reads back."""
     return {
         "trades": settings.trades,
         "calendar": settings.calendar,

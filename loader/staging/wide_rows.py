@@ -1,6 +1,6 @@
-"""Rows of any width in order: wide ones wait on disk in runs, each in order, while their keys are sorted.
+"""Sorts rows of any width: wide rows are put on disk in sorted runs while their keys are sorted.
 
-What sorts holds thousands of rows at a time, however wide they are: with a kilobyte or two in each, memory ends.
+A sort holds thousands of rows at a time, however wide they are: with a kilobyte or two in each, memory is not enough.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from loader.staging.identities import ORDER, TIME
 from loader.staging.sorting import sort_batches
 
 WIDE_BYTES = 256
-"""Bytes of a row, at an average, beyond which its fields are laid aside."""
+"""Average bytes of the fields of a row beyond which they are put on disk."""
 PEEK_BYTES = 32 << 20
-"""Bytes of rows by which the width is told."""
+"""Bytes of the first rows, from which the width is determined."""
 RUN_BYTES = 128 << 20
 PIECE_BYTES = 256 << 10
-"""What is held of each run while they are read."""
+"""Bytes that are held of each run while all are read."""
 MOST_THREADS, FEWER_THREADS = 4, 2
-"""More share the same memory, and each would have too little of it; keys that are wide need twice as much."""
+"""More threads would share the same memory, and each would have too little; wide keys need twice as much."""
 _LEAST_COMPRESSED = 16 << 10
-"""Bytes of a column in a piece that are worth the time that compression takes to begin."""
+"""Bytes of a column in a piece from which compression is worth its start-up time."""
 _RUN, _SIZE = "\0run", "\0size"
 
 
 def sort_rows(
     schema: pa.Schema, batches: Iterator[pa.RecordBatch], keys: Sequence[str], temporary: Path, threads: int
 ) -> Iterator[pa.RecordBatch]:
-    """Yield rows as ``sort_batches`` does, of any width; ``keys`` are all columns but the fields, the last is ORDER.
+    """Yield rows of any width as ``sort_batches`` does; ``keys`` are all columns except fields, the last one is ORDER.
 
-    Memory is that of ``sort_batches``, and of wide rows RUN_BYTES three times, or PIECE_BYTES for each run and
+    Memory is that of ``sort_batches``, and for wide rows RUN_BYTES three times, or PIECE_BYTES for each run and
     BATCH_BYTES three times: 400 MiB of 100 GB, 2 GiB of a terabyte. Raises what ``sort_batches`` raises.
     """
     held: list[pa.RecordBatch] = []
@@ -56,7 +56,7 @@ def sort_rows(
 
 
 def _given(held: list[pa.RecordBatch], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield ``held``, which is let go, and then ``batches``."""
+    """Yield the items of ``held``, which is emptied, and then ``batches``."""
     while held:
         yield held.pop(0)
     yield from batches
@@ -82,7 +82,7 @@ def _sort_wide(
 
 
 def _tables(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Yield ``batches`` together, RUN_BYTES at a time."""
+    """Yield ``batches`` as tables of about RUN_BYTES each."""
     held: list[pa.RecordBatch] = []
     size = 0
     for batch in batches:
@@ -95,7 +95,7 @@ def _tables(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _ordered(table: pa.Table, keys: Sequence[str]) -> pa.RecordBatch:
-    """Return a table in the order of ``sort_batches``."""
+    """Return the rows of ``table`` in the order of ``sort_batches``."""
     frame = pl.DataFrame([pl.Series(f"{number}", table.column(key)) for number, key in enumerate(keys)])
     day = pl.col(f"{list(keys).index(TIME)}") // DAY
     order = frame.select(pl.arg_sort_by(day.alias("day"), *frame.columns, nulls_last=False)).to_series().to_arrow()
@@ -104,17 +104,17 @@ def _ordered(table: pa.Table, keys: Sequence[str]) -> pa.RecordBatch:
 
 
 class _Runs:
-    """Rows with the columns ``names`` in a file: runs, each of which is read from its beginning to its end."""
+    """A file of sorted runs of rows with the columns ``names``; each run is read from its beginning to its end."""
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         self._path = path
         self._names = list(names)
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
         self._pieces = [0]
-        """Pieces before each run, and of all."""
+        """The number of pieces before each run, and in all."""
         self._reader: pa.ipc.RecordBatchFileReader | None = None
         self._heads: dict[int, pa.RecordBatch] = {}
-        """What is held of each run that was begun."""
+        """The rows that are held of each run that is being read."""
         self._next: list[int] = []
         """The piece of each run that is read next."""
 
@@ -137,7 +137,7 @@ class _Runs:
         yield pa.RecordBatch.from_arrays(keys, schema=columns)
 
     def written(self) -> Iterator[pa.RecordBatch]:
-        """Yield nothing: all runs are written."""
+        """Close the file once all runs are written; yield nothing."""
         assert self._writer
         self._writer.close()
         yield from ()

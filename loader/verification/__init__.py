@@ -1,4 +1,4 @@
-"""Proof that every point arrived."""
+"""Verifies that every point arrived."""
 
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
 from loader.verification.verify import verify

@@ -1,4 +1,4 @@
-"""Differences between what the dataset says and what the server says."""
+"""Finds differences between the dataset and the server, and describes them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """A (series, UTC day) that differs: how many points both sides have, and the aggregates of fields that differ.
+    """A (series, UTC day) that differs: the number of points on each side, and the aggregates of fields that differ.
 
-    ``fields`` are pairs of a field's number and its aggregates by function, as expected and, with FOUND added, as
-    found.
+    ``fields`` are pairs of a field's number and its aggregates by function: the expected ones, and those found, with
+    FOUND added to the function.
     """
 
     series: tuple[str, ...]
@@ -40,7 +40,7 @@ class Cell:
 def compare_cells(
     schema: PointSchema, expected: Aggregates, found: Aggregates, tolerance: float
 ) -> tuple[int, list[Cell]]:
-    """Return how many (series, day) there are, and those that differ, by day and series.
+    """Return the number of (series, day), and those that differ, sorted by day and series.
 
     ``tolerance`` is relative, for sums of floats only.
     """
@@ -67,7 +67,7 @@ def compare_cells(
 
 
 def cell_differences(schema: PointSchema, cell: Cell) -> list[Difference]:
-    """Return what the aggregates of ``cell`` say, for when its points are not looked at."""
+    """Return the differences that the aggregates of ``cell`` show, for when its points are not fetched."""
     tell = _difference_maker(schema, cell.series, cell.day)
     if not cell.found:
         return [tell("missing", "", f"expected {_points(cell.expected)}, found none")]
@@ -139,7 +139,7 @@ def _differs(kind: FieldType, function: str, tolerance: float) -> pl.Expr:
     left, right = pl.col(function), pl.col(function + FOUND)
     if function == "sum" and kind is FieldType.FLOAT:
         bound = tolerance * pl.max_horizontal(left.abs(), right.abs())
-        # Beyond all floats, any two are within the bound.
+        # An infinite sum makes the bound infinite, so it needs a test of its own.
         one_sided = left.is_finite() != right.is_finite()
         return ((left - right).abs() > bound).or_(one_sided).fill_null(value=False)
     if function in {"count", "sum"}:
@@ -172,7 +172,7 @@ def _field_differences(
 
 
 def _difference_maker(schema: PointSchema, series: Sequence[str], day: int) -> Callable[[str, str, str], Difference]:
-    """Return a function that makes a difference of a kind, a field and a detail."""
+    """Return a function that makes a difference from a kind, a field and a detail."""
     name, date = series_text(schema, series), instant(day)[:10]
     return lambda kind, field, detail: Difference(kind, date, name, cut(field), detail)
 

@@ -1,4 +1,4 @@
-"""Fields that the server holds in another type: their values cannot be told from equal ones of the right type."""
+"""Finds fields that the server holds in another type: queries cannot tell their values from those of the right type."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def find_other_types(
 ) -> Iterator[Difference]:
     """Yield a difference for each field and window in which the server has values of another type.
 
-    ``types`` are all that the server has of each field, whatever its times. InfluxDB 1 does not tell more, so one
-    difference is for all times there. Raises ServerError.
+    ``types`` are all types that the server has of each field, at any time. InfluxDB 1 tells no more than that, so there
+    is one difference for all times there. Raises ServerError.
     """
     for field in schema.fields:
         others = types.get(field.column, {field.type}) - {field.type}
@@ -31,7 +31,7 @@ def find_other_types(
 
 
 def _places(schema: PointSchema, field: Field, windows: Sequence[Window], pool: QueryPool) -> Iterator[tuple[str, str]]:
-    """Yield from which day on, and how many."""
+    """Yield the first day of each window with such values, and a text of how many there are."""
     for window in windows:
         answer = pool.other_types(schema, field, window.start, window.stop)
         if answer is None:

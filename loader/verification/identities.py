@@ -1,6 +1,6 @@
-"""Of rows with one identity (series and time), a server keeps the last value of each field.
+"""Merges rows of one identity (series and time): a server keeps the last value of each field.
 
-The order is that of the dataset: partitions as the manifest has them, then rows.
+The order is that of the dataset: by partition in the manifest, then by row.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ def identity_columns(schema: PointSchema) -> list[str]:
 
 
 def merge_rows(schema: PointSchema, rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Return one row an identity of ``rows``, which are in the dataset's order, and how many values are superseded."""
+    """Return one row for each identity, and how many values are superseded; ``rows`` are in the dataset's order."""
     fields = field_columns(len(schema.fields))
     merged = rows.group_by(identity_columns(schema)).agg(pl.col(fields).last(ignore_nulls=True)).select(rows.columns)
     return merged, _values(rows, fields) - _values(merged, fields)
 
 
 def text_tags(schema: PointSchema, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return ``rows`` with tags as strings, as rows of different files need it to be compared."""
+    """Return ``rows`` with tags as strings, so that rows of different files can be compared."""
     return rows.with_columns(pl.col(tag_columns(len(schema.tags))).cast(pl.String))
 
 
 def overlapping(partitions: Sequence[Partition]) -> list[list[Partition]]:
-    """Return ``partitions`` parted so that rows of different parts have no time in common; orders are kept."""
+    """Return ``partitions`` in groups that do not overlap in time; in each, they keep their order."""
     order = {partition: number for number, partition in enumerate(partitions)}
     parts: list[list[Partition]] = []
     last = 0

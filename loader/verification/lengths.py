@@ -1,4 +1,4 @@
-"""How long the text of a column is when every row has its own, whatever a dictionary holds once."""
+"""Estimates the bytes of a text column once each row has its own text, where a dictionary holds each text once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DICTIONARIES = frozenset({"PLAIN_DICTIONARY", "RLE_DICTIONARY"})
 
 
 def text_size(file: BinaryIO, metadata: pq.FileMetaData, group: int, position: int, enough: int) -> int:
-    """Return about how many bytes the texts of a column take in a row group, as often as rows have them.
+    """Return about how many bytes the texts of a column take in a row group, with one text for each row.
 
-    Rows are looked through only where a dictionary may make more than ``enough`` bytes; then each block of rows counts
-    as the one with the most bytes does, so that no part of the group has more. Memory is bounded by a block.
+    Rows are read only where a dictionary may make more than ``enough`` bytes. Then every block of rows counts as much
+    as the largest one, so that no part of the group has more than its share. Memory is bounded by a block.
     """
     rows, chunk = metadata.row_group(group).num_rows, metadata.row_group(group).column(position)
     written = int(chunk.total_uncompressed_size)

@@ -1,4 +1,4 @@
-"""What a comparison found."""
+"""The outcome of a comparison."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from loader.verification.texts import cut
 class Outcome:
     """How many values of the dataset were compared, the first ``limit`` differences, and how many there are.
 
-    ``places`` are the (day, series) of all differences, as they are shown; ``cells`` count the dataset's values, an
-    entry a window; ``superseded`` counts values that a later row of the same identity sets; ``unfit`` rows that no
-    point can be, which are differences, too.
+    ``places`` are the (day, series) of all differences, as they are shown; ``cells`` has the counts of the dataset's
+    values, one entry for each window; ``superseded`` counts values that a later row of the same identity replaces;
+    ``unfit`` counts rows that cannot be points, which are differences, too.
     """
 
     limit: int
@@ -37,13 +37,13 @@ class Outcome:
                 self.differences.append(difference)
 
     def add_unfit(self, differences: Sequence[Difference], number: int) -> None:
-        """Count ``number`` rows that no point can be, of which ``differences`` are the first, up to the limit."""
+        """Count ``number`` rows that cannot be points, and list ``differences``, their first ones, up to the limit."""
         self.unfit += number
         self.difference_count += number
         self.differences += differences[: self.limit - len(self.differences)]
 
     def of_measurement(self, name: str) -> Outcome:
-        """Return it with the name of the measurement before that of each series."""
+        """Return the outcome with the measurement ``name`` before the name of each series."""
         named = [replace(each, series=f"{cut(name)},{each.series}".rstrip(",")) for each in self.differences]
         return replace(self, differences=named)
 

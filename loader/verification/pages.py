@@ -1,4 +1,4 @@
-"""How large the pages of a Parquet file are, from their headers."""
+"""Reads the sizes of the pages of a Parquet file from their headers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HEADER = 32
 
 
 def first_page_size(file: BinaryIO, offset: int) -> int:
-    """Return how many bytes the page whose header is at ``offset`` unpacks to, 0 where none can be seen."""
+    """Return the uncompressed bytes of the page whose header is at ``offset``, 0 when the header cannot be read."""
     header = os.pread(file.fileno(), _HEADER, offset)
     at, number = 0, 0
     # The header begins with the page's kind and its size.

@@ -1,4 +1,4 @@
-"""Rows as points: what InfluxDB can hold, and the rows that no point can be."""
+"""Turns rows into points that InfluxDB can hold, and finds the rows that cannot be points."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 class Rows:
     """Consecutive rows of a partition, from row ``start`` on.
 
-    ``points`` has ``time`` (Int64 nanoseconds), the tags ``t0``, … (text, empty
-    where a row has none) and fields ``f0``, … in the types of answers, or null. ``unfit`` has the rows that no point
-    can be: ``row``, ``time`` (null where there is none), tags, and the ``column``, its ``value`` and the ``reason``.
+    ``points`` has ``time`` (Int64 nanoseconds), the tags ``t0``, … (text, empty where a row has none) and the fields
+    ``f0``, … in the types of ANSWER_TYPES, or null. ``unfit`` has the rows that cannot be points: ``row``, ``time``
+    (null where there is none), tags, and the ``column``, its ``value`` and the ``reason``.
     """
 
     start: int
@@ -37,12 +37,12 @@ class Rows:
     unfit: pl.DataFrame
 
     def pick(self, numbers: Sequence[int]) -> pl.DataFrame:
-        """Return the points of the rows ``numbers`` (ascending, of the partition) that are here, and are points."""
+        """Return the points of those rows ``numbers`` (ascending, of the partition) that are here and are points."""
         size = self.points.height + self.unfit.height
         here = numbers[bisect_left(numbers, self.start) : bisect_left(numbers, self.start + size)]
         if not here:
             return self.points.clear()
-        # What no point can be is not among the points.
+        # Unfit rows are not among the points.
         bad = self.unfit["row"].to_numpy()
         places = np.array([row for row in here if not len(bad) or row not in self.unfit["row"]], np.int64)
         positions: list[int] = (places - self.start - np.searchsorted(bad, places)).tolist()
@@ -51,7 +51,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class _Doubt:
-    """Rows (a mask) that ``reason`` keeps from being points; ``values`` are what ``column`` holds there."""
+    """Rows (a mask) that cannot be points for a ``reason``; ``values`` is what ``column`` holds, as text."""
 
     rows: pl.Series
     column: str
@@ -62,8 +62,8 @@ class _Doubt:
 def make_points(schema: PointSchema, partition: Partition, start: int, raw: pl.DataFrame) -> Rows:
     """Return the rows of ``raw`` (``time``, tags, fields as they are stored), the first of which is row ``start``.
 
-    Nothing is copied that has the right type. Raises StageError for a column that does not fit the schema, and for
-    times that the manifest does not know.
+    Columns that have the right type are not copied. Raises StageError for a column that does not fit the schema, and
+    for times outside the time range of the partition.
     """
     doubts: list[_Doubt] = []
     times = _times(schema, partition, raw["time"], doubts)
@@ -87,7 +87,7 @@ def make_points(schema: PointSchema, partition: Partition, start: int, raw: pl.D
 
 
 def unfit_differences(schema: PointSchema, partition: Partition, unfit: pl.DataFrame) -> Iterator[Difference]:
-    """Yield a difference for each of the rows that no point can be."""
+    """Yield a difference for each of the rows in ``unfit``, which cannot be points."""
     tags = tag_columns(len(schema.tags))
     for row in unfit.iter_rows(named=True):
         series = named(list(zip(schema.tags, (str(row[tag] or "") for tag in tags), strict=True)))
@@ -147,10 +147,10 @@ def _text(partition: Partition, column: pl.Series, name: str, doubts: list[_Doub
 def _field(
     schema: PointSchema, partition: Partition, number: int, column: pl.Series, doubts: list[_Doubt]
 ) -> pl.Series:
-    """Return a field in the type of answers."""
+    """Return field ``number`` in its type of ANSWER_TYPES."""
     field = schema.fields[number]
     kind = column.dtype
-    if column.null_count() == len(column):  # of no value, the type says nothing
+    if column.null_count() == len(column):  # without values, the type says nothing
         return pl.Series(f"f{number}", [None], ANSWER_TYPES[field.type]).new_from_index(0, len(column))
     written = kind.is_integer() or kind.is_decimal() or kind in {pl.Boolean, pl.Date}
     fits = {
@@ -182,7 +182,7 @@ def _field(
 
 
 def _written(column: pl.Series) -> pl.Series:
-    """Return values as text; years of five digits without the sign that Polars puts before them."""
+    """Return values as text, without the sign that Polars writes before years of five digits."""
     texts = column.cast(pl.String)
     return texts.str.strip_prefix("+") if column.dtype == pl.Date else texts
 
@@ -227,7 +227,7 @@ def _none_unfit(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def _within(partition: Partition, points: pl.DataFrame) -> pl.DataFrame:
-    """Return ``points``; raises StageError for a time that the manifest does not know."""
+    """Return ``points``; raises StageError for a time outside the time range of ``partition``."""
     low, high = points["time"].min(), points["time"].max()
     if low is not None and not partition.time_min <= low <= high <= partition.time_max:  # type: ignore[operator]
         raise StageError(

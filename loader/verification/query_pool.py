@@ -1,4 +1,4 @@
-"""What the server says, asked by several connections at once."""
+"""Queries the server over several connections at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUERY_FIELDS = 200
 
 @dataclass(frozen=True)
 class QueryPool:
-    """Asks the server, again for ``retry_seconds`` while it is busy; answers are futures, which raise ServerError."""
+    """Queries the server, and retries for ``retry_seconds`` while it is busy; answers are futures (ServerError)."""
 
     target: Target
     dialect: Dialect
@@ -42,14 +42,14 @@ class QueryPool:
     retry_seconds: float
     observe: Observer
     unsummed: dict[str, object] = with_default(default_factory=dict)
-    """Fields of which it was said that not all sums are compared."""
+    """Fields for which a notice has said that not all sums are compared."""
 
     def aggregates(
         self, schema: PointSchema, start: int, stop: int, functions: Sequence[str] = FUNCTIONS
     ) -> list[tuple[str, Future[pl.DataFrame]]]:
         """Ask for ``functions`` of all fields that have them, of the points with ``start`` <= time < ``stop``.
 
-        Fields of one type are asked for together, up to QUERY_FIELDS; those that are only counted, of any type.
+        One query asks for up to QUERY_FIELDS fields: of one type, or, for counts, of any types.
         """
         answers: list[tuple[str, Future[pl.DataFrame]]] = []
         for function in functions:
@@ -60,7 +60,7 @@ class QueryPool:
         return answers
 
     def count(self, schema: PointSchema, field: str, start: int, stop: int) -> Future[pl.DataFrame]:
-        """Ask for the number of values of ``field``, which may be no field of ``schema`` and of any type."""
+        """Ask for the number of values of ``field``, which may have any type and need not be in ``schema``."""
         query = AggregateQuery(schema, (Field(field, FieldType.INTEGER),), "count", start, stop)
         return self.workers.submit(self._aggregate, query, [0])
 
@@ -81,7 +81,7 @@ class QueryPool:
         return self.workers.submit(self._points, query)
 
     def _aggregate(self, query: AggregateQuery, numbers: Sequence[int]) -> pl.DataFrame:
-        """Return the answer to ``query``, of which field ``i`` is number ``numbers[i]`` in the schema."""
+        """Return the answer to ``query``, whose field ``i`` is field ``numbers[i]`` of the schema."""
         try:
             frame = self._ask_aggregate(query)
         except AmbiguousText:
@@ -96,7 +96,7 @@ class QueryPool:
         return frame.with_columns(pl.Series(numbers, dtype=pl.Int32)[frame["field"]].alias("field"))
 
     def _without_sums(self, query: AggregateQuery, numbers: Sequence[int]) -> pl.DataFrame:
-        """Return the answer to ``query`` without the fields that the server cannot write a sum of."""
+        """Return the answer to ``query`` without the fields whose sums the server cannot write."""
         if len(numbers) > 1:
             middle = len(numbers) // 2
             halves = (query.fields[:middle], numbers[:middle]), (query.fields[middle:], numbers[middle:])
@@ -128,7 +128,7 @@ class QueryPool:
 
 @contextmanager
 def query_pool(settings: VerifySettings, dialect: Dialect, observe: Observer) -> Iterator[QueryPool]:
-    """Yield a QueryPool for the target of ``settings``; what is not asked yet when the block ends never is."""
+    """Yield a QueryPool for the target of ``settings``; queries that have not begun when the block ends are dropped."""
     target, connections = settings.target, settings.connections
     with ExitStack() as stack:
         idle: SimpleQueue[Connection] = SimpleQueue()
@@ -139,7 +139,7 @@ def query_pool(settings: VerifySettings, dialect: Dialect, observe: Observer) ->
 
 
 def _together(schema: PointSchema, function: str) -> Iterator[list[int]]:
-    """Yield the numbers of the fields that one query asks ``function`` of."""
+    """Yield the numbers of the fields for each query of ``function``."""
     groups: dict[str, list[int]] = defaultdict(list)
     for number, field in enumerate(schema.fields):
         if function == "count" or field.type in NUMBERS:

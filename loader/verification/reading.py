@@ -1,7 +1,7 @@
-"""The rows of a dataset as verification reads them: by Polars' own Parquet reader and conversions of its own.
+"""Reads the rows of a dataset for verification, by the Parquet reader of Polars and separate conversions.
 
-Nothing here is shared with loading, so that a mistake of its reader cannot hide. Columns get names of ours (``time``,
-``t0``, ``f0``, … by position in the schema): no name of a dataset can collide with another.
+Nothing here is shared with loading, so that a mistake of the reader there cannot hide. Columns are renamed by their
+position in the schema (``time``, ``t0``, ``f0``, …), so that no names of a dataset can collide.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from loader.verification.points import Rows, make_points
 
 BATCH_ROWS = 655_360
 BATCH_BYTES = 32 << 20
-"""Bytes of the rows that are read at a time, texts as often as rows have them."""
+"""Bytes of the rows that are read at a time, with the text of each row."""
 CHUNK_BYTES = 96 << 20
-"""Compressed bytes that Polars, which holds whole column chunks, reads at a time."""
+"""Compressed bytes that Polars reads at a time; it holds whole column chunks."""
 LARGEST_PAGE = 64 << 20
 """Bytes of a page beyond which a file is refused: writers make pages of about 1 MB."""
 _VIEW_BYTES = 16
-"""Bytes of a string beside its text."""
+"""Bytes of a string besides its text."""
 _NUMBER_BYTES = 8
 _PAGE_ROWS = 1 << 12
 _PAGE_BYTES = 4 << 20
 """About how many bytes of a column are read at a time where it is read page by page."""
 _PLAIN = frozenset({"BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE", "BYTE_ARRAY"})
-"""What both libraries read alike: INT96 may hold times that PyArrow cannot."""
+"""Types that both libraries read alike; INT96 is none, because it may hold times that PyArrow cannot."""
 
 
 @dataclass(frozen=True)
 class _Column:
     """A column to read: its position in the file, the name that it gets, whether it is text.
 
-    ``leaf`` is its position in the footer, which counts what nested columns hold. ``day`` is true for dates, which
-    Polars takes for times where the file says that Arrow had them as date64.
+    ``leaf`` is its position in the footer, which counts the leaves of nested columns. ``day`` is true for dates, which
+    Polars reads as times where Arrow wrote them as date64.
     """
 
     position: int
@@ -68,10 +68,10 @@ def read_rows(
     partition: Partition,
     leave_out: Callable[[int], bool] = _none,
 ) -> Iterator[Rows]:
-    """Yield all rows of ``partition`` in order, as points and as those that no point can be.
+    """Yield all rows of ``partition`` in order, as points and as rows that cannot be points.
 
-    Batches are the same each time; those of whose first row ``leave_out`` is true are not read. Memory is bounded by a
-    batch of BATCH_ROWS rows or BATCH_BYTES, whatever is less, and CHUNK_BYTES of the file; a larger column chunk is
+    Batches are the same each time; a batch is not read if ``leave_out`` is true for its first row. Memory is bounded by
+    a batch of BATCH_ROWS rows or BATCH_BYTES, whichever is less, and CHUNK_BYTES of the file; a larger column chunk is
     read page by page, by PyArrow. Raises StageError for a file that is missing, damaged, or not as the manifest and
     the schema say.
     """
@@ -97,7 +97,7 @@ def read_rows(
 
 
 def _constants(schema: PointSchema, partition: Partition, found: pa.Schema) -> list[pl.Expr]:
-    """Return what no column holds: tags of the path of ``partition`` (``symbol=AAPL/1.parquet``), absent values."""
+    """Return what is in no column: tags from the path of ``partition`` (``symbol=AAPL/1.parquet``), absent values."""
     said = (folder.split("=", 1) for folder in partition.path.split("/")[:-1] if "=" in folder)
     texts = {unquote(key): "" if text == "__HIVE_DEFAULT_PARTITION__" else unquote(text) for key, text in said}
     there = {*found.names}
@@ -117,7 +117,7 @@ def _constants(schema: PointSchema, partition: Partition, found: pa.Schema) -> l
 
 
 def _columns(path: Path, schema: PointSchema, file: pq.ParquetFile, keys: Collection[str]) -> list[_Column]:
-    """Return what is to be read; ``keys`` are the names of tags that are in no column."""
+    """Return the columns to read; ``keys`` are the labels of tags and fields that are in no column."""
     found = file.schema_arrow
     leaves = {file.schema.column(number).path: number for number in range(file.metadata.num_columns)}
     names = dict(schema.sources)
@@ -141,12 +141,12 @@ def _columns(path: Path, schema: PointSchema, file: pq.ParquetFile, keys: Collec
 
 
 def _is_text(columns: pa.Schema, name: str) -> bool:
-    position = columns.get_field_index(name)  # -1 for what is not there, or twice
+    position = columns.get_field_index(name)  # -1 for a name that is missing or repeated
     return position >= 0 and is_text(columns.field(position).type)
 
 
 def _refuse_large_pages(path: Path, opened: BinaryIO, metadata: pq.FileMetaData, columns: list[_Column]) -> None:
-    """Raise StageError for a page that unpacks to more than LARGEST_PAGE; only the first ones are looked at."""
+    """Raise StageError for a page that unpacks to more than LARGEST_PAGE; only the first of each chunk is checked."""
     for group in range(metadata.num_row_groups):
         for column in columns:
             chunk = metadata.row_group(group).column(column.leaf)
@@ -194,7 +194,7 @@ def _read(
     rows: int,
     pages: dict[int, _Pages],
 ) -> pl.DataFrame:
-    """Return ``columns`` of ``rows`` rows, text that may be odd as Binary; ``pages`` are open readers of columns."""
+    """Return ``columns`` of ``rows`` rows; text may come as Binary. ``pages`` are open readers of columns."""
     groups = _groups(file.metadata, start, rows)
     parts: list[pl.DataFrame] = []
     together: list[_Column] = []
@@ -217,7 +217,7 @@ def _read(
 
 
 def _scan(path: Path, file: pq.ParquetFile, columns: list[_Column], start: int, rows: int) -> pl.DataFrame:
-    """Read ``columns`` by Polars, those that hold bytes which are not UTF-8 by PyArrow."""
+    """Read ``columns`` by Polars, or by PyArrow where text is not UTF-8."""
     wanted = [
         (pl.nth(column.position).cast(pl.Date) if column.day else pl.nth(column.position)).alias(column.label)
         for column in columns
@@ -234,7 +234,7 @@ def _scan(path: Path, file: pq.ParquetFile, columns: list[_Column], start: int, 
 
 @dataclass
 class _Pages:
-    """Reads a column page by page, text as bytes, from its first row on or where it is."""
+    """Reads a column page by page, forwards only; text comes as bytes."""
 
     path: Path
     metadata: pq.FileMetaData
@@ -256,7 +256,7 @@ class _Pages:
         return pl.Series(values).cast(pl.Date) if self.column.day else pl.Series(values)
 
     def read(self, start: int, rows: int) -> pl.Series:
-        """Return ``rows`` values from row ``start`` on, which is not before those that were read."""
+        """Return ``rows`` values from row ``start`` on, which must not be before rows that were read already."""
         parts: list[pl.Series] = []
         while rows:
             if not len(self._rest):
@@ -271,7 +271,7 @@ class _Pages:
 
 
 def _bytes_of(column: pa.Array) -> pl.Series:
-    """Return text as Binary, whatever its bytes; what a dictionary holds once is held once."""
+    """Return text as Binary, also when it is not UTF-8; texts of a dictionary are held once."""
     if pa.types.is_dictionary(column.type):
         return _bytes_of(column.dictionary).gather(pl.Series(column.indices.cast(pa.int64())))
     large = pa.types.is_large_string(column.type)

@@ -1,6 +1,6 @@
-"""One form for a series, whether it comes from the dataset or from the server: its tags, without the empty ones.
+"""The form in which series of the dataset and of the server are compared: the tags, without empty ones.
 
-No escapes are compared: what the server stored is taken apart, what the dataset has was never put together.
+No escapes are compared: a stored series is split into its tags, and the tags of the dataset were never joined.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from loader.verification.texts import named
 
 
 def series_key(tags: Mapping[str, str]) -> bytes:
-    """Return the form of a series; two are equal when all of their tags are."""
+    """Return the form of a series: equal for two series whose tags are all equal."""
     return json.dumps(sorted(pair for pair in tags.items() if pair[1])).encode()
 
 
@@ -26,7 +26,8 @@ def dataset_key(schema: PointSchema, values: Sequence[str]) -> bytes:
 def stored_keys(texts: Sequence[bytes]) -> dict[bytes, bytes]:
     """Return the form of each series that a server stores, by its text.
 
-    What cannot be taken apart, and two texts of the same tags, which no server should have, stay apart.
+    A text that cannot be split keeps a form of its own, and so does a second text of the same tags, which no server
+    should have.
     """
     keys: dict[bytes, bytes] = {}
     seen: set[bytes] = set()
@@ -44,7 +45,7 @@ def stored_keys(texts: Sequence[bytes]) -> dict[bytes, bytes]:
 
 
 def tags_of(schema: PointSchema, key: bytes) -> tuple[tuple[str, ...], str]:
-    """Return the values of the schema's tags and the name of a series, which has all tags that it has."""
+    """Return the values of the schema's tags in the series ``key``, and its name, with all its tags."""
     tags = {tag: value.encode(errors="backslashreplace").decode() for tag, value in json.loads(key)}
     pairs = {**dict.fromkeys(schema.tags, ""), **tags}
     return tuple(pairs[tag] for tag in schema.tags), named(list(pairs.items()))

@@ -1,4 +1,4 @@
-"""What a verification is told, and what it reports."""
+"""The settings of a verification, and its report."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class VerifySettings:
     """How to verify the points of ``target`` against the dataset at ``dataset``.
 
     ``tolerance`` is relative, for sums of floats only; everything else is compared exactly.
-    At most ``drills`` of the (series, day) that differ are fetched, to tell which of their points differ.
+    Of the (series, day) that differ, the points of at most ``drills`` are fetched, to find those that differ.
     With ``values``, every stored value is compared instead of samples and drills.
-    ``retry_seconds`` bounds the time for which one question, or the files of one shard, are asked for again.
+    ``retry_seconds`` bounds the time for which one query, or the download of one shard, is retried.
     """
 
     dataset: Path
@@ -56,7 +56,7 @@ class Difference:
     detail: str
 
     def shown(self) -> Difference:
-        """Return it as it is reported: names and values printable, and cut where they are long."""
+        """Return the difference as it is reported: all texts printable, and cut where they are long."""
         texts = (self.kind, self.day, self.series, self.field, self.detail)
         return Difference(*map(printable, texts))
 
@@ -65,9 +65,10 @@ class Difference:
 class VerifyReport:
     """The outcome. ``differences`` holds at most ``max_listed``; ``difference_count`` counts all that were found.
 
-    ``values`` counts the values of the dataset that were compared one by one, ``superseded`` those of an identity for
-    which a later row has another value. ``unfit`` are rows that no point can be; each is a difference. Of several
-    ``measurements``, the series of a difference begins with its own.
+    ``windows`` counts the (series, UTC day) that were compared, ``values`` the values of the dataset that were compared
+    one by one, ``superseded`` the values that a later row of the same identity replaces. ``unfit`` counts rows that
+    cannot be points; each is a difference. If there are several ``measurements``, the series of a difference begins
+    with the name of its measurement.
     """
 
     server: str

@@ -1,4 +1,4 @@
-"""Strings in the form in which they are compared and shown: however long they are, they take little memory."""
+"""The short forms of strings, in which long ones are compared and shown, so that they take little memory."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import hashlib
 import polars as pl
 
 LONGEST = 256
-"""Bytes of a string that is compared as it is."""
+"""Most bytes of a string that is compared as it is."""
 _KEPT = 160
 _AT_A_TIME = 1_024
-"""Texts that are bytes of Python at a time."""
+"""How many texts are Python objects at a time."""
 _LONG = b"\xff("
-"""What no text of UTF-8 has."""
+"""Marks a cut text; no UTF-8 text contains it."""
 _SHOWN = 120
-"""Characters of a name or value in the words of a difference."""
+"""Most characters of a name or value in a difference."""
 
 
 def short(text: bytes) -> bytes:
-    """Return ``text``, or of a long one how it begins, its length and its digest of 128 bits."""
+    """Return ``text``; of a long one, its beginning, its length and a digest of 128 bits."""
     if len(text) <= LONGEST:
         return text
     digest = hashlib.blake2b(text, digest_size=16).hexdigest()
@@ -26,7 +26,7 @@ def short(text: bytes) -> bytes:
 
 
 def short_texts(texts: pl.Series) -> pl.Series:
-    """Return ``texts`` (Binary), each as ``short`` returns it."""
+    """Return ``texts`` (Binary), each in the form of ``short``."""
     long = (texts.bin.size() > LONGEST).fill_null(value=False)
     if not long.any():
         return texts
@@ -36,20 +36,20 @@ def short_texts(texts: pl.Series) -> pl.Series:
 
 
 def shortened(points: pl.DataFrame) -> pl.DataFrame:
-    """Return ``points`` with short strings."""
+    """Return ``points`` with strings in the form of ``short``."""
     texts = [short_texts(column) for column in points if column.dtype == pl.Binary]
     return points.with_columns(texts) if texts else points
 
 
 def compact(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return a selection of rows with texts of their own: as views, a few would hold the bytes of all the others."""
+    """Return selected rows with copies of their texts: views would keep the texts of all other rows in memory."""
     texts = [column for column in rows if column.dtype in {pl.String, pl.Binary}]
     oldest = pl.CompatLevel.oldest()
     return rows.with_columns(pl.Series(column.name, column.to_arrow(compat_level=oldest)) for column in texts)
 
 
 def shown(value: object) -> str:
-    """Return ``value`` in the words of a difference: cut, control characters as escapes."""
+    """Return ``value`` as a difference shows it: cut, with control characters as escapes."""
     if value is None:
         return "nothing"
     if not isinstance(value, bytes):
@@ -65,5 +65,5 @@ def cut(text: str) -> str:
 
 
 def named(pairs: list[tuple[str, str]]) -> str:
-    """Return a series by its tags."""
+    """Return the name of a series: its first 20 tags with their values."""
     return ",".join(f"{cut(tag)}={cut(value)}" for tag, value in pairs[:20]) + (",…" if len(pairs) > 20 else "")

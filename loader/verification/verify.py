@@ -1,4 +1,4 @@
-"""Proof that the server holds the dataset's points, and no others."""
+"""Verifies that the server holds the dataset's points, and no others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DRILL_POINTS = 500_000
 
 @dataclass(frozen=True)
 class Sample:
-    """A point of the dataset and what the server will say about it."""
+    """A point of the dataset, and the server's answer for it, once it is there."""
 
     query: PointsQuery
     expected: pl.DataFrame
@@ -49,19 +49,19 @@ class Sample:
 def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport:
     """Compare every (series, UTC day) from the dataset's first day to its last, then samples, with the server.
 
-    Counts of every field, sums, minima and maxima are computed by the server; at most ``settings.drills`` of the
-    (series, day) that differ are fetched, to tell which points differ. A float sum that differs beyond the tolerance
-    is no difference when its points turn out equal. Points outside of these days are not looked at.
-    Values of fields that the dataset does not have are counted by the server too.
+    The server computes counts of every field, sums, minima and maxima. Of the (series, day) that differ, the points of
+    at most ``settings.drills`` are fetched, to find those that differ. A float sum that differs beyond the tolerance
+    is not a difference when the points turn out to be equal. Points outside of these days are not compared.
+    The server also counts the values of fields that the dataset does not have.
 
     With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``.
 
-    What the dataset has and no server can hold (a null time, NaN, ...) is missing, row by row, and not expected
-    otherwise. Of rows with one identity, in whatever partitions, the last value of each field is expected.
+    A row that cannot be a point (a null time, NaN, ...) is a difference of its own, and is left out of all other
+    comparisons. Of rows with one identity, in any partitions, the last value of each field is expected.
 
-    Memory is bounded by one batch of the dataset, or what ``summarise`` says of rows in no order, the aggregates of
-    all (series, day), and the points of one (series, day), at most DRILL_POINTS on the server; with
-    ``settings.values``, by what ``compare_values`` says.
+    Memory is bounded by one batch of the dataset (for unsorted rows, see ``summarise``), the aggregates of all
+    (series, day), and the points of one (series, day), at most DRILL_POINTS on the server; with ``settings.values``,
+    see ``compare_values``.
     Raises ConfigError, StageError, ServerError, DecodeError.
     """
     started = monotonic()
@@ -79,7 +79,7 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         gives_files = settings.values and takes_files(server.dialect)
         shards = patience.ask(lambda: list_shards(connection.send, bucket)) if gives_files and bucket else None
         types: list[Mapping[str, set[str]] | None] = [{} for _ in manifest.schemas]
-        if bucket and shards is None:  # files tell the type of each block
+        if bucket and shards is None:  # storage files say the type of each block
             of_server = (server.dialect, settings.target, bucket)
             types = [
                 patience.ask(partial(find_types, connection.send, *of_server, schema)) for schema in manifest.schemas
@@ -131,7 +131,7 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
 
 
 def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> None:
-    """Say what became of rows of one identity; where they were to be moved apart, none may be left."""
+    """Report rows of one identity; if a load has moved rows apart, those that are left are a difference."""
     if manifest.moves and manifest.moves.rows:
         observe(Notice(str(manifest.moves)))
     if manifest.moves and found.superseded:
@@ -142,7 +142,7 @@ def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> N
 
 
 def superseded_text(number: int) -> str:
-    """Return what is to be said of ``number`` values of an identity for which a later row has another."""
+    """Return the message that later rows of the same identity replace ``number`` values."""
     return (
         f"{number:,} values of the dataset are superseded: a later row of the same series and time sets the same field;"
         " a server keeps one of them, and the last one is expected"
@@ -156,12 +156,12 @@ def _check(settings: VerifySettings) -> None:
         ("connections", settings.connections, 1),
         ("retry seconds", settings.retry_seconds, 0),
     ):
-        if not value >= least:  # also for what is not a number
+        if not value >= least:  # also for NaN
             raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
 
 
 class _Verification:
-    """Verifies a measurement: counts its windows and keeps its samples. ``pool`` is None where there is no bucket."""
+    """Verifies one measurement. ``windows`` counts its (series, day); ``pool`` is None where there is no bucket."""
 
     def __init__(
         self, settings: VerifySettings, manifest: Manifest, draws: int, pool: QueryPool | None, observe: Observer
@@ -178,7 +178,7 @@ class _Verification:
         self.found = Outcome(settings.max_listed)
 
     def refuse_types(self, types: Mapping[str, set[str]], pool: QueryPool) -> bool:
-        """Tell whether the server holds fields in other types, of all that it has in ``types``, and find where."""
+        """Find fields that the server holds in other types, and tell whether there are any; ``types`` are its types."""
         self.found.add(find_other_types(self.schema, types, plan_windows(self.partitions), pool))
         return bool(self.found.difference_count)
 
@@ -189,9 +189,9 @@ class _Verification:
         self.found.add(self.compare_samples(cells))
 
     def compare_windows(self, outcome: Outcome) -> list[Cell]:
-        """Return the (series, day) that differ; the server works ahead while the dataset is read.
+        """Return the (series, day) that differ; the server computes its answers while the dataset is read.
 
-        ``outcome`` gets the rows that no point can be, and the number of superseded values.
+        The rows that cannot be points, and the number of superseded values, are added to ``outcome``.
         """
         picks = draw_samples(self.partitions, self.draws, self.settings.seed)
         windows = plan_windows(self.partitions)
@@ -215,7 +215,7 @@ class _Verification:
         return cells
 
     def explain(self, cells: Sequence[Cell]) -> list[Difference]:
-        """Return the differences in ``cells``; those of which both sides have points are looked at first."""
+        """Return the differences in ``cells``; the points of those that both sides have are fetched first."""
         differences: list[Difference] = []
         for number, cell in enumerate(sorted(cells, key=lambda cell: not (cell.expected and cell.found))):
             summary = cell_differences(self.schema, cell)

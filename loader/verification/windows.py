@@ -1,4 +1,4 @@
-"""What is asked of the server at a time, and which rows are sampled."""
+"""Plans which days are compared at a time, and which rows are sampled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WINDOW_ROWS = 30_000_000
 def days_of(times: pl.Expr) -> pl.Expr:
     """Return where the UTC days of ``times`` begin."""
     numbers = times // DAY
-    # The first day begins before what 64 bits hold.
+    # The first day begins before the least 64-bit time.
     return pl.when(numbers * DAY > times).then(pl.lit(FIRST)).otherwise(numbers * DAY)
 
 
@@ -45,8 +45,8 @@ class Window:
 def plan_windows(partitions: Sequence[Partition], days: int = WINDOW_DAYS, rows: int = WINDOW_ROWS) -> list[Window]:
     """Return windows without gaps from the first day to the last, each of whole partitions.
 
-    A window grows to ``days`` and ``rows``, beyond them only when a partition does, partitions share a day, or no
-    partition lies in between.
+    A window has up to ``days`` and ``rows``; more only when a single partition has more, partitions share a day, or
+    there is a gap before a partition.
     """
     windows: list[Window] = []
     for partition in sorted(partitions, key=lambda partition: partition.time_min):

@@ -83,7 +83,7 @@ def test_all_rows_arrive(begin: Callable[..., tuple[Any, LoadSettings]], tmp_pat
     verified(settings)
     assert load(settings).rows_resumed == 320
     events: list[Event] = []
-    with pytest.raises(ConfigError, match="240 values belong to rows with the same series and time|did not make it"):
+    with pytest.raises(ConfigError, match=r"240 values belong to rows with the same series and time|did not make it"):
         load(replace(settings, on_duplicate="fail"), events.append)
     assert events[0] == Notice(
         "the last load moved rows apart, and this one does not: say --on-duplicate nudge to go on with it"

@@ -69,7 +69,7 @@ def test_the_last_row_in_the_order_of_the_dataset_stays(way: tuple[Any, LoadSett
     assert {row[1] for row in points(settings)} == {2.0}
     assert len(points(settings)) == 2_000
     assert (report.rows_loaded, report.rows_replaced) == (4_000, 2_000)
-    assert "nothing is left of 2,000 rows" in load_text(report)
+    assert "2,000 rows lost all values" in load_text(report)
     assert any(isinstance(event, Notice) and event.message.startswith("2,000 values") for event in events)
 
 

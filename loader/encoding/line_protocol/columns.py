@@ -1,4 +1,4 @@
-"""The values of lines as Arrow columns, one for each field; and the types that fields have from their first line on."""
+"""Turns the values of lines into Arrow columns, one for each field; a field has the type of its first line."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from loader.encoding.line_protocol.values import BOOLEAN, FLOAT, INTEGER, LONG_F
 _SIZE = np.uint64(2**32 - 1)
 _UNKNOWN = 0
 _SPARSE, _FEW_CELLS = 16, 2**16
-"""Cells for each value, and cells in all, beyond which lines with other fields become columns of their own."""
+"""Cells for each value, and cells in all, beyond which lines are divided into pieces with fewer columns each."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The fields of the lines ``rows``: numbers of fields, and their values, null where a line has none."""
+    """The fields of the lines ``rows``: the numbers of the fields, and their values, null where a line has none."""
 
     rows: Integers
     fields: list[int]
@@ -34,10 +34,10 @@ class Columns:
 
 @allocation_free
 def fix_types(lines: Lines, values: Values, types: Bytes, origins: Integers) -> None:
-    """Give the lines a fault in which a field has another type than in its first line.
+    """Mark lines with a fault in which a field has another type than in its first line.
 
-    ``types`` are the kinds of fields; that of a new field is kept here, and in ``origins`` which of ``lines`` it has
-    it from. A line with a fault counts for nothing.
+    ``types`` has the kind of each field. For a new field, it is set here, and ``origins`` gets the line it is from.
+    A line with a fault sets no types.
     """
     first = 0
     for line in range(len(lines.starts)):
@@ -62,7 +62,7 @@ def _forget_types(fields: Integers, types: Bytes, origins: Integers, line: int) 
 
 
 def round_floats(data: Bytes, lines: Lines, values: Values) -> None:
-    """Read the floats that the scan left as texts: the nearest doubles; those beyond all doubles are faults."""
+    """Read the floats that the scan left as texts, as the nearest doubles; a float beyond all doubles is a fault."""
     items = np.flatnonzero(values.kinds == LONG_FLOAT)
     if not len(items):
         return
@@ -82,8 +82,8 @@ def gather_columns(
     """Yield the columns of the lines ``rows`` of one measurement, in their order, by the numbers of fields.
 
     ``types`` are the kinds of all fields; ``columns`` has an item for each of them, -1 before and after.
-    These are one piece, unless there were more than 16 cells for each value and 65,536 in all: then halves. So a
-    piece takes at most some KiB of memory for each of its values, and nine bytes a cell.
+    There is one piece, unless it would have more than 16 cells for each value and 65,536 in all: then it is halved. So
+    a piece takes nine bytes a cell, and at most some KiB of memory for each of its values.
     """
     pending = [rows]
     while pending:
@@ -123,7 +123,7 @@ def _find_fields(stops: Integers, fields: Integers, rows: Integers, seen: Intege
 
 @allocation_free
 def _put_cells(stops: Integers, values: Values, rows: Integers, columns: Integers, cells: Words, present: Mask) -> None:
-    """Put the bits of each value where its line and field are; of a field that comes twice the last one stays."""
+    """Put the bits of each value into the cell of its line and field; of a repeated field, the last value stays."""
     for place in range(len(rows)):
         row = rows[place]
         for item in range(stops[row - 1] if row > 0 else 0, stops[row]):
@@ -144,7 +144,7 @@ def _column(data: Bytes, kind: int, cells: Words, present: Mask) -> pa.Array:
 
 
 def _texts(data: Bytes, places: Words, present: Mask | None = None) -> pa.StringArray:
-    """Return the texts at ``places``, bits of strings, without their escapes; null where none is present."""
+    """Return the texts at ``places`` (bits of strings) without their escapes; null where none is ``present``."""
     ends = np.zeros(len(places) + 1, np.int32)
     text = np.empty(int((places & _SIZE).sum()), np.uint8)
     size = _copy_texts(data, places, text, ends)
@@ -154,7 +154,7 @@ def _texts(data: Bytes, places: Words, present: Mask | None = None) -> pa.String
 
 @allocation_free
 def _copy_texts(data: Bytes, places: Words, text: Bytes, ends: npt.NDArray[np.int32]) -> int:
-    """Write texts one behind the other; return their size. A backslash goes before a quote or backslash only."""
+    """Write texts one after another; return their size. A backslash is dropped only before a quote or backslash."""
     end = 0
     for place in range(len(places)):
         at = np.int64(places[place] >> START)

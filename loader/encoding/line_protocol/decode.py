@@ -1,12 +1,12 @@
-"""Line protocol to columns; pure, with no input or output: the inverse of :mod:`loader.encoding.line_protocol.encode`.
+"""Decodes line protocol to columns; pure: the inverse of :mod:`loader.encoding.line_protocol.encode`.
 
-What is a point is what InfluxDB 1.8 and 2.9 take for one, but for these lines:
+A line is a point if InfluxDB 1.8 and 2.9 accept it as one, with these exceptions:
 
-- Taken, for it is clear what is meant: a carriage return before the newline, a plus sign before a number.
-- A comment ends with its line, also when a quote or a final backslash makes InfluxDB pass over the lines behind it.
-- Refused: a line without a time, which would get the time of its arrival; something behind the closing quote of a
-  string; a name that InfluxDB does not give back (see :mod:`loader.encoding.escaping`); the last nanosecond that there
-  is, which no query reaches; text that is not UTF-8.
+- Accepted, since the meaning is clear: a carriage return before the newline, a plus sign before a number.
+- A comment ends with its line, also when a quote or a final backslash makes InfluxDB skip the lines after it.
+- Refused: a line without a time, which would get the time of its arrival; something after the closing quote of a
+  string; a name that InfluxDB does not return unchanged (see :mod:`loader.encoding.escaping`); the last nanosecond of
+  all, which no query reaches; text that is not UTF-8.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class DecodedPoints:
     """Points of one measurement, in the order of their lines.
 
     ``series`` are positions in the decoder's ``series``, ``times`` nanoseconds, ``lines`` the numbers of lines in the
-    file, from 1. ``fields`` are by key, in the order in which the decoder saw them first: float64, int64, uint64, bool
-    or string, null where a line has no such field; each has a value at least.
+    file, from 1. ``fields`` are by key, in the order in which the decoder first saw them: float64, int64, uint64, bool
+    or string, null where a line has no such field; each field has at least one value.
     """
 
     measurement: str
@@ -60,10 +60,10 @@ class DecodedPoints:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that is no point: its number in the file, the byte at which that shows, from 1, and why.
+    """A line that is no point: its number in the file, the byte (from 1) at which the fault is, and the reason.
 
-    ``text`` is the line, without its end, or its first 200 bytes. A line that holds newlines in strings has the number
-    of the first, and columns go on behind them.
+    ``text`` is the line, without its end, or its first 200 bytes. A line with newlines in strings has the number of its
+    first line, and ``column`` counts bytes from there.
     """
 
     line: int
@@ -74,7 +74,7 @@ class BadLine:
 
 @dataclass(frozen=True)
 class FieldOrigin:
-    """The type of a field, and the line that it has it from: ``file`` is "" unless the decoder was told."""
+    """The type of a field, and the line that it is from; ``file`` is "" unless ``begin_file`` gave a name."""
 
     type: FieldType
     file: str
@@ -86,14 +86,14 @@ class Decoder:
 
     Memory is bounded by the block: for usual lines three times its size (measured), for the shortest lines 40 times,
     and a few KiB for each value where each line has a field of its own; some hundred bytes more for each bad line.
-    What stays is about 240 bytes a series with two tags, 600 with ten in an order of their own, and their names once.
+    What stays is about 240 bytes for a series with two tags, 600 for one with ten unsorted tags, and the names once.
     """
 
     def __init__(self, unit: int = 1) -> None:
         """Decode lines whose times are in units of ``unit`` nanoseconds: 1, 1,000, 1,000,000 or 1,000,000,000."""
         self._dictionary = Dictionary()
         self.series: Sequence[Series] = SeriesList(self._dictionary)
-        """The series by number, each once: measurement, and tags with their values, sorted by tag."""
+        """The distinct series, by number: measurement, and tags with their values, sorted by tag."""
         self._unit = unit
         self._earliest, self._latest = -(-TIME_MIN // unit), TIME_MAX // unit
         self._file, self._next_line = "", 1
@@ -102,7 +102,7 @@ class Decoder:
 
     @property
     def fields(self) -> dict[tuple[str, str], FieldOrigin]:
-        """The type of each field that has points, by measurement and key, and where it was seen first."""
+        """The type of each field that has points, by measurement and key, and the line where it was first seen."""
         measurements = list(self._dictionary.measurements)
         return {
             (measurements[measurement], key): self._origins[field]
@@ -117,9 +117,9 @@ class Decoder:
     def decode(self, block: bytes) -> tuple[list[DecodedPoints], list[BadLine]]:
         """Return the points and bad lines of ``block``: whole lines (see ``find_end``), less than 2 GiB.
 
-        The last line may lack its newline. A measurement is there once, or in pieces when it has many fields of which
-        each line has few. Of a field that is in a line twice, the last value counts. A line is bad too when a field
-        has another type than in the first line that had it.
+        The last line may lack its newline. A measurement comes once, or in pieces when it has many fields and each line
+        has few of them. If a line has a field twice, the last value counts. A line is bad, too, when a field has
+        another type than in the first line that had it.
         """
         if len(block) > _MOST_BYTES:
             raise ValueError(f"a block of {len(block):,} bytes; it has less than 2 GiB")
@@ -144,7 +144,7 @@ class Decoder:
         return points, bad
 
     def _scan(self, data: Bytes, size: int, most_lines: int) -> tuple[Lines, Values]:
-        """Take all lines apart."""
+        """Scan all lines of ``data``."""
         lines, values = Lines.allocate(most_lines), Values.allocate(size // 4 + 1)
         progress = np.array([0, 0, 0, self._next_line, 0], np.int64)
         bounds = Bounds(size, self._earliest, self._latest)
@@ -154,7 +154,7 @@ class Decoder:
         return lines.first(int(progress[LINES])), values.first(int(progress[VALUES]))
 
     def _mark_names(self, lines: Lines, values: Values, bad: Mapping[int, Flaw]) -> dict[int, str]:
-        """Give the lines that have bad names a fault; return the words for it by line."""
+        """Mark the lines that have bad names with a fault; return the reasons by line."""
         reasons: dict[int, str] = {}
         if not bad:
             return reasons
@@ -173,7 +173,7 @@ class Decoder:
         return reasons
 
     def _fix_types(self, lines: Lines, values: Values) -> None:
-        """Check the types of fields, and keep those of new ones."""
+        """Check the types of fields, and remember those of new fields."""
         origins = np.full(len(self._types), -1, np.int64)
         fix_types(lines, values, self._types, origins)
         for field in np.flatnonzero(origins >= 0).tolist():
@@ -181,7 +181,7 @@ class Decoder:
             self._origins[field] = FieldOrigin(_TYPES[int(self._types[field])], self._file, number)
 
     def _gather(self, data: Bytes, lines: Lines, values: Values) -> Iterator[DecodedPoints]:
-        """Yield the points of the lines without a fault, one measurement after the other."""
+        """Yield the points of the lines without a fault, one measurement after another."""
         rows = np.flatnonzero(lines.faults == faults.FINE)
         measurements = self._dictionary.meanings[self._dictionary.names.measurements[lines.series[rows]]]
         order = np.argsort(measurements, kind="stable")
@@ -210,7 +210,7 @@ class Decoder:
         return BadLine(int(lines.numbers[line]), place - start + 1, reason, text)
 
     def _type_words(self, lines: Lines, values: Values, line: int) -> str:
-        """Say which types a field of ``line`` has there and in its first line, or twice there."""
+        """Say which type a field has in ``line``, and which in its first line or earlier in ``line``."""
         item = int(values.starts.searchsorted(lines.places[line]))
         field, here = int(values.fields[item]), int(values.kinds[item])
         key = next(itertools.islice(self._dictionary.fields, field, None))[1]
@@ -225,7 +225,7 @@ class Decoder:
 
 
 def _mark_text(block: bytes, data: Bytes, lines: Lines) -> None:
-    """Give the lines that are not UTF-8 a fault."""
+    """Mark the lines that are not UTF-8 with a fault."""
     whole = pa.StringArray.from_buffers(1, pa.py_buffer(np.array([0, len(block)], np.int32)), pa.py_buffer(block))
     try:
         whole.validate(full=True)

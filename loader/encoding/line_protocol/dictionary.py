@@ -1,4 +1,4 @@
-"""What the names in lines stand for: series, measurements and fields by number, each once, however it is written."""
+"""The dictionary of names in lines: numbers series, measurements and fields, whatever the spelling of each."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ _FIRST_SERIES = 1_024
 class Dictionary:
     """The names of lines and their meanings, which grow from block to block.
 
-    Of a series only texts are kept, one in the spelling that stands for it and one in each other that came: about 100
-    bytes and the text, twice that for tables that have just grown (measured: 240 bytes with two tags).
+    Of a series only texts are kept: one in its standard spelling and one for each other spelling that occurred. Each
+    takes about 100 bytes and the text, twice that when tables have just grown (measured: 240 bytes with two tags).
     """
 
     def __init__(self) -> None:
         self.names = new_names()
-        """The names as they stand in lines; a scan adds to them, and then ``read`` reads those."""
+        """The names as they are written in lines; a scan adds names, which ``read`` then interprets."""
         self.meanings = np.full(len(self.names.hashes), _UNREAD, np.int64)
-        """What each name stands for: the number of a series, measurement or field, negative for a bad one."""
+        """The meaning of each name: the number of a series, measurement or field, negative for a bad name."""
         self.measurements: dict[str, int] = {}
         self.fields: dict[tuple[int, str], int] = {}
         """The number of each field, by the number of its measurement and its key."""
@@ -65,7 +65,7 @@ class Dictionary:
         return self._reader.read(self.names.text[start:stop].tobytes().decode())
 
     def read(self, known: int) -> dict[int, Flaw]:
-        """Read the names that are new since there were ``known``; return the bad ones."""
+        """Read all names after the first ``known``; return the bad ones."""
         bad: dict[int, Flaw] = {}
         count = int(self.names.total[0])
         owners = self.names.owners[known:count].tolist()
@@ -89,7 +89,7 @@ class Dictionary:
         if owner == MEASUREMENT_NAME:
             return self.measurements.setdefault(read_measurement(text), len(self.measurements))
         measurement = int(self.meanings[owner - FIELD])
-        if measurement < 0:  # and so every series of it is bad
+        if measurement < 0:  # every series of it is bad, too
             return _BAD
         return self.fields.setdefault((measurement, read_field_key(text)), len(self.fields))
 
@@ -105,7 +105,7 @@ class Dictionary:
         self.meanings[name] = self.meanings[first]
 
     def _add(self, name: int, spelled: str) -> int:
-        """Return the name of the series of ``name`` in the spelling that stands for it, a new one at need."""
+        """Return the name of the same series in its standard spelling, added if it is new."""
         data = spelled.encode()
         padded = np.zeros(len(data) + WORD_SIZE + 1, np.uint8)
         padded[: len(data)] = np.frombuffer(data, np.uint8)
@@ -121,7 +121,10 @@ class Dictionary:
         return int(found)
 
     def forget_bad(self, known: int, numbered: int) -> None:
-        """Forget bad ones of the names since ``known`` and series since ``numbered``: they may never come again."""
+        """Forget the bad names among those after ``known``, since they may never occur again; renumber the others.
+
+        ``numbered`` is the number of series before these names were read.
+        """
         names, count = self.names, int(self.names.total[0])
         kept = self.meanings[known:count] >= 0
         bounds = names.bounds[known : count + 1] - names.bounds[known]
@@ -137,7 +140,7 @@ class Dictionary:
 
 
 class SeriesList(Sequence[Series]):
-    """The series of a dictionary by number: each is read from its text when it is asked for."""
+    """The series of a dictionary, by number; each is read from its text on access."""
 
     def __init__(self, dictionary: Dictionary) -> None:
         self._dictionary = dictionary

@@ -1,9 +1,8 @@
-"""Record batches to line protocol; pure, with no input or output.
+"""Encodes record batches as line protocol; pure, with no input or output.
 
-Tags become text once for each combination; a compiled kernel puts the lines together and writes integers and
-decimals, such as prices, itself. Polars writes all other floats. A tag that is null or empty, and a field that
-is null, are left out: InfluxDB knows no empty value of either. What has no form, :mod:`loader.encoding.escaping`
-lists.
+Tags become text once for each combination. A compiled kernel joins the lines and writes integers and decimals, such as
+prices; Polars writes all other floats. A tag that is null or empty, and a field that is null, are left out: InfluxDB
+has no empty value of either. :mod:`loader.encoding.escaping` lists what cannot be encoded.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from loader.encoding.selection import SelectedRows
 from loader.encoding.series import find_series
 
 _PROBED_ROWS = 4_096
-"""How many rows are looked at before a column is taken for decimals."""
+"""How many rows are checked first for being decimals, before the whole column is."""
 _SCALE = float(10**DECIMALS)
 _MOST_SCALED = 1e15
 _NO_TEXTS = pa.array([], pa.large_string())
@@ -70,7 +69,7 @@ class EncodedLines:
 
 @dataclass(frozen=True)
 class _Values:
-    """The values of a field: integers, or for each row the number of a text; and the size of the longest."""
+    """The values of a field: integers, or for each row the number of a text; ``longest`` is the size of the longest."""
 
     kind: int
     items: Integers | Words
@@ -81,8 +80,8 @@ class _Values:
 class LineEncoder:
     """Encodes points of ``schema``, each row as one line with a nanosecond timestamp.
 
-    The lines are made in one piece of memory, as large as the largest piece that was asked for: memory that is
-    used again is in the processor's caches, and the first touch of new memory costs more than a copy.
+    Lines are written into one buffer, which is used again and is as large as the largest piece so far: used memory is
+    in the caches of the processor, and the first touch of new memory costs more than a copy.
     """
 
     def __init__(self, schema: PointSchema) -> None:
@@ -104,7 +103,7 @@ class LineEncoder:
         series = join_texts([runs.texts])
         times = read.times.to_numpy(writable=True)
         rows = Rows(runs.starts, runs.codes, series, fields, times.view(np.uint64))
-        # A space or comma before each field, and a character behind it; the time between a space and a newline.
+        # A space or comma before each field, and a character after it; the time between a space and a newline.
         longest = sum(each.longest + 2 for each in values) + int(fields.keys.bounds[-1]) + MOST_DIGITS + 2
         longest += int(series.lengths.max(initial=0))
         start = 0
@@ -121,14 +120,14 @@ class LineEncoder:
             start = stop
 
     def _words(self, size: int) -> ByteWords:
-        """Return words of ``size`` bytes and more."""
+        """Return the buffer as words, with room for ``size`` bytes or more."""
         if len(self._buffer) < size + WORD_SIZE:
             self._buffer = np.empty(size + WORD_SIZE, np.uint8)
         return byte_words(self._buffer)
 
 
 def _values(column: pl.Series, field: FieldType) -> _Values:
-    # Arrow's functions on small things, where an expression of Polars costs as much as a pass over the rows.
+    # Arrow's functions for small tasks: a Polars expression costs as much as a pass over the rows.
     match field:
         case FieldType.INTEGER | FieldType.UNSIGNED:
             kind = SIGNED if field is FieldType.INTEGER else UNSIGNED
@@ -150,9 +149,9 @@ def _texts(kind: int, texts: pl.Series) -> _Values:
 
 
 def _decimals(values: npt.NDArray[np.float64]) -> Integers | None:
-    """Return ``values`` as ten-thousandths when each is the double next to such a number, None otherwise.
+    """Return ``values`` as ten-thousandths when each is the double nearest to such a number, None otherwise.
 
-    A decimal of up to 15 digits is the shortest form of the double next to it: two of them never have the same.
+    A decimal of up to 15 digits is the shortest form of the double nearest to it: no two of them share a double.
     """
     for part in (values[:_PROBED_ROWS], values):
         with np.errstate(over="ignore"):
@@ -165,7 +164,7 @@ def _decimals(values: npt.NDArray[np.float64]) -> Integers | None:
 
 
 def _fields(columns: Sequence[pl.Series], values: Sequence[_Values], fields: Sequence[Field]) -> Fields:
-    """Return what the kernel takes."""
+    """Return the fields in the form that the kernel takes."""
     ends = ['="' if each.kind == STRING else "=" for each in values]
     keys = [FIELD_KEY.escape(field.column) + end for field, end in zip(fields, ends, strict=True)]
     nulls = any(column.null_count() for column in columns)

@@ -1,4 +1,4 @@
-"""What is wrong with a line: numbers that kernels give, and the words for them."""
+"""The faults of a line: the numbers that kernels return, and the words for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_MEASUREMENT, NO_FIELDS, NO_KEY, NO_EQUALS, NO_VALUE, BACKSLASH, LONG_KEY = 1,
 NO_VALUE_FORM, NUMBER, RANGE, FLOAT_RANGE, BOOLEAN, OPEN, BEHIND_STRING = 8, 9, 10, 11, 12, 13, 14
 NO_TIME, TIME, TIME_RANGE, BEHIND_TIME, TEXT, TYPE, NAME = 15, 16, 17, 18, 19, 20, 21
 NO_ROOM = 22
-"""No fault of the line: there is no room for a new name."""
+"""Not a fault of the line: there is no room for a new name."""
 
 REASONS: Mapping[int, str] = MappingProxyType(
     {
@@ -37,4 +37,4 @@ REASONS: Mapping[int, str] = MappingProxyType(
         TEXT: "the text is not UTF-8",
     }
 )
-"""The words for each fault but TYPE and NAME, which are said with types and names."""
+"""The words for each fault, except TYPE and NAME, whose words depend on types and names."""

@@ -1,4 +1,4 @@
-"""Where lines of line protocol end: at newlines that are neither in a string nor behind a backslash."""
+"""Finds where lines of line protocol end: at newlines that are neither in a string nor after a backslash."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _TAB = ord("\t")
 def find_end(buffer: bytes | bytearray | memoryview) -> int:
     """Return how many bytes of ``buffer``, which begins with a line, are whole lines, their newlines included.
 
-    A newline in a string ends no line, so a string that is never closed has no end: the caller bounds how much it
-    reads for one line. The time taken is linear in the buffer; no memory is taken.
+    A newline in a string does not end a line, so a line with an unclosed string has no end: the caller must bound how
+    much it reads for one line. The time taken is linear in the buffer; no memory is taken.
     """
     data = np.frombuffer(buffer, np.uint8)
     return _find_end(data, len(data))
@@ -35,7 +35,7 @@ def _find_end(data: Bytes, size: int) -> int:
 
 @inlined
 def skip_blanks(data: Bytes, at: int, size: int) -> int:
-    """Return where the first byte from ``at`` on is that InfluxDB does not skip."""
+    """Return the position of the first byte from ``at`` on that InfluxDB does not skip."""
     while at < size and (data[at] == SPACE or data[at] == _TAB or data[at] == 0):
         at += 1
     return at
@@ -57,7 +57,7 @@ def find_series_end(data: Bytes, start: int, size: int) -> int:
 
 @inlined
 def _is_escaped(data: Bytes, start: int, at: int) -> bool:
-    """Tell whether backslashes before ``at`` escape what is there: an odd number of them does."""
+    """Tell whether the byte at ``at`` is escaped: an odd number of backslashes is before it."""
     first = at
     while first > start and data[first - 1] == BACKSLASH:
         first -= 1
@@ -66,7 +66,7 @@ def _is_escaped(data: Bytes, start: int, at: int) -> bool:
 
 @inlined
 def find_line_end(data: Bytes, at: int, size: int) -> int:
-    """Return where the newline is that ends the line at ``at``, or ``size`` when none does; the line may be bad."""
+    """Return the position of the newline that ends the line at ``at``, ``size`` without one; the line may be bad."""
     at = skip_blanks(data, at, size)
     if at < size and data[at] == HASH:
         while at < size and data[at] != NEWLINE:

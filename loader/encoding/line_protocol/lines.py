@@ -1,8 +1,8 @@
-"""The kernel that puts lines together, and what it is made of: texts and digits, written eight bytes at a time.
+"""The kernel that writes lines, and its parts: it writes texts and digits eight bytes at a time.
 
-Every store is a word of eight bytes: what it writes beyond the text, the next store overwrites, and behind the
-last one is room for it. Words are little-endian, as on every machine that Arrow's buffers are made on. All that
-the kernel calls is in this module, for compiled code that is kept on disk notices changes of its own module only.
+Every store is a word of eight bytes. The next store overwrites what is beyond the text, and there is room after the
+last one. Words are little-endian, as on every machine that Arrow's buffers are made on. Everything that the kernel
+calls is in this module, because compiled code on disk is made again only when its own module changes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from loader.encoding.compiled import compiled, inlined
 
 TEXT, DECIMAL = 0, 1
 SIGNED, UNSIGNED, STRING = ord("i"), ord("u"), ord('"')
-"""How a field is written. Text and decimals stand alone; behind the others stands the character that they are."""
+"""How a field is written: text and decimals without a suffix, the others with their own character after them."""
 _SPACE, _COMMA, _NEWLINE = np.uint64(ord(" ")), np.uint64(ord(",")), np.uint64(ord("\n"))
 WORD_SIZE = 8
 MOST_DIGITS = 20
-"""Of a number of 64 bits, its sign included."""
+"""Most characters of a 64-bit number, its sign included."""
 DECIMALS = 4
 _WORD = np.dtype([("word", np.uint64)])
 _E4, _E8, _E16 = np.uint64(10**4), np.uint64(10**8), np.uint64(10**16)
@@ -35,14 +35,14 @@ _QUADS = np.frombuffer("".join(f"{number:04}" for number in range(10**4)).encode
 """Every number below 10,000 as four digits, the first one in the lowest byte."""
 _LEADING = np.array([4 - len(str(number)) for number in range(10**4)], np.uint8)
 _TRAILING = np.array([3 - len(f"{number:04}"[1:].rstrip("0")) for number in range(10**4)], np.uint8)
-"""The zeros ahead of a number's first digit, and behind its last, but for one digit that stays."""
+"""The zeros before the first digit of a number, and after its last; at least one digit stays."""
 
 ByteWords: TypeAlias = npt.NDArray[np.void]
 """Bytes as words that overlap: item ``i`` is the eight bytes from byte ``i`` on."""
 
 
 class Texts(NamedTuple):
-    """Text ``i`` is the bytes ``bounds[i]`` to ``bounds[i + 1]`` of ``words``, behind which lies a word more."""
+    """Text ``i`` is the bytes ``bounds[i]`` to ``bounds[i + 1]`` of ``words``, which has one more word after them."""
 
     words: ByteWords
     bounds: Integers
@@ -54,11 +54,11 @@ class Texts(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """The fields of some rows: one item, or line of an array, for each field.
+    """The fields of some rows: one item, or row of an array, for each field.
 
     ``values`` are the bits of integers, ten-thousandths for decimals, and for strings and text the number of a
-    text, counted from the ``first`` of ``texts`` that is this field's. ``present`` tells which are not null, and
-    is empty when all are there. ``keys`` end where the value begins.
+    text, counted from the field's ``first`` one in ``texts``. ``present`` tells which values are not null, and is empty
+    when none is null. ``keys`` include all bytes before the value.
     """
 
     kinds: Bytes
@@ -72,7 +72,7 @@ class Fields(NamedTuple):
 class Rows(NamedTuple):
     """Some rows: row ``i`` is at ``times[i]``, the bits of a signed one. Run ``j`` of rows begins at ``starts[j]``.
 
-    ``starts`` has the number of rows behind its last run; run ``j`` is of the series ``codes[j]`` of ``series``.
+    ``starts`` ends with the number of rows; run ``j`` is of the series ``codes[j]`` of ``series``.
     """
 
     starts: Integers
@@ -83,21 +83,21 @@ class Rows(NamedTuple):
 
 
 def byte_words(data: Bytes) -> ByteWords:
-    """Return ``data``, more than eight bytes, as the words that begin at each byte but the last seven.
+    """Return ``data``, more than eight bytes, as the words that begin at each byte except the last seven.
 
-    Records, since compiled code takes plain numbers to be aligned.
+    They are records, because compiled code assumes that plain numbers are aligned.
     """
     return np.ndarray((len(data) - WORD_SIZE + 1,), _WORD, data, strides=(1,))
 
 
 def join_texts(arrays: Sequence[pa.LargeStringArray]) -> Texts:
-    """Return the texts of ``arrays``, one after the other, copied; a null is any text."""
-    # With the empty one there are always two, and so the texts begin at the first byte of a new buffer.
+    """Return the texts of ``arrays``, one after another, copied; a null becomes any text."""
+    # With the empty array there are always two, so the texts begin at the first byte of a new buffer.
     joined = pa.concat_arrays([pa.array([], pa.large_string()), *arrays])
     _, offsets, data = joined.buffers()
     bounds = np.frombuffer(offsets, np.int64, len(joined) + 1).copy()
     size = int(bounds[-1])
-    # One word alone would be an array of another layout, for which the kernel would be compiled again.
+    # An array of one word has another layout, for which the kernel would be compiled again.
     padded = np.zeros(max(size, 1) + WORD_SIZE, np.uint8)
     if size:
         padded[:size] = np.frombuffer(data, np.uint8, size)
@@ -180,8 +180,8 @@ def _put_first(words: ByteWords, at: int, number: np.uint64) -> int:
 def put_lines(words: ByteWords, offsets: Integers, rows: Rows, start: int, run: int, limit: int) -> int:
     """Write ``rows`` from ``start``, a row of ``run``, on as lines into ``words``; return how many.
 
-    These are all that fit into ``limit`` bytes, at most ``len(offsets) - 1`` and at least one; ``offsets`` are
-    where they begin, and where the last one ends. ``words`` must have room for ``limit`` bytes, the longest line
+    It writes all lines that fit into ``limit`` bytes, at most ``len(offsets) - 1`` and at least one; ``offsets`` are
+    set to where they begin, and where the last one ends. ``words`` must have room for ``limit`` bytes, the longest line
     and a word more.
     """
     at, fields, nullable = 0, rows.fields, rows.fields.present.size > 0

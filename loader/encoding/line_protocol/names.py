@@ -1,6 +1,6 @@
-"""Texts that come again and again in line protocol, numbered: series, measurements and field keys.
+"""Numbers the texts that line protocol repeats: series, measurements and field keys.
 
-They are compared as they stand in lines, with their escapes, and found without a Python object for any of them.
+They are compared as they are written, with their escapes, and looked up without making Python objects.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from loader.encoding.compiled import allocation_free, inlined
 from loader.encoding.line_protocol.lines import WORD_SIZE, ByteWords, byte_words
 
 SERIES, MEASUREMENT_NAME, FIELD = 0, 1, 2
-"""Owners of names: a field's is FIELD and the number of its measurement."""
+"""Owners of names: that of a field is FIELD plus the number of its measurement."""
 FULL = -1
 _EMPTY = -1
 _NUMBERS, _TEXT = 0, 1
@@ -26,9 +26,9 @@ class Names(NamedTuple):
     """Name ``i`` is the bytes ``bounds[i]`` to ``bounds[i + 1]`` of ``text``; there are ``total[0]``.
 
     ``total[1]`` tells what was missing when there was no room.
-    The same bytes of different ``owners`` are different names. ``slots`` is a hash table of numbers, half empty at
-    least. ``measurements`` has the measurement of each series, ``followers`` the name that came behind each one when
-    it was seen last: a guess, which need not be a name that there is. About 60 bytes a name, and its text.
+    The same bytes with different ``owners`` are different names. ``slots`` is a hash table of numbers, at least half
+    empty. ``measurements`` has the measurement of each series, ``followers`` the name that came after each name when it
+    was last seen: a guess, which may be a name that no longer exists. A name takes about 60 bytes, and its text.
     """
 
     slots: Integers
@@ -59,7 +59,7 @@ def new_names(names: int = _NAMES, size: int = _BYTES) -> Names:
 
 
 def enlarge(names: Names) -> Names:
-    """Return a copy of ``names`` with twice the room of what was missing."""
+    """Return a copy of ``names`` with twice the room for what did not fit: names or text."""
     count, room, size = int(names.total[0]), len(names.hashes), len(names.text) - WORD_SIZE
     larger = new_names(room, 2 * size) if names.total[1] == _TEXT else new_names(2 * room, size)
     larger.hashes[:count] = names.hashes[:count]
@@ -100,7 +100,7 @@ def same_bytes(words: ByteWords, at: int, others: ByteWords, other: int, size: i
 
 @inlined
 def is_name(names: Names, number: int, owner: int, words: ByteWords, at: int, room: int) -> bool:
-    """Tell whether ``number`` is a name of ``owner``, of up to ``room`` bytes, that stands at byte ``at``."""
+    """Tell whether ``number`` is a name of ``owner``, of up to ``room`` bytes, that is written at byte ``at``."""
     if number < 0 or number >= names.total[0] or names.owners[number] != owner:
         return False
     start = names.bounds[number]
@@ -110,7 +110,7 @@ def is_name(names: Names, number: int, owner: int, words: ByteWords, at: int, ro
 
 @allocation_free
 def find_or_add(names: Names, owner: int, words: ByteWords, start: int, stop: int) -> int:
-    """Return the number of the name of ``owner`` at ``start`` to ``stop``, a new one at need; FULL without room."""
+    """Return the number of the name of ``owner`` at ``start`` to ``stop``, added if it is new; FULL without room."""
     size = stop - start
     mixed = np.uint64(owner + 1) * _MIX ^ np.uint64(size)
     at = start
@@ -156,9 +156,9 @@ def add_again(
     kept: Mask,
     moved: Integers,
 ) -> None:
-    """Add those names again that are ``kept``, of some that were forgotten since there were ``known``.
+    """Add again the names that are ``kept``, of those after the first ``known``, which were all forgotten.
 
-    ``words``, ``bounds``, ``owners`` and ``measurements`` are copies of theirs; ``moved`` becomes their new numbers.
+    ``words``, ``bounds``, ``owners`` and ``measurements`` are copies of theirs; ``moved`` gets their new numbers.
     """
     for item in range(len(kept)):
         if kept[item]:
@@ -174,7 +174,7 @@ def add_again(
 
 @allocation_free
 def forget(names: Names, count: int) -> None:
-    """Forget all names but the first ``count``: the last one first, and so each slot is as it was before."""
+    """Forget all names except the first ``count``, the last one first, so that each slot is as it was before."""
     mask = len(names.slots) - 1
     for number in range(names.total[0] - 1, count - 1, -1):
         slot = np.int64(names.hashes[number] & np.uint64(mask))

@@ -1,7 +1,7 @@
-"""The kernel that takes line protocol apart: what is where in each line.
+"""The kernel that scans line protocol: it finds the parts of each line.
 
-Names and values end where InfluxDB ends them. Outside of strings a backslash takes the special meaning of the byte
-behind it; a double quote begins a string at the place of a field's value only.
+Names and values end where InfluxDB ends them. Outside of strings a backslash removes the special meaning of the byte
+after it; a double quote begins a string only where the value of a field begins.
 """
 
 from __future__ import annotations
@@ -58,16 +58,16 @@ from loader.encoding.line_protocol.values import (
 
 _BOOLEANS = (ord("t"), ord("T"), ord("f"), ord("F"))
 _SEPARATOR_BYTES = 4
-"""Between series and field in a key of storage."""
+"""Bytes between series and field in a storage key."""
 
 
 @allocation_free
 def scan_lines(
     data: Bytes, words: ByteWords, bounds: Bounds, names: Names, lines: Lines, values: Values, progress: Integers
 ) -> bool:
-    """Take the lines of ``data`` apart from ``progress`` on; return whether it was all, or ``names`` is full.
+    """Scan the lines of ``data`` from ``progress`` on; return True at the end, False when ``names`` is full.
 
-    Behind the lines stands a newline more, and room for words. ``lines`` has room for as many lines as there are
+    After the lines there is one more newline, and room for words. ``lines`` has room for as many lines as there are
     newlines, ``values`` for one in four bytes.
     """
     while progress[AT] < bounds.size:
@@ -111,7 +111,7 @@ def _scan_line(
     values: Values,
     progress: Integers,
 ) -> tuple[int, int, int]:
-    """Take the line that begins at ``start`` apart; return its fault, where that is, and where the line ends."""
+    """Scan the line that begins at ``start``; return its fault, the place of the fault, and where the line ends."""
     size, line, item = bounds.size, progress[LINES], progress[VALUES]
     series, at = _find_series(data, words, size, start, names, names.followers[progress[LAST]])
     if series < 0:
@@ -154,7 +154,7 @@ def _scan_line(
 
 @inlined
 def _find_series(data: Bytes, words: ByteWords, size: int, start: int, names: Names, guess: int) -> tuple[int, int]:
-    """Return the name of the series at ``start`` and where it ends, or a fault, negative, and where that is."""
+    """Return the name of the series at ``start`` and where it ends, or a negative fault and its place."""
     stop = start
     if is_name(names, guess, SERIES, words, start, size - start):
         stop += names.bounds[guess + 1] - names.bounds[guess]
@@ -181,7 +181,7 @@ def _find_series(data: Bytes, words: ByteWords, size: int, start: int, names: Na
 def _find_field(
     data: Bytes, words: ByteWords, size: int, first: int, names: Names, owner: int, guess: int
 ) -> tuple[int, int]:
-    """Return the name of the field of ``owner`` whose key is at ``first``, and where that ends, or a fault likewise."""
+    """Return the name of the field of ``owner`` whose key is at ``first``, and where it ends, or a fault and place."""
     if is_name(names, guess, owner, words, first, size - first):
         at = first + names.bounds[guess + 1] - names.bounds[guess]
         if data[at] == EQUALS:
@@ -199,7 +199,7 @@ def _find_field(
 
 @inlined
 def _find_key_end(data: Bytes, at: int, size: int) -> int:
-    """Return where the key of a field at ``at`` ends: at an equals sign, comma, space, or with the line."""
+    """Return where the key of a field at ``at`` ends: at an equals sign, comma, space, or the end of the line."""
     while at < size:
         byte = data[at]
         if byte == BACKSLASH:
@@ -212,7 +212,7 @@ def _find_key_end(data: Bytes, at: int, size: int) -> int:
 
 @inlined
 def _scan_value(data: Bytes, words: ByteWords, size: int, start: int, values: Values, item: int) -> tuple[int, int]:
-    """Read the value at ``start`` as ``item``; return its kind and where it ends, or a fault likewise."""
+    """Read the value at ``start`` as ``item``; return its kind and where it ends, or a negative fault and its place."""
     byte, place = data[start], start
     if byte == QUOTE:
         kind, stop = _scan_string(data, size, start, values, item)

@@ -1,4 +1,4 @@
-"""What a scan finds in a block: lines and the values of their fields, in arrays of one item each."""
+"""The result of a scan of a block: lines and the values of their fields, in arrays of one item each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from loader.encoding.arrays import Bytes, Integers, Words
 class Lines(NamedTuple):
     """The lines that are neither blank nor comments, one item each.
 
-    Where they begin and end, the ``numbers`` they have in the file, the names of their series, their ``times`` in the
-    unit of the text, how many values there are up to their end; their fault, and where it is: without one, where the
-    series begins. About 65 bytes a line.
+    ``starts`` and ``stops`` are their bounds, ``numbers`` their numbers in the file, ``series`` the names of their
+    series, ``times`` their times in the unit of the text, ``values`` how many values there are up to their end,
+    ``faults`` their faults, and ``places`` where these are, or where the series begins. About 65 bytes a line.
     """
 
     starts: Integers
@@ -41,7 +41,7 @@ class Lines(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """How many bytes of a block are lines, and the first and last time that a line may have, in its unit."""
+    """The bytes of a block that are lines, and the first and last time that a line may have, in its unit."""
 
     size: int
     earliest: int

@@ -1,4 +1,4 @@
-"""Series, measurements and field keys read from their text in a line, one Python call for each distinct text."""
+"""Reads series, measurements and field keys from their text, with one Python call for each distinct text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_TEXTS = 10_000
 
 
 class Flaw(NamedTuple):
-    """Why a text is no name, and at which of its bytes that shows."""
+    """Why a text is no name, and the byte of it at which the fault is."""
 
     reason: str
     offset: int
@@ -41,17 +41,17 @@ class BadName(Exception):
 
 
 def read_measurement(text: str) -> str:
-    """Return the measurement that ``text`` stands for; raises BadName when InfluxDB does not give it back."""
+    """Return the measurement that ``text`` stands for; raises BadName when InfluxDB does not return it unchanged."""
     return _read_name(text, MEASUREMENT)
 
 
 def read_field_key(text: str) -> str:
-    """Return the field key that ``text`` stands for; raises BadName likewise."""
+    """Return the field key that ``text`` stands for; raises BadName when InfluxDB does not return it unchanged."""
     return _read_name(text, FIELD_KEY)
 
 
 class SeriesReader:
-    """Reads series; keeps up to 10,000 texts of their parts, so that a tag that comes again is not read again."""
+    """Reads series; keeps up to 10,000 texts of their parts, so that a repeated tag is read only once."""
 
     def __init__(self) -> None:
         self._measurements: dict[str, str] = {}
@@ -61,14 +61,14 @@ class SeriesReader:
     def read(self, text: str) -> Series:
         """Return the series that ``text``, measurement and tags up to a space, stands for.
 
-        Raises BadName for a tag without key or value, with a key that comes twice, and for a name that InfluxDB does
-        not give back.
+        Raises BadName for a tag without key or value, for a repeated tag key, and for a name that InfluxDB does not
+        return unchanged.
         """
         measurement, _, pairs = self._read(text)
         return measurement, tuple(sorted(pairs))
 
     def spell(self, text: str) -> str:
-        """Return ``text`` in the one spelling that stands for this series in all; raises BadName likewise."""
+        """Return the standard spelling of the series that ``text`` stands for; raises BadName as ``read`` does."""
         measurement, parts, pairs = self._read(text)
         if "\\" in text or "==" in text:
             measurement = MEASUREMENT.escape(measurement)
@@ -95,7 +95,7 @@ class SeriesReader:
         return measurement, parts, pairs
 
     def _place(self, first: str, parts: Sequence[str]) -> int:
-        """Return where in a series the first of its tags begins that was not read."""
+        """Return the byte of a series at which its first unread tag begins."""
         fine = itertools.takewhile(lambda part: part in self._pairs, parts)
         return len(",".join((first, *fine, "")).encode())
 
@@ -109,7 +109,7 @@ class SeriesReader:
             raise BadName("a tag has no key")
         if not value:
             raise BadName(f"the tag {_IN_TAG.sub(_CHARACTER, key)!r} has no value")
-        # InfluxDB takes an equals sign as the first character of a value.
+        # InfluxDB accepts an equals sign as the first character of a value.
         stray = _EQUALS.search(value, 1) if "=" in value else None
         if stray:
             place = len(f"{key}={value[: stray.start()]}".encode())
@@ -136,7 +136,7 @@ def _check(part: Part, name: str) -> str:
 
 
 def read_texts(data: bytes, bounds: Sequence[int]) -> Iterator[str | Flaw]:
-    """Yield the texts between ``bounds`` of ``data``, or what is wrong with one."""
+    """Yield the texts between ``bounds`` of ``data``, a Flaw for one that is not UTF-8."""
     if data.isascii():
         whole = data.decode()
         yield from (whole[start:stop] for start, stop in pairwise(bounds))

@@ -1,6 +1,6 @@
-"""The values of fields and times, read from their text; kernels.
+"""Kernels that read values of fields and times from their text.
 
-Nothing here looks at bounds: behind the text of a block stands a newline, at which every number ends.
+They check no bounds: after the text of a block there is a newline, at which every number ends.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from loader.encoding.line_protocol.lines import ByteWords
 from loader.encoding.line_protocol.scanned import Values
 
 FLOAT, INTEGER, UNSIGNED, BOOLEAN, STRING, LONG_FLOAT = 1, 2, 3, 4, 5, 6
-"""Kinds of values. Of a string and a long float, the bits are where the text begins and its size."""
+"""Kinds of values. The bits of a string or long float are the start and the size of its text."""
 NO_NUMBER, NO_BOOLEAN, TOO_LARGE, OPEN_STRING = -1, -2, -3, -4
-"""What is no value."""
+"""Results for texts that are no values."""
 ZERO, NINE, POINT, MINUS, PLUS = ord("0"), ord("9"), ord("."), ord("-"), ord("+")
 NEWLINE, RETURN, SPACE, COMMA = ord("\n"), ord("\r"), ord(" "), ord(",")
 START = np.uint64(32)
-"""How far the place of a text lies above its size in the bits."""
+"""In the bits of a text, its start is shifted by so much, above its size."""
 _E_SMALL, _E_LARGE, _I, _U = ord("e"), ord("E"), ord("i"), ord("u")
 _TEN = np.uint64(10)
 MOST_DIGITS = 19
-"""Digits of which every number fits into 64 bits."""
+"""Every number of so many digits fits into 64 bits."""
 _MOST_UNSIGNED, MOST_SIGNED = np.uint64(2**64 - 1), np.uint64(2**63 - 1)
 _MOST_EXACT = np.uint64(2**53)
 _POWERS = np.float64(10.0) ** np.arange(23)
-"""The powers of ten that are doubles: one rounding, and so the nearest double, is what a product with them has."""
+"""The powers of ten that are exact doubles: a product with one is rounded once, so it is the nearest double."""
 _MOST_EXPONENT = np.uint64(2**32)
 _FOUR, _FIVE = np.uint64(0xFFFF_FFFF), np.uint64(0xFF_FFFF_FFFF)
 _TRUE = tuple(np.uint64(int.from_bytes(word, "little")) for word in (b"true", b"True", b"TRUE"))
@@ -43,9 +43,9 @@ def at_end(data: Bytes, at: int) -> bool:
 
 @inlined
 def read_digits(data: Bytes, at: int, value: np.uint64, count: int) -> tuple[np.uint64, int, int]:
-    """Read decimal digits; return their value, how many count (leading zeros do not), and where they end.
+    """Read decimal digits; return their value, how many there are without leading zeros, and where they end.
 
-    They are read on from the ``value`` of ``count`` digits. The value is that of the first 19 digits that count.
+    They continue the ``count`` digits of ``value``. Only the first 19 digits after leading zeros go into the value.
     """
     while True:
         digit = int(data[at]) - ZERO
@@ -110,7 +110,7 @@ def _put_integer(data: Bytes, at: int, value: np.uint64, count: int, negative: b
 
 @inlined
 def read_boolean(data: Bytes, words: ByteWords, start: int, values: Values, item: int) -> tuple[int, int]:
-    """Read the boolean at ``start`` likewise."""
+    """Read the boolean at ``start`` as ``item`` of ``values``; return its kind, or NO_BOOLEAN, and where it ends."""
     values.bits[item] = np.uint64(data[start] in _T)
     if data[start + 1] in (COMMA, SPACE) or at_end(data, start + 1):
         return BOOLEAN, start + 1

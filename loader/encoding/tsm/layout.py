@@ -1,4 +1,4 @@
-"""What a storage file is made of, for whoever writes or reads one.
+"""The layout of a storage file, for encoding and decoding.
 
 A file is a header, blocks, an index and the offset of the index; big-endian throughout::
 
@@ -9,7 +9,7 @@ A file is a header, blocks, an index and the offset of the index; big-endian thr
              and for each block in time order: first time, last time, offset, size with its CRC
     footer   8 bytes offset of the index
 
-Source: the picture in ``tsdb/engine/tsm1/writer.go`` of InfluxDB, 1.8 and 2.x alike.
+Source: the diagram in ``tsdb/engine/tsm1/writer.go`` of InfluxDB, the same in 1.8 and 2.x.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ RAW, PACKED, RUN = 0, 1, 2
 
 
 def is_storable(series: str) -> bool:
-    """Tell whether the server, which parts a key at its first separator, parts those of ``series`` behind it."""
+    """Tell whether the server, which splits a key at its first separator, splits keys of ``series`` behind it."""
     text = series.encode()
     return (text + FIELD_SEPARATOR).find(FIELD_SEPARATOR) == len(text)
 
@@ -61,8 +61,8 @@ def is_storable(series: str) -> bool:
 def make_key(series: str, field: str) -> bytes:
     """Return the key of ``field`` in ``series``, which is measurement and tags as in line protocol, tags by key.
 
-    Raises EncodeError for a key that is too long, or that the server, which parts it at the first separator, would
-    take apart elsewhere than between series and field.
+    Raises EncodeError for a key that is too long, or that the server, which splits it at the first separator, would
+    not split between series and field.
     """
     text = series.encode()
     key = text + FIELD_SEPARATOR + field.encode()

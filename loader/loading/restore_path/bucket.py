@@ -1,7 +1,7 @@
 """The bucket of a restore: made with all its shards, or found where an earlier run of the same load made it.
 
-A restore fills no bucket of anybody else, for the files of a shard could be overwritten. So the ledger notes a mark
-before a bucket is made, and the bucket's description bears it.
+A restore never fills a bucket that it did not make, because it could overwrite the files of a shard. So the ledger
+records a mark before a bucket is made, and the bucket's description carries it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class BucketMaker:
     def find(self) -> Bucket | None:
         """Return the bucket that an earlier run of this load made, None when there is none of this name.
 
-        Raises ConfigError or Refused when the load cannot be.
+        Raises ConfigError or Refused when the restore is not possible.
         """
         return self.patience.ask(self._find)
 
@@ -63,7 +63,7 @@ class BucketMaker:
         self._dialect()
         bucket = self.server.dialect.find_bucket(self.link.send, target)
         if bucket and not bucket.id:
-            # Another's, or ours: only an operator is told.
+            # It may be another's or ours: only an operator token can tell.
             api.require_operator(self.link.send)
         if bucket and bucket.description not in marks(self.database, target, self.manifest.fingerprint):
             raise ConfigError(
@@ -74,9 +74,9 @@ class BucketMaker:
         return bucket
 
     def prepare(self, bucket: Bucket | None, *, afresh: bool) -> RestoredBucket:
-        """Return what there is in ``bucket``, or make it, in any case when it is to be ``afresh``.
+        """Return ``bucket`` with its shards, or make it; with ``afresh``, an existing one is removed and made again.
 
-        Raises ConfigError or LoadError when it does not fit, or is to go and somebody else has written into it.
+        Raises ConfigError or LoadError when it does not fit, or must be removed but somebody else has written into it.
         """
         if bucket and not afresh:
             found = self._resume(bucket)
@@ -91,7 +91,7 @@ class BucketMaker:
     def _refuse_others(self, bucket: Bucket) -> None:
         """Raise ConfigError when ``bucket`` holds measurements that this load has not brought.
 
-        Shards that the server has closed tell nothing of what they hold.
+        Shards that the server has closed cannot be queried, and are passed over.
         """
         others: set[str] = set()
         for shard in self.patience.ask(lambda: list_shards(self.link.send, bucket)):

@@ -1,4 +1,4 @@
-"""The storage files of a dataset on disk, as a restore would send them: for inspection and for study.
+"""Writes the storage files of a dataset to disk, as a restore would send them, for inspection and study.
 
 The folder looks like a server's engine path: ``influxd inspect verify-tsm --engine-path FOLDER`` checks it, and
 ``influxd inspect export-lp --engine-path FOLDER --bucket-id 0000000000000001`` turns it into line protocol.
@@ -60,8 +60,8 @@ class ExportReport:
 def export(settings: ExportSettings, observe: Observer = ignore, stop: threading.Event | None = None) -> ExportReport:
     """Write the storage files of a dataset, each whole or not at all; setting ``stop`` ends it after a file.
 
-    Memory is bounded as in ``encode_shard``. Raises ConfigError before anything is written when the settings will
-    not do or the folder is not empty, StageError or EncodeError for the dataset, LoadError when nothing can be written.
+    Memory is bounded as in ``encode_shard``. Raises ConfigError before anything is written when a setting is
+    wrong or the folder is not empty, StageError or EncodeError for the dataset, LoadError when files cannot be written.
     """
     began = time.monotonic()
     check_duration(settings.shard_duration)
@@ -84,7 +84,7 @@ def _export(
         if settings.out.exists() and any(settings.out.iterdir()):
             raise ConfigError(f"{settings.out}: is not empty", hint="name a new folder: --out FOLDER")
         place = settings.place
-        # What a load moved apart needs no look.
+        # Rows that a load has moved apart have no duplicates.
         superseded = Superseded() if manifest.moves else find_superseded(place.root, manifest, observe, stop)
         duration = settings.shard_duration or DEFAULT_DURATION
         shards = plan_shards(place.root, manifest, duration)

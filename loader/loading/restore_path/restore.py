@@ -1,7 +1,7 @@
-"""The restore path: a dataset into a new bucket of InfluxDB 2.x, as finished storage files over its restore API.
+"""The restore path: loads a dataset into a new bucket of InfluxDB 2.x, as storage files over its restore API.
 
 Shards are planned from the partitions' times. A few threads make their files and send them; the coordinator keeps
-the ledger. A shard is acknowledged when the server has counted its points, for its answer to the files proves
+the ledger. A shard is acknowledged when the server has counted its points, because the reply to an upload proves
 nothing. A shard that is tried again gets files of a new generation.
 
 Memory is bounded by ``connections`` storage files and the rows that they are made of, see ``encode_shard``.
@@ -68,7 +68,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
             made = maker.prepare(bucket, afresh=settings.restart)
             resumed, rejections = _fill(made, manifest, database, superseded, tally, flow)
         except ShardClosed as error:
-            # Also an order that was cut off by a kill may have closed it: the same command has to go on.
+            # A request that was cut off by a kill may have closed the shard, too: the same command must still work.
             observe(Notice(f"{error.message}: the bucket, which this load made, is made anew"))
             tally.begin_again()
             made = maker.prepare(maker.find(), afresh=True)
@@ -91,7 +91,7 @@ def _fill(
     tally: Tally,
     flow: Flow,
 ) -> tuple[int, Rejections]:
-    """Restore the shards of ``made`` that are not acknowledged; return the rows of those that are, and rejected rows.
+    """Restore the shards of ``made`` that are not acknowledged yet; return the rows of the others, and the rejections.
 
     Raises ShardClosed, and the errors of a load.
     """
@@ -126,7 +126,7 @@ class _Attempt:
 
 
 class _Restorer:
-    """Restores shards, some at a time, and writes down which are done."""
+    """Restores shards, several at a time, and records which are done."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class _Restorer:
         self._error: BaseException | None = None
 
     def run(self, shards: Iterable[Shard]) -> None:
-        """Restore ``shards``; raises the first error that cannot be mended, once what is on its way has ended."""
+        """Restore ``shards``; raises the first error that is not retried, once the running attempts have ended."""
         waiting = deque(_Attempt(shard, Retries(self._settings.retry_seconds, self._jitter)) for shard in shards)
         # Daemons: a second Ctrl-C must not wait for a reply that may take a minute.
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._settings.connections)]
@@ -166,7 +166,7 @@ class _Restorer:
                 running -= 1
                 waiting.extendleft(self._record(attempt, outcome))
         except BaseException:
-            # Nothing may go on once the ledger, and with it the sole right to load, is let go.
+            # Nothing may go on once the ledger is closed: its lock is what keeps other loads out.
             self._flow.aborted.set()
             raise
         finally:
@@ -218,7 +218,7 @@ class _Restorer:
 
 
 def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
-    """Do all of a load but the sending, and keep nothing."""
+    """Do everything that a load does except sending, and keep nothing."""
     settings = tally.settings
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
     manifest, superseded = look_through(tally, manifest, flow.stop)

@@ -1,4 +1,4 @@
-"""Sends the files of a shard to its server, and has the server count what it took of them."""
+"""Sends the files of a shard to the server, and has the server count the values that it took."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from loader.servers.transport import Connection
 class Restored:
     """What the server has taken and counted of a shard; ``size`` is bytes on the wire.
 
-    ``rows`` are those that need not be looked at again, ``rejected`` those of them that cannot be points.
+    ``rows`` is how many rows the shard accounts for, ``rejected`` those of them that cannot be points.
     """
 
     rows: int
@@ -36,7 +36,7 @@ class Restored:
 
 
 class Aborted(Exception):
-    """The load stops now: what is on its way breaks off."""
+    """The load stops now: uploads in progress are cut off."""
 
 
 class ShardClosed(LoadError):
@@ -61,9 +61,9 @@ class ShardSender:
         self._superseded = superseded
 
     def restore(self, shard: Shard, generation: int, workspace: Workspace) -> Restored:
-        """Send the files of ``shard``, made in ``workspace``, and let the server count them.
+        """Send the files of ``shard``, made in ``workspace``, and let the server count their values.
 
-        Raises Retryable also when the count is smaller, and LoadError when it is larger; ServerError, StageError,
+        Raises Retryable also when the server counts fewer than were sent, LoadError when more; ServerError, StageError,
         EncodeError, ShardClosed, Aborted.
         """
         with Connection(self._settings.target, self._settings.timeout_seconds) as link:
@@ -91,7 +91,7 @@ class ShardSender:
             size += tar_size(file)
             for schema, found in file.counts.items():
                 counts[schema] = counts[schema] + found if schema in counts else found
-            del file  # or it would keep the memory that the next one may have to replace
+            del file  # otherwise it would keep its memory while the next one may replace it
         for schema, found in counts.items():
             for field, expected in _counted_fields(schema.fields, found):
                 self._count(link, shard, schema, field, expected)
@@ -121,10 +121,10 @@ class ShardSender:
 
 
 def _counted_fields(fields: Sequence[Field], counts: PointCounts) -> Sequence[tuple[Field, int]]:
-    """Return which fields tell, when counted, that all files are there, and how often each has a value.
+    """Return the fields to count in order to know that all files are there, with the number of values of each.
 
-    A file is taken whole or not at all, so a field that every point has will do: the one that the server decodes
-    fastest. Where no field is like that, all of them are counted.
+    The server takes a file whole or not at all, so one field that every point has is enough: the one that the server
+    decodes fastest. Where no field is in every point, all of them are counted.
     """
     speed = (FieldType.BOOLEAN, FieldType.INTEGER, FieldType.UNSIGNED, FieldType.FLOAT, FieldType.STRING)
     counted = list(zip(fields, counts.values, strict=True))

@@ -17,7 +17,7 @@ from loader.encoding.columns import read_valid_times
 from loader.errors import ConfigError
 
 DEFAULT_DURATION = 7 * DAY
-"""What the server takes for infinite retention, nanoseconds."""
+"""The default of the server for infinite retention, nanoseconds."""
 HOUR = 3_600_000_000_000
 _END = 2**63 - 1
 """Where the server's last shard ends."""
@@ -52,8 +52,8 @@ def plan_shards(root: Path, manifest: Manifest, duration: int) -> tuple[Shard, .
     """Return the shards in which the partitions of the dataset at ``root`` have rows, in time order.
 
     As on the server, shard groups start at multiples of their duration since year 1: those of 7 days on Mondays.
-    The first and the last one end where the times end that the server can store. The times of a partition are read
-    where it spans more than two shards. Memory is a number for each shard and partition. Raises StageError.
+    The first begins and the last ends at the limits of the times that the server can store. The times of a partition
+    are read where it spans more than two shards. Memory is a number for each shard and partition. Raises StageError.
     """
     found: dict[int, list[Partition]] = {}
     for partition in manifest.filled:
@@ -82,8 +82,8 @@ def _occupied(root: Path, schema: PointSchema, partition: Partition, duration: i
 
 
 def _numbers(times: Integers, start: int, duration: int) -> list[int]:
-    """Return the numbers of all shards from that of ``start`` on that hold some of ``times``."""
-    # The difference to a start before 1970 may need 64 bits without a sign.
+    """Return the numbers of all shards that hold some of ``times``, counted from the shard that begins at ``start``."""
+    # The difference to a start before 1970 may need 64 bits without a sign bit.
     passed = times.view(np.uint64) - np.uint64(start % 2**64)
     numbers: list[int] = np.unique(passed // np.uint64(duration)).tolist()
     return numbers

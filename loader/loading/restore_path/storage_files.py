@@ -1,4 +1,4 @@
-"""From the rows of a shard to its storage files, and to the tar that the restore API takes."""
+"""Turns the rows of a shard into its storage files, and these into the tar that the restore API takes."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 
 MOST_BYTES = 144 << 20
-"""Bytes of times and values that a storage file is made of, at the most; one joined batch may come on top."""
+"""Most bytes of times and values that a storage file is made of, plus one joined batch."""
 WIDE_BYTES = 48 << 20
-"""The same where there are strings, or row groups are larger than SMALL_GROUP: reading takes memory, too."""
+"""The same where there are strings, or row groups larger than SMALL_GROUP: reading them takes memory, too."""
 SMALL_GROUP = 32 << 20
 _SLICE_BYTES = 1_000
-"""What a slice, however few its rows, takes beside them until it is in the file's index."""
+"""Bytes that a slice takes, besides its rows, until it is in the file's index."""
 _UNSTORABLE = f"storage files part series and field by {FIELD_SEPARATOR.decode()}; the write path takes it"
 _FULLY_COMPACTED = 4
-"""The sequence number of files that the server need not compact; of several, the first."""
+"""The sequence number of a file that the server need not compact; of several files, that of the first."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def encode_shard(
 ) -> Iterator[ShardFile]:
     """Yield the storage files of ``shard``, none when it has no rows; ``generation`` is a number for each attempt.
 
-    A file lasts until the next one is asked for, or ``workspace`` serves another shard. Memory is bounded by
+    A file is valid until the next one is asked for, or ``workspace`` is used for another shard. Memory is bounded by
     MOST_BYTES (or WIDE_BYTES) and one joined batch, and the file made of them, about as large; texts are held once. Of
-    several files each holds the rows of some partitions, or parts of them; rows of one identity become one point where
-    they are in one file, and have no field twice in any case. Raises StageError and EncodeError.
+    several files each holds the rows of some partitions, or parts of them. Rows of one identity become one point where
+    they are in one file; in several files, they never set the same field. Raises StageError and EncodeError.
     """
     for schema in manifest.schemas:
         check_names(schema)
@@ -105,7 +105,7 @@ def encode_shard(
         points = collected.of(manifest.schema_of(partition.path))
         for address, batch in read_joined(root, points.schema, partition):
             points.add(batch, address, partition, shard, superseded.within(address))
-            del batch  # or what the shard does not hold of it would be held, too
+            del batch  # otherwise rows of other shards would stay in memory, too
             if collected.size >= most:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
                 collected, sequence = _FilePoints(root), sequence + 1
@@ -115,7 +115,7 @@ def encode_shard(
 
 
 def _most_bytes(root: Path, manifest: Manifest, shard: Shard) -> int:
-    """Return how many bytes a storage file of ``shard`` is made of, at the most."""
+    """Return the most bytes that a storage file of ``shard`` is made of."""
     for partition in shard.partitions:
         strings = any(field.type is FieldType.STRING for field in manifest.schema_of(partition.path).fields)
         if strings or largest_group(root, partition) > SMALL_GROUP:
@@ -159,7 +159,7 @@ class _FilePoints:
         return sum(points.rows for points in self._points.values())
 
     def encode(self, name: str, workspace: Workspace) -> ShardFile:
-        """Return all points as a file; they are let go of meanwhile."""
+        """Return all points as a file, and release them on the way."""
         if self.size > LONG_TEXTS * self.rows:
             # Freed memory that is kept for the next batch costs nothing for short rows, and much for long ones.
             pa.default_memory_pool().release_unused()
@@ -179,7 +179,7 @@ class _Points:
     def __init__(self, root: Path, schema: PointSchema) -> None:
         self._root = root
         self.schema = schema
-        # A storage key has its tags in order; so has a series its fields.
+        # The tags of a storage key are sorted, and so are the fields of a series.
         self._keyed = replace(
             schema,
             tags=sort_tags(schema.tags),
@@ -194,9 +194,9 @@ class _Points:
     def add(
         self, batch: pa.RecordBatch, address: Chunk, partition: Partition, shard: Shard, superseded: Mask | None
     ) -> None:
-        """Add the rows of ``batch`` in the time of ``shard``, which also accounts for those without a time.
+        """Add the rows of ``batch`` that are in the time of ``shard``; one shard also accounts for rows without a time.
 
-        Raises StageError for times that the manifest does not say of ``partition``.
+        Raises StageError for times outside the time range of ``partition``.
         """
         steps = partition.steps(address.start, address.stop)
         selected = select_points(batch, self.schema, address, superseded, steps)
@@ -242,7 +242,7 @@ class _Points:
         self.size += rows.size
 
     def take_series(self) -> Iterator[tuple[bytes, str, tuple[Field, ...], _Slice]]:
-        """Yield how each series is sorted, its text, its fields and its points, which are let go of, and count them."""
+        """Yield the sort key, the text, the fields and the points of each series; count and release the points."""
         fields = self._keyed.fields
         for order, series in sorted((series.encode() + FIELD_SEPARATOR, series) for series in self._slices):
             joined = _join(self._slices.pop(series))
@@ -287,7 +287,7 @@ def _join(slices: Sequence[_Slice]) -> _Slice:
 
 
 def _merge(points: _Slice) -> _Slice:
-    """Return ``points``, which are in time order, with one for all of equal times; no field has two values then."""
+    """Return ``points``, which are in time order, with one for all of equal time, which have no field twice."""
     begins = np.append(True, points.times[1:] != points.times[:-1])
     starts = np.flatnonzero(begins)
     merged = []

@@ -1,1 +1,1 @@
-"""Line protocol into any bucket, acknowledged body by body."""
+"""Loads line protocol into any bucket, acknowledged body by body."""

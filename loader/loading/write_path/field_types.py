@@ -1,4 +1,4 @@
-"""Whether a bucket holds fields of the dataset in other types: lines that have them are refused."""
+"""Warns of fields that have another type in the bucket than in the dataset: lines that have them are refused."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from loader.events import Notice, Observer
 
 
 def note_other_types(schema: PointSchema, types: Mapping[str, set[str]] | None, bucket: str, observe: Observer) -> None:
-    """Say which fields of ``schema`` the bucket holds in other ``types`` only; None where these are not known.
+    """Report the fields of ``schema`` that the bucket holds in other ``types`` only; None where these are not known.
 
-    A type holds within a shard, so lines of other times may be taken all the same.
+    The type of a field is fixed within a shard only, so lines of other times may still be accepted.
     """
     for field in schema.fields:
         known = (types or {}).get(field.column, {field.type})

@@ -1,8 +1,8 @@
-"""One body at a time is the first into a shard, because InfluxDB may lose what arrives beside it.
+"""The first body into a shard is sent alone, because InfluxDB may lose what arrives at the same time.
 
-InfluxDB 1.x and 2.x make the memory of a shard at the first write that it gets since it was opened or fell idle. A
-write of another connection that comes during that instant is acknowledged, and goes nowhere: ``Cache.init`` in
-tsdb/engine/tsm1/cache.go marks the memory as made before it is, and ``emptyStore.write`` takes all and keeps nothing.
+InfluxDB 1.x and 2.x make the cache of a shard at the first write after the shard was opened or became idle. A write
+of another connection during that instant is acknowledged, and lost: ``Cache.init`` in tsdb/engine/tsm1/cache.go marks
+the cache as made before it is, and ``emptyStore.write`` accepts everything and keeps nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class FirstWrites:
 
     @contextmanager
     def sending(self, spans: frozenset[int], stopping: Callable[[], bool]) -> Iterator[bool]:
-        """Wait until a body of ``spans`` may be sent, which the block does; False when the load stops before.
+        """Wait until a body of ``spans`` may be sent, and yield True to the block that sends it; False on a stop.
 
         A block that ends without an error has brought the body into its shards. After one that may be tried again
         the server may be another than before, so each shard's next body is its first.

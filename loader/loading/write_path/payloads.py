@@ -1,4 +1,4 @@
-"""From pending row ranges to payloads: encoded lines that fit one body, and the rows that they account for."""
+"""Turns pending row ranges into payloads: encoded lines that fit one body, and the rows that they account for."""
 
 from __future__ import annotations
 
@@ -88,13 +88,13 @@ def payloads(
 ) -> Iterator[Payload]:
     """Encode ``chunk`` of ``partition``, cut into payloads of at most ``batch_lines`` lines and ``body_limit()`` bytes.
 
-    A line longer than the limit is a payload of its own; rows without any line make one without lines. Memory is
+    A line longer than the limit is a payload of its own; a batch without any line is one without lines. Memory is
     bounded by one record batch of at most max(GROUP_ROWS, batch_lines) rows, see ``read_batches``, what its encoder
     needs, and one payload. Raises StageError and EncodeError.
     """
     encoder = LineEncoder(schema)
     row = chunk.start
-    # Whole row groups: making ready for a batch costs nearly a millisecond, however few its rows are.
+    # Whole row groups: to prepare a batch costs nearly a millisecond, however few its rows are.
     for batch in read_batches(root, schema, chunk, max(GROUP_ROWS, batch_lines)):
         address = Chunk(chunk.partition, row, row + batch.num_rows)
         row = address.stop

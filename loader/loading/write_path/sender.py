@@ -24,7 +24,7 @@ from loader.waiting import join, take
 _SAMPLE = 8
 """Lines of a refused body that are tried alone."""
 _FEW = 64
-"""Lines that are soon found by halving."""
+"""A refused body of up to so many lines is halved without trying a sample first."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class NotSent:
 
 @dataclass(frozen=True)
 class Failed:
-    """A payload could not be sent, for good; ``ack`` is for those of its first lines that were."""
+    """A payload could not be sent and is not retried; ``ack`` is for its first lines, if the server took some."""
 
     error: BaseException
     ack: Ack | None = None
@@ -77,9 +77,9 @@ def compressed(body: bytes, level: int) -> bytes:
 class Senders:
     """``connections`` threads that send payloads.
 
-    At most twice as many payloads as connections are alive: one on its way and one waiting, for each.
+    At most twice as many payloads as connections are in memory: for each, one in flight and one waiting.
     ``submit`` and ``drain`` yield waits, and one Result for each payload in the order of the replies;
-    ``seconds_waited`` is how long they waited for those, because all connections were busy.
+    ``seconds_waited`` is how long they waited for these, because all connections were busy.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Senders:
             thread.start()
 
     def submit(self, payload: Payload) -> Iterator[Waited | Result]:
-        """Hand over ``payload``; first yields what has happened, and waits for a free place."""
+        """Queue ``payload``, after yielding the results that are there and waiting for a free place."""
         while self._in_flight >= self._capacity or not self._results.empty():
             yield self._next()
         self._in_flight += 1
@@ -142,7 +142,7 @@ class Senders:
                 self._results.put(self._bring(connection, payload, jitter))
 
     def _bring(self, connection: Connection, payload: Payload, jitter: random.Random) -> Result:
-        """Bring ``payload`` to the server and return what became of it."""
+        """Deliver ``payload`` to the server and return the result."""
         progress = _Progress()
         try:
             self._deliver(connection, payload, progress, jitter)
@@ -152,7 +152,7 @@ class Senders:
         return progress.ack(payload) or NotSent()
 
     def _deliver(self, connection: Connection, payload: Payload, progress: _Progress, jitter: random.Random) -> bool:
-        """Bring ``payload`` to the server, in parts if it must be; return False when the load stops first."""
+        """Deliver ``payload`` to the server, in parts if necessary; return False when the load stops first."""
         try:
             if not self._send(connection, payload, progress, jitter):
                 return False
@@ -174,9 +174,9 @@ class Senders:
         return True
 
     def _look_ahead(self, connection: Connection, payload: Payload, jitter: random.Random) -> None:
-        """Raise LoadError when every line of a sample is refused, and there are more lines than may be rejected.
+        """Raise LoadError when every line of a sample is refused; for payloads of more lines than may be rejected.
 
-        Or else each line of a body that has a field of another type than its bucket is found by halving.
+        Otherwise, when a field has another type in the bucket, halving would find the lines of a body one by one.
         """
         last: PartialWrite | TooLarge | None = None
         for number in range(_SAMPLE):

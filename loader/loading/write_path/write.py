@@ -1,9 +1,10 @@
-"""The write path: a dataset into a bucket, as line protocol over the write API.
+"""The write path: loads a dataset into a bucket, as line protocol over the write API.
 
-Partitions go in time order, rows inside in series order, which InfluxDB takes fastest. One thread, the
-coordinator, reads, encodes and keeps the ledger; a few connections send.
+Partitions are sent in the order of the manifest, rows in the order of their file. In a staged dataset these are time
+order and series order, which InfluxDB takes fastest. One thread, the coordinator, reads, encodes and keeps the ledger;
+a few connections send.
 
-Memory is bounded by one record batch and 2 x connections payloads, whatever the size of the dataset.
+Memory is bounded by one record batch and 2 x connections payloads; it does not depend on the size of the dataset.
 """
 
 from __future__ import annotations
@@ -95,13 +96,13 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
 
 
 def _begin(tally: Tally) -> None:
-    """Let the time of ``tally`` begin when the encoder is compiled, which it is once on a machine."""
+    """Compile the encoder, which happens once on a machine, and then start the time of ``tally``."""
     compile_ahead(compile_line_encoder, "encoder", tally.observe)
     tally.started = time.monotonic()
 
 
 class _Coordinator:
-    """Feeds the senders and writes down what they report."""
+    """Feeds the senders and records what they report."""
 
     def __init__(
         self,
@@ -127,7 +128,7 @@ class _Coordinator:
             raise
         except Exception as error:
             self._error = error
-        # Also after an error of reading or encoding: what the server has, the ledger must know.
+        # Also after an error of reading or encoding: the ledger must know what the server has.
         self._record(senders.drain())
         self._tally.wait(Waited(SERVER_BUSY, senders.seconds_waited))
         if self._error:
@@ -163,7 +164,7 @@ class _Coordinator:
         for result in results:
             try:
                 self._take(result)
-            except Exception as error:  # of the ledger, or of an observer: the rest in flight is recorded all the same
+            except Exception as error:  # of the ledger or an observer: the rest in flight is still recorded
                 self._error = self._error or error
                 self._flow.aborted.set()
 
@@ -198,12 +199,12 @@ def _make_bucket(
     """Return a new bucket, made only when a ledger can be kept."""
 
     def make() -> Bucket:
-        # Of an earlier attempt, only the reply may have been lost.
+        # An earlier attempt may have made it, and only its reply was lost.
         found = server.dialect.find_bucket(connection.send, settings.target)
         return found or server.dialect.create_bucket(connection.send, settings.target, settings.shard_duration)
 
     forget(settings.place.state, settings.target)
-    # A server that does not tell whose token it is may still be written to.
+    # A server that does not tell what the token may do can still be written to.
     with suppress(ServerError):
         if takes_files(server.dialect) and is_operator(connection.send):
             observe(Notice("this bucket is new: --via restore would fill it more than ten times as fast"))
@@ -225,7 +226,7 @@ def _check_retention(bucket: Bucket, manifest: Manifest) -> None:
 def _encode_all(
     settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event, level: int
 ) -> LoadReport:
-    """Do all of a load but the sending, and keep nothing."""
+    """Do everything that a load does except sending, and keep nothing."""
     flow = Flow(settings.write.batch_bytes, stop)
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
     tally = Tally(settings, observe)

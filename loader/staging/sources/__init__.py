@@ -1,1 +1,1 @@
-"""What files of others hold, made points in the form that is sorted."""
+"""Sources of points: read files and turn their content into the form that staging sorts."""

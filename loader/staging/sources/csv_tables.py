@@ -1,4 +1,4 @@
-"""CSV with a header as record batches: types from a sample, what does not fit told with its row and column."""
+"""Reads CSV with a header as record batches: types are inferred from a sample; errors name row and column."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAMPLE_BYTES = 16 << 20
 """Bytes of a file from which the types of its columns are inferred."""
 _BLOCK_BYTES = 4 << 20
 _EXACT_DIGITS = 15
-"""As many digits every double keeps."""
+"""A double keeps any integer of so many digits."""
 _MOST_UNSIGNED = 2**64 - 1
 _VALUE = re.compile(r"(?s)In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (\S+): (.*)")
 _RAGGED = re.compile(r"(?s)CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+): (.*)")
@@ -37,9 +37,9 @@ _HEAD_BYTES = 4 << 10
 def read_csv(path: Path, mapping: ColumnMapping) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
     """Return the rows of the file ``path``, compressed as its name says, and their columns.
 
-    Types are inferred from SAMPLE_BYTES; ``mapping`` says others, see ``csv_types``. An empty cell is null, ``""`` is
+    Types are inferred from SAMPLE_BYTES, or given by ``mapping``, see ``csv_types``. An empty cell is null, ``""`` is
     an empty text. Memory is SAMPLE_BYTES, and a few blocks of _BLOCK_BYTES. Raises ConfigError, here or while rows are
-    read, for what is no such file: with row and column where it is a value that does not fit.
+    read, for a file that is not such CSV, with row and column if a value does not fit.
     """
     _refuse_other_forms(path)
     with _explained(path, [], mapping.time):
@@ -48,7 +48,7 @@ def read_csv(path: Path, mapping: ColumnMapping) -> tuple[Iterator[pa.RecordBatc
 
 
 def _refuse_other_forms(path: Path) -> None:
-    """Raise ConfigError for a file whose beginning says that it is in UTF-16, or parts its columns by no commas."""
+    """Raise ConfigError for a file that seems to be UTF-16, or to separate columns by something else than commas."""
     with opened_text(path) as file:
         head = file.read(_HEAD_BYTES)
     if not head.strip():
@@ -64,11 +64,11 @@ def _refuse_other_forms(path: Path) -> None:
 
 
 def csv_types(path: Path, sample: pa.RecordBatch, mapping: ColumnMapping) -> dict[str, pa.DataType]:
-    """Return the types as which the columns of CSV are read that begins with ``sample``.
+    """Return the type of each column of the CSV file that begins with ``sample``.
 
-    Tags are texts as they stand there, fields whose type is said have it, and times of day have nanoseconds, for later
-    ones may have more digits than those of the sample. Integers beyond 64 bits of a sign are unsigned. Raises
-    ConfigError for names that are there twice, columns that are no text, and integers that no type holds.
+    Tags are texts as they are written, and fields have the type that the mapping gives, if any. Timestamps are
+    nanoseconds, since later ones may have more digits than those of the sample. Integers beyond signed 64 bits are
+    unsigned. Raises ConfigError for repeated names, columns that are not text, and integers that no type holds.
     """
     said = {field.column: FIELD_TYPES[field.type] for field in mapping.fields if field.type}
     said |= dict.fromkeys(mapping.tags, pa.string())
@@ -86,7 +86,7 @@ def csv_types(path: Path, sample: pa.RecordBatch, mapping: ColumnMapping) -> dic
 
 
 def _sample(path: Path, types: dict[str, pa.DataType]) -> pa.RecordBatch:
-    """Return the rows in the first SAMPLE_BYTES, with columns of ``types``, and of inferred ones."""
+    """Return the rows in the first SAMPLE_BYTES; columns have the type in ``types``, or an inferred one."""
     with (
         opened_text(path) as file,
         _explained(path, list(types), ""),
@@ -96,7 +96,7 @@ def _sample(path: Path, types: dict[str, pa.DataType]) -> pa.RecordBatch:
 
 
 def _number_type(path: Path, name: str, texts: pa.Array) -> pa.DataType:
-    """Return the type of a column that seems to be of floats: integers too large for a sign seem so as well."""
+    """Return the type of a column that was inferred as floats, as integers beyond signed 64 bits are, too."""
     digits = pc.all(pc.match_substring_regex(texts, r"^[0-9]+$")).as_py()
     if digits and all(Decimal(text) <= _MOST_UNSIGNED for text in texts.drop_null().to_pylist()):
         return pa.uint64()
@@ -115,10 +115,10 @@ def _number_type(path: Path, name: str, texts: pa.Array) -> pa.DataType:
 def _opened(
     file: BinaryIO | io.RawIOBase, block_bytes: int, types: dict[str, pa.DataType]
 ) -> Iterator[pyarrow.csv.CSVStreamingReader]:
-    """Open ``file``, which is read without threads: only so errors know their row."""
+    """Open ``file``, to be read without threads: only then do errors give the row."""
     convert = pyarrow.csv.ConvertOptions(
         column_types=types,
-        # Only what is empty, and in no quotes, is null: NA may be Namibia.
+        # Only an empty cell without quotes is null: NA may be Namibia.
         null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
@@ -149,9 +149,9 @@ def _read_rows(path: Path, types: dict[str, pa.DataType], time: str) -> Iterator
 
 
 class TerminatedFile(io.RawIOBase):
-    """The CSV at ``path`` with ``columns`` columns, and a row of nulls behind its end, which an open quote swallows.
+    """The CSV at ``path`` with ``columns`` columns, and a row of nulls after its end, which an open quote swallows.
 
-    That row comes together with the last bytes of the file: a block of no more than a line feed would end the reader.
+    That row comes together with the last bytes of the file: a block of a single line feed would end the reader.
     """
 
     def __init__(self, path: Path, file: BinaryIO, columns: int) -> None:
@@ -167,9 +167,9 @@ class TerminatedFile(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes, which are more than those of the row.
+        """Return up to ``size`` bytes; ``size`` must be larger than the added row.
 
-        Raises ConfigError for what stands behind a closing quote.
+        Raises ConfigError for text between a closing quote and the next comma or end of the row.
         """
         piece = self._read(size)
         if line := self._quotes.find_fault(piece):
@@ -186,7 +186,7 @@ class TerminatedFile(io.RawIOBase):
         piece, self._next = self._next, self._file.read(room)
         if self._next:
             if piece.endswith(b"\r"):
-                # The reader drops a line feed that begins a block behind a carriage return, also within quotes.
+                # The reader drops a line feed that begins a block after a carriage return, also within quotes.
                 piece, self._next = piece[:-1], b"\r" + self._next
             return piece
         end, self._end = self._end, b""
@@ -195,7 +195,7 @@ class TerminatedFile(io.RawIOBase):
 
 @contextmanager
 def _explained(path: Path, names: list[str], time: str) -> Iterator[None]:
-    """Turn what the reader refuses into a ConfigError with row and column; rows count from 0 behind the header."""
+    """Turn errors of the reader into a ConfigError with row and column; rows count from 0 after the header."""
     try:
         yield
     except UnicodeDecodeError:

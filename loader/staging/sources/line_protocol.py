@@ -1,4 +1,4 @@
-"""Line protocol as a source: decoded block by block, and kept on disk by measurement until all columns are known."""
+"""Line protocol as a source: it is decoded by blocks, and kept on disk by measurement until all columns are known."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _FIXED = (_SERIES, TIME, ORDER)
 class LineProtocolSource:
     """The points of files of line protocol, whose times are in units of ``unit`` nanoseconds.
 
-    All files are decoded when it is made, into ``folder``. Memory is that of ``Decoder``: some times a block, and a few
-    hundred bytes a series. ``reject`` gets each bad line with its file. Raises ConfigError for files that cannot be
-    read, or hold points of several databases; what ``reject`` raises.
+    The constructor decodes all files into ``folder``. Memory is that of ``Decoder``: a few blocks, and a few hundred
+    bytes a series. ``reject`` is called with each bad line and its file. Raises ConfigError for files that cannot be
+    read, or hold points of several databases, and what ``reject`` raises.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class LineProtocolSource:
         self._paths = paths
         self._folder = folder
         self._offsets = [0]
-        """Lines before each file, and of all."""
+        """The number of lines before each file, and in all."""
         self._spools: dict[str, Spool] = {}
         self._contexts: dict[bytes, tuple[Path, bytes]] = {}
         self._decoder = Decoder(unit)
@@ -72,7 +72,7 @@ class LineProtocolSource:
         self._offsets.append(offset + lines + 1)
 
     def _check_context(self, path: Path, block: bytes) -> None:
-        """Raise ConfigError when exports of several databases come together: their points may have one identity."""
+        """Raise ConfigError for exports of several databases: their points may have the same identity."""
         for kind in _CONTEXTS:
             at = block.find(kind)
             while at >= 0:
@@ -94,7 +94,7 @@ class LineProtocolSource:
         return sum(spool.rows for spool in self._spools.values())
 
     def measurements(self) -> Iterator[MeasurementPoints]:
-        """Yield the points of one measurement after the other, by name; raises ConfigError for names that collide."""
+        """Yield the points of one measurement after another, by name; raises ConfigError for names that collide."""
         numbers: dict[str, list[int]] = {}
         for number, (measurement, _) in enumerate(self._decoder.series):
             numbers.setdefault(measurement, []).append(number)
@@ -131,7 +131,7 @@ class LineProtocolSource:
         return MeasurementPoints(schema, (_SERIES,), columns, batches, read_tags)
 
     def address(self, order: int) -> str:
-        """Return file and line."""
+        """Return the source file of the line at position ``order``, and its number there."""
         number = bisect_right(self._offsets, order) - 1
         return f"{self._paths[number]} line {order - self._offsets[number]:,}"
 

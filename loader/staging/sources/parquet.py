@@ -1,4 +1,4 @@
-"""Arrow and CSV as Parquet, so that one reader takes them all."""
+"""Converts Arrow and CSV to Parquet, so that one reader reads them all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from loader.staging.sources.csv_tables import read_csv
 
 
 def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path | None:
-    """Return a file of Parquet with the content of ``path``: ``target``, unless it is Parquet already.
+    """Return a Parquet file with the content of ``path``: ``target``, or ``path`` if it is Parquet already.
 
-    Of CSV, ``mapping`` tells the types of columns, see ``read_csv``. A file without rows, whose types nobody knows, is
-    None. Memory is what ``read_csv`` holds, or a record batch. Raises ConfigError for what cannot be read.
+    For CSV, ``mapping`` may give the types of columns, see ``read_csv``. Returns None for a file without rows, whose
+    types are unknown. Memory is that of ``read_csv``, or a record batch. Raises ConfigError for what cannot be read.
     """
     kind = kind_of(path)
     if kind in PARQUET:
@@ -49,14 +49,14 @@ def _read_arrow(path: Path) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
 
 
 def _sound(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield those of ``batches`` that have rows, as Parquet can have them; raises ArrowInvalid for damaged ones."""
+    """Yield the ``batches`` that have rows, in a form that Parquet can hold; raises ArrowInvalid for damaged ones."""
     for batch in filter(len, batches):
-        batch.validate(full=True)  # offsets are as the file says
+        batch.validate(full=True)  # the offsets come from the file, and may be wrong
         yield _without_null_entries(batch)
 
 
 def _without_null_entries(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return ``batch`` with no null in a dictionary, which Parquet cannot have: such rows are null themselves."""
+    """Return ``batch`` without nulls in dictionaries, which Parquet cannot hold: rows with them become null."""
     for number, column in enumerate(batch.columns):
         if pa.types.is_dictionary(column.type) and column.dictionary.null_count:
             plain = column.dictionary_decode().dictionary_encode().cast(column.type)

@@ -1,4 +1,4 @@
-"""Which files the sources of a stage are."""
+"""Finds the files that the sources of a stage name."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def find_sources(
 ) -> tuple[list[Path], bool]:
     """Return the files that ``sources`` (files, folders, patterns) name, each once, and whether they are line protocol.
 
-    What lies below ``out`` is no source. Files of a folder whose names are not known are left out, and named. Raises
-    ConfigError for what is not there, not known, or not to be mixed.
+    Files below ``out`` are no sources. Files of a folder whose suffixes are unknown are left out, with a notice. Raises
+    ConfigError for sources that are missing, of unknown kind, or a mix of line protocol and tables.
     """
     found: dict[Path, Path] = {}
     own = out.resolve() if out else None
@@ -39,7 +39,7 @@ def find_sources(
                 hint=f"known are {known_kinds()}" if there else "name files, folders, or patterns in quotes",
             )
         for path in files:
-            found.setdefault(path.resolve(), path)  # one file may be named in two ways
+            found.setdefault(path.resolve(), path)  # a file may be named in two ways
     kinds = {kind_of(path): path for path in found.values()}
     if unknown := kinds.get(""):
         raise ConfigError(f"{unknown}: what it holds is not known", hint=f"known are {known_kinds()}")

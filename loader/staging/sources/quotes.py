@@ -1,7 +1,7 @@
-"""Quotes of CSV in a stream of bytes: behind the one that closes a value comes a comma, or the end of the row.
+"""Checks the quotes of CSV in a stream of bytes: after a closing quote there must be a comma, or the end of the row.
 
-What stands there otherwise would be taken as more of the value, and a quote that is not closed, as closed by the one
-that opens a later value: rows between them would be lost. Source: RFC 4180, section 2.
+The reader would take anything else as part of the value, and would let the quote that opens a later value close an open
+one: the rows between them would be lost. Source: RFC 4180, section 2.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from loader.encoding.arrays import Bytes
 from loader.encoding.compiled import allocation_free
 
 _BEGIN, _PLAIN, _QUOTED, _CLOSED = range(4)
-"""Where a byte stands: where a value begins, in one without quotes, in one with quotes, behind a quote in that."""
+"""The place of a byte: at the beginning of a value, in one without quotes, in a quoted one, after a quote in that."""
 _QUOTE, _COMMA, _LINE_FEED, _RETURN = b'",\n\r'
 
 
 class QuoteScanner:
-    """Looks through pieces of a file, one after the other; memory is none."""
+    """Scans the pieces of a file, one after another; it keeps nothing of them."""
 
     def __init__(self) -> None:
         self._state = _BEGIN
         self._lines = 1
 
     def find_fault(self, piece: bytes) -> int:
-        """Return the line, from 1, in which something stands behind a closing quote; 0 when there is none."""
+        """Return the line, from 1, in which something else follows a closing quote; 0 when there is none."""
         if self._state in {_BEGIN, _PLAIN} and b'"' not in piece:
             self._state = _BEGIN if piece.endswith((b",", b"\n", b"\r")) else _PLAIN
         else:
@@ -37,7 +37,7 @@ class QuoteScanner:
 
 @allocation_free
 def _scan(piece: Bytes, state: int) -> tuple[int, int]:
-    """Return the state behind ``piece``, and where the first fault is, -1 when there is none."""
+    """Return the state after ``piece``, and the position of the first fault, -1 when there is none."""
     for at in range(len(piece)):
         byte = piece[at]
         ends = byte in (_COMMA, _LINE_FEED, _RETURN)

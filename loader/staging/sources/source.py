@@ -1,4 +1,4 @@
-"""What a source of points gives to staging."""
+"""The interface between sources of points and staging."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from loader.staging.points import ReadTags
 class MeasurementPoints:
     """The points of one measurement, in any order: ``series`` columns, then TIME, ORDER (int64) and fields, by key.
 
-    ORDER is the position of a row in the source, and ``read_tags`` makes tags of the ``series`` columns.
+    ORDER is the position of a row in the source; ``read_tags`` returns the tags that the ``series`` columns stand for.
     """
 
     schema: PointSchema
@@ -27,17 +27,17 @@ class MeasurementPoints:
 
 
 class Source(Protocol):
-    """Points of some measurements."""
+    """A source of points of one or more measurements."""
 
     @property
     def rows(self) -> int:
-        """Rows, or lines, of all of it, as far as that is known."""
+        """The number of all rows, or of lines that are points."""
         ...
 
     def measurements(self) -> Iterator[MeasurementPoints]:
-        """Yield the points of one measurement after the other."""
+        """Yield the points of one measurement after another."""
         ...
 
     def address(self, order: int) -> str:
-        """Return where a row stands: file and row, or line."""
+        """Return where a row is: its file, and its row or line there."""
         ...

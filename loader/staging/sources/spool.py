@@ -1,4 +1,4 @@
-"""Record batches on disk until all of their columns are known: Arrow streams, one behind the other in a file."""
+"""Keeps record batches on disk until all of their columns are known: a file of Arrow streams, one after another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pyarrow as pa
 
 
 class Spool:
-    """Batches that differ in their columns: those without any value need not be given.
+    """Batches that may have different columns: a column without any value may be missing.
 
-    ``columns`` are all that were given, with their types, in the order in which they came; ``rows`` all rows.
+    ``columns`` are all columns of all batches, with their types, in the order of their first batch; ``rows`` counts all
+    rows.
     """
 
     def __init__(self, path: Path) -> None:

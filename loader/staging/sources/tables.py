@@ -1,4 +1,4 @@
-"""Tables as a source: Parquet as it is, Arrow and CSV by way of Parquet in the temporary folder."""
+"""Tables as a source: Parquet is read as it is, Arrow and CSV after conversion to Parquet in a temporary folder."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from loader.staging.sources.spool import Spool
 
 _ROOT = Path("/")
 _ANY = "any"
-"""A measurement while a column says which."""
+"""The name of the measurement as long as a column says the real one."""
 
 
 class TableSource:
-    """The points of ``paths``, whose columns are what ``mapping`` says.
+    """The points of ``paths``; ``mapping`` says which columns are tags, fields and time.
 
-    Arrow and CSV are written as Parquet into ``folder`` when it is made. ``reject`` gets rows that cannot be points.
+    The constructor writes Arrow and CSV as Parquet into ``folder``. ``reject`` is called with unfit rows.
     Memory is a batch. Raises ConfigError for files that cannot be read, or whose columns cannot be points.
     """
 
@@ -60,11 +60,11 @@ class TableSource:
             mapping = replace(mapping, measurement=_ANY, measurement_column="", tags=(column, *mapping.tags))
         typed = mapping.fields and all(field.type for field in mapping.fields)
         self.inferred = not typed and any(kind_of(path) in CSV for path in paths)
-        """Whether types of fields were inferred from texts."""
+        """Whether types of fields were inferred from CSV."""
         self._shown: dict[str, Path] = {}
-        """The file that is meant, by the path of its Parquet."""
+        """The source file, by the path of its Parquet."""
         for number, path in enumerate(paths):
-            # With the keys of its path, which may be tags.
+            # The path keeps keys of the original path, which may be tags.
             keys = [part for part in path.resolve().parent.parts if "=" in part]
             parquet = as_parquet(path, Path(folder, str(number), *keys, "x.parquet"), mapping)
             if not parquet:
@@ -80,7 +80,7 @@ class TableSource:
         self._stops = list(accumulate(partition.rows for partition in self._manifest.partitions))
         with self._in_given_names():
             self.values_not_finite = tell_non_finite(_ROOT, self._manifest, observe)
-        """Values that are left out, since they are no finite numbers."""
+        """How many values are left out because they are NaN or infinite."""
 
     @property
     def rows(self) -> int:
@@ -89,11 +89,11 @@ class TableSource:
 
     @property
     def schema(self) -> PointSchema:
-        """What the columns of all files are; of several measurements, of all together."""
+        """The schema of all files; if there are several measurements, of all of them together."""
         return self._manifest.schema
 
     def measurements(self) -> Iterator[MeasurementPoints]:
-        """Yield the points of the measurement, or of one after the other where a column tells which."""
+        """Yield the points of the measurement, or of one measurement after another where a column names them."""
         tags = tuple(tag for tag in self.schema.tags if tag != self._column)
         schema = replace(self.schema, tags=tags, time_unit="", sources=(), sparse=(), policy=STRICT)
         if not self._column:
@@ -133,7 +133,7 @@ class TableSource:
         )
 
     def _read(self, schema: PointSchema, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Yield the rows that are points; the others are rejected."""
+        """Yield the rows that can be points; the others are rejected."""
         first = 0
         for partition in self._manifest.partitions:
             row = 0
@@ -160,7 +160,7 @@ class TableSource:
 
     @contextmanager
     def _in_given_names(self) -> Iterator[None]:
-        """Let errors of reading name the files as they were given."""
+        """Make errors of reading name the files as they were given."""
         try:
             yield
         except StageError as error:
@@ -177,7 +177,7 @@ class TableSource:
         return re.sub(f"/?({names})", lambda found: str(self._shown[found[1]]), message)
 
     def address(self, order: int) -> str:
-        """Return file and row."""
+        """Return the source file of the row at position ``order``, and its number there."""
         number = bisect_right(self._stops, order)
         before = self._stops[number - 1] if number else 0
         return f"{self._shown[self._manifest.partitions[number].path]} row {order - before:,}"

@@ -1,4 +1,4 @@
-"""Files of lines, as they are or compressed, in blocks of whole lines."""
+"""Reads files of lines, plain or compressed, in blocks of whole lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DML = b"# DML\n"
 
 @contextmanager
 def opened_text(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, compressed as its last suffix says (.gz, .zst); what fails becomes a ConfigError that names it."""
+    """Open a file, compressed as its last suffix says (.gz, .zst); an error becomes a ConfigError that names it."""
     try:
         match path.suffix.lower():
             case ".gz":
@@ -42,7 +42,7 @@ def opened_text(path: Path) -> Iterator[BinaryIO]:
 def read_blocks(path: Path, file: BinaryIO) -> Iterator[bytes]:
     """Yield the content of ``file`` in blocks of whole lines of line protocol, of about BLOCK_BYTES.
 
-    What stands before the points in an export of ``influx_inspect`` is blank lines. Memory is twice a block, or
+    The statements before the points in an export of ``influx_inspect`` become blank lines. Memory is twice a block, or
     LONGEST_LINE and a block. Raises ConfigError for a line that is longer.
     """
     left = b""
@@ -65,7 +65,7 @@ def read_blocks(path: Path, file: BinaryIO) -> Iterator[bytes]:
 
 
 def _without_head(text: bytes) -> bytes:
-    """Return ``text`` with blank lines for the statements that make databases, which an export begins with."""
+    """Return ``text`` with blank lines in place of the statements at the beginning of an export."""
     end = text.find(_DML)
     if not text.startswith(_HEADS) or end < 0:
         return text

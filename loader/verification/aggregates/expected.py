@@ -1,4 +1,4 @@
-"""What the dataset says: counts, sums, minima and maxima per series and UTC day, and picked rows."""
+"""Computes counts, sums, minima and maxima of the dataset per series and UTC day, and picks rows."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from loader.verification.texts import compact, shortened
 from loader.verification.windows import day_stop, days_of
 
 MERGED_BYTES = 128 << 20
-"""Bytes of rows that are looked through for one identity at a time."""
+"""Bytes of rows that are searched for repeated identities at a time."""
 _RUN_ROWS = 8
-"""Rows that a run of one series and day should have to be worth looking for."""
+"""Average rows of a run of one series and day from which aggregating by runs is faster."""
 _ROW_BYTES = 48
 """Bytes of an identity in memory, about."""
 
 
 @dataclass
 class Expected:
-    """What partitions say.
+    """The aggregates and picked rows of partitions.
 
-    ``cells`` has the tags, ``day`` and columns such as ``sum0``, of field 0; ``picked`` the points of picked rows;
-    ``superseded`` counts values of an identity that a later row sets. ``unfit`` are ``unfit_count`` rows that no point
-    can be, at most as many of them as are listed.
+    ``cells`` has the tags, ``day`` and columns such as ``sum0``, of field 0; ``picked`` has the points of picked rows;
+    ``superseded`` counts values that a later row of the same identity replaces. ``unfit_count`` counts rows that cannot
+    be points, and ``unfit`` has the first of them, up to a limit.
     """
 
     cells: pl.DataFrame
@@ -48,11 +48,11 @@ class Expected:
 def summarise(
     root: Path, schema: PointSchema, partitions: Sequence[Partition], picks: Mapping[str, Sequence[int]], listed: int
 ) -> Expected:
-    """Aggregate ``partitions``, whose rows have times in common, and pick rows by number (ascending) in each.
+    """Aggregate ``partitions``, which overlap in time, and pick rows by number (ascending) in each.
 
-    Memory is bounded by one batch, as long as it is one partition whose rows are in series order, each series' times
-    ascending, or in time order. Otherwise identities have to be found: partitions are read as often as it takes to
-    look through MERGED_BYTES at a time. Integer sums wrap at 64 bits, as the server's do. Raises StageError.
+    For one partition whose rows are in time order, or in series order with ascending times in each series, memory is
+    bounded by one batch. Otherwise repeated identities must be found: the partitions are read as many times as it takes
+    to search MERGED_BYTES of rows at a time. Integer sums wrap at 64 bits, as the server's do. Raises StageError.
     """
     if len(partitions) == 1:
         found = _in_order(root, schema, partitions[0], picks[partitions[0].path], listed)
@@ -74,7 +74,7 @@ def merge_cells(schema: PointSchema, parts: Sequence[pl.DataFrame]) -> pl.DataFr
 def series_points(
     root: Path, schema: PointSchema, partitions: Sequence[Partition], series: Sequence[str], day: int
 ) -> pl.DataFrame:
-    """Return the points (``time``, fields) of one series and day, by time; of strings, the short form.
+    """Return the points (``time``, fields) of one series and day, by time; strings are in their short form.
 
     Memory is bounded by these points and one batch.
     """
@@ -100,7 +100,7 @@ def points_of(schema: PointSchema, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 class _Sum:
-    """Adds up what batches say."""
+    """Adds up the aggregates, picked and unfit rows of batches."""
 
     def __init__(self, schema: PointSchema, partitions: Sequence[Partition], listed: int) -> None:
         self.schema = schema
@@ -165,7 +165,7 @@ def _in_order(
                 return None
             total.add(points)
             total.picked.append(text_tags(schema, picked))
-        # Or they would be held while the next ones are read.
+        # Otherwise they would be held while the next ones are read.
         del rows, points
     by_time.end()
     found = total.result()
@@ -173,9 +173,9 @@ def _in_order(
 
 
 class _SeriesOrder:
-    """Rows series by series, each series' times strictly ascending: then no two have one identity.
+    """Checks whether rows come series by series with strictly ascending times: then no two have one identity.
 
-    ``holds`` as long as times ascend within the runs of series.
+    ``holds`` is true as long as times ascend within the runs of series.
     """
 
     def __init__(self, schema: PointSchema) -> None:
@@ -185,7 +185,7 @@ class _SeriesOrder:
         self._runs = 0
 
     def add(self, points: pl.DataFrame) -> None:
-        """Look at the next rows."""
+        """Check the next rows."""
         if not self.holds or points.is_empty():
             return
         same = pl.lit(value=True)
@@ -205,12 +205,12 @@ class _SeriesOrder:
         self._last = last
 
     def is_whole(self, cells: pl.DataFrame) -> bool:
-        """Tell whether no series of ``cells``, those of all rows, came twice."""
+        """Tell whether each series came in one run only; ``cells`` are those of all rows."""
         return self.holds and self._runs == cells.select(*self._tags, series=pl.lit(1)).unique().height
 
 
 class _TimeOrder:
-    """Rows in time order: those of one identity are close to each other. ``holds`` until rows are not."""
+    """Aggregates rows in time order, where rows of one identity are close. ``holds`` while rows are in that order."""
 
     def __init__(self, schema: PointSchema, total: _Sum) -> None:
         self.holds = True
@@ -220,7 +220,7 @@ class _TimeOrder:
         self._last: int | None = None
 
     def add(self, points: pl.DataFrame, picked: pl.DataFrame) -> bool:
-        """Add a batch, or return false; rows of its last time are held until no more of that time can come."""
+        """Add a batch, or return False; rows of its last time are held until no more of that time can come."""
         times = points["time"]
         if self.holds and points.height:
             follows = times.is_sorted() and (self._last is None or times[0] >= self._last)
@@ -261,7 +261,7 @@ class _TimeOrder:
 def _in_no_order(
     root: Path, schema: PointSchema, partitions: Sequence[Partition], picks: Mapping[str, Sequence[int]], listed: int
 ) -> Expected:
-    """Aggregate rows in any order: those of some identities at a time."""
+    """Aggregate rows in any order, in passes, each for a part of the identities."""
     total = _Sum(schema, partitions, listed)
     identity = identity_columns(schema)
     wanted = []
@@ -285,7 +285,7 @@ def _in_no_order(
 def _parts(
     root: Path, schema: PointSchema, partitions: Sequence[Partition], number: int, passes: int
 ) -> Iterator[pl.DataFrame]:
-    """Yield the rows of every ``passes``-th identity, of those that ``number`` says."""
+    """Yield the rows of pass ``number``: those whose identity falls into it by its hash."""
     digest = sum((pl.col(name).hash() for name in identity_columns(schema)), pl.lit(0, pl.UInt64))
     for partition in partitions:
         for rows in read_rows(root, schema, partition):

@@ -21,7 +21,7 @@ Aggregates: TypeAlias = Mapping[FieldType, pl.DataFrame]
 
 
 def functions_of(kind: FieldType) -> tuple[str, ...]:
-    """Return which functions of a field are compared: booleans and strings are only counted."""
+    """Return which functions are compared for fields of type ``kind``: booleans and strings are only counted."""
     return FUNCTIONS if kind in NUMBERS else FUNCTIONS[:1]
 
 
@@ -39,7 +39,7 @@ def fields_by_type(schema: PointSchema) -> Mapping[FieldType, list[int]]:
 
 
 def by_field(schema: PointSchema, wide: pl.DataFrame) -> Aggregates:
-    """Turn ``wide``, which has columns such as ``sum0`` for field 0, a row a (series, day), into aggregates."""
+    """Turn ``wide``, with one row for each (series, day) and columns such as ``sum0`` for field 0, into aggregates."""
     keys = key_columns(schema)
     found = {}
     for kind, numbers in fields_by_type(schema).items():
@@ -54,7 +54,7 @@ def by_field(schema: PointSchema, wide: pl.DataFrame) -> Aggregates:
 
 
 def join_answers(schema: PointSchema, answers: Iterable[tuple[str, pl.DataFrame]]) -> Aggregates:
-    """Put the ``answers`` of a server, each of one function, together; what it lacks is null."""
+    """Join the ``answers`` of a server, each for one function, into aggregates; what it lacks is null."""
     keys = [*key_columns(schema), "field"]
     by_function: dict[str, list[pl.DataFrame]] = defaultdict(list)
     for function, frame in answers:
@@ -78,12 +78,12 @@ def join_answers(schema: PointSchema, answers: Iterable[tuple[str, pl.DataFrame]
 
 
 def none_of(expected: Aggregates) -> Aggregates:
-    """Return aggregates of no point."""
+    """Return aggregates of no points, in the form of ``expected``."""
     return {kind: frame.clear() for kind, frame in expected.items()}
 
 
 def sum_parts(schema: PointSchema, parts: Sequence[Aggregates]) -> Aggregates:
-    """Add up ``parts``, which have only counts, and may count one (series, day) several times."""
+    """Add up ``parts``, which have only counts; several of them may have the same (series, day)."""
     keys = [*key_columns(schema), "field"]
     return {
         kind: pl.concat([part[kind] for part in parts]).group_by(keys).agg(pl.col("count").sum()) for kind in parts[0]

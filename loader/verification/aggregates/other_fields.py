@@ -1,4 +1,4 @@
-"""Fields that the dataset does not have: a point of nothing else has neither count nor sum among the dataset's."""
+"""Finds fields that the dataset does not have: a point with only such fields is in no other count or sum."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def find_other_fields(schema: PointSchema, windows: Sequence[Window], pool: Quer
     differences = []
     for window, names in answers:
         for name in sorted(set(names.result()) - known):
-            # Only the number is asked for, which has the same type whatever that of the field.
+            # Only the count is asked for, whose type does not depend on that of the field.
             try:
                 found = pool.count(schema, name, window.start, window.stop).result()
             except ConfigError:

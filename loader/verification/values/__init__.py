@@ -1,4 +1,4 @@
-"""Every value that a server holds against every value of the dataset, bit for bit."""
+"""Compares every value that a server holds with every value of the dataset, bit for bit."""
 
 from loader.verification.values.verify_values import verify_values
 

@@ -1,4 +1,4 @@
-"""Every value that a server of 2.x stores against every value of the dataset."""
+"""Compares every value in the storage files of InfluxDB 2.x with every value of the dataset."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def compare_values(
 ) -> list[Outcome]:
     """Compare every timestamp and value of the fields of ``measurements`` with the files of ``shards``, bit for bit.
 
-    There is an outcome for each measurement. Points of it that the dataset does not have are found from its first day
-    to its last. Memory is bounded by SHARDS_AT_A_TIME times the files of a shard, up to HELD_BYTES, and WINDOW_BYTES
-    of both sides, twice. Raises Refused without operator permission, ServerError, StageError, DecodeError.
+    There is an outcome for each measurement. Points that the dataset does not have are found from the first day of the
+    measurement to its last. Memory is bounded by SHARDS_AT_A_TIME times the files of a shard, up to HELD_BYTES, and
+    WINDOW_BYTES of both sides, twice. Raises Refused without operator permission, ServerError, StageError, DecodeError.
     """
     spans = [plan_spans(shards, each.filled) for each in measurements]
     observe(Started("verify values", sum(span.rows for each in spans for span in each)))
@@ -71,7 +71,7 @@ _Outcomes = list[tuple[int, Outcome]]
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is compared: ``schemas`` are those of the measurements, by their numbers."""
+    """What is compared; ``schemas`` has the schema of each measurement, by its number."""
 
     settings: VerifySettings
     schemas: Sequence[PointSchema]
@@ -79,7 +79,7 @@ class _Subject:
 
 
 def _by_shard(places: _Spans) -> list[_Spans]:
-    """Return together what the files of one shard tell, by time: they are fetched once for all measurements."""
+    """Group ``places`` by shard, in time order: the files of a shard are fetched once for all measurements."""
     together: dict[tuple[int, int], _Spans] = {}
     for number, span in places:
         alone = (number, span.windows[0].start)
@@ -88,9 +88,9 @@ def _by_shard(places: _Spans) -> list[_Spans]:
 
 
 def _compare_shard(subject: _Subject, spans: _Spans, observe: Observer, closed: threading.Event) -> _Outcomes:
-    """Compare ``spans``; what differs is looked at again, until two looks agree or ``closed`` is set.
+    """Compare ``spans``; if they differ, compare again, until two comparisons agree or ``closed`` is set.
 
-    For a backup passes over what the server has in memory while it happens to write something of it to disk.
+    This is because a backup lacks points in the server's memory while the server is writing them to disk.
     """
     shard = spans[0][1].shard
     if shard is None:
@@ -112,7 +112,7 @@ def _differences(found: tuple[int, Outcome]) -> tuple[list[Difference], int]:
 def _fetch_and_compare(
     subject: _Subject, spans: _Spans, shard: Shard, observe: Observer, closed: threading.Event
 ) -> _Outcomes:
-    """Compare spans with the files of ``shard``, which the server refuses to give while it deletes in it."""
+    """Compare spans with the files of ``shard``; retried, since the server gives no files during a deletion in it."""
     settings = subject.settings
 
     def compare() -> _Outcomes:
@@ -178,7 +178,7 @@ def _compare_window(
 
 
 def _found(stored: Sequence[StoredField], window: Window, keys: Mapping[bytes, bytes], most: int) -> list[Column]:
-    """Return what the server has in ``window``, series by their tags; the order of series stays."""
+    """Return what the server has in ``window``, with series named by ``keys``; they keep their order."""
     held = 0
     columns: list[Column] = []
     former: Reading | None = None
@@ -198,7 +198,7 @@ def _short_texts(texts: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
 def _mistyped(
     schema: PointSchema, span: Span, stored: Sequence[StoredField], keys: Mapping[bytes, bytes]
 ) -> Iterator[Difference]:
-    """Yield a difference for each series that holds a field of another type, of which nothing was read."""
+    """Yield a difference for each series that holds a field in another type; its values were not read."""
     start = instant(span.windows[0].start)[:10]
     for field, entry in zip(schema.fields, stored, strict=True):
         for text, kind in entry.mistyped.items():

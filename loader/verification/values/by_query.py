@@ -1,4 +1,4 @@
-"""Every value of the dataset against the answers of queries, for servers whose files cannot be read."""
+"""Compares every value of the dataset with answers to queries, for servers whose files cannot be read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUERY_POINTS = 100_000
 
 
 def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, observe: Observer) -> Outcome:
-    """Compare every point of a measurement; of the server, every (series, day) that the dataset has points of.
+    """Compare every point of a measurement; the server is queried for each (series, day) of the dataset.
 
     Memory is bounded by WINDOW_BYTES of a window, twice, and the answers to a few queries. Raises ServerError,
     StageError.

@@ -1,4 +1,4 @@
-"""Differences between columns of values: nothing is looked at twice where all bits are equal."""
+"""Compares columns of values bit for bit, and finds the differences where they are not equal."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def columns_differences(
 
 
 def day_counts(schema: PointSchema, columns: Sequence[Column]) -> Aggregates:
-    """Return how many values of each field every (series, UTC day) has, as answers to queries say it."""
-    # What fields share is counted once.
+    """Return how many values of each field every (series, UTC day) has, in the form of answers to queries."""
+    # Times that fields share are counted once.
     counted: dict[tuple[int, int, int], pl.DataFrame] = {}
     frames = []
     for number, column in enumerate(columns):
@@ -97,7 +97,7 @@ def _begin_days(times: Integers, bounds: Integers, begins: Mask) -> None:
         for position in range(bounds[series], bounds[series + 1]):
             if position == bounds[series] or times[position] > last:
                 begins[position] = True
-                # The last day ends after what 64 bits hold.
+                # The last day ends after the last 64-bit time.
                 last = LAST
                 if times[position] <= LAST - DAY:
                     last = times[position] + (DAY - 1 - times[position] % DAY)
@@ -149,7 +149,7 @@ def _frame(schema: PointSchema, columns: Sequence[Column]) -> pl.DataFrame:
     for number, (field, column) in enumerate(zip(schema.fields, columns, strict=True)):
         typed = _typed(field, column.values)
         if len(typed) < frame.height:
-            # What the field lacks is taken from behind its values, where there is null.
+            # Times that the field lacks take their value from the null appended after its values.
             places = np.full(frame.height, len(typed))
             places[np.searchsorted(frame["time"].to_numpy(), column.times)] = np.arange(len(typed))
             typed = typed.extend_constant(None, 1).gather(places)
@@ -158,7 +158,7 @@ def _frame(schema: PointSchema, columns: Sequence[Column]) -> pl.DataFrame:
 
 
 def _typed(field: Field, values: Values) -> pl.Series:
-    """Return values in the type of answers."""
+    """Return ``values`` in the type of ANSWER_TYPES."""
     if not isinstance(values, np.ndarray):
         return pl.Series(values)
     views: Mapping[FieldType, npt.DTypeLike] = {FieldType.FLOAT: np.float64, FieldType.INTEGER: np.int64}

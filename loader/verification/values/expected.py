@@ -1,4 +1,4 @@
-"""All values of the dataset in a window, in the form of those that come from the server."""
+"""Reads all values of the dataset in a window, in the form of those from the server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NUMBER_BYTES = 8
 
 @dataclass
 class _Rows:
-    """The rows of a window as they come: runs of one series each, and a list of arrays a column."""
+    """The rows of a window in the order of reading: runs of one series each, and a list of arrays for each column."""
 
     numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
     codes: list[Integers] = field(default_factory=list)
@@ -42,7 +42,7 @@ class _Rows:
     size: int = 0
 
     def add(self, schema: PointSchema, points: pl.DataFrame) -> None:
-        """Add the points of a batch, chunk by chunk, for one array of several chunks is a copy."""
+        """Add the points of a batch, chunk by chunk: to make one array of several chunks would copy them."""
         tags = tag_columns(len(schema.tags))
         ends = np.cumsum([length for length in points["time"].chunk_lengths() if length])
         begins = np.zeros(points.height, np.bool_)
@@ -72,10 +72,10 @@ class _Rows:
 
 @dataclass
 class ExpectedValues:
-    """One column a field of the points in a window, its series as ``dataset_key`` has them.
+    """The points in a window: a column for each field, with series in the form of ``dataset_key``.
 
-    ``superseded`` counts the values left out for those of a later row of the same identity; ``unfit`` are the first
-    of ``unfit_count`` rows that no point can be.
+    ``superseded`` counts the values that a later row of the same identity replaces; ``unfit`` are the first of
+    ``unfit_count`` rows that cannot be points.
     """
 
     columns: list[Column]
@@ -98,12 +98,12 @@ def expected_values(
     most: int,
     extents: Extents,
 ) -> ExpectedValues:
-    """Return the values of the points in ``window``; of equal identities, the last value of each field.
+    """Return the values of the points in ``window``; for rows of one identity, the last value of each field.
 
-    Series are in the ``order`` of the server, then those that it lacks. Rows may be in any order; in series order they
-    are only copied, run by run. Batches that are outside of the window by ``extents`` are not read, and what is read
-    is added to them. Memory is bounded by twice ``most`` bytes and a batch. Raises StageError;
-    TooManyPoints when there is more, unless ``most`` is 0.
+    Series are in the ``order`` of the server, followed by those that it lacks. Rows may be in any order; those in
+    series order are only copied, run by run. Batches that ``extents`` shows to be outside of the window are not read;
+    the extents of batches that are read are added. Memory is bounded by twice ``most`` bytes and a batch. Raises
+    StageError, and TooManyPoints when there is more, unless ``most`` is 0.
     """
     rows = _Rows(fields=[[] for _ in schema.fields])
     unfit: list[Difference] = []
@@ -112,7 +112,7 @@ def expected_values(
         for batch in read_rows(root, schema, partition, partial(extents.outside, partition, window)):
             points, bad = batch.points, batch.unfit
             if not window.start <= partition.time_min <= partition.time_max < window.stop:
-                # A row without a time of its partition is told of with its first row.
+                # An unfit row without a valid time counts at the first or last time of its partition.
                 known = pl.col("time").fill_null(partition.time_min).clip(partition.time_min, partition.time_max)
                 extents.add(partition, batch.start, pl.concat([points["time"], bad.select(known).to_series()]))
                 points = compact(points.filter(pl.col("time").is_between(window.start, window.stop - 1)))
@@ -123,13 +123,13 @@ def expected_values(
             unfit += unfit_differences(schema, partition, bad.head(listed - len(unfit)))
             if most and rows.size > most:
                 raise TooManyPoints
-            del batch, points, bad  # or they would be held while the next ones are read
+            del batch, points, bad  # otherwise they would be held while the next ones are read
     columns, superseded = _arrange(schema, rows, order)
     return ExpectedValues(columns, superseded, unfit, unfit_count)
 
 
 def _arrange(schema: PointSchema, rows: _Rows, order: Mapping[bytes, int]) -> tuple[list[Column], int]:
-    """Arrange the rows by series; what is arranged of ``rows`` is dropped, so that it is not held twice."""
+    """Arrange the rows by series; parts of ``rows`` are dropped once arranged, so that they are not held twice."""
     keys = {dataset_key(schema, tags): number for tags, number in rows.numbers.items()}
     series = sorted(keys, key=lambda key: (order.get(key, len(order)), key))
     ranks = np.empty(len(series), np.int64)
@@ -214,7 +214,7 @@ def _dtype(entry: Field) -> npt.DTypeLike:
 
 
 def _numbers(part: pl.Series, entry: Field) -> npt.NDArray[Any]:
-    """Return a batch of a field that is no string as Column has it; anything where it is null."""
+    """Return values of a field that is not a string in the form of Column; a null may become any value."""
     if entry.type is FieldType.BOOLEAN:
         part = part.cast(pl.UInt8)
     return (part.fill_null(0) if part.has_nulls() else part).to_numpy().view(_dtype(entry))
@@ -228,7 +228,7 @@ def _texts(texts: pl.Series) -> pa.LargeBinaryArray:
 def _copy_runs(source: npt.NDArray[Any], starts: Integers, to: Integers, out: npt.NDArray[Any]) -> None:
     """Copy run ``i``, from ``starts[i]`` to ``starts[i + 1]``, to ``out`` from ``to[i]`` on."""
     for run in range(len(to)):
-        # Without signs, values are copied many at a time.
+        # With unsigned indices, the compiled code copies many values at a time.
         start, place = np.uint64(starts[run]), np.uint64(to[run])
         for row in range(np.uint64(starts[run + 1]) - start):
             out[place + row] = source[start + row]

@@ -1,4 +1,4 @@
-"""From when to when the rows of each batch are: what lies outside of a window is not read a second time."""
+"""Remembers the time range of each batch, so that batches outside of a window are not read again."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from loader.verification.windows import Window
 class Extents:
     """First and last time of the batches that were read, by partition and first row; several threads may use it.
 
-    A partition that lies in many windows, such as one file of a year in shards of weeks, is read as a whole once or
-    twice, and of it what each window needs. Memory is some 200 bytes a batch.
+    A partition that overlaps many windows, such as one file of a year in shards of weeks, is read as a whole once or
+    twice; after that, each window reads only the batches that it needs. Memory is some 200 bytes a batch.
     """
 
     _found: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
     def add(self, partition: Partition, row: int, times: pl.Series) -> None:
-        """Note that the batch of ``partition`` from ``row`` on has ``times`` (Int64, without nulls, one at least)."""
+        """Remember the ``times`` (Int64, without nulls, at least one) of the batch of ``partition`` from ``row`` on."""
         first, last = pl.select(pl.lit(times).min(), pl.lit(times).max().alias("last")).row(0)
         self._found[partition.path, row] = first, last
 

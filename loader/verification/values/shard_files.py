@@ -1,4 +1,4 @@
-"""The files of a shard as they come from the server, held while they are compared."""
+"""Downloads the files of a shard from the server, and holds them while they are compared."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from loader.servers.replies import message_of
 from loader.servers.transport import Connection, Stream
 
 HELD_BYTES = 128 << 20
-"""Bytes of a shard's files that are held in memory; what is beyond lies in temporary files."""
+"""Bytes of a shard's files that are held in memory; the rest is in temporary files."""
 MOST_MEMBERS = 10_000
-"""Files and folders in the tar of a shard; a server has some dozens."""
+"""Most files and folders in the tar of a shard; a server sends some dozens."""
 SPARE = 0.05
-"""The part of the disk of temporary files that is left free."""
+"""The fraction of the disk for temporary files that is left free."""
 _PIECE = 1 << 20
 _NAME = 100
 _STORED, _TOMBSTONES = "tsm", "tombstone"
@@ -37,7 +37,7 @@ _STORED, _TOMBSTONES = "tsm", "tombstone"
 
 @dataclass
 class _FileStore:
-    """Holds files: in memory as long as there is room, then in temporary files that have no name."""
+    """Holds files, in memory while there is ``room``, then in temporary files without a name."""
 
     room: int
     mapped: dict[str, mmap.mmap] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class _FileStore:
         return np.frombuffer(mapped, np.uint8)
 
     def release(self, name: str) -> None:
-        """Let go of what is in memory of a temporary file."""
+        """Release the memory of a file that is held in a temporary file."""
         if name in self.mapped:
             self.mapped[name].madvise(mmap.MADV_DONTNEED)
 
@@ -90,8 +90,8 @@ def _no_room(size: int, why: str | None) -> ConfigError:
 def open_shard(connection: Connection, shard: Shard) -> Iterator[Sequence[Source]]:
     """Yield the files of ``shard`` in the order of their age, none when it is gone.
 
-    Memory is bounded by HELD_BYTES and the indexes. Temporary files hold the rest, as far as SPARE of their disk stays
-    free. A tar has MOST_MEMBERS at most, and what is not looked at in it is no larger than HELD_BYTES and that room.
+    Memory is bounded by HELD_BYTES and the indexes. Temporary files hold the rest, as long as SPARE of their disk stays
+    free. A tar may have MOST_MEMBERS members; those that are skipped may be as large as HELD_BYTES and that free space.
     Raises ServerError, DecodeError, and ConfigError when there is no room for temporary files.
     """
     doing = f"read shard {shard.id}"
@@ -118,7 +118,7 @@ def open_shard(connection: Connection, shard: Shard) -> Iterator[Sequence[Source
 def _members(stream: Stream, doing: str) -> Iterator[tuple[str, int, Iterator[bytes]]]:
     """Yield name, size and content of the storage files and tombstones in a tar; raises ServerError.
 
-    The server ends a tar well even when it has to give up, and its words follow.
+    When the server has to give up, it still ends the tar properly, and its error message follows.
     """
 
     def stopped(words: bytes = b"") -> ServerError:

@@ -1,4 +1,4 @@
-"""Which stored files and which partitions are compared at a time when all values are."""
+"""Plans which shards and partitions are compared at a time when all values are compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WINDOW_BYTES = 192 << 20
 
 @dataclass(frozen=True)
 class Span:
-    """A shard and the windows within it; without a shard, the server has nothing of these times."""
+    """A shard and the windows within it; without a shard, the server has no points in these windows."""
 
     shard: Shard | None
     windows: tuple[Window, ...]
@@ -33,7 +33,7 @@ class Span:
 
 
 def plan_spans(shards: Sequence[Shard], partitions: Sequence[Partition]) -> list[Span]:
-    """Return spans by time that cover the partitions' days, without those that have neither shard nor partition."""
+    """Return spans in time order that cover the partitions' days; times without shard and partition are left out."""
     if not partitions:
         return []
     start = day_of(min(partition.time_min for partition in partitions))
@@ -48,9 +48,9 @@ def plan_spans(shards: Sequence[Shard], partitions: Sequence[Partition]) -> list
 
 
 def halves(window: Window) -> Iterator[Window]:
-    """Yield the halves of ``window``, of whole days as long as there are several; of a nanosecond, itself.
+    """Yield the halves of ``window``, of whole days if it has several days; a window of one nanosecond stays whole.
 
-    They part the times that the partitions have in it; where those are one, the window.
+    They halve the range of the partitions' times in it; if that is a single time, the window itself.
     """
     first = max(window.start, min((partition.time_min for partition in window.partitions), default=window.start))
     last = min(window.stop, max((partition.time_max + 1 for partition in window.partitions), default=window.stop))
@@ -65,7 +65,7 @@ def halves(window: Window) -> Iterator[Window]:
 
 
 def in_parts(whole: Window, most: int, compare: Callable[[Window, int], None]) -> None:
-    """Call ``compare`` for ``whole``, or for as many parts of it as it takes to have no more than ``most`` in each."""
+    """Call ``compare`` for ``whole``, or for parts of it that are small enough to have no more than ``most`` bytes."""
     waiting = [whole]
     while waiting:
         window = waiting.pop()

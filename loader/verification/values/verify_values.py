@@ -1,4 +1,4 @@
-"""Proof that the server holds every value: its files or points against the dataset, and that queries see them."""
+"""Verifies that the server holds every value, by its files or by queries, and that queries find them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def verify_values(
     pool: QueryPool,
     observe: Observer,
 ) -> list[tuple[int, Outcome]]:
-    """Return of each measurement how many (series, UTC day) there are, and what a comparison of all values found.
+    """Return for each measurement the number of (series, UTC day), and the outcome of comparing all values.
 
-    Values come from the files of ``shards``, or by queries where the server gives no files. The server also counts
-    the values of every (series, day): an index that does not know all files is found, and, where files are not
-    read, points of series that the dataset does not have. Memory and errors are those of ``compare_values``.
+    Values come from the files of ``shards``, or from queries where the server gives no files. The server also counts
+    the values of every (series, day). This finds files that are missing from an index and, where files are not read,
+    points of series that the dataset does not have. Memory and errors are those of ``compare_values``.
     """
     answers = [_ask_counts(measurement, pool) for measurement in measurements]
     if shards is not None:
@@ -63,13 +63,13 @@ def _ask_counts(measurement: Manifest, pool: QueryPool) -> list[list[tuple[str, 
 
 
 def _compare_counts(schema: PointSchema, compared: Outcome, counts: Sequence[Aggregates], tolerance: float) -> int:
-    """Add to ``compared`` where the server's ``counts`` differ, but for differences that it has already.
+    """Add to ``compared`` where the server's ``counts`` differ, except where it has differences already.
 
-    Returns how many (series, day) there are.
+    Returns the number of (series, day).
     """
     expected = sum_parts(schema, compared.cells)
     number, cells = compare_cells(schema, expected, sum_parts(schema, counts), tolerance)
-    # The name of a series from files goes on where it has tags that the schema has not.
+    # A series name from files may be longer, by tags that the schema does not have.
     explained = {
         (day, series[: comma.start()]) for day, series in compared.places for comma in re.finditer(",|$", series)
     }

@@ -1,1 +1,1 @@
-"""From storage files to points."""
+"""Decodes storage files to points."""

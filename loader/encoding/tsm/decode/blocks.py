@@ -1,4 +1,4 @@
-"""Blocks of one storage file, many at once: parted, checked, decoded."""
+"""Checks blocks of one storage file, splits them into timestamps and values, and decodes these, many at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KERNELS: Mapping[FieldType, Callable[..., int]] = {
 
 @dataclass(frozen=True)
 class Parts:
-    """Blocks ``blocks`` of ``file``: where timestamps and values are, how many bytes, and how many points."""
+    """The ``blocks`` of ``file``: the place and bytes of their timestamps and values, and their numbers of points."""
 
     file: StoredFile
     blocks: Integers
@@ -56,7 +56,7 @@ class Parts:
 
 
 def part_blocks(file: StoredFile, blocks: Integers, kind: FieldType) -> Parts:
-    """Part ``blocks``, which hold values of ``kind``, after a look at their checksums; raises DecodeError."""
+    """Check the checksums of ``blocks``, which hold values of ``kind``, and split them; raises DecodeError."""
     offsets, sizes = file.offsets[blocks], file.sizes[blocks]
     view = memoryview(file.data)  # type: ignore[arg-type]
     for block, offset, size in zip(blocks.tolist(), offsets.tolist(), sizes.tolist(), strict=True):
@@ -83,7 +83,7 @@ def part_blocks(file: StoredFile, blocks: Integers, kind: FieldType) -> Parts:
 def read_times(parts: Parts, to: Integers, out: Words) -> None:
     """Decode the timestamps of each block to ``out`` from ``to`` on; raises DecodeError.
 
-    That the index says the same of first and last is checked: what is read, and in which order, depends on it.
+    The first and last timestamps must be those of the index, since these decide what is read, and in which order.
     """
     file = parts.file
     decode_times(file.data, parts.times_at, parts.times_sizes, parts.counts, to, out)
@@ -94,14 +94,14 @@ def read_times(parts: Parts, to: Integers, out: Words) -> None:
 
 
 def read_numbers(parts: Parts, kind: FieldType, to: Integers, out: npt.NDArray[Any]) -> None:
-    """Decode the values of each block, anything but strings, to ``out`` from ``to`` on; raises DecodeError."""
+    """Decode the values of each block, which are not strings, to ``out`` from ``to`` on; raises DecodeError."""
     bad = _KERNELS[kind](parts.file.data, parts.values_at, parts.values_sizes, parts.counts, to, out)
     if bad >= 0:
         raise _damaged_values(parts, kind, bad)
 
 
 def read_strings(parts: Parts, to: Integers, lengths: Integers) -> list[Bytes]:
-    """Return the bytes of the strings of each block, and put ``lengths`` from ``to`` on; raises DecodeError."""
+    """Return the bytes of the strings of each block, and write their ``lengths`` from ``to`` on; raises DecodeError."""
     texts = []
     for number in range(len(parts.blocks)):
         place = lengths[to[number] : to[number] + parts.counts[number]]
@@ -129,7 +129,7 @@ def _part(
     values_sizes: Integers,
     counts: Integers,
 ) -> int:
-    """Find the parts of each block and count its points; return the first damaged one, -1 for none."""
+    """Find the parts of each block and count its points; return the first damaged block, -1 for none."""
     for block in range(len(offsets)):
         stop = offsets[block] + sizes[block]
         at = offsets[block] + CRC_BYTES
@@ -152,7 +152,7 @@ def _part(
 def _same(left: Bytes, left_at: Integers, right: Bytes, right_at: Integers, sizes: Integers) -> bool:
     """Tell whether the bytes at ``left_at`` of ``left`` are those at ``right_at`` of ``right``."""
     for block in range(len(sizes)):
-        # Without signs, and without a way out within a block, bytes are compared many at a time.
+        # With unsigned indices, and no early exit within a block, compiled code compares many bytes at a time.
         one, other = np.uint64(left_at[block]), np.uint64(right_at[block])
         differing = np.uint8(0)
         for number in range(np.uint64(sizes[block])):

@@ -1,4 +1,4 @@
-"""All values of one field over a range of time, series by series: what datasets and servers are compared by."""
+"""Columns: all values of one field over a range of time, series by series, to compare dataset and server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ strings."""
 
 
 class TooManyPoints(Exception):
-    """There are more points in a range of time than may be held: a smaller range has fewer."""
+    """There are more points in a range of time than may be held; the caller should try smaller ranges."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def bounds_within(bounds: Integers, keep: Mask) -> Integers:
 
 
 def by_time(times: Integers, bounds: Integers) -> Integers | None:
-    """Return the positions of points so that times ascend within series, those of equal times in their order.
+    """Return the positions of points so that times ascend within series; points of equal time keep their order.
 
-    None where they ascend strictly already, which costs one look at each; only series that do not are sorted.
+    None when times ascend strictly already, which takes one pass to find out; only series that do not are sorted.
     """
     ascends = np.empty(len(bounds) - 1, np.bool_)
     _ascending(times, bounds, ascends)
@@ -71,7 +71,7 @@ def by_time(times: Integers, bounds: Integers) -> Integers | None:
 def ascending(times: Integers, bounds: Integers) -> tuple[Integers, Integers] | None:
     """Return the positions of points so that times ascend strictly within series, and the new bounds.
 
-    Of equal times only the last point is left. None where they ascend already, as ``by_time`` does.
+    Of points of equal time only the last one stays. None when times ascend strictly already, as for ``by_time``.
     """
     positions = by_time(times, bounds)
     if positions is None:

@@ -1,6 +1,6 @@
-"""One field of a measurement in all storage files of a shard, merged as the server merges them.
+"""Reads one field of a measurement from all storage files of a shard, merged as the server merges them.
 
-Of points with one identity, that of the later file counts. A tombstone deletes points of its own file only.
+Of points with one identity, the one in the later file counts. A tombstone deletes points of its own file only.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from loader.encoding.tsm.decode.tombstones import Tombstone
 DECODED_POINTS = 4 << 20
 """Points of blocks that are decoded at a time; one block has at most a million."""
 DECODED_BYTES = 8 << 20
-"""Bytes of blocks of strings that are looked at and decoded at a time; they may become 32 times as many."""
+"""Bytes of blocks of strings that are read and decoded at a time; they may become 32 times as many."""
 TextForm: TypeAlias = Callable[[pa.LargeBinaryArray], pa.LargeBinaryArray]
 
 
 def _held() -> None:
-    """Let go of nothing."""
+    """Release nothing."""
 
 
 def _whole(texts: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
@@ -37,7 +37,7 @@ def _whole(texts: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
 
 @dataclass(frozen=True)
 class Source:
-    """A storage file and its tombstones; ``release`` lets go of what can be read again of it."""
+    """A storage file and its tombstones; ``release`` frees memory of the file that can be read again."""
 
     file: StoredFile
     tombstones: Sequence[Tombstone] = ()
@@ -46,9 +46,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Reading:
-    """A column, and what the next field needs to share its timestamps; ``keep`` are the points left, None for all.
+    """A column, and what the next field needs to share its timestamps; ``keep`` are the points that stay, None for all.
 
-    Nothing can be shared unless ``plain``: no point was deleted or changed its place.
+    Timestamps can be shared only if ``plain``: no point was deleted or moved.
     """
 
     column: Column
@@ -62,7 +62,7 @@ class Reading:
 class StoredField:
     """The blocks of a field: ``owners`` (numbers of ``series``), ``origins`` (numbers of ``sources``), ``blocks``.
 
-    They are in the order of series, then time; where blocks of a series overlap (``mixed``), by file before time.
+    They are sorted by series, then time; where blocks of a series overlap (``mixed``), by file before time.
     ``deleted`` has the deleted ranges by origin and owner. ``mistyped`` are the series that hold another type than
     ``kind``; of these nothing is read.
     """
@@ -211,7 +211,7 @@ class StoredField:
 
 
 def _cut(weights: Integers, most: int) -> list[slice]:
-    """Part what has ``weights`` into runs of about ``most`` each, or of one."""
+    """Divide items with ``weights`` into runs of a weight of about ``most`` each, or of one item."""
     ends = np.cumsum(weights)
     if not len(ends) or ends[-1] <= most:
         return [slice(None)]

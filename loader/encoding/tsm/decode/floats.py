@@ -1,7 +1,7 @@
-"""Floats of blocks: Gorilla compression, as the bits of doubles.
+"""Decodes the floats of blocks from Gorilla compression to the bits of doubles.
 
-A bit 0 repeats the value before. 10 is followed by the bits of the window that last was set, 11 sets it first: five
-bits of leading zeros, six of length (0 is 64). Window bits are XORed to the value before. A NaN ends the block.
+Bit 0 repeats the value before. Bits 10 are followed by the bits of the current window. Bits 11 first set the window, by
+five bits of leading zeros and six of length (0 is 64). Window bits are XORed with the value before. A NaN ends a block.
 
 Source: ``batch_float.go`` of InfluxDB.
 """

@@ -1,4 +1,4 @@
-"""Where the blocks of fields are in the storage files of a shard."""
+"""Finds the blocks of fields in the storage files of a shard."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _stored(
 
 
 def _blocks(owners: Integers, origin: int, file: StoredFile, keys: Integers) -> Integers:
-    """Return owner, origin, number, first and last time, a row each, of the blocks of the ``keys`` of a file."""
+    """Return an array with rows owner, origin, number, first and last time of the blocks of ``keys`` of a file."""
     starts, counts = file.bounds[keys], file.bounds[keys + 1] - file.bounds[keys]
     blocks = np.arange(counts.sum()) + np.repeat(starts - np.cumsum(counts) + counts, counts)
     return np.stack(

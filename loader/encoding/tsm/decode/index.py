@@ -1,4 +1,4 @@
-"""The index of a storage file: its keys, and where their blocks are."""
+"""Reads the index of a storage file: its keys, and where their blocks are."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StoredFile:
 
 
 def damaged(where: str, offset: int, what: str) -> DecodeError:
-    """Return the error for what is wrong at ``offset``."""
+    """Return the error for damage at ``offset``."""
     return DecodeError(
         f"{where}, offset {offset:,}: {what}",
         hint="the file is damaged on the server or on the way: run it again, and `influxd inspect verify-tsm` there",
@@ -55,7 +55,7 @@ def damaged(where: str, offset: int, what: str) -> DecodeError:
 def read_file(name: str, data: Bytes) -> StoredFile:
     """Read the index of a whole storage file; raises DecodeError. Memory is bounded by the index."""
     data, size = data.view(), len(data)
-    # Kernels are compiled anew for arrays that may be written to.
+    # Kernels would be compiled again for writable arrays.
     data.flags.writeable = False
     if size < _FIRST_BLOCK + FOOTER.size:
         raise damaged(name, size, f"the file ends after {size:,} bytes, too early")
@@ -116,7 +116,7 @@ def _fill(
     bounds: Integers,
     entries: Words,
 ) -> None:
-    """Fill what ``_count`` counted."""
+    """Fill the arrays for the keys and blocks that ``_count`` counted."""
     block = 0
     at: Any = start
     number: Any = 0

@@ -1,7 +1,7 @@
-"""Timestamps, integers and booleans of blocks. Each kernel decodes many blocks at once.
+"""Decodes timestamps, integers and booleans of blocks. Each kernel decodes many blocks at a time.
 
-Kernels that decode take where each block's bytes begin and how many there are, how many numbers it holds
-(counted before) and where they go in ``out``; they return the first block that is damaged, -1 for none.
+For each block, a decoding kernel takes the start and size of its bytes, its number of values, which was counted before,
+and the position of these in ``out``. It returns the first block that is damaged, -1 for none.
 
 Sources: ``batch_timestamp.go``, ``batch_integer.go``, ``batch_boolean.go`` and ``pkg/encoding/simple8b`` of InfluxDB.
 """
@@ -19,7 +19,7 @@ from loader.encoding.tsm.decode.words import U0, U1, uvarint, word
 from loader.encoding.tsm.layout import PACKED, RAW, RUN
 
 MOST_POINTS = 1_000_000
-"""More points than any block has: the server's largest have 10,000."""
+"""More points than any block has: the largest of the server have 10,000."""
 _HEAD = 9
 """Bytes before packed words or runs: one for the encoding, eight for the first number."""
 
@@ -132,7 +132,7 @@ def _signed(value: Any) -> Any:
 
 @compiled
 def _fill_run(begin: int, end: int, first: Any, delta: Any, out: Words) -> None:
-    """Write ``first``, and from there on one more ``delta`` each, to ``out`` between ``begin`` and ``end``."""
+    """Write ``first``, and then values that grow by ``delta``, to ``out`` between ``begin`` and ``end``."""
     for position in range(begin, end):
         out[position] = first
         first = first + delta

@@ -1,4 +1,4 @@
-"""Strings of blocks: snappy over strings that each have a varint of their length before them.
+"""Decodes strings of blocks: compressed by snappy, each with a varint of its length before it.
 
 Source: ``batch_string.go`` of InfluxDB.
 """
@@ -14,7 +14,7 @@ from loader.encoding.tsm.decode.words import uvarint
 
 _SNAPPY = 1
 _EXPANSION = 32
-"""Snappy cannot make more of a byte: an element of three bytes stands for 64."""
+"""Snappy cannot expand data more than this: an element of three bytes stands for 64."""
 
 
 def decode_strings(data: Bytes, at: int, size: int, lengths: Integers) -> Bytes | None:
@@ -40,7 +40,7 @@ def decode_strings(data: Bytes, at: int, size: int, lengths: Integers) -> Bytes 
 
 @compiled
 def _part(content: Bytes, lengths: Integers, texts: Bytes) -> int:
-    """Part strings from their lengths; return how many bytes ``texts`` got, -1 when ``content`` is damaged."""
+    """Separate strings from their lengths; return the bytes written to ``texts``, -1 when ``content`` is damaged."""
     at, written, stop = 0, 0, len(content)
     for number in range(len(lengths)):
         length, begin = uvarint(content, at, stop)

@@ -1,4 +1,4 @@
-"""Deletions that a storage file does not show yet: ranges of time of its keys, in a file beside it.
+"""Reads the deletions that are not yet applied to a storage file: time ranges of its keys, in a file beside it.
 
 Versions 2 to 4 begin with a number; then come, gzipped since version 3, for each range: 4 bytes length of the key,
 key, first and last time. Version 4 is several gzip members. Source: ``tombstone.go`` of InfluxDB.
@@ -29,7 +29,7 @@ class Tombstone(NamedTuple):
 
 
 def read_tombstones(name: str, data: bytes) -> list[Tombstone]:
-    """Read a whole file of tombstones; raises DecodeError. Memory is bounded by what it says."""
+    """Read a whole file of tombstones; raises DecodeError. Memory is bounded by its entries."""
     if not data:
         return []
     gzipped = _GZIPPED.get(int.from_bytes(data[: _HEADER.size], "big"))

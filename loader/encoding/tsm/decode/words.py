@@ -1,4 +1,4 @@
-"""Numbers read from a byte array, for kernels. Nothing here checks bounds but ``uvarint``."""
+"""Reads numbers from a byte array, for kernels. Only ``uvarint`` checks bounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONTINUES, _LOW = np.uint64(0x80), np.uint64(0x7F)
 @compiled
 def word(data: Bytes, at: int) -> Any:
     """Return the eight bytes at ``at`` as a number."""
-    # No place without a sign counts from the end, so that compiled code loads all bytes at once.
+    # An unsigned index cannot count from the end, so compiled code loads all bytes at once.
     place = np.uint64(at)
     return (
         np.uint64(data[place]) << _U56

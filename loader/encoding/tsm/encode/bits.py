@@ -1,4 +1,4 @@
-"""Bits and bytes of 64-bit words. Compiled code counts zeros by the processor's own instruction."""
+"""Bits and bytes of 64-bit words. Compiled code counts zeros with an instruction of the processor."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trailing_zeros(word: np.uint64) -> int:
     return (value & -value).bit_length() - 1
 
 
-# Both run when Numba compiles, which it does in another run of the tests: there they are tested against the above.
+# Both run when Numba compiles, in another run of the tests, where they are compared with the functions above.
 def _count_leading(word: object) -> Callable[[Any], Any]:  # pragma: no cover
     return lambda word: np.int64(numbers.leading_zeros(word))
 
@@ -41,8 +41,8 @@ overload(trailing_zeros, strict=False)(_count_trailing)
 
 @compiled
 def put_word(out: Bytes, position: int, word: np.uint64) -> int:
-    """Write ``word`` to ``out`` at ``position``, big-endian; return the position behind it."""
-    # No place without a sign counts from the end, so that compiled code stores all bytes at once.
+    """Write ``word`` to ``out`` at ``position``, big-endian; return the position after it."""
+    # An unsigned index cannot count from the end, so compiled code stores all bytes at once.
     place = np.uint64(position)
     out[place] = np.uint8(word >> np.uint64(56))
     out[place + np.uint64(1)] = np.uint8(word >> np.uint64(48) & _BYTE)
@@ -57,7 +57,7 @@ def put_word(out: Bytes, position: int, word: np.uint64) -> int:
 
 @compiled
 def put_uvarint(out: Bytes, position: int, word: np.uint64) -> int:
-    """Write ``word`` as a uvarint: seven bits a byte, low ones first; return the position behind it."""
+    """Write ``word`` as a uvarint: seven bits a byte, low ones first; return the position after it."""
     while word >= np.uint64(128):
         out[position] = np.uint8(word & np.uint64(127) | np.uint64(128))
         word >>= np.uint64(7)
@@ -68,6 +68,6 @@ def put_uvarint(out: Bytes, position: int, word: np.uint64) -> int:
 
 @compiled
 def put_bytes(out: Bytes, position: int, source: Bytes, start: int, stop: int) -> int:
-    """Copy ``source[start:stop]`` to ``out`` at ``position``; return the position behind it."""
+    """Copy ``source[start:stop]`` to ``out`` at ``position``; return the position after it."""
     out[position : position + stop - start] = source[start:stop]
     return position + stop - start

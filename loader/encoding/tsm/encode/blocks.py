@@ -1,4 +1,4 @@
-"""The blocks of one key: timestamps and values of one field of one series."""
+"""Encodes the blocks of one key: timestamps and values of one field of one series."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _UVARINT_BYTES = 10
 
 @dataclass(frozen=True)
 class BlockTimes:
-    """The timestamps of a series' blocks, encoded once for all its fields; ``ends`` says where each block's end."""
+    """The timestamps of a series, encoded once for all its fields; ``ends`` are where those of each block end."""
 
     times: Integers
     encoded: Bytes
@@ -41,7 +41,7 @@ class BlockTimes:
 
     @classmethod
     def encode(cls, times: Integers, scratch: Buffer) -> BlockTimes:
-        """Encode ``times``, nanoseconds that increase strictly, into ``scratch``, which they then need."""
+        """Encode ``times``, strictly increasing nanoseconds, into ``scratch``, which must then stay as it is."""
         out = scratch.reserve(most_time_bytes(len(times)))
         return cls(times, out, encode_times(times, out))
 
@@ -59,11 +59,11 @@ class BlockTimes:
 def encode_blocks(times: BlockTimes, kind: FieldType, values: pl.Series, out: Buffer, position: int) -> Integers:
     """Write the blocks of ``values`` (none null, one for each time), CRCs included; return where each ends.
 
-    Types are those of DTYPES, by ``kind``. They stand in ``out`` from ``position``. Beside ``out``, memory is bounded
-    by the numbers, or by the strings of one block, twice.
+    ``values`` have the type of DTYPES for ``kind``. They are written to ``out`` from ``position`` on. Besides ``out``,
+    memory is bounded by the numbers, or by the strings of one block, twice.
     """
     blocks = len(times.ends)
-    # The first block is at the position, and each other one where the one before it ends.
+    # The first block is at the position, and each other block begins where the one before it ends.
     ends = np.empty(blocks + 1, np.int64)
     ends[0] = position
     heads = int(times.ends[-1]) + blocks * (CRC_BYTES + 1 + _UVARINT_BYTES)
@@ -84,16 +84,16 @@ def encode_blocks(times: BlockTimes, kind: FieldType, values: pl.Series, out: Bu
 
 
 def _words(kind: FieldType, values: pl.Series) -> Words:
-    """Return what the kernels take: bit patterns of numbers, 0 or 1 of booleans."""
+    """Return ``values`` as the kernels take them: bit patterns of numbers, 0 or 1 for booleans."""
     numbers = values.to_numpy()
     words: Words = numbers.astype(np.uint64) if kind is FieldType.BOOLEAN else numbers.view(np.uint64)
-    words.setflags(write=False)  # as most are: one type, compiled once
+    words.setflags(write=False)  # most arrays are read-only: with a single type, kernels are compiled once
     return words
 
 
 @compiled
 def _put_blocks(kind: int, words: Words, times: Bytes, time_ends: Integers, out: Bytes, ends: Integers) -> None:
-    """Write all blocks, with room for their CRCs, from ``ends[0]`` on; set where each ends."""
+    """Write all blocks, with room for their CRCs, from ``ends[0]`` on; set ``ends`` to where each ends."""
     deltas = np.empty(BLOCK_POINTS, np.uint64)
     position = ends[0]
     time_start = 0
@@ -113,7 +113,7 @@ def _put_blocks(kind: int, words: Words, times: Bytes, time_ends: Integers, out:
 
 @compiled
 def _put_head(kind: int, times: Bytes, start: int, stop: int, out: Bytes, position: int) -> int:
-    """Write what is before a block's values, with room for its CRC; return the position behind it."""
+    """Write what comes before the values of a block, with room for its CRC; return the position after it."""
     out[position + CRC_BYTES] = np.uint8(kind)
     position = put_uvarint(out, position + CRC_BYTES + 1, np.uint64(stop - start))
     return put_bytes(out, position, times, start, stop)

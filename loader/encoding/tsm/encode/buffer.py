@@ -1,4 +1,4 @@
-"""Memory that is used again: the first touch of new memory costs as much time as encoding into it."""
+"""Buffers that are used again, because the first touch of new memory takes as long as encoding into it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from loader.encoding.arrays import Bytes
 
 
 class Buffer:
-    """Bytes that grow when they must, and keep what they hold; one writer at a time."""
+    """Bytes that grow when necessary, for one writer at a time."""
 
     def __init__(self) -> None:
         self._bytes: Bytes = np.empty(0, np.uint8)
@@ -24,7 +24,7 @@ class Buffer:
 
 
 class Workspace:
-    """The buffers of one encoder after another: of a file's content, and of the timestamps of one series.
+    """Buffers that encoders use one after another: for the content of a file, and for the timestamps of one series.
 
     Memory is that of the largest file and of its longest series.
     """

@@ -1,4 +1,4 @@
-"""Storage files, key by key."""
+"""Encodes storage files, key by key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PIECE = 1 << 18
 
 @dataclass(frozen=True)
 class StorageFile:
-    """A whole storage file of ``size`` bytes, in ``pieces`` that last until its workspace is used again."""
+    """A whole storage file of ``size`` bytes, in ``pieces`` that are valid until its workspace is used again."""
 
     pieces: tuple[memoryview, ...]
     size: int
@@ -47,9 +47,9 @@ class FileEncoder:
         workspace.content.reserve(self._size)[: self._size] = np.frombuffer(HEADER, np.uint8)
 
     def add(self, series: str, times: Integers, fields: Sequence[tuple[Field, pl.Series]]) -> None:
-        """Add a series that was not added yet: nanoseconds that increase strictly, and a value or null of each field.
+        """Add a new series: its strictly increasing ``times`` (nanoseconds), and values or nulls of each field.
 
-        A field without any value is left out. Types are those of ``encode_blocks``. Raises EncodeError for
+        A field without any value is left out. Types are as for ``encode_blocks``. Raises EncodeError for
         a key that storage files cannot hold.
         """
         shared: BlockTimes | None = None

@@ -1,7 +1,7 @@
-"""Values of blocks whose points are numbers or booleans.
+"""Encodes the values of blocks of numbers or booleans.
 
-Floats are Gorilla's XOR with the value before, ended by a NaN. Integers and unsigned integers are zigzag deltas
-as one run, packed or raw. Booleans are one bit each, high bits first.
+Floats are XORed with the value before them, as in Gorilla, and ended by a NaN. Integers and unsigned integers are
+zigzag deltas, as one run, packed or raw. Booleans are one bit each, high bits first.
 
 Source: ``float.go``, ``int.go`` and ``bool.go`` in ``tsdb/engine/tsm1`` of InfluxDB 2.x; Pelkonen et al., "Gorilla:
 a fast, scalable, in-memory time series database", 2015.
@@ -18,9 +18,9 @@ from loader.encoding.tsm.encode.simple8b import PACKED_BITS, pack
 from loader.encoding.tsm.layout import PACKED, RAW, RUN
 
 MOST_BYTES_A_VALUE = 10
-"""A float needs 77 bits at the most, everything else less."""
+"""A float needs at most 77 bits, any other value fewer."""
 MOST_BYTES_A_BLOCK = 32
-"""Beside its values: type, first value, end."""
+"""Bytes besides the values: type, first value, end."""
 _GORILLA = 1 << 4
 _BIT_PACKED = 1 << 4
 _NAN = np.uint64(0x7FF8000000000001)
@@ -30,7 +30,7 @@ _MOST_LEADING = 31
 
 @compiled
 def put_integers(words: Words, start: int, stop: int, deltas: Words, out: Bytes, position: int) -> int:
-    """Write ``words[start:stop]``, bit patterns of integers, signed or not; return the position behind them.
+    """Write ``words[start:stop]``, bit patterns of integers, signed or not; return the position after them.
 
     ``deltas`` is scratch of BLOCK_POINTS words.
     """
@@ -61,13 +61,13 @@ def put_integers(words: Words, start: int, stop: int, deltas: Words, out: Bytes,
 
 @compiled
 def _zigzag(word: np.uint64) -> np.uint64:
-    """Return the bit pattern of an integer with its sign at the low end, so that small numbers have few bits."""
+    """Return the bits of an integer with the sign in the lowest bit (zigzag), so that small numbers have few bits."""
     return (word << np.uint64(1)) ^ (np.uint64(0) - (word >> np.uint64(63)))
 
 
 @compiled
 def put_booleans(words: Words, start: int, stop: int, out: Bytes, position: int) -> int:
-    """Write ``words[start:stop]``, each 0 or 1; return the position behind them."""
+    """Write ``words[start:stop]``, each 0 or 1; return the position after them."""
     out[position] = np.uint8(_BIT_PACKED)
     position = put_uvarint(out, position + 1, np.uint64(stop - start))
     for first in range(start, stop, 8):
@@ -81,7 +81,7 @@ def put_booleans(words: Words, start: int, stop: int, out: Bytes, position: int)
 
 @compiled
 def put_floats(words: Words, start: int, stop: int, out: Bytes, position: int) -> int:
-    """Write ``words[start:stop]``, bit patterns of doubles, none a NaN; return the position behind them."""
+    """Write ``words[start:stop]``, bit patterns of doubles, none a NaN; return the position after them."""
     out[position] = np.uint8(_GORILLA)
     position = put_word(out, position + 1, words[start])
     before = words[start]

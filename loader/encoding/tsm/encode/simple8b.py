@@ -1,4 +1,4 @@
-"""simple8b: as many small numbers as fit into 60 bits of a word, all of one width; a 4-bit selector says which.
+"""simple8b packs as many small numbers of one width as fit into 60 bits of a word; a 4-bit selector gives the width.
 
 Source: Anh and Moffat, "Index compression using 64-bit words", 2010; the selectors are those of
 ``pkg/encoding/simple8b`` of InfluxDB 2.x. Selectors 0 and 1, runs of 240 and 120 ones, are never written.
@@ -27,10 +27,10 @@ _FITTING = np.array([60] + [next(n for n in _COUNTS if PACKED_BITS // n >= width
 
 @compiled
 def pack(numbers: Words, start: int, stop: int, out: Bytes, position: int) -> int:
-    """Write ``numbers[start:stop]``, each below 2**60, to ``out``; return the position behind them."""
+    """Write ``numbers[start:stop]``, each below 2**60, to ``out``; return the position after them."""
     while start < stop:
         if start + 1 == stop or (numbers[start] | numbers[start + 1]) >> _HALF_BITS:
-            # Most nanoseconds between points are as large: nothing to look for.
+            # Most deltas of nanoseconds are so large that no search is needed.
             position = put_word(out, position, _SELECTORS[1] << _PACKED_SHIFT | numbers[start])
             start += 1
             continue

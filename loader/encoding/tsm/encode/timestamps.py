@@ -1,4 +1,4 @@
-"""Timestamps of blocks: deltas as one run, packed or raw.
+"""Encodes the timestamps of blocks: deltas, as one run, packed or raw.
 
 Source: ``tsdb/engine/tsm1/timestamp.go`` of InfluxDB 2.x.
 """
@@ -17,12 +17,12 @@ _LARGEST_SCALE = 12
 
 
 def most_time_bytes(points: int) -> int:
-    """Return how many bytes the encoded timestamps of ``points`` points need at the most."""
+    """Return how many bytes the encoded timestamps of ``points`` points need at most."""
     return 8 * points + 9 * -(-points // BLOCK_POINTS)
 
 
 def encode_times(times: Integers, out: Bytes) -> Integers:
-    """Write the timestamps of all blocks of a series to ``out``; return where each block's end.
+    """Write the timestamps of all blocks of a series to ``out``; return where those of each block end.
 
     ``times`` increase strictly; ``out`` has room for ``most_time_bytes``.
     """
