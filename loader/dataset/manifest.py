@@ -10,33 +10,37 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from loader.dataset.beneath import look, remove_file
 from loader.dataset.claims import (
-    check_checksum,
     check_distinct,
     check_flag,
-    check_integer,
     check_list,
     check_mapping,
-    check_path,
     check_schema,
-    check_text,
     excerpt,
 )
+from loader.dataset.partition import Moves, Partition, read_moves_summary, read_partition
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import STATE, has_state, read_json, state_name, state_path, write_json
 from loader.errors import ConfigError, StageError
 from loader.printable import printable
 
-__all__ = ["NAME", "STATE", "VERSION", "Manifest", "Partition", "has_manifest", "read_manifest", "write_manifest"]
+__all__ = [
+    "NAME",
+    "STATE",
+    "VERSION",
+    "Manifest",
+    "Moves",
+    "Partition",
+    "has_manifest",
+    "read_manifest",
+    "write_manifest",
+]
 
 _FILE = "manifest.json"
 NAME = state_name(_FILE)
@@ -44,42 +48,6 @@ VERSION = 1
 ADOPTED = "adopted"
 """What the settings in the manifest of Parquet of others say of its source."""
 _ELSEWHERE = "put back the file as it was staged, or stage into another folder"
-
-
-@dataclass(frozen=True, order=True)
-class Partition:
-    """One Parquet file; times are inclusive nanoseconds, ``checksum`` is the file's SHA-256.
-
-    For an adopted file, ``modified`` is the time of its last change (nanoseconds since 1970, 0 for a staged file), and
-    ``checksum`` is the SHA-256 of its footer. ``measurement`` is "" in a dataset of one measurement.
-    ``moves`` has the nanoseconds by which each row is moved, None where no row is; times are those after the moves.
-    """
-
-    path: str
-    rows: int
-    time_min: int
-    time_max: int
-    size: int
-    checksum: str
-    modified: int = 0
-    measurement: str = ""
-    moves: npt.NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
-
-    def steps(self, start: int, stop: int) -> npt.NDArray[np.int64] | None:
-        """Return the nanoseconds by which rows ``start`` to ``stop`` (exclusive) are moved, None where no row is."""
-        return None if self.moves is None else self.moves[start:stop]
-
-
-@dataclass(frozen=True)
-class Moves:
-    """How many rows are moved by nanoseconds, the longest move, and a SHA-256 of all moves."""
-
-    rows: int
-    longest: int
-    checksum: str
-
-    def __str__(self) -> str:
-        return f"{self.rows:,} rows are moved behind others of the same series and time, by {self.longest:,} ns at most"
 
 
 @dataclass(frozen=True)
@@ -164,17 +132,8 @@ class Manifest:
             "distinct": self.distinct,
             "rows": self.rows,
             **({"moves": asdict(self.moves)} if self.moves else {}),
-            "partitions": [_told(partition) for partition in self.partitions],
+            "partitions": [partition.to_json() for partition in self.partitions],
         }
-
-
-def _told(partition: Partition) -> dict[str, Any]:
-    said = asdict(replace(partition, moves=None))
-    del said["moves"]
-    for optional in ("modified", "measurement"):
-        if not said[optional]:
-            del said[optional]
-    return said
 
 
 def _told_schemas(schemas: Sequence[PointSchema]) -> dict[str, Any]:
@@ -242,7 +201,7 @@ def _is_folder(root: Path) -> bool:
 
 
 def _from_json(data: dict[str, Any]) -> Manifest:
-    partitions = [_partition(entry) for entry in check_list("the partitions", data["partitions"])]
+    partitions = [read_partition(entry) for entry in check_list("the partitions", data["partitions"])]
     check_distinct("partition", [partition.path for partition in partitions])
     schemas = _schemas(data)
     known = {schema.measurement for schema in schemas} | ({""} if len(schemas) == 1 else set())
@@ -259,16 +218,7 @@ def _from_json(data: dict[str, Any]) -> Manifest:
         partitions=tuple(partitions),
         complete=check_flag("complete", data["complete"]),
         distinct=check_flag("distinct", data.get("distinct", False)),
-        moves=_moves(data["moves"]) if data.get("moves") else None,
-    )
-
-
-def _moves(entry: Any) -> Moves:
-    said = check_mapping("the moves", entry)
-    return Moves(
-        rows=check_integer("rows of the moves", said["rows"], 0),
-        longest=check_integer("longest of the moves", said["longest"], 0),
-        checksum=check_checksum("checksum of the moves", said["checksum"]),
+        moves=read_moves_summary(data["moves"]) if data.get("moves") else None,
     )
 
 
@@ -281,22 +231,3 @@ def _schemas(data: dict[str, Any]) -> tuple[PointSchema, ...]:
     if len(schemas) < 2:
         raise ValueError("the schemas are fewer than two; one is the schema")
     return schemas
-
-
-def _partition(entry: Any) -> Partition:
-    said = check_mapping("a partition", entry)
-    path = check_path(said["path"])
-    what = f"of partition {excerpt(path)}"
-    partition = Partition(
-        path=path,
-        rows=check_integer(f"rows {what}", said["rows"], 0),
-        time_min=check_integer(f"time_min {what}", said["time_min"]),
-        time_max=check_integer(f"time_max {what}", said["time_max"]),
-        size=check_integer(f"size {what}", said["size"], 0),
-        checksum=check_checksum(f"checksum {what}", said["checksum"]),
-        modified=check_integer(f"modified {what}", said.get("modified", 0), 0),
-        measurement=check_text(f"the measurement {what}", said["measurement"]) if said.get("measurement") else "",
-    )
-    if partition.rows and partition.time_min > partition.time_max:
-        raise ValueError(f"time_min {what} is after its time_max")
-    return partition

@@ -78,7 +78,7 @@ def test_a_load_is_summarised() -> None:
         "300 rows were done by earlier runs",
         "4 rows: there.jsonl",
         "a.parquet, row 3",
-        "of 7 rows",
+        "7 rows lost all values to later ones",
         "3 values left out: NaN or infinite",
         "waited 2.5 s: retry",
         "again",
