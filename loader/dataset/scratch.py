@@ -27,13 +27,12 @@ class Scratch:
         self._taken = 0
 
     def zeros(self, size: int) -> npt.NDArray[np.uint8]:
-        """Return ``size`` bytes of zeros, at a multiple of eight bytes; raises ConfigError when there is no room."""
+        """Return ``size`` (1 or more) bytes of zeros, at a multiple of eight bytes; raises ConfigError when there is no room."""
         try:
             if self._taken + size > len(self._bytes):
                 self._begin(max(size, _FILE_BYTES))
             # Taken now: a disk that is full later would end the process when a page is written.
-            if size:
-                os.posix_fallocate(self._descriptor, self._taken, size)
+            os.posix_fallocate(self._descriptor, self._taken, size)
         except OSError as error:
             raise ConfigError(
                 f"{tempfile.gettempdir()}: no temporary file of {size:,} bytes ({error.strerror})",

@@ -129,8 +129,6 @@ class _Nudger:
 
     def _place(self, group: Sequence[Partition], rows: _Gathered) -> None:
         """Place ``rows``, which are sorted, and are the next ones of each series."""
-        if not len(rows.numbers):
-            return
         self._placed = np.append(self._placed, np.full(len(self._known) - len(self._placed), np.iinfo(np.int64).min))
         series, times = rows.identities.series, rows.identities.times
         same = np.append(
