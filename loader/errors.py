@@ -13,8 +13,7 @@
     │   ├── Refused       401, 403, 404, unknown path: stop at once
     │   ├── TooLarge      413: split and remember the size
     │   └── PartialWrite  some lines kept, some refused
-    ├── LoadError         the load could not finish; what is acknowledged is in the ledger
-    └── VerifyError       differences; ``verify`` does not raise it, its report lists them
+    └── LoadError         the load could not finish; what is acknowledged is in the ledger
 
 Messages say what and where; the hint says what to do. Both are safe to print, even where they quote foreign text.
 """
@@ -93,7 +92,3 @@ class PartialWrite(ServerError):
 
 class LoadError(LoaderError):
     """The load could not finish; a rerun resumes from the ledger."""
-
-
-class VerifyError(LoaderError):
-    """The points on the server differ from those of the dataset, for callers that want an error for that."""

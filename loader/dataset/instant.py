@@ -30,9 +30,9 @@ def nanoseconds(text: str) -> int:
 
 
 def read_instant(time: int, unit: str) -> str:
-    """Return ``time``, in ``unit`` since 1970, as ISO 8601 to the second; years beyond 9999 in words."""
+    """Return ``time``, in ``unit`` since 1970, as ISO 8601 to the second; other years than 1 to 9999 in words."""
     seconds = time * NANOSECONDS[unit] // _SECOND
     try:
         return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
     except OverflowError:
-        return "no time before the year 10000"
+        return "no time of the years 1 to 9999"

@@ -27,7 +27,7 @@ class Scratch:
         self._taken = 0
 
     def zeros(self, size: int) -> npt.NDArray[np.uint8]:
-        """Return ``size`` bytes of zeros, one or more, eight bytes aligned; raises ConfigError when there is no room."""
+        """Return ``size`` bytes of zeros, one or more, eight bytes aligned; raises ConfigError without room."""
         try:
             if self._taken + size > len(self._bytes):
                 self._begin(max(size, _FILE_BYTES))

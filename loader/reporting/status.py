@@ -28,7 +28,7 @@ class LastVerification:
 
 @dataclass(frozen=True)
 class Status:
-    """Rows and size (bytes) on disk, rows by measurement, the last load, the last verification."""
+    """Rows and size (bytes) on disk, rows by measurement and moved by a load, the last load, the last verification."""
 
     dataset: str
     rows: int
@@ -39,6 +39,7 @@ class Status:
     measurements: Mapping[str, int]
     load: LastLoad | None
     verification: LastVerification | None
+    rows_moved: int = 0
 
 
 def read_status(dataset: Path, state: Path | None = None) -> Status:
@@ -58,6 +59,7 @@ def read_status(dataset: Path, state: Path | None = None) -> Status:
         measurements={printable(part.schema.measurement): part.rows for part in manifest.measurements},
         load=_shown(last_load(place.state)),
         verification=_last_verification(place.state),
+        rows_moved=manifest.moves.rows if manifest.moves else 0,
     )
 
 

@@ -75,14 +75,19 @@ def load_text(report: LoadReport) -> str:
         rows = counted(report.rows_replaced, "row")
         lines.append(f"         {rows} lost all values to later ones of the same series and time")
     if report.rows_moved:
-        rows = counted(report.rows_moved, "row is", "rows are")
-        lines.append(f"         {rows} moved by nanoseconds, behind others of the same series and time")
+        lines.append(_moved(report.rows_moved))
     if report.values_not_finite:
         lines.append(f"         {counted(report.values_not_finite, 'value')} left out: NaN or infinite")
     lines += _rejected_lines(report.rows_rejected, report.first_rejected, report.rejected_path)
     if report.interrupted:
         lines.append("         run the same command again to go on")
     return "\n".join(lines)
+
+
+def _moved(rows: int) -> str:
+    """Return the line that says how many rows are moved apart."""
+    said = counted(rows, "row is", "rows are")
+    return f"         {said} moved by nanoseconds, behind others of the same series and time"
 
 
 def _of(measurements: Collection[str]) -> str:
@@ -142,6 +147,8 @@ def status_text(status: Status) -> str:
     lines = [f"staged   {counted(status.rows, noun)}{_of(status.measurements)} in {partitions}{unfinished}"]
     if len(status.measurements) > 1:
         lines += [f"         {rows:>14,}  {measurement}" for measurement, rows in status.measurements.items()]
+    if status.rows_moved:
+        lines.append(_moved(status.rows_moved))
     if status.load is None:
         lines.append("loaded   nothing yet")
     else:

@@ -21,7 +21,8 @@ from loader.errors import ConfigError, StageError
 from loader.events import Advanced, Event, Notice, Started
 from loader.loading import LoadSettings, WriteSettings, load
 from loader.loading.restore_path.export import ExportSettings, export
-from loader.reporting.text import load_text
+from loader.reporting.status import read_status
+from loader.reporting.text import load_text, status_text
 from loader.servers.base import Target
 from loader.verification import VerifySettings, verify
 from tests.on_servers.test_adopted import put
@@ -81,6 +82,7 @@ def test_all_rows_arrive(begin: Callable[..., tuple[Any, LoadSettings]], tmp_pat
         assert found == sorted(found)
     assert len({x for each in series for _, x in each["values"]}) == 320
     verified(settings)
+    assert "240 rows are moved by nanoseconds" in status_text(read_status(settings.dataset))
     assert load(settings).rows_resumed == 320
     events: list[Event] = []
     with pytest.raises(ConfigError, match=r"240 values belong to rows with the same series and time|did not make it"):
