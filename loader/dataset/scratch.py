@@ -37,7 +37,7 @@ class Scratch:
             raise ConfigError(
                 f"{tempfile.gettempdir()}: no temporary file of {size:,} bytes ({error.strerror})",
                 hint="set TMPDIR to a folder on a disk with room for a bit of each row and field, and, where rows are"
-                " moved apart, forty bytes of each row",
+                " moved apart, for forty bytes of each row",
             ) from None
         part = self._bytes[self._taken : self._taken + size]
         self._taken += -(-size // 8) * 8
