@@ -111,7 +111,7 @@ class _Nudger:
     def _place_all(self, group: Sequence[Partition], part: Slice, gathered: _Gathered) -> None:
         """Place the rows that were gathered, those of ``part``, some at a time."""
         most = self.reader.most_rows
-        parts = -(-len(gathered.numbers) // most)
+        parts = max(1, -(-len(gathered.numbers) // most))
         width = -(-(part.stop - part.start) // parts)
         starts = range(part.start, part.stop, width)
         waiting = [replace(part, start=start, stop=min(start + width, part.stop)) for start in reversed(starts)]

@@ -125,6 +125,15 @@ def test_a_stop_ends_it(tmp_path: Path) -> None:
         assert move_apart(tmp_path, dataset(tmp_path, *parts), ignore, stop).moves is None
 
 
+@pytest.mark.parametrize("times", range(1, 8))
+def test_a_stop_at_any_moment_ends_it(tmp_path: Path, times: int) -> None:
+    """Whatever is being read when it is told to stop, it ends without an error."""
+    looks = iter([False] * times)
+    stop = threading.Event()
+    stop.is_set = lambda: next(looks, True)  # type: ignore[method-assign]
+    move_apart(tmp_path, dataset(tmp_path, [("a", 5, 1, 1.0)] * 2, [("a", 5, 1, 1.0)]), ignore, stop)
+
+
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
     """Return a manifest whose moves are written, in several row groups."""
