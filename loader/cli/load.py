@@ -39,8 +39,9 @@ from loader.cli.options import (
     read_target,
 )
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
+from loader.dataset.policy import OnDuplicate
 from loader.loading import LoadReport, LoadSettings
-from loader.loading.settings import LoadMethod, OnDuplicate, WriteSettings
+from loader.loading.settings import LoadMethod, WriteSettings
 from loader.reporting.text import load_text
 
 

@@ -29,9 +29,10 @@ from loader.cli.options import (
     read_names,
 )
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
+from loader.dataset.policy import OnDuplicate
 from loader.errors import ConfigError
 from loader.reporting.text import stage_text
-from loader.staging import FilesSettings, OnDuplicate, StageReport, StageSettings
+from loader.staging import FilesSettings, StageReport, StageSettings
 
 _OF_TRADES = ("trades", "calendar", "symbols", "symbols_file", "start", "end", "seed")
 _OF_FILES = (

@@ -41,14 +41,20 @@ _WHOLE_HOURS = re.compile(r"[+-]\d\d:00")
 
 
 def adopt(
-    place: Place, mapping: ColumnMapping | None = None, observe: Observer = ignore, *, afresh: bool = False
+    place: Place,
+    mapping: ColumnMapping | None = None,
+    observe: Observer = ignore,
+    *,
+    afresh: bool = False,
+    moving: bool = False,
 ) -> Manifest | None:
     """Return the manifest of the files at ``place``, None for a staged dataset, which has its own.
 
     Without ``mapping``, the one in the former manifest is used; a staged dataset needs none. Files that were added
     since belong to the dataset. Of each file only the footer is read, and its times where the footer has no statistics
     of them. Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points, and
-    StageError for a file that has changed, unless ``afresh`` is set.
+    StageError for a file that has changed, unless ``afresh`` is set. Says so when the last load moved rows apart, and
+    this one is not ``moving`` them.
     """
     former = read_manifest(place.state, place.root) if has_manifest(place.state) else None
     if former and not is_adopted(former):
@@ -57,6 +63,10 @@ def adopt(
                 f"{place.path}: is a staged dataset, which knows its columns", hint="leave out the mapping of columns"
             )
         return None
+    if former and former.moves and not moving:
+        observe(
+            Notice("the last load moved rows apart, and this one does not: say --on-duplicate nudge to go on with it")
+        )
     if not mapping:
         mapping = _kept_mapping(place, former)
     if former and not afresh:

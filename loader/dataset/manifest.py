@@ -73,6 +73,11 @@ class Manifest:
         return sum(partition.rows for partition in self.partitions)
 
     @property
+    def rows_moved(self) -> int:
+        """Rows that a load has moved apart."""
+        return self.moves.rows if self.moves else 0
+
+    @property
     def rows_by_measurement(self) -> dict[str, int]:
         """Rows of each measurement."""
         return {part.schemas[0].measurement: part.rows for part in self.measurements}

@@ -33,6 +33,14 @@ class NonFinite(StrEnum):
     SKIP = "skip"
 
 
+class OnDuplicate(StrEnum):
+    """What to do with a row when a later row of the same series and time sets the same field."""
+
+    FAIL = "fail"
+    LAST = "last"
+    NUDGE = "nudge"
+
+
 @cache
 def known_zones() -> frozenset[str]:
     """Return the names of time zones that every library knows; this reads many files, once."""

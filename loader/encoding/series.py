@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loader.dataset.schema import PointSchema
-from loader.encoding.arrays import Integers
+from loader.encoding.arrays import Integers, Mask
 from loader.encoding.escaping import MEASUREMENT, TAG_ESCAPES, TAG_KEY
 
 
@@ -42,11 +43,7 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema) -> SeriesRuns:
     """
     columns = [batch.column(tag) for tag in schema.tags]
     indices = [_indices(column) for column in columns]
-    begins = np.zeros(len(batch), np.bool_)
-    begins[:1] = True
-    for index in indices:
-        begins[1:] |= index[1:] != index[:-1]
-    rows = np.flatnonzero(begins)
+    rows = np.flatnonzero(run_begins(indices, len(batch)))
     codes = np.zeros(len(rows), np.int64)
     texts = pa.array([MEASUREMENT.escape(schema.measurement)], pa.large_string())
     for tag, column, index in zip(schema.tags, columns, indices, strict=True):
@@ -63,6 +60,15 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema) -> SeriesRuns:
         pairs = pc.if_else(pc.fill_null(pc.equal(values, ""), True), _text(""), pairs)
         texts = pc.binary_join_element_wise(texts.take(pa.array(former)), pairs, _text(""))
     return SeriesRuns(np.append(rows, len(batch)), codes, texts)
+
+
+def run_begins(indices: Iterable[npt.NDArray[np.integer[Any]]], rows: int) -> Mask:
+    """Tell of each of ``rows`` rows whether it has another combination of ``indices`` than the one before it."""
+    begins = np.zeros(rows, np.bool_)
+    begins[:1] = True
+    for index in indices:
+        begins[1:] |= index[1:] != index[:-1]
+    return begins
 
 
 def _text(value: str) -> pa.LargeStringScalar:

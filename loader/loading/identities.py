@@ -28,15 +28,15 @@ def find_superseded(
     """Return which values of the dataset at ``root`` a later row of the same identity replaces, and report it.
 
     Rows are ordered by partition in the manifest, then by row. Rows that cannot be points replace nothing. A dataset
-    whose manifest says that it is distinct is not read. Partitions that do not overlap others in time, with rows in
-    series order and ascending times in each series, are checked as a stream, THREADS of them at a time. Other rows are
-    compared in portions that fit into MOST_BYTES. About 200 bytes are held for each series. Setting ``stop`` ends it
-    early.
+    whose manifest says that it is distinct, or that its rows were moved apart, is not read. Partitions that do not
+    overlap others in time, with rows in series order and ascending times in each series, are checked as a stream,
+    THREADS of them at a time. Other rows are compared in portions that fit into MOST_BYTES. About 200 bytes are held
+    for each series. Setting ``stop`` ends it early.
     Raises StageError and EncodeError as reading does, StageError for times outside the time range of a partition in the
     manifest, and ConfigError when there is no room for temporary files.
     """
     found = Superseded()
-    for part in () if manifest.distinct else manifest.measurements:
+    for part in () if manifest.distinct or manifest.moves else manifest.measurements:
         search = _Search(IdentityReader(root, part.schema, stop or threading.Event()), found)
         with Workers(THREADS) as workers:
             for group, ordered in search.reader.in_order(overlapping(part.partitions), workers):

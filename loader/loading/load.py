@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from math import inf
 
 from loader.dataset.adopt import adopt, prepare_state
 from loader.dataset.manifest import Manifest, has_manifest, read_manifest
 from loader.dataset.opened import FilesChanged, opened_dataset
-from loader.dataset.place import Place
+from loader.dataset.policy import OnDuplicate
 from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
-from loader.events import Notice, Observer, ignore
+from loader.events import Observer, ignore
 from loader.loading.changed_files import forget_rows
-from loader.loading.settings import LoadMethod, LoadReport, LoadSettings, OnDuplicate, WriteSettings
+from loader.loading.settings import LoadMethod, LoadReport, LoadSettings, WriteSettings
 from loader.loading.tally import Tally
 from loader.servers.patience import Stopped
 
@@ -36,11 +36,8 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     _check(settings)
     way = _way(settings)
     place = settings.place
-    adopted = adopt(place, settings.mapping, observe, afresh=settings.restart)
-    if settings.on_duplicate != OnDuplicate.NUDGE and any(kept.moves for kept in _kept_manifest(place)):
-        observe(
-            Notice("the last load moved rows apart, and this one does not: say --on-duplicate nudge to go on with it")
-        )
+    moving = settings.on_duplicate == OnDuplicate.NUDGE
+    adopted = adopt(place, settings.mapping, observe, afresh=settings.restart, moving=moving)
     if adopted and not settings.dry_run:
         prepare_state(place)
     stop = stop or threading.Event()
@@ -53,15 +50,11 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
             except Stopped:
                 return Tally(settings, observe).report(settings.target.url, manifest, stopped=True)
     except FilesChanged as error:
-        for fingerprint in {error.fingerprint, *(kept.fingerprint for kept in _kept_manifest(place))}:
+        # The manifest that is kept knows which rows were moved, and so has another fingerprint.
+        kept = [read_manifest(place.state, place.root)] if has_manifest(place.state) else []
+        for fingerprint in {error.fingerprint, *(manifest.fingerprint for manifest in kept)}:
             forget_rows(place.state, fingerprint, error.paths)
         raise
-
-
-def _kept_manifest(place: Place) -> Iterator[Manifest]:
-    """Yield the manifest that is kept, if there is one: it knows which rows the last load has moved."""
-    if has_manifest(place.state):
-        yield read_manifest(place.state, place.root)
 
 
 def _way(settings: LoadSettings) -> Callable[[LoadSettings, Manifest, Observer, threading.Event], LoadReport]:

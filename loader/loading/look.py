@@ -7,11 +7,11 @@ import threading
 from loader.dataset.adopt import is_adopted
 from loader.dataset.manifest import Manifest
 from loader.dataset.non_finite import tell_non_finite
+from loader.dataset.policy import OnDuplicate
 from loader.errors import ConfigError
 from loader.events import ignore
 from loader.loading.identities import find_superseded
 from loader.loading.nudges import move_apart
-from loader.loading.settings import OnDuplicate
 from loader.loading.superseded import Superseded
 from loader.loading.tally import Tally
 
@@ -32,9 +32,7 @@ def look_through(tally: Tally, manifest: Manifest, stop: threading.Event) -> tup
                 f"{settings.dataset}: is a staged dataset, whose rows stay where they are",
                 hint="leave out --on-duplicate, or stage it anew: loader stage --from SOURCE --on-duplicate nudge",
             )
-        moved = move_apart(root, manifest, tally.observe, stop)
-        tally.rows_moved = moved.moves.rows if moved.moves else 0
-        return moved, Superseded()
+        return move_apart(root, manifest, tally.observe, stop), Superseded()
     refused = is_adopted(manifest) and settings.on_duplicate == OnDuplicate.FAIL
     found = find_superseded(root, manifest, ignore if refused else tally.observe, stop)
     if found.values and refused:

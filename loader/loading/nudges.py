@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from loader.dataset.instant import DAY, TIME_MAX
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.moves import no_moves, with_moves
 from loader.dataset.scratch import Scratch
 from loader.encoding.arrays import Integers, Mask
+from loader.encoding.ascend import ascend
+from loader.encoding.series import run_begins
 from loader.errors import ConfigError
 from loader.events import Notice, Observer
 from loader.loading.identity_reader import THREADS, IdentityReader, Numbers, overlapping
@@ -131,30 +132,23 @@ class _Nudger:
         """Place ``rows``, which are sorted, and are the next ones of each series."""
         self._placed = np.append(self._placed, np.full(len(self._known) - len(self._placed), np.iinfo(np.int64).min))
         series, times = rows.identities.series, rows.identities.times
-        same = np.append(
-            (series[0], times[0]) == (self._point.series, self._point.time),
-            (series[1:] == series[:-1]) & (times[1:] == times[:-1]),
-        )
+        same = self._repeat(series, times)
         doubtful = same | np.append(same[1:], False) | (self._spread(series, times) != times)
         # The last row may be followed by one of its identity, and is cheap to look at.
         doubtful[-1] = True
         present = self.reader.present(group, rows.numbers[doubtful], rows.identities.rows[doubtful])
         # What cannot be a point has no field, and takes no time.
+        fit = present.any(axis=1)
         points = ~doubtful
-        points[doubtful] = present.any(axis=1)
+        points[doubtful] = fit
         if not points.any():
             return
         rows, doubtful = rows.at(points), doubtful[points]
         series, times = rows.identities.series, rows.identities.times
         joins = np.zeros(len(series), np.bool_)
-        joins[doubtful] = self._joins(series, times, doubtful, present[present.any(axis=1)])
-        placed = np.empty(len(series), np.int64)
-        first = int(np.argmin(joins))  # rows before it belong to the point that was placed last
-        placed[:first] = self._placed[series[:first]]
-        if not joins.all():
-            placed[first:] = self._spread(series[~joins], times[~joins])[np.cumsum(~joins[first:]) - 1]
-        else:
-            placed[:] = self._placed[series]
+        joins[doubtful] = self._joins(series, times, doubtful, present[fit])
+        # Rows before the first new point belong to the point that was placed last.
+        placed = np.append(self._placed[series[0]], self._spread(series[~joins], times[~joins]))[np.cumsum(~joins)]
         ends = np.append(series[1:] != series[:-1], True)
         self._placed[series[ends]] = placed[ends]
         moved = placed != times
@@ -181,10 +175,7 @@ class _Nudger:
     def _joins(self, series: Integers, times: Integers, doubtful: Mask, present: Mask) -> Mask:
         """Tell which of the ``doubtful`` rows, which have the fields ``present``, join the point of the row before."""
         joins = np.zeros(len(present), np.bool_)
-        follows = np.append(
-            (series[0], times[0]) == (self._point.series, self._point.time),
-            (series[1:] == series[:-1]) & (times[1:] == times[:-1]),
-        )[doubtful]
+        follows = self._repeat(series, times)[doubtful]
         taken = self._point.fields
         if len(present) and present.all(axis=0).any():
             # All have some field, so no two of them are one point; the first may belong to the one before.
@@ -198,6 +189,12 @@ class _Nudger:
         self._point = _Point(int(series[-1]), int(times[-1]), taken if doubtful[-1] else _ALL_FIELDS)
         return joins
 
+    def _repeat(self, series: Integers, times: Integers) -> Mask:
+        """Tell of each row whether it has the identity of the row before it."""
+        repeat = ~run_begins((series, times), len(series))
+        repeat[0] = (series[0], times[0]) == (self._point.series, self._point.time)
+        return repeat
+
     def _spread(self, series: Integers, times: Integers) -> Integers:
         """Return strictly ascending times for each series, after those that it was given before; rows are by series.
 
@@ -205,14 +202,11 @@ class _Nudger:
         64 bits.
         """
         days, clocks = times // DAY, times % DAY
-        begins = np.append(True, (series[1:] != series[:-1]) | (days[1:] != days[:-1]))
+        begins = run_begins((series, days), len(series))
         before = self._placed[series[begins]]
         behind = np.where(before // DAY == days[begins], before % DAY + 1, 0)
         clocks[begins] = np.maximum(clocks[begins], behind)
-        lead = clocks - np.arange(len(clocks))
-        ahead = pl.DataFrame({"lead": lead, "run": np.cumsum(begins)}).select(pl.col("lead").cum_max().over("run"))
-        spread: Integers = ahead.to_series().to_numpy() + np.arange(len(clocks)) + days * DAY
-        return spread
+        return ascend(clocks, begins) + days * DAY
 
 
 def _masks(present: Mask) -> Iterator[int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import PointSchema
-from loader.encoding.arrays import Integers, Mask
+from loader.encoding.arrays import Integers
 from loader.encoding.columns import time_unit
+from loader.encoding.series import run_begins
 
 _RUN_ROWS = 32
 """Rows that a run of one series has on average where its name is worth making."""
@@ -33,7 +33,7 @@ def lie_in_series_order(batches: Iterable[pa.RecordBatch], schema: PointSchema, 
         times = _times(batch.column(schema.time), schema, partition)
         if times is None or any(not _is_plain(tag) for tag in tags):
             return None
-        begins = _begins([tag.indices.to_numpy() for tag in tags], len(batch))
+        begins = run_begins([tag.indices.to_numpy() for tag in tags], len(batch))
         starts = np.flatnonzero(begins)
         if len(starts) * _RUN_ROWS > len(batch) + _RUN_ROWS:
             return None
@@ -63,15 +63,6 @@ def _times(column: pa.Array, schema: PointSchema, partition: Partition) -> Integ
 
 def _is_plain(tag: pa.Array) -> bool:
     return pa.types.is_dictionary(tag.type) and not tag.null_count and not tag.dictionary.null_count
-
-
-def _begins(indices: Iterable[npt.NDArray[np.integer]], rows: int) -> Mask:
-    """Tell of each row whether it has another combination of ``indices`` than the one before."""
-    begins = np.zeros(rows, np.bool_)
-    begins[0] = True
-    for index in indices:
-        begins[1:] |= index[1:] != index[:-1]
-    return begins
 
 
 def _names(tags: Iterable[pa.DictionaryArray], starts: Integers) -> Iterator[tuple[str, ...]]:

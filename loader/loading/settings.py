@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.place import Place, find_place
+from loader.dataset.policy import OnDuplicate
 from loader.servers.base import Target
 
 
@@ -18,14 +19,6 @@ class LoadMethod(StrEnum):
 
     WRITE = "write"
     RESTORE = "restore"
-
-
-class OnDuplicate(StrEnum):
-    """What to do with a row when a later row of the same series and time sets the same field."""
-
-    FAIL = "fail"
-    LAST = "last"
-    NUDGE = "nudge"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ class Tally:
     retries: int = 0
     waits: dict[str, float] = field(default_factory=dict)
     values_not_finite: int = 0
-    rows_moved: int = 0
 
     def wait(self, event: Waited) -> None:
         """Count and report a wait."""
@@ -83,5 +82,5 @@ class Tally:
             first_rejected=rejections.first if rejections else "",
             measurements=manifest.rows_by_measurement,
             values_not_finite=self.values_not_finite,
-            rows_moved=self.rows_moved,
+            rows_moved=manifest.rows_moved,
         )

@@ -56,10 +56,10 @@ def read_status(dataset: Path, state: Path | None = None) -> Status:
         partitions=len(manifest.partitions),
         complete=manifest.complete,
         fingerprint=manifest.fingerprint,
-        measurements={printable(part.schema.measurement): part.rows for part in manifest.measurements},
+        measurements={printable(name): rows for name, rows in manifest.rows_by_measurement.items()},
         load=_shown(last_load(place.state)),
         verification=_last_verification(place.state),
-        rows_moved=manifest.moves.rows if manifest.moves else 0,
+        rows_moved=manifest.rows_moved,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from loader.dataset.instant import DAY
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError, PartialWrite, Refused
 from loader.servers import influxql
@@ -22,7 +23,7 @@ from loader.servers.replies import json_of, message_of, raise_for, reading, show
 from loader.servers.writes import build_v2_write, write_headers
 
 _NANOSECONDS = 1_000_000_000
-_USUAL_SHARD_DURATION = 7 * 86_400 * _NANOSECONDS
+_USUAL_SHARD_DURATION = 7 * DAY
 """The server's default for infinite retention."""
 _UNIT_SECONDS = {"h": 3_600, "m": 60, "s": 1}
 

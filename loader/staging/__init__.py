@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from loader.dataset.policy import OnDuplicate
 from loader.events import Observer, ignore
-from loader.staging.identities import OnDuplicate
 from loader.staging.settings import FilesSettings, StageReport, StageSettings
 from loader.staging.stage import stage
 

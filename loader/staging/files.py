@@ -20,6 +20,7 @@ from loader.dataset.instant import NANOSECONDS
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.mapping import ColumnMapping, FieldMapping, mapping_json, parse_mapping
 from loader.dataset.points_file import points_text
+from loader.dataset.policy import OnDuplicate
 from loader.dataset.rejected_file import RejectedFile
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
@@ -32,7 +33,7 @@ from loader.memory import measure_peak_memory
 from loader.printable import MESSAGE, listed, printable
 from loader.staging.dataset import FOUND, DatasetWriter
 from loader.staging.explained import explained
-from loader.staging.identities import ORDER, OnDuplicate, PointMerger
+from loader.staging.identities import ORDER, PointMerger
 from loader.staging.partition import Compression
 from loader.staging.points import write_partitions
 from loader.staging.settings import FilesSettings, StageReport

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from loader.dataset.instant import DAY, TIME_MAX, instant
+from loader.dataset.policy import OnDuplicate
 from loader.encoding.arrays import Integers, Mask, last_in_groups
+from loader.encoding.ascend import ascend
 from loader.errors import ConfigError
 
 _EXAMPLES = 3
 TIME, ORDER = "\0time", "\0order"
 """Columns beside tags and fields, which cannot have such names."""
-
-
-class OnDuplicate(StrEnum):
-    """What to do with a row when a later row of the same series and time sets the same field."""
-
-    FAIL = "fail"
-    LAST = "last"
-    NUDGE = "nudge"
 
 
 class PointMerger:
@@ -146,12 +138,10 @@ class PointMerger:
     def _spread(self, batch: pa.RecordBatch, series: Mask) -> pa.RecordBatch:
         """Return points that share some field: no two of them can be merged, so each gets a time of its own."""
         times = batch.column(TIME).to_numpy()
-        rows = np.arange(len(times))
         # Within a day, which no row may leave: differences across the whole range of times exceed 64 bits.
         clocks = times % DAY
         begins = np.append(False, ~series | (times[1:] // DAY != times[:-1] // DAY))
-        frame = pl.DataFrame({"lead": clocks - rows, "run": np.cumsum(begins)})
-        placed = frame.select(pl.col("lead").cum_max().over("run")).to_series().to_numpy() + rows
+        placed = ascend(clocks, begins)
         steps = placed - clocks
         self.moved += int(np.count_nonzero(steps))
         late = np.flatnonzero((placed >= DAY) | (times > TIME_MAX - steps))

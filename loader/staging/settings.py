@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from loader.dataset.mapping import ColumnMapping
-from loader.staging.identities import OnDuplicate
+from loader.dataset.policy import OnDuplicate
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from loader.events import Advanced, Observer, Started, ignore
 from loader.loading.identities import find_superseded
 from loader.loading.rejected import describe
 from loader.loading.restore_path.shards import DEFAULT_DURATION, check_duration, plan_shards
-from loader.loading.superseded import Superseded
 
 BUCKET_ID = "0000000000000001"
 
@@ -83,18 +82,16 @@ def _export(
     try:
         if settings.out.exists() and any(settings.out.iterdir()):
             raise ConfigError(f"{settings.out}: is not empty", hint="name a new folder: --out FOLDER")
-        place = settings.place
-        # Rows that a load has moved apart have no duplicates.
-        superseded = Superseded() if manifest.moves else find_superseded(place.root, manifest, observe, stop)
+        superseded = find_superseded(settings.place.root, manifest, observe, stop)
         duration = settings.shard_duration or DEFAULT_DURATION
-        shards = plan_shards(place.root, manifest, duration)
+        shards = plan_shards(settings.place.root, manifest, duration)
         prepare_encoders(observe)
         workspace = Workspace()
         observe(Started("export", manifest.rows))
         files = (
             (number, file)
             for number, shard in enumerate(shards, 1)
-            for file in encode_shard(place.root, manifest, shard, 1, workspace, superseded)
+            for file in encode_shard(settings.place.root, manifest, shard, 1, workspace, superseded)
         )
         for number, file in files:
             rejected += file.rejected

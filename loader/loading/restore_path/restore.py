@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from loader.dataset.adopt import keep_manifest
 from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest
+from loader.dataset.policy import OnDuplicate
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import LoadError, Retryable, StageError
 from loader.events import Notice, Observer, Started, Waited
@@ -31,7 +32,7 @@ from loader.loading.restore_path.bucket import BucketMaker, RestoredBucket
 from loader.loading.restore_path.sender import Restored, ShardClosed, ShardSender
 from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
 from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
-from loader.loading.settings import LoadReport, LoadSettings, OnDuplicate
+from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.superseded import Superseded
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.patience import Patience, find_server

@@ -16,13 +16,13 @@ from time import monotonic
 
 import numpy as np
 
+from loader.dataset.instant import DAY
 from loader.encoding.arrays import Integers
 from loader.errors import Retryable
 from loader.waiting import SLICE_SECONDS
 
-_DAY = 86_400_000_000_000
-_HOUR = 3_600_000_000_000
-_MINUTE = 60_000_000_000
+_HOUR = DAY // 24
+_MINUTE = _HOUR // 60
 _QUIET_SECONDS = 5.0
 """After so long without a body, the server may have been restarted, which a connection made anew does not tell."""
 
@@ -36,7 +36,7 @@ class FirstWrites:
     """
 
     def __init__(self, shard_duration: int) -> None:
-        self._span = max(_MINUTE, gcd(shard_duration or _HOUR, _DAY))
+        self._span = max(_MINUTE, gcd(shard_duration or _HOUR, DAY))
         self._changed = threading.Condition()
         # When each span took its last body, and how often the server was away.
         self._taken: dict[int, float] = {}
