@@ -29,7 +29,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.reader import open_dataset
 from loader.encoding.warm import compile_line_encoder
 from loader.loading import LoadSettings, load
-from loader.loading.superseded import Superseded
+from loader.loading.known_rows import KnownRows
 from loader.loading.write_path.payloads import payloads
 from loader.memory import measure_peak_memory
 from loader.servers.base import Target
@@ -113,7 +113,7 @@ def ready_bodies(data: Path) -> Iterator[bytes]:
     manifest = open_dataset(data)
     for partition in manifest.partitions:
         chunk = Chunk(partition.path, 0, partition.rows)
-        for payload in payloads(data, manifest.schema, partition, chunk, 20_000, lambda: 4_000_000, Superseded()):
+        for payload in payloads(data, manifest.schema, partition, chunk, 20_000, lambda: 4_000_000, KnownRows()):
             yield payload.body
 
 

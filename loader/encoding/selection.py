@@ -33,24 +33,31 @@ _SEPARATOR_BYTES = 4
 class SelectedRows:
     """The rows of a batch that become points, and those that cannot, both in the order of the partition.
 
-    Rows whose values are all replaced by later rows are in neither. Tags are dictionaries.
+    Rows whose values are all replaced by later rows are in neither. Tags are dictionaries. The batch begins at row
+    ``start`` of the partition.
     """
 
     points: pa.RecordBatch
     rejected: tuple[RejectedRow, ...]
-    _start: int
+    start: int
     _positions: Integers | None
 
     @cached_property
     def rows(self) -> Integers:
         """The numbers of the points in the partition."""
         if self._positions is None:
-            return np.arange(self._start, self._start + len(self.points))
-        return self._start + self._positions
+            return np.arange(self.start, self.start + len(self.points))
+        return self.start + self._positions
+
+    def before(self, rows: Integers) -> Integers:
+        """Return how many of the points are before each of ``rows``, numbers of rows in the partition."""
+        if self._positions is None:
+            return np.clip(rows - self.start, 0, len(self.points))
+        return np.searchsorted(self._positions, rows - self.start)
 
     def within(self, mask: Mask) -> SelectedRows:
         """Return the selection restricted to ``mask``, a mask of the rows of the batch."""
-        rejected = tuple(each for each in self.rejected if mask[each.row - self._start])
+        rejected = tuple(each for each in self.rejected if mask[each.row - self.start])
         return self._narrowed(mask if self._positions is None else mask[self._positions], rejected)
 
     def without(self, unfit: Mask, partition: str, column: str, shown: Sequence[str], reason: str) -> SelectedRows:
@@ -64,7 +71,7 @@ class SelectedRows:
         if kept.all():
             return replace(self, rejected=rejected)
         positions = np.flatnonzero(kept) if self._positions is None else self._positions[kept]
-        return SelectedRows(self.points.filter(pa.array(kept)), rejected, self._start, positions)
+        return SelectedRows(self.points.filter(pa.array(kept)), rejected, self.start, positions)
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,11 @@ def select_points(
     return SelectedRows(points, found, address.start, np.flatnonzero(kept))
 
 
+def can_be_series(batch: pa.RecordBatch, schema: PointSchema) -> bool:
+    """Tell whether the tags of every row of ``batch``, which are dictionaries, can be those of points."""
+    return next(_series_faults(batch, schema), None) is None
+
+
 def _with_dictionaries(batch: pa.RecordBatch, schema: PointSchema) -> pa.RecordBatch:
     """Return ``batch`` with every tag as a dictionary."""
     for tag in schema.tags:
@@ -146,9 +158,7 @@ def _replaced(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.RecordBa
 
 def _faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
     yield from _time_faults(batch.column(schema.time), schema)
-    for tag in schema.tags:
-        yield from _tag_faults(batch.column(tag), tag)
-    yield from _key_faults(batch, schema)
+    yield from _series_faults(batch, schema)
     for field in schema.fields:
         column = batch.column(field.column)
         if field.type is FieldType.FLOAT:
@@ -164,6 +174,12 @@ def _faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
         if empty.any():
             names = ", ".join(field.column for field in schema.fields)
             yield _Fault(names, empty, "a point needs a value of at least one field", "null")
+
+
+def _series_faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
+    for tag in schema.tags:
+        yield from _tag_faults(batch.column(tag), tag)
+    yield from _key_faults(batch, schema)
 
 
 def _time_faults(column: pa.Array, schema: PointSchema) -> Iterator[_Fault]:

@@ -15,17 +15,20 @@ from loader.dataset.manifest import Manifest, Partition
 from loader.encoding.arrays import last_in_groups
 from loader.events import Notice, Observer
 from loader.loading.identity_reader import THREADS, IdentityReader, Numbers, overlapping
+from loader.loading.known_rows import KnownRows
 from loader.loading.repetitions import Identities, Slice, keys_of
-from loader.loading.superseded import Superseded
+from loader.loading.series_order import SeriesOrder
 from loader.waiting import Workers
 
 _EXAMPLES = 3
 
 
-def find_superseded(
+def look_at_identities(
     root: Path, manifest: Manifest, observe: Observer, stop: threading.Event | None = None
-) -> Superseded:
+) -> KnownRows:
     """Return which values of the dataset at ``root`` a later row of the same identity replaces, and report it.
+
+    What is seen of the order of series on the way is returned, too.
 
     Rows are ordered by partition in the manifest, then by row. Rows that cannot be points replace nothing. A dataset
     whose manifest says that it is distinct, or that its rows were moved apart, is not read. Partitions that do not
@@ -35,18 +38,20 @@ def find_superseded(
     Raises StageError and EncodeError as reading does, StageError for times outside the time range of a partition in the
     manifest, and ConfigError when there is no room for temporary files.
     """
-    found = Superseded()
+    found = KnownRows()
     for part in () if manifest.distinct or manifest.moves else manifest.measurements:
         search = _Search(IdentityReader(root, part.schema, stop or threading.Event()), found)
         with Workers(THREADS) as workers:
             for group, ordered in search.reader.in_order(overlapping(part.partitions), workers):
-                if not ordered:
+                if isinstance(ordered, SeriesOrder):
+                    found.add_order(group[0], ordered)
+                elif not ordered:
                     search.look_at(group)
-    if found.values:
+    if found.values_replaced:
         observe(
             Notice(
-                f"{found.values:,} values are replaced by later rows of the same series and time, and left out:"
-                f" {found.rows:,} rows lose all their values"
+                f"{found.values_replaced:,} values are replaced by later rows of the same series and time, and left"
+                f" out: {found.rows_replaced:,} rows lose all their values"
             )
         )
     return found
@@ -57,7 +62,7 @@ class _Search:
     """Searches one group of partitions after another."""
 
     reader: IdentityReader
-    found: Superseded
+    found: KnownRows
 
     def look_at(self, group: Sequence[Partition]) -> None:
         """Add the superseded values in ``group`` to those found."""
@@ -106,7 +111,7 @@ class _Search:
         whole = superseded.any(axis=1) & (superseded == present).all(axis=1)
         for number, partition in enumerate(group):
             place = np.flatnonzero(numbers == number)
-            self.found.add(partition, rows[place], superseded[place], whole[place])
+            self.found.add_superseded(partition, rows[place], superseded[place], whole[place])
         for line in np.flatnonzero(superseded.any(axis=1))[: _EXAMPLES - len(self.found.examples)].tolist():
             former, later = (f"{group[numbers[each]].path} row {rows[each]:,}" for each in (line, line + 1))
             self.found.examples.append(f"{former} and {later} ({instant(frame['time'][line])})")

@@ -24,7 +24,7 @@ from loader.encoding.columns import read_times
 from loader.encoding.selection import SelectedRows, select_points
 from loader.encoding.series import find_series
 from loader.loading.repetitions import Identities, Keys, Slice
-from loader.loading.series_order import lie_in_series_order
+from loader.loading.series_order import SeriesOrder, find_series_order
 from loader.loading.times import check_times
 from loader.waiting import Workers
 
@@ -75,22 +75,22 @@ class IdentityReader:
 
     def in_order(
         self, groups: Iterable[Sequence[Partition]], workers: Workers
-    ) -> Iterator[tuple[Sequence[Partition], bool]]:
-        """Yield ``groups``, and whether each is a single partition in order; ``workers`` check ahead."""
-        waiting: deque[tuple[Sequence[Partition], Future[bool]]] = deque()
+    ) -> Iterator[tuple[Sequence[Partition], SeriesOrder | bool]]:
+        """Yield ``groups``, and whether each is a single partition in order, or in which; ``workers`` check ahead."""
+        waiting: deque[tuple[Sequence[Partition], Future[SeriesOrder | bool]]] = deque()
         for group in groups:
-            waiting.append((group, workers.submit(self._is_ordered, group)))
+            waiting.append((group, workers.submit(self._order, group)))
             if len(waiting) > THREADS:
                 looked_at, ordered = waiting.popleft()
                 yield looked_at, ordered.result()
         for looked_at, ordered in waiting:
             yield looked_at, ordered.result()
 
-    def _is_ordered(self, group: Sequence[Partition]) -> bool:
+    def _order(self, group: Sequence[Partition]) -> SeriesOrder | bool:
         if len(group) > 1:
             return False
         (partition,) = group
-        found = lie_in_series_order(self._batches(partition), self.schema, partition)
+        found = find_series_order(self._batches(partition), self.schema, partition)
         return _ascends(self._runs(partition, {})) if found is None else found
 
     def _batches(self, partition: Partition) -> Iterator[pa.RecordBatch]:

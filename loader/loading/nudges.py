@@ -42,7 +42,7 @@ def move_apart(root: Path, manifest: Manifest, observe: Observer, stop: threadin
         nudger = _Nudger(IdentityReader(root, part.schema, stop), steps, last)
         with Workers(THREADS) as workers:
             for group, ordered in nudger.reader.in_order(overlapping(part.partitions), workers):
-                nudger.look_at(group, ordered=ordered)
+                nudger.look_at(group, ordered=bool(ordered))
     moved = with_moves(manifest, steps, last)
     if moved.moves:
         observe(Notice(str(moved.moves)))

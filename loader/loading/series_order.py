@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,62 +12,99 @@ from loader.dataset.manifest import Partition
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers
 from loader.encoding.columns import time_unit
-from loader.encoding.series import run_begins
+from loader.encoding.selection import can_be_series
+from loader.encoding.series import SeriesRuns, find_series, run_begins
 
 _RUN_ROWS = 32
 """Rows that a run of one series has on average where its name is worth making."""
 
 
-def lie_in_series_order(batches: Iterable[pa.RecordBatch], schema: PointSchema, partition: Partition) -> bool | None:
-    """Tell whether the rows of ``partition``, which are ``batches``, lie in order; None where it takes a closer look.
+@dataclass(frozen=True)
+class SeriesOrder:
+    """Where each series of a partition begins; its ``rows`` lie series by series, and in each they ascend in time.
 
-    That is where tags are no dictionaries, or there are nulls, times that the manifest does not say of the partition,
-    or short runs. Memory is the names of the series.
+    Series ``i`` begins at row ``starts[i]``, and has item ``i`` of each of ``tags``.
     """
-    former: tuple[str, ...] | None = None
-    last = 0
-    ended: set[tuple[str, ...]] = set()
+
+    rows: int
+    starts: Integers
+    tags: Mapping[str, pa.DictionaryArray]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(self.starts.nbytes) + sum(int(tag.nbytes) for tag in self.tags.values())
+
+    def runs(self, schema: PointSchema) -> SeriesRuns | None:
+        """Return the series as runs of rows, with the tags in the order of ``schema``; None if one cannot be stored."""
+        firsts = pa.record_batch({schema.time: self.starts, **self.tags})
+        if not can_be_series(firsts, schema):
+            return None
+        found = find_series(firsts, schema)
+        return SeriesRuns(np.append(self.starts, self.rows), found.codes, found.texts)
+
+
+def find_series_order(
+    batches: Iterable[pa.RecordBatch], schema: PointSchema, partition: Partition
+) -> SeriesOrder | bool | None:
+    """Return where the series of ``partition`` begin, whose rows are ``batches``; False when they lie in no such order.
+
+    None where it takes a closer look. That is where tags are no dictionaries, or there are nulls, times that the
+    manifest does not say of the partition, or short runs. Memory is the names of the series.
+    """
+    former: tuple[bytes, ...] | None = None
+    row = last = 0
+    begun: dict[tuple[bytes, ...], int] = {}
     for batch in batches:
         if not len(batch):
             continue
+        runs = _runs(batch, schema, partition)
+        if not isinstance(runs, tuple):
+            return runs
+        times, starts = runs
         tags = [batch.column(tag) for tag in schema.tags]
-        times = _times(batch.column(schema.time), schema, partition)
-        if times is None or any(not _is_plain(tag) for tag in tags):
-            return None
-        begins = run_begins([tag.indices.to_numpy() for tag in tags], len(batch))
-        starts = np.flatnonzero(begins)
-        if len(starts) * _RUN_ROWS > len(batch) + _RUN_ROWS:
-            return None
-        if not ((times[1:] > times[:-1]) | begins[1:]).all():
-            return False
         for start, name in zip(starts.tolist(), _names(tags, starts), strict=True):
             if name == former:
                 if times[start] <= (times[start - 1] if start else last):
                     return False
-            elif name in ended:
+            elif name in begun:
                 return False
+            else:
+                begun[name] = row + start
             former = name
-            ended.add(name)
         last = int(times[-1])
-    return True
+        row += len(batch)
+    names = zip(*begun, strict=True) if begun else [()] * len(schema.tags)
+    columns = (pa.array(texts, pa.large_binary()).view(pa.large_string()).dictionary_encode() for texts in names)
+    return SeriesOrder(row, np.array([*begun.values()], np.int64), dict(zip(schema.tags, columns, strict=True)))
 
 
-def _times(column: pa.Array, schema: PointSchema, partition: Partition) -> Integers | None:
-    """Return times as they are, None where one is null or not among those that the manifest says."""
-    if column.null_count:
+def _runs(batch: pa.RecordBatch, schema: PointSchema, partition: Partition) -> tuple[Integers, Integers] | bool | None:
+    """Return times, and where runs of one series begin; False where times do not ascend in one, None as above."""
+    tags = [batch.column(tag) for tag in schema.tags]
+    column = batch.column(schema.time)
+    if column.null_count or any(not _is_plain(tag) for tag in tags):
         return None
-    unit = time_unit(column.type, schema)
     times: Integers = column.cast(pa.int64()).to_numpy()
-    within = partition.time_min <= int(times.min()) * unit <= int(times.max()) * unit <= partition.time_max
-    return times if within else None
+    begins = run_begins([tag.indices.to_numpy() for tag in tags], len(batch))
+    starts = np.flatnonzero(begins)
+    if len(starts) * _RUN_ROWS > len(batch) + _RUN_ROWS:
+        return None
+    if not ((times[1:] > times[:-1]) | begins[1:]).all():
+        return False
+    # In a run that ascends, the first time is the least, and the last the greatest.
+    first, last = times[starts].min(), times[np.append(starts[1:] - 1, -1)].max()
+    unit = time_unit(column.type, schema)
+    within = partition.time_min <= int(first) * unit <= int(last) * unit <= partition.time_max
+    return (times, starts) if within else None
 
 
 def _is_plain(tag: pa.Array) -> bool:
     return pa.types.is_dictionary(tag.type) and not tag.null_count and not tag.dictionary.null_count
 
 
-def _names(tags: Iterable[pa.DictionaryArray], starts: Integers) -> Iterator[tuple[str, ...]]:
-    """Yield the tags of the rows ``starts``."""
+def _names(tags: Iterable[pa.DictionaryArray], starts: Integers) -> Iterator[tuple[bytes, ...]]:
+    """Yield the tags of the rows ``starts``, as bytes: not all text is UTF-8."""
     chosen = pa.array(starts)
-    columns = [tag.dictionary.take(tag.indices.take(chosen)).to_pylist() for tag in tags]
+    columns = [tag.dictionary.take(tag.indices.take(chosen)).cast(pa.large_binary()).to_pylist() for tag in tags]
     yield from zip(*columns, strict=True) if columns else [()] * len(starts)

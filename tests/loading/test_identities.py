@@ -20,8 +20,8 @@ from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, StageError
 from loader.events import Event, Notice, ignore
-from loader.loading import identity_reader, repetitions
-from loader.loading.identities import find_superseded
+from loader.loading import identity_reader, known_rows, repetitions, series_order
+from loader.loading.identities import look_at_identities
 
 SCHEMA = PointSchema("m", ("tag",), (Field("v", FieldType.INTEGER), Field("f", FieldType.FLOAT)), "t", "ns")
 Row = tuple[str | None, int | None, int | None, float | None]
@@ -50,17 +50,17 @@ def found(root: Path, *parts: Sequence[Row]) -> list[list[tuple[bool, bool]]]:
     """Return of each row of each of ``parts`` which of its two values are superseded."""
     manifest = dataset(root, *parts)
     events: list[Event] = []
-    result = find_superseded(root, manifest, events.append)
+    result = look_at_identities(root, manifest, events.append)
     masks = [
-        mask.tolist() if (mask := result.within(Chunk(partition.path, 0, partition.rows))) is not None else None
+        mask.tolist() if (mask := result.superseded(Chunk(partition.path, 0, partition.rows))) is not None else None
         for partition in manifest.partitions
     ]
     answer = [
         [(bool(pair[0]), bool(pair[1])) for pair in mask] if mask is not None else [(False, False)] * len(part)
         for mask, part in zip(masks, parts, strict=True)
     ]
-    assert result.values == sum(sum(pair) for part in answer for pair in part)
-    assert [type(event) for event in events] == ([Notice] if result.values else [])
+    assert result.values_replaced == sum(sum(pair) for part in answer for pair in part)
+    assert [type(event) for event in events] == ([Notice] if result.values_replaced else [])
     return answer
 
 
@@ -201,21 +201,21 @@ def test_any_rows(tmp_path_factory: pytest.TempPathFactory, parts: list[list[Row
 def test_a_part_of_a_partition(tmp_path: Path) -> None:
     """The mask of a chunk is that of its rows, wherever it begins."""
     manifest = dataset(tmp_path, [A(time // 2) for time in range(40)])
-    result = find_superseded(tmp_path, manifest, ignore)
+    result = look_at_identities(tmp_path, manifest, ignore)
     for start, stop in ((0, 40), (7, 8), (8, 24), (3, 29)):
-        mask = result.within(Chunk("9.parquet", start, stop))
+        mask = result.superseded(Chunk("9.parquet", start, stop))
         assert mask is not None
         assert mask.tolist() == [[row % 2 == 0] * 2 for row in range(start, stop)]
-    assert (result.rows, result.values) == (20, 40)
+    assert (result.rows_replaced, result.values_replaced) == (20, 40)
 
 
 def test_a_dataset_that_is_distinct_is_not_read(tmp_path: Path) -> None:
     """What staging has made sure of is not looked at again: not even files that are gone are missed."""
     manifest = dataset(tmp_path, [A(1), A(1)])
     (tmp_path / "9.parquet").unlink()
-    assert find_superseded(tmp_path, replace(manifest, distinct=True), ignore).values == 0
+    assert look_at_identities(tmp_path, replace(manifest, distinct=True), ignore).values_replaced == 0
     with pytest.raises(StageError):
-        find_superseded(tmp_path, manifest, ignore)
+        look_at_identities(tmp_path, manifest, ignore)
 
 
 def test_a_stop_ends_the_search(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_stop_ends_the_search(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
     for parts in ([A(1), A(1)],), ([A(1)], [A(1)]):
-        assert find_superseded(tmp_path, dataset(tmp_path, *parts), ignore, stop).values == 0
+        assert look_at_identities(tmp_path, dataset(tmp_path, *parts), ignore, stop).values_replaced == 0
 
 
 def test_times_that_the_manifest_does_not_say(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_times_that_the_manifest_does_not_say(tmp_path: Path) -> None:
     manifest = dataset(tmp_path, [A(1), A(5)], [B(9)])
     first, second = manifest.partitions
     with pytest.raises(StageError, match=r"9\.parquet, row 1: the time 5 is not among .* 1 to 3"):
-        find_superseded(tmp_path, replace(manifest, partitions=(replace(first, time_max=3), second)), ignore)
+        look_at_identities(tmp_path, replace(manifest, partitions=(replace(first, time_max=3), second)), ignore)
 
 
 def test_no_room_for_a_bit_of_each_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ def test_no_room_for_a_bit_of_each_value(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(scratch.os, "posix_fallocate", full)
     with pytest.raises(ConfigError, match="No space left") as caught:
-        find_superseded(tmp_path, dataset(tmp_path, [A(1), A(1)]), ignore)
+        look_at_identities(tmp_path, dataset(tmp_path, [A(1), A(1)]), ignore)
     assert "TMPDIR" in caught.value.hint
 
 
@@ -253,3 +253,20 @@ def test_a_series_that_goes_on_in_another_batch(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(reader, "GROUP_ROWS", 1)
     rows = [A(1), A(time), B(1)]
     assert found(tmp_path, rows) == [[(time == 1,) * 2, (False,) * 2, (False,) * 2]]
+
+
+def test_orders_that_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of partitions in order, of which all rows were seen, as far as there is room."""
+    monkeypatch.setattr(series_order, "_RUN_ROWS", 0)
+    manifest = dataset(tmp_path, [A(1), A(2), B(1)], [A(6), A(5)], [A(9)])
+    first, mixed, last = manifest.partitions
+    known = look_at_identities(tmp_path, manifest, ignore)
+    order = known.order(first)
+    assert order is not None
+    assert (order.rows, order.starts.tolist(), known.order(mixed)) == (3, [0, 2], None)
+    assert known.order(last) is not None
+    known.add_order(mixed, order)
+    assert known.order(mixed) is None, "it is one of three rows"
+    monkeypatch.setattr(known_rows, "MOST_ORDER_BYTES", order.size)
+    known = look_at_identities(tmp_path, manifest, ignore)
+    assert (known.order(first) is None, known.order(last)) == (False, None)

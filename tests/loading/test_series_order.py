@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.loading import series_order
-from loader.loading.series_order import lie_in_series_order
+from loader.loading.series_order import SeriesOrder, find_series_order
 
 SCHEMA = PointSchema("m", ("x", "y"), (Field("v", FieldType.INTEGER),), "t", "s")
 SECOND = 1_000_000_000
@@ -48,8 +48,8 @@ def test_any_rows(parts: list[list[Row]], ordered: bool) -> None:
         parts = [[row for row, _ in zip(rows, part, strict=False)] for part in parts]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(series_order, "_RUN_ROWS", 0)
-        found = lie_in_series_order(map(batch, parts), SCHEMA, WHOLE)
-    assert found == in_order([row for part in parts for row in part])
+        found = find_series_order(map(batch, parts), SCHEMA, WHOLE)
+    assert isinstance(found, SeriesOrder) == in_order([row for part in parts for row in part])
 
 
 def test_a_dictionary_with_a_text_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,14 +60,27 @@ def test_a_dictionary_with_a_text_twice(monkeypatch: pytest.MonkeyPatch) -> None
         x = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), texts)
         y = pa.DictionaryArray.from_arrays(pa.array([0, 0], pa.int32()), texts)
         rows = pa.record_batch([x, y, pa.array(times)], names=["x", "y", "t"])
-        assert lie_in_series_order([rows], SCHEMA, WHOLE) is expected
+        assert isinstance(find_series_order([rows], SCHEMA, WHOLE), SeriesOrder) is expected
+
+
+def test_text_that_is_not_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such rows have an order, but are no points: a load takes a closer look at them."""
+    monkeypatch.setattr(series_order, "_RUN_ROWS", 0)
+    texts = pa.array([b"a", b"\xff"]).view(pa.string())
+    x = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), texts)
+    for size, fits in ((1, True), (2, False)):
+        rows = pa.record_batch([x, x, pa.array([1, 1])], names=["x", "y", "t"]).slice(0, size)
+        order = find_series_order([rows], SCHEMA, WHOLE)
+        assert isinstance(order, SeriesOrder)
+        assert order.starts.tolist() == [0, 1][:size]
+        assert (order.runs(SCHEMA) is not None) is fits
 
 
 def test_no_tags() -> None:
     """Without tags all rows are one series."""
     schema = PointSchema("m", (), SCHEMA.fields, "t", "s")
-    assert lie_in_series_order([batch([("", "", 1)]), batch([("", "", 2)])], schema, WHOLE)
-    assert lie_in_series_order([batch([("", "", 1)]), batch([("", "", 1)])], schema, WHOLE) is False
+    assert find_series_order([batch([("", "", 1)]), batch([("", "", 2)])], schema, WHOLE)
+    assert find_series_order([batch([("", "", 1)]), batch([("", "", 1)])], schema, WHOLE) is False
 
 
 ODD = {
@@ -85,4 +98,4 @@ ODD = {
 @pytest.mark.parametrize("what", ODD)
 def test_what_takes_a_closer_look(what: str) -> None:
     """Nothing is told of it."""
-    assert lie_in_series_order([ODD[what]], SCHEMA, WHOLE) is None
+    assert find_series_order([ODD[what]], SCHEMA, WHOLE) is None

@@ -21,13 +21,13 @@ from loader.errors import ConfigError, LoadError, Refused, ServerError, StageErr
 from loader.events import Advanced, Event, Notice, Started, Waited
 from loader.loading import LoadSettings, WriteSettings, load
 from loader.loading.flow import Flow
+from loader.loading.known_rows import KnownRows
 from loader.loading.ledger import add_mark, last_load, opened_ledger
 from loader.loading.ledger_values import make_mark
 from loader.loading.restore_path import bucket, storage_files
 from loader.loading.restore_path import sender as sender_module
 from loader.loading.restore_path.sender import Aborted, ShardSender
 from loader.loading.restore_path.shards import plan_shards
-from loader.loading.superseded import Superseded
 from loader.servers import restore as api
 from loader.servers.base import Target
 from loader.servers.transport import Connection
@@ -342,7 +342,7 @@ def test_an_order_to_stop_breaks_off_what_is_on_its_way(
     with fault_proxy(influx_v2.url, lambda call: None) as proxy:
         manifest = read_manifest(root)
         (shard, *_) = plan_shards(root, manifest, DAY)
-        sender = ShardSender(through(settings, proxy.url), manifest, {shard.start: 1}, flow, Superseded())
+        sender = ShardSender(through(settings, proxy.url), manifest, {shard.start: 1}, flow, KnownRows())
         monkeypatch.setattr(sender_module, "tar", lambda file: ordered(flow, storage_files.tar(file)))
         with pytest.raises(Aborted):
             sender.restore(shard, 1, Workspace())

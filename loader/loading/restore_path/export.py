@@ -19,7 +19,7 @@ from loader.dataset.opened import opened_dataset
 from loader.dataset.place import Place, find_place
 from loader.errors import ConfigError, LoadError
 from loader.events import Advanced, Observer, Started, ignore
-from loader.loading.identities import find_superseded
+from loader.loading.identities import look_at_identities
 from loader.loading.rejected import describe
 from loader.loading.restore_path.shards import DEFAULT_DURATION, check_duration, plan_shards
 
@@ -82,7 +82,7 @@ def _export(
     try:
         if settings.out.exists() and any(settings.out.iterdir()):
             raise ConfigError(f"{settings.out}: is not empty", hint="name a new folder: --out FOLDER")
-        superseded = find_superseded(settings.place.root, manifest, observe, stop)
+        known = look_at_identities(settings.place.root, manifest, observe, stop)
         duration = settings.shard_duration or DEFAULT_DURATION
         shards = plan_shards(settings.place.root, manifest, duration)
         prepare_encoders(observe)
@@ -91,7 +91,7 @@ def _export(
         files = (
             (number, file)
             for number, shard in enumerate(shards, 1)
-            for file in encode_shard(settings.place.root, manifest, shard, 1, workspace, superseded)
+            for file in encode_shard(settings.place.root, manifest, shard, 1, workspace, known)
         )
         for number, file in files:
             rejected += file.rejected

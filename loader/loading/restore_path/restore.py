@@ -25,6 +25,7 @@ from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import LoadError, Retryable, StageError
 from loader.events import Notice, Observer, Started, Waited
 from loader.loading.flow import Flow
+from loader.loading.known_rows import KnownRows
 from loader.loading.ledger import Ledger, opened_ledger
 from loader.loading.look import look_through
 from loader.loading.rejected import Rejections
@@ -33,7 +34,6 @@ from loader.loading.restore_path.sender import Restored, ShardClosed, ShardSende
 from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
 from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
 from loader.loading.settings import LoadReport, LoadSettings
-from loader.loading.superseded import Superseded
 from loader.loading.tally import DRY_RUN, Tally
 from loader.servers.patience import Patience, find_server
 from loader.servers.retries import Retries
@@ -57,7 +57,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         # The marks of buckets know which rows are moved.
         moving = settings.on_duplicate == OnDuplicate.NUDGE
         bucket = None if moving else maker.find()
-        manifest, superseded = look_through(tally, manifest, stop)
+        manifest, known = look_through(tally, manifest, stop)
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
         if moving:
@@ -67,20 +67,20 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         prepare_encoders(observe)
         try:
             made = maker.prepare(bucket, afresh=settings.restart)
-            resumed, rejections = _fill(made, manifest, database, superseded, tally, flow)
+            resumed, rejections = _fill(made, manifest, database, known, tally, flow)
         except ShardClosed as error:
             # A request that was cut off by a kill may have closed the shard, too: the same command must still work.
             observe(Notice(f"{error.message}: the bucket, which this load made, is made anew"))
             tally.begin_again()
             made = maker.prepare(maker.find(), afresh=True)
-            resumed, rejections = _fill(made, manifest, database, superseded, tally, flow)
+            resumed, rejections = _fill(made, manifest, database, known, tally, flow)
     return tally.report(
         server.name,
         manifest,
         resumed,
         stopped=stop.is_set(),
         rejections=rejections,
-        rows_replaced=superseded.rows,
+        rows_replaced=known.rows_replaced,
     )
 
 
@@ -88,7 +88,7 @@ def _fill(
     made: RestoredBucket,
     manifest: Manifest,
     database: sqlite3.Connection,
-    superseded: Superseded,
+    known: KnownRows,
     tally: Tally,
     flow: Flow,
 ) -> tuple[int, Rejections]:
@@ -103,7 +103,7 @@ def _fill(
     resumed = sum(restored.values())
     tally.observe(Started("load", manifest.rows, resumed))
     pending = [shard for shard in made.shards if shard.start not in restored]
-    sender = ShardSender(settings, manifest, made.ids, flow, superseded)
+    sender = ShardSender(settings, manifest, made.ids, flow, known)
     _Restorer(settings, ledger, rejections, tally, flow, sender).run(pending)
     done = resumed + tally.rows
     if done == manifest.rows:
@@ -222,7 +222,7 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     """Do everything that a load does except sending, and keep nothing."""
     settings = tally.settings
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
-    manifest, superseded = look_through(tally, manifest, flow.stop)
+    manifest, known = look_through(tally, manifest, flow.stop)
     prepare_encoders(tally.observe)
     workspace = Workspace()
     tally.observe(Started("dry run", manifest.rows))
@@ -230,7 +230,7 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     files = (
         file
         for shard in plan_shards(settings.place.root, manifest, duration)
-        for file in encode_shard(settings.place.root, manifest, shard, 1, workspace, superseded)
+        for file in encode_shard(settings.place.root, manifest, shard, 1, workspace, known)
     )
     for file in files:
         rejections.count(file.rejected)
@@ -239,5 +239,5 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
         if flow.stopping:
             break
     return tally.report(
-        DRY_RUN, manifest, stopped=flow.stop.is_set(), rejections=rejections, rows_replaced=superseded.rows
+        DRY_RUN, manifest, stopped=flow.stop.is_set(), rejections=rejections, rows_replaced=known.rows_replaced
     )

@@ -12,10 +12,10 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import LoadError, Retryable
 from loader.loading.flow import Flow
+from loader.loading.known_rows import KnownRows
 from loader.loading.restore_path.shards import Shard
 from loader.loading.restore_path.storage_files import PointCounts, ShardFile, encode_shard, tar, tar_size
 from loader.loading.settings import LoadSettings
-from loader.loading.superseded import Superseded
 from loader.servers import flux
 from loader.servers import restore as api
 from loader.servers.backup import is_open
@@ -52,13 +52,13 @@ class ShardSender:
         manifest: Manifest,
         ids: Mapping[int, int],
         flow: Flow,
-        superseded: Superseded,
+        known: KnownRows,
     ) -> None:
         self._settings = settings
         self._manifest = manifest
         self._ids = ids
         self._flow = flow
-        self._superseded = superseded
+        self._known = known
 
     def restore(self, shard: Shard, generation: int, workspace: Workspace) -> Restored:
         """Send the files of ``shard``, made in ``workspace``, and let the server count their values.
@@ -75,7 +75,7 @@ class ShardSender:
         rejected: list[RejectedRow] = []
         counts: dict[PointSchema, PointCounts] = {}
         root = self._settings.place.root
-        for file in encode_shard(root, self._manifest, shard, generation, workspace, self._superseded):
+        for file in encode_shard(root, self._manifest, shard, generation, workspace, self._known):
             rows += file.rows
             rejected += file.rejected
             if not file.points:

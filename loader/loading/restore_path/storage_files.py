@@ -9,26 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from loader.dataset.batches import LONG_TEXTS
-from loader.dataset.chunk import Chunk, RejectedRow
+from loader.dataset.chunk import RejectedRow
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import largest_group, read_joined
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.arrays import Integers, Mask, last_in_groups
 from loader.encoding.columns import read_columns, read_times, read_valid_times
 from loader.encoding.escaping import check_names, sort_tags
-from loader.encoding.selection import select_points
+from loader.encoding.selection import SelectedRows, select_points
 from loader.encoding.series import SeriesRuns, find_series
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import FileEncoder, StorageFile
 from loader.encoding.tsm.layout import FIELD_SEPARATOR, is_storable
 from loader.encoding.warm import compile_ahead, compile_encoders
 from loader.events import Observer
+from loader.loading.known_rows import KnownRows
+from loader.loading.restore_path.series_points import SeriesPoints, join
 from loader.loading.restore_path.shards import Shard
-from loader.loading.superseded import Superseded
 from loader.loading.times import check_times
 
 MOST_BYTES = 144 << 20
@@ -87,7 +86,7 @@ def encode_shard(
     shard: Shard,
     generation: int,
     workspace: Workspace,
-    superseded: Superseded,
+    known: KnownRows,
 ) -> Iterator[ShardFile]:
     """Yield the storage files of ``shard``, none when it has no rows; ``generation`` is a number for each attempt.
 
@@ -103,9 +102,14 @@ def encode_shard(
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
         points = collected.of(manifest.schema_of(partition.path))
-        for address, batch in read_joined(root, points.schema, partition):
-            points.add(batch, address, partition, shard, superseded.within(address))
-            del batch  # otherwise rows of other shards would stay in memory, too
+        order = known.order(partition)
+        series = order.runs(points.keyed) if order else None
+        columns = points.schema if series is None else replace(points.schema, tags=())
+        for address, batch in read_joined(root, columns, partition):
+            steps = partition.steps(address.start, address.stop)
+            selected = select_points(batch, columns, address, known.superseded(address), steps)
+            points.add(batch, selected, partition, shard, series)
+            del batch, selected  # otherwise rows of other shards would stay in memory, too
             if collected.size >= most:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
                 collected, sequence = _FilePoints(root), sequence + 1
@@ -180,50 +184,64 @@ class _Points:
         self._root = root
         self.schema = schema
         # The tags of a storage key are sorted, and so are the fields of a series.
-        self._keyed = replace(
+        self.keyed = replace(
             schema,
             tags=sort_tags(schema.tags),
             fields=tuple(sorted(schema.fields, key=lambda field: field.column.encode())),
         )
-        self._slices: dict[str, list[_Slice]] = {}
+        self._slices: dict[str, list[SeriesPoints]] = {}
         self.counts = PointCounts(0, (0,) * len(schema.fields))
         self.rejected: list[RejectedRow] = []
         self.rows = 0
         self.size = 0
 
     def add(
-        self, batch: pa.RecordBatch, address: Chunk, partition: Partition, shard: Shard, superseded: Mask | None
+        self,
+        batch: pa.RecordBatch,
+        selected: SelectedRows,
+        partition: Partition,
+        shard: Shard,
+        series: SeriesRuns | None,
     ) -> None:
-        """Add the rows of ``batch`` that are in the time of ``shard``; one shard also accounts for rows without a time.
+        """Add the rows of ``batch``, of which ``selected`` are points, that are in the time of ``shard``.
 
-        Raises StageError for times outside the time range of ``partition``.
+        One shard also accounts for rows without a time. ``series`` are those of the partition, where they are known;
+        tags are not in ``batch`` then. Raises StageError for times outside the time range of ``partition``.
         """
-        steps = partition.steps(address.start, address.stop)
-        selected = select_points(batch, self.schema, address, superseded, steps)
         check_times(read_times(selected.points, self.schema).to_numpy(), selected, self._root, partition)
         if shard.holds(partition):
             self.rows += len(batch)
         else:
-            times, valid = read_valid_times(batch, self.schema, steps)
+            start = selected.start
+            times, valid = read_valid_times(batch, self.schema, partition.steps(start, start + len(batch)))
             # A row without a time belongs to the shard of the partition's first time.
             within = np.where(valid, shard.contains(times), shard.start <= partition.time_min < shard.stop)
             self.rows += int(np.count_nonzero(within))
             selected = selected.within(within)
-        runs = find_series(selected.points, self._keyed)
+        runs = self._runs(selected, series)
         texts = runs.texts.to_pylist()
         if not all(map(is_storable, texts)):
             of_rows = [texts[code] for code in np.repeat(runs.codes, runs.lengths).tolist()]
             unfit = np.array([not is_storable(text) for text in of_rows], np.bool_)
             shown = [repr(text[:100]) for text in of_rows if not is_storable(text)]
             selected = selected.without(unfit, partition.path, "series", shown, _UNSTORABLE)
-            runs = find_series(selected.points, self._keyed)
+            runs = self._runs(selected, series)
             texts = runs.texts.to_pylist()
         self.rejected += selected.rejected
         self._add(selected.points, runs, texts)
 
+    def _runs(self, selected: SelectedRows, series: SeriesRuns | None) -> SeriesRuns:
+        if series is None:
+            return find_series(selected.points, self.keyed)
+        starts = selected.before(series.starts)
+        some = np.flatnonzero(np.diff(starts))
+        return SeriesRuns(
+            np.append(starts[some], len(selected.points)), np.arange(len(some)), series.texts.take(series.codes[some])
+        )
+
     def _add(self, points: pa.RecordBatch, runs: SeriesRuns, texts: Sequence[str]) -> None:
-        columns = read_columns(points, self._keyed)
-        rows = _Slice(columns.times.to_numpy(), columns.values)
+        columns = read_columns(points, self.keyed)
+        rows = SeriesPoints(columns.times.to_numpy(), columns.values)
         starts, codes = runs.starts, runs.codes
         if len(codes) > 2 * len(texts):
             series = np.repeat(codes, runs.lengths)
@@ -241,58 +259,12 @@ class _Points:
             self.size += _SLICE_BYTES
         self.size += rows.size
 
-    def take_series(self) -> Iterator[tuple[bytes, str, tuple[Field, ...], _Slice]]:
+    def take_series(self) -> Iterator[tuple[bytes, str, tuple[Field, ...], SeriesPoints]]:
         """Yield the sort key, the text, the fields and the points of each series; count and release the points."""
-        fields = self._keyed.fields
+        fields = self.keyed.fields
         for order, series in sorted((series.encode() + FIELD_SEPARATOR, series) for series in self._slices):
-            joined = _join(self._slices.pop(series))
+            joined = join(self._slices.pop(series))
             present = dict(zip(fields, (len(column) - column.null_count() for column in joined.values), strict=True))
             values = tuple(present[field] for field in self.schema.fields)
             self.counts += PointCounts(len(joined.times), values)
             yield order, series, fields, joined
-
-
-@dataclass(frozen=True)
-class _Slice:
-    """Times, and a value or null of each field; strings are views, so that no bytes of them are copied here."""
-
-    times: Integers
-    values: tuple[pl.Series, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return int(self.times.nbytes) + sum(int(column.estimated_size()) for column in self.values)
-
-    def slice(self, start: int, stop: int) -> _Slice:
-        """Return rows ``start`` to ``stop`` (exclusive), not copied."""
-        return _Slice(self.times[start:stop], tuple(column.slice(start, stop - start) for column in self.values))
-
-    def take(self, rows: Integers) -> _Slice:
-        """Return the given rows."""
-        return _Slice(self.times[rows], tuple(column.gather(rows) for column in self.values))
-
-
-def _join(slices: Sequence[_Slice]) -> _Slice:
-    """Return the points of a series in time order; of equal times, one with the fields of all."""
-    joined = _Slice(
-        np.concatenate([part.times for part in slices]),
-        tuple(pl.concat(columns) for columns in zip(*(part.values for part in slices), strict=True)),
-    )
-    if (joined.times[1:] <= joined.times[:-1]).any():
-        joined = joined.take(np.argsort(joined.times, kind="stable"))
-        if (joined.times[1:] == joined.times[:-1]).any():
-            joined = _merge(joined)
-    return joined
-
-
-def _merge(points: _Slice) -> _Slice:
-    """Return ``points``, which are in time order, with one for all of equal time, which have no field twice."""
-    begins = np.append(True, points.times[1:] != points.times[:-1])
-    starts = np.flatnonzero(begins)
-    merged = []
-    for column in points.values:
-        valid = column.is_not_null().to_numpy()
-        rows = pl.Series(last_in_groups(valid, starts))
-        merged.append(column.gather(rows.set(rows < 0, None)))
-    return _Slice(points.times[starts], tuple(merged))

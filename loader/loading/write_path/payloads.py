@@ -16,7 +16,7 @@ from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers
 from loader.encoding.line_protocol.encode import EncodedLines, LineEncoder
 from loader.encoding.selection import SelectedRows, select_points
-from loader.loading.superseded import Superseded
+from loader.loading.known_rows import KnownRows
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def payloads(
     chunk: Chunk,
     batch_lines: int,
     body_limit: Callable[[], int],
-    superseded: Superseded,
+    known: KnownRows,
 ) -> Iterator[Payload]:
     """Encode ``chunk`` of ``partition``, cut into payloads of at most ``batch_lines`` lines and ``body_limit()`` bytes.
 
@@ -99,7 +99,7 @@ def payloads(
         address = Chunk(chunk.partition, row, row + batch.num_rows)
         row = address.stop
         steps = partition.steps(address.start, address.stop)
-        selected = select_points(batch, schema, address, superseded.within(address), steps)
+        selected = select_points(batch, schema, address, known.superseded(address), steps)
         yield from _cut(selected, address, encoder.encode(selected, batch_lines, body_limit))
 
 

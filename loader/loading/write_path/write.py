@@ -22,11 +22,11 @@ from loader.encoding.warm import compile_ahead, compile_line_encoder
 from loader.errors import ConfigError, ServerError
 from loader.events import SERVER_BUSY, Notice, Observer, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
+from loader.loading.known_rows import KnownRows
 from loader.loading.ledger import Ledger, forget
 from loader.loading.look import look_through
 from loader.loading.rejected import RejectedLine, Rejections
 from loader.loading.settings import LoadReport, LoadSettings
-from loader.loading.superseded import Superseded
 from loader.loading.tally import DRY_RUN, Tally
 from loader.loading.write_path.field_types import note_other_types
 from loader.loading.write_path.first_writes import FirstWrites
@@ -55,7 +55,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         if found:
             _check_retention(found, manifest)
         # Before a bucket is made: a dataset with duplicates may be refused.
-        manifest, superseded = look_through(tally, manifest, stop)
+        manifest, known = look_through(tally, manifest, stop)
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
         bucket = found or _make_bucket(connection, server, settings, observe, patience)
@@ -82,7 +82,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
             timeout_seconds=settings.timeout_seconds,
         )
         coordinator = _Coordinator(settings, ledger, rejections, tally, flow)
-        coordinator.run(senders, manifest, pending, superseded)
+        coordinator.run(senders, manifest, pending, known)
         if resumed + tally.rows == manifest.rows:
             ledger.finish()
     return tally.report(
@@ -91,7 +91,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         resumed,
         stopped=stop.is_set(),
         rejections=rejections,
-        rows_replaced=superseded.rows,
+        rows_replaced=known.rows_replaced,
     )
 
 
@@ -119,10 +119,10 @@ class _Coordinator:
         self._flow = flow
         self._error: BaseException | None = None
 
-    def run(self, senders: Senders, manifest: Manifest, pending: list[Chunk], superseded: Superseded) -> None:
+    def run(self, senders: Senders, manifest: Manifest, pending: list[Chunk], known: KnownRows) -> None:
         """Send every row of ``pending``; raises the first error after recording what is in flight."""
         try:
-            self._feed(senders, manifest, pending, superseded)
+            self._feed(senders, manifest, pending, known)
         except KeyboardInterrupt:
             self._flow.aborted.set()
             raise
@@ -134,7 +134,7 @@ class _Coordinator:
         if self._error:
             raise self._error
 
-    def _feed(self, senders: Senders, manifest: Manifest, pending: list[Chunk], superseded: Superseded) -> None:
+    def _feed(self, senders: Senders, manifest: Manifest, pending: list[Chunk], known: KnownRows) -> None:
         pace = Pace(self._settings.write.rate)
         partitions = {partition.path: partition for partition in manifest.partitions}
         for chunk in pending:
@@ -145,7 +145,7 @@ class _Coordinator:
                 chunk,
                 self._settings.write.batch_lines,
                 lambda: self._flow.body_limit,
-                superseded,
+                known,
             ):
                 self._wait(pace.ahead(len(payload)))
                 if self._flow.stopping:
@@ -230,7 +230,7 @@ def _encode_all(
     flow = Flow(settings.write.batch_bytes, stop)
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
     tally = Tally(settings, observe)
-    manifest, superseded = look_through(tally, manifest, stop)
+    manifest, known = look_through(tally, manifest, stop)
     _begin(tally)
     observe(Started("dry run", manifest.rows))
     encoded = (
@@ -243,7 +243,7 @@ def _encode_all(
             Chunk(partition.path, 0, partition.rows),
             settings.write.batch_lines,
             lambda: flow.body_limit,
-            superseded,
+            known,
         )
     )
     for payload in encoded:
@@ -252,4 +252,6 @@ def _encode_all(
         rejections.count(payload.rejected)
         tally.reject(len(payload.rejected))
         tally.advance(payload.chunk.rows, payload.size, len(compressed(payload.body, level)))
-    return tally.report(DRY_RUN, manifest, stopped=stop.is_set(), rejections=rejections, rows_replaced=superseded.rows)
+    return tally.report(
+        DRY_RUN, manifest, stopped=stop.is_set(), rejections=rejections, rows_replaced=known.rows_replaced
+    )

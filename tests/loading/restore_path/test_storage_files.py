@@ -17,6 +17,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from loader.dataset import reader
 from loader.dataset.manifest import Manifest
@@ -25,10 +27,13 @@ from loader.encoding import warm
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import EncodeError, StageError
 from loader.events import Event, Notice, ignore
-from loader.loading.identities import find_superseded
+from loader.loading import series_order
+from loader.loading.identities import look_at_identities
+from loader.loading.known_rows import KnownRows
 from loader.loading.restore_path import storage_files
 from loader.loading.restore_path.shards import Shard, plan_shards
 from loader.loading.restore_path.storage_files import (
+    MOST_BYTES,
     PointCounts,
     ShardFile,
     encode_shard,
@@ -36,7 +41,6 @@ from loader.loading.restore_path.storage_files import (
     tar,
     tar_size,
 )
-from loader.loading.superseded import Superseded
 from tests.points import DAY, FIRST_DAY, write_dataset
 from tests.storage import decode, index
 
@@ -55,11 +59,11 @@ def files_of(root: Path, rows: Sequence[Row], duration: int = WEEK) -> list[Shar
     """Write a dataset of a partition a day; return the files of all its shards."""
     manifest = write_dataset(root, SCHEMA, frame(rows))
     workspace = Workspace()
-    superseded = find_superseded(root, manifest, ignore)
+    known = look_at_identities(root, manifest, ignore)
     return [
         file
         for shard in plan_shards(root, manifest, duration)
-        for file in map(kept, encode_shard(root, manifest, shard, 3, workspace, superseded))
+        for file in map(kept, encode_shard(root, manifest, shard, 3, workspace, known))
     ]
 
 
@@ -213,10 +217,72 @@ def test_rows_that_cannot_be_points_are_rejected(tmp_path: Path) -> None:
     manifest = replace(manifest, partitions=(replace(partition, rows=7),))
     shards = plan_shards(tmp_path, manifest, hour)
     files = [
-        kept(file) for shard in shards for file in encode_shard(tmp_path, manifest, shard, 1, Workspace(), Superseded())
+        kept(file) for shard in shards for file in encode_shard(tmp_path, manifest, shard, 1, Workspace(), KnownRows())
     ]
     found = [(file.rows, file.points, [(each.row, each.column) for each in file.rejected]) for file in files]
     assert found == [(5, 1, [(1, "b"), (2, "series"), (5, "t"), (6, "t")]), (2, 1, [(3, "u")])]
+
+
+NASTY = ["x", "", " ,=\\", "x\\", "x\n", "x#!~#", "ü", "long" * 20_000]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from(NASTY), min_size=1, max_size=4, unique=True),
+    st.lists(st.sampled_from([0.5, math.nan, None]), min_size=1, max_size=6),
+    st.sampled_from([WEEK, 1_000_000_000]),
+    st.sampled_from([1, 2, 100]),
+    st.sampled_from([300, MOST_BYTES]),
+)
+@example(["x", "x#!~#"], [0.5], WEEK, 100, MOST_BYTES)
+@example(["x", "y"], [0.5, None, math.nan, 0.5], 1_000_000_000, 2, 300)
+def test_series_whose_order_is_known(
+    tmp_path_factory: pytest.TempPathFactory,
+    names: list[str],
+    values: list[float | None],
+    duration: int,
+    joined: int,
+    most: int,
+) -> None:
+    """The files are the same bytes as those that are made of tags read anew, and the same rows are rejected."""
+    root = tmp_path_factory.mktemp("known")
+    schema = replace(SCHEMA, fields=SCHEMA.fields[1:])
+    rows = [
+        (name, other, value, FIRST_DAY + 600_000_000 * place)
+        for name in names
+        for other in ("o", "p")
+        for place, value in enumerate(values)
+    ]
+    types: dict[str, Any] = {"b": pl.String, "a": pl.String, "u": pl.Float64, "t": pl.Int64}
+    manifest = write_dataset(root, schema, pl.DataFrame(rows, schema=types, orient="row"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(series_order, "_RUN_ROWS", 0)
+        patch.setattr(reader, "JOINED_ROWS", joined)
+        patch.setattr(reader, "GROUP_ROWS", joined)
+        patch.setattr(storage_files, "MOST_BYTES", most)
+        known = look_at_identities(root, manifest, ignore)
+        assert known.order(manifest.partitions[0])
+        with_it, without = (
+            [
+                (file.name, content(file), file.rows, file.counts, file.rejected)
+                for shard in plan_shards(root, manifest, duration)
+                for file in map(kept, encode_shard(root, manifest, shard, 1, Workspace(), each))
+            ]
+            for each in (known, KnownRows())
+        )
+    assert with_it == without
+
+
+def test_tags_of_a_known_order_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the look has seen of them is used."""
+    monkeypatch.setattr(series_order, "_RUN_ROWS", 0)
+    manifest = write_dataset(tmp_path, SCHEMA, frame(rows := rows_of(SERIES[:1], days=1, points=3)))
+    known = look_at_identities(tmp_path, manifest, ignore)
+    path = tmp_path / manifest.partitions[0].path
+    pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["a", "b"]), path)
+    (shard,) = plan_shards(tmp_path, manifest, WEEK)
+    (file,) = map(kept, encode_shard(tmp_path, manifest, shard, 1, Workspace(), known))
+    assert stored([file]) == expected(rows)
 
 
 def test_times_that_the_manifest_does_not_say(tmp_path: Path) -> None:
@@ -226,7 +292,7 @@ def test_times_that_the_manifest_does_not_say(tmp_path: Path) -> None:
     manifest = replace(manifest, partitions=(short,))
     (shard,) = plan_shards(tmp_path, manifest, WEEK)
     with pytest.raises(StageError, match=f"row 2: the time {FIRST_DAY + 2} is not among"):
-        list(encode_shard(tmp_path, manifest, shard, 1, Workspace(), Superseded()))
+        list(encode_shard(tmp_path, manifest, shard, 1, Workspace(), KnownRows()))
 
 
 def test_a_field_that_no_path_can_store(tmp_path: Path) -> None:
@@ -235,7 +301,7 @@ def test_a_field_that_no_path_can_store(tmp_path: Path) -> None:
     with pytest.raises(EncodeError, match="field key 'time'"):
         next(
             encode_shard(
-                tmp_path, Manifest((schema,), {}, {}, (), complete=True), Shard(0, 1, ()), 1, Workspace(), Superseded()
+                tmp_path, Manifest((schema,), {}, {}, (), complete=True), Shard(0, 1, ()), 1, Workspace(), KnownRows()
             )
         )
 
@@ -243,7 +309,7 @@ def test_a_field_that_no_path_can_store(tmp_path: Path) -> None:
 def test_nothing_to_do(tmp_path: Path) -> None:
     """A shard without partitions has no file."""
     manifest = Manifest((SCHEMA,), {}, {}, (), complete=True)
-    assert list(encode_shard(tmp_path, manifest, Shard(0, 1, ()), 1, Workspace(), Superseded())) == []
+    assert list(encode_shard(tmp_path, manifest, Shard(0, 1, ()), 1, Workspace(), KnownRows())) == []
 
 
 @pytest.mark.parametrize("points", [1, 2, 300])
