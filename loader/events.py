@@ -35,6 +35,14 @@ class Advanced(Event):
     size: int = 0
 
 
+@dataclass(frozen=True)
+class Answered(Event):
+    """The server has answered a request of a load with ``size`` bytes, ``seconds`` after it was begun."""
+
+    seconds: float
+    size: int
+
+
 SERVER_BUSY = "server busy"
 
 

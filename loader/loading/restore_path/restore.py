@@ -188,7 +188,9 @@ class _Restorer:
     def _record(self, attempt: _Attempt, outcome: Restored | BaseException | None) -> list[_Attempt]:
         """Record how ``attempt`` ended; return what is to be tried again."""
         match outcome:
-            case Restored(rows, size, rejected):
+            case Restored(rows, size, rejected, answers):
+                for answer in answers:
+                    self._tally.observe(answer)
                 self._rejections.keep(rejected)
                 self._ledger.acknowledge_shard(attempt.shard.start, rows, len(rejected))
                 self._error = self._error or self._rejections.excess

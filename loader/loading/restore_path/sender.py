@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from loader.dataset.manifest import Manifest
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import LoadError, Retryable
+from loader.events import Answered
 from loader.loading.flow import Flow
 from loader.loading.known_rows import KnownRows
 from loader.loading.restore_path.shards import Shard
@@ -27,12 +29,14 @@ from loader.servers.transport import Connection
 class Restored:
     """What the server has taken and counted of a shard; ``size`` is bytes on the wire.
 
-    ``rows`` is how many rows the shard accounts for, ``rejected`` those of them that cannot be points.
+    ``rows`` is how many rows the shard accounts for, ``rejected`` those of them that cannot be points; ``answers`` are
+    those to the uploads of its files.
     """
 
     rows: int
     size: int
     rejected: tuple[RejectedRow, ...]
+    answers: tuple[Answered, ...]
 
 
 class Aborted(Exception):
@@ -73,6 +77,7 @@ class ShardSender:
         request = api.build_shard(self._ids[shard.start])
         rows = size = 0
         rejected: list[RejectedRow] = []
+        answers: list[Answered] = []
         counts: dict[PointSchema, PointCounts] = {}
         root = self._settings.place.root
         for file in encode_shard(root, self._manifest, shard, generation, workspace, self._known):
@@ -80,7 +85,9 @@ class ShardSender:
             rejected += file.rejected
             if not file.points:
                 continue
+            began = time.monotonic()
             reply = link.upload(request, self._pieces(file), tar_size(file))
+            answers.append(Answered(time.monotonic() - began, tar_size(file)))
             if reply.status == 500 and not is_open(link.send, self._ids[shard.start]):
                 raise ShardClosed(
                     f"the shard of {instant(shard.start)}: the server has closed it, for a restore of it was cut off",
@@ -95,7 +102,7 @@ class ShardSender:
         for schema, found in counts.items():
             for field, expected in _counted_fields(schema.fields, found):
                 self._count(link, shard, schema, field, expected)
-        return Restored(rows, size, tuple(rejected))
+        return Restored(rows, size, tuple(rejected), tuple(answers))
 
     def _pieces(self, file: ShardFile) -> Iterator[bytes | memoryview]:
         for piece in tar(file):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from loader.errors import LoadError, PartialWrite, Retryable, TooLarge
-from loader.events import Waited
+from loader.events import Answered, Waited
 from loader.loading.flow import Flow
 from loader.loading.rejected import RejectedLine
 from loader.loading.write_path.first_writes import FirstWrites
@@ -78,7 +78,7 @@ class Senders:
     """``connections`` threads that send payloads.
 
     At most twice as many payloads as connections are in memory: for each, one in flight and one waiting.
-    ``submit`` and ``drain`` yield waits, and one Result for each payload in the order of the replies;
+    ``submit`` and ``drain`` yield waits and answers, and one Result for each payload in the order of the replies;
     ``seconds_waited`` is how long they waited for these, because all connections were busy.
     """
 
@@ -105,20 +105,20 @@ class Senders:
         self._in_flight = 0
         self.seconds_waited = 0.0
         self._work: queue.Queue[Payload | None] = queue.Queue()
-        self._results: queue.Queue[Waited | Result] = queue.Queue()
+        self._results: queue.Queue[Answered | Waited | Result] = queue.Queue()
         # Daemons: a second Ctrl-C must not wait for a reply that may take a minute.
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, payload: Payload) -> Iterator[Waited | Result]:
+    def submit(self, payload: Payload) -> Iterator[Answered | Waited | Result]:
         """Queue ``payload``, after yielding the results that are there and waiting for a free place."""
         while self._in_flight >= self._capacity or not self._results.empty():
             yield self._next()
         self._in_flight += 1
         self._work.put(payload)
 
-    def drain(self) -> Iterator[Waited | Result]:
+    def drain(self) -> Iterator[Answered | Waited | Result]:
         """Yield until no payload is in flight, then end the threads."""
         while self._in_flight:
             yield self._next()
@@ -127,11 +127,11 @@ class Senders:
         for thread in self._threads:
             join(thread)
 
-    def _next(self) -> Waited | Result:
+    def _next(self) -> Answered | Waited | Result:
         started = time.monotonic()
         result = take(self._results)
         self.seconds_waited += time.monotonic() - started
-        if not isinstance(result, Waited):
+        if not isinstance(result, Answered | Waited):
             self._in_flight -= 1
         return result
 
@@ -219,7 +219,10 @@ class Senders:
         return False
 
     def _write(self, connection: Connection, body: bytes) -> Reply:
-        return connection.send(self._dialect.build_write(self._target, body, gzipped=self._gzip_level > 0))
+        began = time.monotonic()
+        reply = connection.send(self._dialect.build_write(self._target, body, gzipped=self._gzip_level > 0))
+        self._results.put(Answered(time.monotonic() - began, len(body)))
+        return reply
 
 
 def _rejected(payload: Payload, error: TooLarge | PartialWrite) -> RejectedLine:

@@ -20,7 +20,7 @@ from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest
 from loader.encoding.warm import compile_ahead, compile_line_encoder
 from loader.errors import ConfigError, ServerError
-from loader.events import SERVER_BUSY, Notice, Observer, Started, Waited
+from loader.events import SERVER_BUSY, Answered, Notice, Observer, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.known_rows import KnownRows
 from loader.loading.ledger import Ledger, forget
@@ -160,7 +160,7 @@ class _Coordinator:
             self._tally.wait(Waited("rate", seconds))
             pause(seconds, self._flow.stop)
 
-    def _record(self, results: Iterator[Waited | Result]) -> None:
+    def _record(self, results: Iterator[Answered | Waited | Result]) -> None:
         for result in results:
             try:
                 self._take(result)
@@ -168,7 +168,7 @@ class _Coordinator:
                 self._error = self._error or error
                 self._flow.aborted.set()
 
-    def _take(self, result: Waited | Result) -> None:
+    def _take(self, result: Answered | Waited | Result) -> None:
         match result:
             case Ack():
                 self._acknowledge(result)
@@ -178,8 +178,10 @@ class _Coordinator:
                     self._acknowledge(ack)
             case NotSent():
                 pass
-            case _:
+            case Waited():
                 self._tally.wait(result)
+            case Answered():
+                self._tally.observe(result)
 
     def _acknowledge(self, ack: Ack) -> None:
         rejected: list[RejectedRow | RejectedLine] = [*ack.payload.rejected, *ack.rejected]
