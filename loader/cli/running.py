@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,8 +25,8 @@ from loader.cli.streams import say
 from loader.dataset.state import keeps_state
 from loader.errors import ConfigError, LoaderError
 from loader.events import Event, Observer, Started
-from loader.reporting.counts import Counts
-from loader.reporting.metrics import Meter, machine, settings_json, versions, write_metrics
+from loader.reporting.metrics import write_metrics
+from loader.reporting.recorder import Recorder
 from loader.unexpected import explain, find_secrets, hide, trace
 
 DONE, DIFFERENT, MISUSED, UNFINISHED = 0, 1, 2, 3
@@ -96,7 +96,7 @@ def run(
     command = _Command(activity, settings, root, output, render)
     with Interrupts(command.last_words, stop, command.in_flight.is_set, command.announce) as interrupts:
         outcome = STOPPED
-        with suppress(KeyboardInterrupt), command.display as display:
+        with suppress(KeyboardInterrupt), command.recorder, command.display as display:
             show = display.enter_context(watching(command.console, quiet=output.quiet or output.json))
             outcome = attempt(lambda: work(command.observing(show)), judge, command.secrets)
         interrupts.shield()
@@ -152,18 +152,17 @@ class _Command:
         self.in_flight = threading.Event()
         self.secrets = [getattr(getattr(settings, "target", None), "token", "")]
         self._activity = activity
-        self._settings = settings
         self._root = root
         self._output = output
         self._render = render
-        self._meter, self._counts = Meter(), Counts()
+        self.recorder = Recorder(activity, settings)
         self._concluding = threading.Lock()
 
     def observing(self, show: Observer) -> Observer:
         """Return an observer that counts events, and then shows them."""
 
         def observe(event: Event) -> None:
-            self._counts.count(event)
+            self.recorder.observe(event)
             if isinstance(event, Started):
                 self.in_flight.set()
             show(event)
@@ -185,26 +184,15 @@ class _Command:
         """Write metrics and print the outcome, only once; return the exit code."""
         if not self._concluding.acquire(blocking=False):
             return outcome.code
-        measured = attempt(lambda: self._measure(outcome))
+        measured = attempt(lambda: self.recorder.content(outcome.report, outcome.code, outcome.error))
         written = attempt(lambda: self._write(measured.report)) if measured.code == DONE else measured
         if written.code != DONE:
             say(f"warning: no metrics file: {written.error}", error=True)
         if outcome is STOPPED and self._activity in _RESUMED:
             outcome = replace(outcome, hint=_KEPT)
-        return show(outcome, self._output, measured.report, self._render)
-
-    def _measure(self, outcome: Outcome) -> dict[str, Any]:
-        return {
-            "activity": self._activity,
-            "exit_code": outcome.code,
-            "error": outcome.error,
-            "settings": settings_json(self._settings),
-            "report": asdict(outcome.report) if outcome.report else None,
-            **self._counts.read(),
-            **self._meter.read(),
-            "machine": machine(),
-            "versions": versions(),
-        }
+        # What was done at each moment is for the metrics file: it would bury the result.
+        shown = {name: value for name, value in (measured.report or {}).items() if name != "timeline"}
+        return show(outcome, self._output, shown, self._render)
 
     def _write(self, metrics: Mapping[str, Any]) -> None:
         if keeps_state(self._root):  # a command that was refused writes nothing

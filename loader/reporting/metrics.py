@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-import resource
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,29 +17,9 @@ from loader.dataset.beneath import list_folder
 from loader.dataset.claims import check_mapping
 from loader.dataset.state import read_json, state_name, state_path, write_json
 from loader.errors import StageError
-from loader.memory import measure_peak_memory
 from loader.servers.address import redacted
 
 _FOLDER = "metrics"
-
-
-class Meter:
-    """Measures this process and its children from when the meter is made."""
-
-    def __init__(self) -> None:
-        self._started = datetime.now(UTC)
-        self._clock = time.monotonic()
-        self._cpu = _cpu_seconds()
-
-    def read(self) -> dict[str, Any]:
-        """Return start (ISO 8601, UTC), seconds, CPU seconds and peak memory in bytes (the largest process)."""
-        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-        return {
-            "started": self._started.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - self._clock, 3),
-            "cpu_seconds": round(_cpu_seconds() - self._cpu, 3),
-            "peak_memory": max(measure_peak_memory(), children),
-        }
 
 
 def machine() -> dict[str, Any]:
@@ -102,8 +80,3 @@ def newest_metrics(root: Path, activity: str) -> tuple[Path, dict[str, Any]] | N
 def damaged_metrics(path: Path, why: object) -> StageError:
     """Return the error for metrics that do not have the form that a run writes."""
     return StageError(f"{path}: damaged metrics: {why}", hint="move this file away")
-
-
-def _cpu_seconds() -> float:
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -26,6 +26,7 @@ from loader.cli import running as command_running
 from loader.cli.progress import watching
 from loader.cli.streams import Outlet
 from loader.events import Advanced, Event, Notice
+from loader.reporting import recorder
 from loader.unexpected import find_secrets, hide
 from tests.datasets import small_dataset
 from tests.processes import LOADER, running
@@ -197,7 +198,7 @@ def test_a_command_is_concluded_once(tmp_path: Path) -> None:
 def test_metrics_that_cannot_be_measured_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The work is done all the same."""
     small_dataset(tmp_path)
-    monkeypatch.setattr(command_running, "versions", lambda: 1 / 0)
+    monkeypatch.setattr(recorder, "versions", lambda: 1 / 0)
     result = run("load", tmp_path, "--dry-run")
     assert result.exit_code == 0
     assert "warning: no metrics file: unexpected ZeroDivisionError" in result.stderr

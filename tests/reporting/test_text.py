@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from loader.errors import ConfigError
-from loader.events import SERVER_BUSY, Advanced, Notice, Rejected, Started, Waited
+from loader.events import SERVER_BUSY, Advanced, Answered, Notice, Rejected, Started, Waited
 from loader.loading import LoadReport, LoadSettings
 from loader.loading.ledger import Ledger, last_load
 from loader.reporting.counts import Counts
-from loader.reporting.metrics import Meter, machine, newest_metrics, settings_json, versions, write_metrics
+from loader.reporting.metrics import machine, newest_metrics, settings_json, versions, write_metrics
 from loader.reporting.status import read_status
 from loader.reporting.text import counted, load_text, rate_text, size_text, stage_text, status_text, verify_text
+from loader.reporting.usage import Usage
 from loader.servers.base import Target
 from loader.staging import StageReport
 from loader.verification import Difference, VerifyReport
@@ -125,6 +126,7 @@ def test_events_add_up() -> None:
         Waited("retry", 0.5),
         Waited(SERVER_BUSY, 0.25),
         Rejected(2),
+        Answered(0.25, 100),
         Advanced(600, 4),
     ):
         counts.count(event)
@@ -135,6 +137,7 @@ def test_events_add_up() -> None:
         "retries": 2,
         "rejected": 2,
         "waits": {"retry": 2.0, SERVER_BUSY: 0.25},
+        "requests": {"number": 1, "sum": 0.25, "p50": 0.25, "p90": 0.25, "p99": 0.25, "max": 0.25},
     }
 
 
@@ -142,7 +145,7 @@ def test_metrics_are_found_again(tmp_path: Path) -> None:
     """The newest metrics of an activity are the last that were written."""
     assert newest_metrics(tmp_path, "load") is None
     for number in range(2):
-        write_metrics(tmp_path, "load", {"number": number, **Meter().read()})
+        write_metrics(tmp_path, "load", {"number": number, **Usage().read_peak()})
     newest = newest_metrics(tmp_path, "load")
     assert newest is not None
     path, content = newest
