@@ -10,6 +10,7 @@ from loader.cli.export import export
 from loader.cli.inspect import inspect
 from loader.cli.load import load
 from loader.cli.process import run_process
+from loader.cli.report import report
 from loader.cli.stage import stage
 from loader.cli.status import status
 from loader.cli.verify import verify
@@ -24,7 +25,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    for command in (stage, inspect, load, verify, status):
+    for command in (stage, inspect, load, verify, status, report):
         app.command()(command)
     app.command(name="export-tsm")(export)
     return app

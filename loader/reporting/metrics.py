@@ -20,6 +20,7 @@ from loader.errors import StageError
 from loader.servers.address import redacted
 
 _FOLDER = "metrics"
+_NAME = re.compile(r"[a-z-]+-\d{8}T\d{6}\.\d{6}Z\.json")
 
 
 def machine() -> dict[str, Any]:
@@ -60,21 +61,28 @@ def write_metrics(root: Path, activity: str, content: Mapping[str, Any]) -> Path
     return state_path(root, name)
 
 
+def list_metrics(root: Path) -> list[str]:
+    """Return the names of the metrics files below the dataset at ``root``, in the order in which runs ended."""
+    names = filter(_NAME.fullmatch, list_folder(root, state_name(_FOLDER)))
+    return sorted(names, key=lambda name: name.rpartition("-")[2])
+
+
+def read_metrics(root: Path, name: str) -> tuple[Path, dict[str, Any]]:
+    """Return path and content of the metrics file ``name``; raises StageError when it is damaged."""
+    path = state_path(root, f"{_FOLDER}/{name}")
+    try:
+        return path, check_mapping("its content", read_json(root, f"{_FOLDER}/{name}"))
+    except (FileNotFoundError, ValueError) as error:
+        raise damaged_metrics(path, error) from error
+
+
 def newest_metrics(root: Path, activity: str) -> tuple[Path, dict[str, Any]] | None:
     """Return path and content of the newest metrics of ``activity`` below ``root``, None when there are none.
 
     Raises StageError when they are damaged; older ones are not used instead, because the newest may differ.
     """
-    name = re.compile(rf"{activity}-\d{{8}}T\d{{6}}\.\d{{6}}Z\.json")
-    names = [found for found in list_folder(root, state_name(_FOLDER)) if name.fullmatch(found)]
-    if not names:
-        return None
-    newest = f"{_FOLDER}/{max(names)}"
-    path = state_path(root, newest)
-    try:
-        return path, check_mapping("its content", read_json(root, newest))
-    except (FileNotFoundError, ValueError) as error:
-        raise damaged_metrics(path, error) from error
+    names = [name for name in list_metrics(root) if name.rpartition("-")[0] == activity]
+    return read_metrics(root, names[-1]) if names else None
 
 
 def damaged_metrics(path: Path, why: object) -> StageError:

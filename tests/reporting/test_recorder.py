@@ -32,7 +32,7 @@ def test_what_is_recorded() -> None:
         ):
             recorder.observe(event)
     content = recorder.content(None, 1, "it failed")
-    text = json.dumps(content)
+    text = json.dumps(content, default=str)
     assert "secret" not in text
     assert (content["run"], content["activity"], content["exit_code"]) == (recorder.run, "load", 1)
     assert (content["rows"], content["rows_resumed"], content["bytes"], content["rejected"]) == (8, 2, 100, 1)

@@ -1,0 +1,133 @@
+"""The charts of a report, and the page around them, without a browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vl_convert
+
+from loader.errors import ConfigError
+from loader.events import SERVER_BUSY
+from loader.reporting.report.charts import draw
+from loader.reporting.report.page import render
+from loader.reporting.report.report import DatasetReport, Report, ReportSettings, report
+from loader.reporting.report.sample import Price
+from loader.reporting.report.write import write_report
+from tests.datasets import small_dataset
+from tests.reporting.report.runs import DAY, SAMPLE, run, verified
+
+TIMELINE = {
+    name: [0.0, 10.0 * factor, 10.0 * factor, 60.0 * factor, 100.0 * factor]
+    for name, factor in {
+        "seconds": 1.0,
+        "rows": 10_000.0,
+        "bytes": 1e6,
+        "requests": 0.5,
+        "request_seconds": 1.0,
+        "retries": 0.0,
+        "rejected": 0.0,
+        "cpu_seconds": 0.3,
+        "memory": 1e6,
+    }.items()
+}
+FULL = replace(
+    SAMPLE,
+    series=(("m,a=b", 900), ("m," + "x" * 60, 100)),
+    slots=((1, 500), (95, 500)),
+    price="price",
+    prices=(Price("b", 0, 1.5), Price("b", DAY, 2.5)),
+)
+LOAD = run(timeline=TIMELINE, waits={SERVER_BUSY: 60.0, "retry": 1.0, "rate": 0.0}, retries=1)
+
+
+def dataset(*runs: Any, **changes: Any) -> DatasetReport:
+    """Return the report of a dataset of which little is known."""
+    known = DatasetReport("data", 1_000_000, 10, 1, {"m": 1_000_000}, ("a",), 0, DAY, True, (), SAMPLE, (), ())
+    return replace(known, runs=runs, **changes)
+
+
+def made(*datasets: DatasetReport) -> Report:
+    """Return a report."""
+    return Report("2024-01-02T00:00:00+00:00", "1", datasets)
+
+
+def titles(spec: Any) -> list[Any]:
+    """Return the titles of the axes of a chart."""
+    return [spec["encoding"][axis].get("title") for axis in ("x", "y")]
+
+
+def test_each_chart_can_be_drawn() -> None:
+    """Vega-Lite takes them; they have a title, words for it, and both axes say what they show."""
+    runs = [LOAD, verified(), run(activity="stage", way="", requests={}), run(rejected=1, way="restore")]
+    charts = draw(made(dataset(*runs, LOAD, sample=FULL), dataset(verified())))
+    assert {chart.section for chart in charts} == {"compare", "load", "dataset", "runs"}
+    assert len(charts) == 13
+    for chart in charts:
+        assert chart.title
+        assert chart.description
+        assert all(titles(chart.spec)), chart.title
+        assert "<path" in vl_convert.vegalite_to_svg({**chart.spec, "width": 300})
+
+
+def test_what_was_done_a_second() -> None:
+    """It is the difference between samples, by their distance; two samples at one moment are no span."""
+    (rows, cores, *_) = (chart for chart in draw(made(dataset(LOAD))) if chart.section == "load")
+    values = [(each["seconds"], each["value"]) for each in rows.spec["data"]["values"]]
+    assert values == [(10.0, 10_000.0), (60.0, 10_000.0), (100.0, 10_000.0)]
+    assert {round(each["value"], 6) for each in cores.spec["data"]["values"]} == {0.3}
+
+
+def test_a_last_moment_tells_nothing() -> None:
+    """A span that is far shorter than others is joined to the one before it."""
+    timeline = {name: [*column[:2], *column[3:], column[-1] * 1.001] for name, column in TIMELINE.items()}
+    (rows, *_) = (chart for chart in draw(made(dataset(run(timeline=timeline)))) if chart.section == "load")
+    assert [each["seconds"] for each in rows.spec["data"]["values"]] == [10.0, 60.0, 100.1]
+
+
+def test_nothing_is_drawn_of_what_is_not_known() -> None:
+    """A dataset without runs has the charts of its rows only, and two of them without runs are not compared."""
+    bare = dataset(sample=replace(SAMPLE, columns=(), series_number=1))
+    assert draw(made(bare, bare)) == []
+    quiet = dataset(run(requests={}, size=0, payload_size=0), size=0)
+    assert {chart.section for chart in draw(made(quiet))} == {"load", "dataset"}
+
+
+def test_the_page_tells_how_runs_ended() -> None:
+    """Each in a word, or in the words of its error."""
+    runs = (
+        run(interrupted=True),
+        run(exit_code=3, error="the server is <away>", interrupted=True),
+        verified(differences=2, exit_code=1),
+        run(rejected=3),
+        verified(seconds=0.01),
+    )
+    page = render(made(dataset(*runs, projections=project_of(runs))))
+    for words in ("interrupted", "the server is &lt;away&gt;", "2 differences", "3 rows rejected", "under 0.1 s"):
+        assert words in page
+    assert "not yet" in page
+
+
+def project_of(runs: Any) -> Any:
+    """Return what more of the rows of ``runs`` would take."""
+    from loader.reporting.report.projection import project
+
+    return project(1_000_000, 1_000, 10 * DAY, runs)
+
+
+def test_files_that_cannot_be_written(tmp_path: Path) -> None:
+    """The error names them, and nothing is left behind."""
+    small_dataset(tmp_path / "data")
+    (tmp_path / "file").write_text("")
+    for out, words in (("report.txt", "is no name of a page"), ("file/report.html", "cannot be written")):
+        with pytest.raises(ConfigError, match=words):
+            write_report(ReportSettings(tmp_path / "data"), tmp_path / out)
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "file"}
+
+
+def test_datasets_that_are_none(tmp_path: Path) -> None:
+    """An empty manifest, or none, is an error that says what to do."""
+    with pytest.raises(ConfigError):
+        report(ReportSettings(tmp_path))

@@ -1,0 +1,103 @@
+"""What is found in the metrics of runs, rule by rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loader.events import SERVER_BUSY
+from loader.reporting.report.findings import Evidence, Level, find
+from tests.reporting.report.runs import DAY, SAMPLE, evidence, run, verified
+
+QUICK = {"number": 1_000, "sum": 20.0, "p50": 0.02, "p99": 0.1}
+SLOW = {"number": 10, "sum": 150.0, "p50": 12.0, "p99": 30.0}
+
+
+def titles(known: Evidence) -> list[str]:
+    """Return the titles of what is found."""
+    return [finding.title for finding in find(known)]
+
+
+def test_nothing_is_found_where_there_is_nothing() -> None:
+    """Of a dataset without runs, whose rows are in no special order, there is nothing to say."""
+    assert titles(evidence()) == []
+
+
+def test_a_load_that_is_well_and_verified() -> None:
+    """That is the only thing to say of it."""
+    assert titles(evidence(run(), verified())) == ["The bucket is verified"]
+    (finding,) = find(evidence(run(), verified(way="values")))
+    assert (finding.level, finding.figure) == (Level.GOOD, "every value: no differences")
+
+
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({"waits": {SERVER_BUSY: 50.0}}, "The server sets the pace"),
+        ({"waits": {SERVER_BUSY: 49.0}}, ""),
+        ({"waits": {SERVER_BUSY: 24.0}, "cpu_seconds": 80.0}, "The loader sets the pace"),
+        ({"waits": {SERVER_BUSY: 24.0}, "cpu_seconds": 79.0}, ""),
+        ({"waits": {SERVER_BUSY: 26.0}, "cpu_seconds": 80.0}, ""),
+        ({"requests": QUICK}, "Requests are small"),
+        ({"requests": QUICK | {"number": 100}}, ""),
+        ({"requests": QUICK | {"p50": 0.06}}, ""),
+        ({"requests": SLOW}, "Requests take long"),
+        ({"requests": {"number": 0}}, ""),
+        ({"requests": {"number": 50, "sum": 201.0, "p50": 1.0}}, "All connections are busy"),
+        ({"requests": {"number": 50, "sum": 199.0, "p50": 1.0}}, ""),
+        ({"requests": {"number": 50, "sum": 290.0, "p50": 1.0}, "settings": {}}, ""),
+        ({"payload_size": 200_000_000}, "Compression divides what is sent by 2.0"),
+        ({"payload_size": 140_000_000}, ""),
+        ({"size": 0}, ""),
+        ({"rejected": 3}, "Rows were rejected"),
+        ({"retries": 3, "waits": {"retry": 1.5}}, "Requests were tried again"),
+        ({"server": "InfluxDB 2.9.1"}, "The restore path is possible"),
+        ({"settings": {"shard_duration": DAY // 100}}, "There are many small shards"),
+        ({"settings": {"shard_duration": DAY}}, ""),
+        ({"way": "restore", "seconds": 0.1}, "There are many small shards"),
+        ({"way": "restore", "seconds": 1.0}, ""),
+    ],
+)
+def test_each_rule(changes: dict[str, Any], title: str) -> None:
+    """It holds from its border on, and not before."""
+    found = titles(evidence(run(**changes), verified()))
+    assert [each for each in found if each != "The bucket is verified"] == [title] * bool(title)
+
+
+def test_busy_connections_of_a_server_that_sets_the_pace() -> None:
+    """More of them would only wait."""
+    busy = run(requests={"number": 50, "sum": 290.0, "p50": 1.0}, waits={SERVER_BUSY: 90.0})
+    assert titles(evidence(busy, verified())) == ["The server sets the pace", "The bucket is verified"]
+
+
+def test_each_order_of_rows() -> None:
+    """Long runs of one series are series order, hardly any are time order; of one series both are the same."""
+    for length, number, expected in (
+        (16.0, 10, ["Rows lie in series order"]),
+        (15.9, 10, []),
+        (1.9, 10, ["Rows lie in time order"]),
+        (1.9, 1, []),
+    ):
+        assert titles(evidence(sample=replace(SAMPLE, run_length=length, series_number=number))) == expected
+
+
+def test_what_is_not_done_yet() -> None:
+    """Staging and loads that did not finish, loads that are not verified, and differences."""
+    assert titles(evidence(complete=False)) == ["Staging did not finish"]
+    failed = run(exit_code=3, error="the server is away")
+    (finding,) = find(evidence(failed))
+    assert (finding.title, finding.figure) == ("The last load did not finish", "the server is away")
+    stopped = run(interrupted=True)
+    assert titles(evidence(run(), verified(), stopped))[0] == "The last load did not finish"
+    assert titles(evidence(verified(), run())) == ["The last load is not verified"]
+    assert titles(evidence(run(), verified(differences=2, exit_code=1))) == ["The bucket differs from the dataset"]
+
+
+def test_problems_come_first() -> None:
+    """Then advice, then notes, then what is well."""
+    found = find(evidence(run(rejected=1, waits={SERVER_BUSY: 60.0}, server="InfluxDB 2.9.1"), verified()))
+    assert [finding.level for finding in found] == [Level.PROBLEM, Level.ADVICE, Level.NOTE, Level.GOOD]
+    assert all(finding.figure and finding.rule for finding in found)
+    assert all(finding.advice for finding in found if finding.level in {Level.PROBLEM, Level.ADVICE})
