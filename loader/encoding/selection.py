@@ -198,11 +198,14 @@ def _tag_faults(column: pa.DictionaryArray, tag: str) -> Iterator[_Fault]:
     values = column.dictionary
     # Lengths are checked first, so that texts that are too long are not copied.
     lengths = pc.fill_null(pc.binary_length(values), 0).to_numpy()
-    yield from _spread(column, tag, lengths > KEY_BYTES, f"a series has at most {KEY_BYTES:,} bytes")
-    if not (lengths > KEY_BYTES).any():
-        yield from _text_faults(column, tag)
-        formless = _mask(pc.match_substring_regex(values.cast(_BYTES), TAG_NO_FORM))
-        yield from _spread(column, tag, formless, "newlines, and backslashes at the end, have no form in a tag")
+    long = lengths > KEY_BYTES
+    yield from _spread(column, tag, long, f"a series has at most {KEY_BYTES:,} bytes")
+    if long.any():
+        values = pc.if_else(pa.array(long), None, values)
+        column = pa.DictionaryArray.from_arrays(column.indices, values)
+    yield from _text_faults(column, tag)
+    formless = _mask(pc.match_substring_regex(values.cast(_BYTES), TAG_NO_FORM))
+    yield from _spread(column, tag, formless, "newlines, and backslashes at the end, have no form in a tag")
 
 
 def _key_faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:

@@ -26,9 +26,7 @@ _EXAMPLES = 3
 def look_at_identities(
     root: Path, manifest: Manifest, observe: Observer, stop: threading.Event | None = None
 ) -> KnownRows:
-    """Return which values of the dataset at ``root`` a later row of the same identity replaces, and report it.
-
-    What is seen of the order of series on the way is returned, too.
+    """Return which values of the dataset at ``root`` are superseded, and in which order series lie; report the former.
 
     Rows are ordered by partition in the manifest, then by row. Rows that cannot be points replace nothing. A dataset
     whose manifest says that it is distinct, or that its rows were moved apart, is not read. Partitions that do not
@@ -47,11 +45,11 @@ def look_at_identities(
                     found.add_order(group[0], ordered)
                 elif not ordered:
                     search.look_at(group)
-    if found.values_replaced:
+    if found.values_superseded:
         observe(
             Notice(
-                f"{found.values_replaced:,} values are replaced by later rows of the same series and time, and left"
-                f" out: {found.rows_replaced:,} rows lose all their values"
+                f"{found.values_superseded:,} values are replaced by later rows of the same series and time, and left"
+                f" out: {found.rows_superseded:,} rows lose all their values"
             )
         )
     return found

@@ -76,7 +76,7 @@ class IdentityReader:
     def in_order(
         self, groups: Iterable[Sequence[Partition]], workers: Workers
     ) -> Iterator[tuple[Sequence[Partition], SeriesOrder | bool]]:
-        """Yield ``groups``, and whether each is a single partition in order, or in which; ``workers`` check ahead."""
+        """Yield ``groups``, each with its order, or whether it is one partition in order; ``workers`` check ahead."""
         waiting: deque[tuple[Sequence[Partition], Future[SeriesOrder | bool]]] = deque()
         for group in groups:
             waiting.append((group, workers.submit(self._order, group)))

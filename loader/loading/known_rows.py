@@ -14,12 +14,12 @@ MOST_ORDER_BYTES = 32 << 20
 
 
 class KnownRows:
-    """Tells which values a later row of the same identity replaces, and in which order some partitions lie.
+    """Tells which values are superseded by a later row of the same identity, and in which order some partitions lie.
 
-    Replaced values are left out, so that the order in which rows are sent does not matter. ``rows_replaced`` counts the
-    rows whose values are all replaced, ``values_replaced`` all such values; ``examples`` names a few pairs of rows.
-    A partition with replaced values takes a bit for each row and field, in a temporary file without a name. Orders take
-    MOST_ORDER_BYTES, those that would take more are forgotten.
+    Superseded values are left out, so that the order in which rows are sent does not matter. ``rows_superseded`` counts
+    the rows that lose all values, ``values_superseded`` all such values; ``examples`` names a few pairs of rows.
+    A partition with superseded values takes a bit for each row and field, in a temporary file without a name. Orders
+    take MOST_ORDER_BYTES; those that would take more are forgotten.
     """
 
     def __init__(self) -> None:
@@ -27,8 +27,8 @@ class KnownRows:
         self._bits: dict[str, Bytes] = {}
         self._orders: dict[str, SeriesOrder] = {}
         self._order_bytes = 0
-        self.rows_replaced = 0
-        self.values_replaced = 0
+        self.rows_superseded = 0
+        self.values_superseded = 0
         self.examples: list[str] = []
 
     def add_superseded(self, partition: Partition, rows: Integers, values: Mask, whole: Mask) -> None:
@@ -46,8 +46,8 @@ class KnownRows:
         for field in np.flatnonzero(values.any(axis=0)).tolist():
             chosen = rows[values[:, field]]
             np.bitwise_or.at(bits[field], chosen >> 3, (1 << (chosen & 7)).astype(np.uint8))
-        self.rows_replaced += int(np.count_nonzero(whole))
-        self.values_replaced += int(np.count_nonzero(values))
+        self.rows_superseded += int(np.count_nonzero(whole))
+        self.values_superseded += int(np.count_nonzero(values))
 
     def superseded(self, chunk: Chunk) -> Mask | None:
         """Return a mask of the rows of ``chunk`` and the fields, None when nothing in its partition is replaced."""

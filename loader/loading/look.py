@@ -35,9 +35,9 @@ def look_through(tally: Tally, manifest: Manifest, stop: threading.Event) -> tup
         return move_apart(root, manifest, tally.observe, stop), KnownRows()
     refused = is_adopted(manifest) and settings.on_duplicate == OnDuplicate.FAIL
     found = look_at_identities(root, manifest, ignore if refused else tally.observe, stop)
-    if found.values_replaced and refused:
+    if found.values_superseded and refused:
         raise ConfigError(
-            f"{settings.dataset}: {found.values_replaced:,} values belong to rows with the same series and time as a"
+            f"{settings.dataset}: {found.values_superseded:,} values belong to rows with the same series and time as a"
             f" later row: {'; '.join(found.examples)}",
             hint="let the last one count (--on-duplicate last), move them apart by nanoseconds (--on-duplicate nudge),"
             " or make more columns tags (--tag)",

@@ -15,6 +15,9 @@ from loader.encoding.columns import time_unit
 from loader.encoding.selection import can_be_series
 from loader.encoding.series import SeriesRuns, find_series, run_begins
 
+MOST_SIZE = 4 << 20
+"""Most bytes of an order that is worth keeping: its series' texts are made as a whole, for each shard anew."""
+_ENTRY_BYTES = 300
 _RUN_ROWS = 32
 """Rows that a run of one series has on average where its name is worth making."""
 
@@ -23,25 +26,33 @@ _RUN_ROWS = 32
 class SeriesOrder:
     """Where each series of a partition begins; its ``rows`` lie series by series, and in each they ascend in time.
 
-    Series ``i`` begins at row ``starts[i]``, and has item ``i`` of each of ``tags``.
+    ``starts`` has the first row of each series, by the values of its ``tags``.
     """
 
     rows: int
-    starts: Integers
-    tags: Mapping[str, pa.DictionaryArray]
+    tags: tuple[str, ...]
+    starts: Mapping[tuple[bytes, ...], int]
 
     @property
     def size(self) -> int:
-        """Bytes."""
-        return int(self.starts.nbytes) + sum(int(tag.nbytes) for tag in self.tags.values())
+        """About the bytes that it takes in memory."""
+        return _ENTRY_BYTES * (1 + len(self.starts)) + sum(len(tag) for name in self.starts for tag in name)
 
     def runs(self, schema: PointSchema) -> SeriesRuns | None:
-        """Return the series as runs of rows, with the tags in the order of ``schema``; None if one cannot be stored."""
-        firsts = pa.record_batch({schema.time: self.starts, **self.tags})
+        """Return the series as runs of rows, with the tags in the order of ``schema``; None if one may have no form."""
+        starts = np.fromiter(self.starts.values(), np.int64, len(self.starts))
+        columns = {
+            tag: pa.array([name[number] for name in self.starts], pa.large_binary()).view(pa.large_string())
+            for number, tag in enumerate(self.tags)
+        }
+        # With a column of times the batch has its rows also where there are no tags.
+        firsts = pa.record_batch(
+            {schema.time: starts, **{tag: each.dictionary_encode() for tag, each in columns.items()}}
+        )
         if not can_be_series(firsts, schema):
             return None
         found = find_series(firsts, schema)
-        return SeriesRuns(np.append(self.starts, self.rows), found.codes, found.texts)
+        return SeriesRuns(np.append(starts, self.rows), found.codes, found.texts)
 
 
 def find_series_order(
@@ -49,8 +60,9 @@ def find_series_order(
 ) -> SeriesOrder | bool | None:
     """Return where the series of ``partition`` begin, whose rows are ``batches``; False when they lie in no such order.
 
-    None where it takes a closer look. That is where tags are no dictionaries, or there are nulls, times that the
-    manifest does not say of the partition, or short runs. Memory is the names of the series.
+    True when they do, but an order of so many or so long names would take more than MOST_SIZE. None where it takes a
+    closer look: where tags are no dictionaries, or there are nulls, times that the manifest does not say of the
+    partition, or short runs. Memory is the names of the series.
     """
     former: tuple[bytes, ...] | None = None
     row = last = 0
@@ -74,9 +86,8 @@ def find_series_order(
             former = name
         last = int(times[-1])
         row += len(batch)
-    names = zip(*begun, strict=True) if begun else [()] * len(schema.tags)
-    columns = (pa.array(texts, pa.large_binary()).view(pa.large_string()).dictionary_encode() for texts in names)
-    return SeriesOrder(row, np.array([*begun.values()], np.int64), dict(zip(schema.tags, columns, strict=True)))
+    order = SeriesOrder(row, schema.tags, begun)
+    return order if order.size <= MOST_SIZE else True
 
 
 def _runs(batch: pa.RecordBatch, schema: PointSchema, partition: Partition) -> tuple[Integers, Integers] | bool | None:

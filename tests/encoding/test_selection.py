@@ -145,3 +145,12 @@ def test_every_row_is_a_point_or_rejected(rows: list[tuple[Any, ...]]) -> None:
     selected = select_points(batch, trades_schema(), ADDRESS)
     assert [each.row - 1_000 for each in selected.rejected] == [row for row, wrong in enumerate(bad) if wrong]
     assert (selected.rows - 1_000).tolist() == [row for row, wrong in enumerate(bad) if not wrong]
+
+
+def test_a_tag_that_is_not_utf_8_beside_one_that_is_too_long() -> None:
+    """Both are rejected, each for its own reason."""
+    tags = pa.array([b"a", INVALID, b"L" * 65_536, b"b\\"], pa.binary()).view(pa.string()).dictionary_encode()
+    schema = PointSchema("m", ("g",), (Field("n", FieldType.INTEGER),), "t", "ns")
+    selected = select_points(pa.record_batch({"g": tags, "n": [1, 2, 3, 4], "t": [1, 2, 3, 4]}), schema, ADDRESS)
+    reasons = [each.reason.split(" ")[0] for each in selected.rejected]
+    assert (reasons, selected.rows.tolist()) == (["text", "a", "newlines,"], [1_000])

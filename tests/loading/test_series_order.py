@@ -72,8 +72,18 @@ def test_text_that_is_not_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
         rows = pa.record_batch([x, x, pa.array([1, 1])], names=["x", "y", "t"]).slice(0, size)
         order = find_series_order([rows], SCHEMA, WHOLE)
         assert isinstance(order, SeriesOrder)
-        assert order.starts.tolist() == [0, 1][:size]
+        assert [*order.starts.values()] == [0, 1][:size]
         assert (order.runs(SCHEMA) is not None) is fits
+
+
+def test_an_order_that_is_not_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many series, or long names, only that they lie in order is told."""
+    rows = batch([("a", "b", 1), ("c", "d", 1)])
+    monkeypatch.setattr(series_order, "_RUN_ROWS", 0)
+    order = find_series_order([rows], SCHEMA, WHOLE)
+    assert isinstance(order, SeriesOrder)
+    monkeypatch.setattr(series_order, "MOST_SIZE", order.size - 1)
+    assert find_series_order([rows], SCHEMA, WHOLE) is True
 
 
 def test_no_tags() -> None:

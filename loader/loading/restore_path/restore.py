@@ -80,7 +80,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         resumed,
         stopped=stop.is_set(),
         rejections=rejections,
-        rows_replaced=known.rows_replaced,
+        rows_replaced=known.rows_superseded,
     )
 
 
@@ -241,5 +241,5 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
         if flow.stopping:
             break
     return tally.report(
-        DRY_RUN, manifest, stopped=flow.stop.is_set(), rejections=rejections, rows_replaced=known.rows_replaced
+        DRY_RUN, manifest, stopped=flow.stop.is_set(), rejections=rejections, rows_replaced=known.rows_superseded
     )

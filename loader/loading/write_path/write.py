@@ -91,7 +91,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         resumed,
         stopped=stop.is_set(),
         rejections=rejections,
-        rows_replaced=known.rows_replaced,
+        rows_replaced=known.rows_superseded,
     )
 
 
@@ -255,5 +255,5 @@ def _encode_all(
         tally.reject(len(payload.rejected))
         tally.advance(payload.chunk.rows, payload.size, len(compressed(payload.body, level)))
     return tally.report(
-        DRY_RUN, manifest, stopped=stop.is_set(), rejections=rejections, rows_replaced=known.rows_replaced
+        DRY_RUN, manifest, stopped=stop.is_set(), rejections=rejections, rows_replaced=known.rows_superseded
     )

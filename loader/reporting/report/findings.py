@@ -219,13 +219,15 @@ def _sends_small_requests(evidence: Evidence) -> Iterator[Finding]:
 
 def _uses_connections(evidence: Evidence) -> Iterator[Finding]:
     load = _written(evidence)
-    connections = load.settings.get("connections") if load else None
-    if not load or not isinstance(connections, int) or not load.requests.get("number"):
+    connections = load.settings.get("connections", 0) if load else 0
+    if not load or not connections or not load.requests.get("number"):
         return
-    figure = f"{load.in_flight:.1f} of {connections} connections were busy on average"
+    figure = f"{load.in_flight:.1f} of {connections:.0f} connections were busy on average"
     rule = f"all but {_FREE_CONNECTIONS:g} busy: more may help; a server that sets the pace gains nothing from them"
     if load.in_flight > connections - _FREE_CONNECTIONS and load.server_share < _BUSY_SHARE:
-        yield Finding(Level.ADVICE, "All connections are busy", figure, rule, f"try --connections {2 * connections}")
+        yield Finding(
+            Level.ADVICE, "All connections are busy", figure, rule, f"try --connections {2 * connections:.0f}"
+        )
 
 
 def _compresses(evidence: Evidence) -> Iterator[Finding]:
@@ -271,9 +273,7 @@ def _has_shards(evidence: Evidence) -> Iterator[Finding]:
     load = newest(evidence.runs, "load")
     if not load:
         return
-    said = load.settings.get("shard_duration")
-    duration = said if isinstance(said, int) and said > 0 else _WEEK
-    number = evidence.nanoseconds // duration + 1
+    number = int(evidence.nanoseconds // (load.settings.get("shard_duration") or _WEEK)) + 1
     figure = f"about {number:,} shards of {evidence.rows / number:,.0f} points"
     rule = f"more than {_MOST_SHARDS:,} shards cost memory; a restore takes about {_SHARD_SECONDS:g} s for each"
     overhead = number * _SHARD_SECONDS

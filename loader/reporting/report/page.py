@@ -43,6 +43,7 @@ def render(report: Report) -> str:
         activities=activities,
         comparison=list(_comparison(report)),
         projected=[*first.projections[0].seconds],
+        machine=_machine(first.runs[-1]) if first.runs else "",
     )
 
 
@@ -129,6 +130,12 @@ def _comparison(report: Report) -> Iterator[dict[str, Any]]:
                     "rate": run.rate,
                     "ratio": run.rate / reference.rate if reference and reference.rate else 0.0,
                 }
+
+
+def _machine(run: Run) -> str:
+    known = {"processor": "{}", "cores": "{} cores", "platform": "{}"}
+    told = [form.format(run.machine[name]) for name, form in known.items() if name in run.machine]
+    return ", ".join(told) or "a machine that is not told"
 
 
 def _duration(seconds: float) -> str:

@@ -27,7 +27,7 @@ class Run:
     ``rows`` and ``size`` are what this run did, without what earlier runs had done. ``waits`` is seconds by cause,
     ``requests`` tells how long the server took for requests (number, sum, p50, p90, p99, max), ``timeline`` has columns
     of what was done and used until each moment (see ``Recorder``); both are empty where a run left none. ``way`` is how
-    it was done: write or restore, sums or values.
+    it was done: write or restore, sums or values. ``settings`` are those that are numbers.
     """
 
     activity: str
@@ -51,7 +51,7 @@ class Run:
     bucket: str
     differences: int | None
     interrupted: bool
-    settings: Mapping[str, Any]
+    settings: Mapping[str, float]
     machine: Mapping[str, Any]
     versions: Mapping[str, Any]
 
@@ -131,7 +131,7 @@ def _run(content: Mapping[str, Any]) -> Run:
         bucket=printable(str(target.get("bucket", ""))),
         differences=None if differences is None else check_integer("the number of differences", differences, 0),
         interrupted=bool(report.get("interrupted", not report)),
-        settings=settings,
+        settings=_told(settings),
         machine=check_mapping("the machine", content["machine"]),
         versions=check_mapping("the versions", content["versions"]),
     )
@@ -143,6 +143,12 @@ def _way(activity: str, settings: Mapping[str, Any]) -> str:
     if activity == "load":
         return printable(str(settings.get("via", "")))
     return ""
+
+
+def _told(settings: Mapping[str, Any]) -> dict[str, float]:
+    """Return the settings that are numbers; others may name files, or quote anybody."""
+    flat = {**settings, **check_mapping("the settings of the write path", settings.get("write", {}))}
+    return {printable(name): value for name, value in flat.items() if type(value) in {int, float}}
 
 
 def _number(what: str, value: Any) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import vl_convert
 
+from loader.dataset.manifest import write_manifest
 from loader.errors import ConfigError
 from loader.events import SERVER_BUSY
 from loader.reporting.report.charts import draw
@@ -131,3 +132,13 @@ def test_datasets_that_are_none(tmp_path: Path) -> None:
     """An empty manifest, or none, is an error that says what to do."""
     with pytest.raises(ConfigError):
         report(ReportSettings(tmp_path))
+    write_manifest(tmp_path, replace(small_dataset(tmp_path), partitions=()))
+    with pytest.raises(ConfigError, match="lists no rows"):
+        report(ReportSettings(tmp_path))
+
+
+def test_what_lies_where_it_was_was_never_staged() -> None:
+    """The page does not miss it."""
+    known = dataset(projections=project_of(()), staged=False)
+    assert "Staging" not in render(made(known))
+    assert "Staging" in render(made(replace(known, staged=True)))

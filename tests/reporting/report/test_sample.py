@@ -44,7 +44,7 @@ def test_a_small_dataset_is_seen_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_a_large_dataset_is_looked_at_here_and_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many partitions, the first and the last among them, and of each so many chunks, from its first row to its last."""
+    """So many partitions, first and last among them, and of each so many chunks, from its first row to its last."""
     for name, value in (("MOST_PARTITIONS", 3), ("CHUNKS", 3), ("CHUNK_ROWS", 10)):
         monkeypatch.setattr(sample, name, value)
     manifest = write_dataset(tmp_path, SCHEMA, trades(days=7, points=20))
