@@ -38,6 +38,7 @@ $(VENV)/.bench-ready: $(READY)
 	@touch $@
 
 $(READY): pyproject.toml constraints.txt
+	@echo "installing the loader into $(VENV): about 30 s, once"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@

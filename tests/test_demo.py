@@ -87,7 +87,28 @@ def test_each_way_to_a_server_is_tried_in_turn(environment: dict[str, str], tmp_
     assert demo.returncode == 1
     tried = [line for line in demo.stdout.splitlines() if "because" in line]
     assert [line.split(",")[0] for line in tried] == ["server: InfluxDB 1.8.10", "server: InfluxDB 1.6.7"]
+    assert "this takes about 105 s: 75 s for the server, then the demo" in demo.stdout
+    logs = sorted(tmp_path.glob("build-influxd-*.log"))
+    assert len(logs) == 2
+    assert all(f"its output is in {log}" in demo.stdout and str(log) in demo.stderr for log in logs)
     assert demo.stderr.index("go has failed") < demo.stderr.index("apt-get has failed")
     assert demo.stderr.index("apt-get update helps") < demo.stderr.index("no server: set INFLUX_HOST")
     assert not list((tmp_path / "cache").iterdir())
+    assert not list(tmp_path.glob("loader-demo-*"))
+
+
+def test_it_shows_both_ways_and_leaves_a_report(influx_v2: Any, environment: dict[str, str], tmp_path: Path) -> None:
+    """Every step is shown with its rate; only the report stays."""
+    stand_in(tmp_path, "exit 1")
+    environment |= {"PATH": f"{tmp_path / 'bin'}:{environment['PATH']}", "TRADES": "20000"}
+    demo = subprocess.run(
+        [sys.executable, "-m", "tools.demo"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert demo.returncode == 0, demo.stderr
+    for words in ("load, write path", "load, restore path", "verify every value", "all 40,000 values"):
+        assert words in demo.stdout
+    address = demo.stdout.splitlines()[-1].partition("the report of all this: ")[2]
+    page = Path(address.removeprefix("file://")).read_text()
+    assert "Loading (restore path)" in page
+    assert "Verification (every value)" in page
     assert not list(tmp_path.glob("loader-demo-*"))

@@ -1,9 +1,9 @@
-"""Stages, loads and verifies trades in a real InfluxDB, and leaves nothing running: ``make demo``.
+"""Stages, loads, verifies and reports trades in a real InfluxDB, and leaves nothing running: ``make demo``.
 
 TRADES is the number of trades (2,000,000); KEEP=1 leaves a server that this started, and prints how to
 reach and stop it. The server is, in this order: the address in the environment (INFLUX_HOST or
 INFLUXDB_V2_URL), a Docker engine that answers, an influxd that is here, one built by go install, and
-Debian's package.
+Debian's package. Into a server of version 2 that this started, trades are loaded by both ways.
 """
 
 from __future__ import annotations
@@ -24,25 +24,32 @@ from tools.influxd import VERSIONS, find_binary, free_port, start
 ROOT = Path(__file__).parents[1]
 TOKEN = "for-local-use-only"
 INTERRUPTED = 130
+REPORT = ROOT / "build" / "demo-report.html"
+STEP_SECONDS = 30
+"""About how long the steps take together, once there is a server."""
 
 
 @contextmanager
-def server(folder: Path, keep: bool) -> Iterator[dict[str, str]]:
-    """Yield the environment that names a server; say which it is and why. Raises SystemExit when there is none."""
+def server(folder: Path, keep: bool) -> Iterator[tuple[dict[str, str], bool]]:
+    """Yield the environment that names a server, and whether it takes both ways in; say which it is and why.
+
+    A restore makes a new bucket, so it is left out on a server that is not the demo's own. Raises SystemExit when
+    there is no server.
+    """
     if address := os.environ.get("INFLUX_HOST") or os.environ.get("INFLUXDB_V2_URL"):
         # A bucket of its own: the demo's trades do not belong among somebody's.
         bucket = os.environ.get("INFLUX_BUCKET_NAME", "loader-demo")
         print(f"server: {address}, because the environment names it; the trades stay in its bucket {bucket!r}")
-        yield {"INFLUX_BUCKET_NAME": bucket}
+        yield {"INFLUX_BUCKET_NAME": bucket}, False
     elif _docker_answers():
         print("server: InfluxDB 2 of docker-compose.yml, because a Docker engine answers", flush=True)
         with _composed(keep) as environment:
-            yield environment
+            yield environment, True
     else:
         running = start(_binary(), folder / "influxd")
         print(f"server: InfluxDB {running.version} at {running.url}, process {running.pid}", flush=True)
         try:
-            yield _environment(running.url, running.org, running.token, keep)
+            yield _environment(running.url, running.org, running.token, keep), running.kind == "v2"
         finally:
             if keep:
                 print(f"left running: stop it with kill {running.pid}; its data is in {folder}")
@@ -95,20 +102,41 @@ def _binary() -> Path:
             return found
     ways = []
     if shutil.which("go"):
-        ways.append((VERSIONS["v1"], "built with go install, once, about 75 s"))
+        ways.append((VERSIONS["v1"], "built with go install, once", 75))
     if shutil.which("apt-get"):
-        ways.append((VERSIONS["v1.6"], "Debian's package, unpacked and not installed"))
-    for version, how in ways:
+        ways.append((VERSIONS["v1.6"], "Debian's package, unpacked and not installed", 5))
+    for version, how, seconds in ways:
         print(f"server: InfluxDB {version}, {how}, because no Docker engine answers and no influxd is here", flush=True)
-        made = subprocess.run(
-            [ROOT / "tools" / "build-influxd", version], check=False, stdout=subprocess.PIPE, text=True
-        )
-        if made.returncode == 0:
-            return Path(made.stdout.strip())
-        print("server: that failed; the reason is above", flush=True)
+        print(f"this takes about {seconds + STEP_SECONDS} s: {seconds} s for the server, then the demo", flush=True)
+        if binary := _build(version, seconds):
+            return binary
     raise SystemExit(
         "no server: set INFLUX_HOST and INFLUX_TOKEN, start Docker, put influxd on PATH, or install Go to build one"
     )
+
+
+def _build(version: str, seconds: int) -> Path | None:
+    """Build an influxd with one line of progress, and return its path; None when that fails, after saying why."""
+    descriptor, name = tempfile.mkstemp(prefix=f"build-influxd-{version}-", suffix=".log")
+    log, began = Path(name), time.monotonic()
+    with os.fdopen(descriptor, "w") as output:
+        command = [str(ROOT / "tools" / "build-influxd"), version]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, text=True) as building:
+            while True:
+                words = f"building: {time.monotonic() - began:3.0f} of about {seconds} s; its output is in {log}"
+                print(f"\r{words}" if sys.stdout.isatty() else words, end="", flush=True)
+                try:
+                    built, _ = building.communicate(timeout=1 if sys.stdout.isatty() else None)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+    print()
+    if building.returncode == 0:
+        log.unlink()
+        return Path(built.strip())
+    said = log.read_text().splitlines()[-5:]
+    print(f"server: that failed; the end of {log}:", *said, sep="\n  ", file=sys.stderr, flush=True)
+    return None
 
 
 def _step(arguments: list[str], environment: dict[str, str]) -> int:
@@ -129,19 +157,33 @@ def _step(arguments: list[str], environment: dict[str, str]) -> int:
             return INTERRUPTED
 
 
-def _steps(data: str, trades: int, environment: dict[str, str]) -> int:
-    """Run the three steps and print their rates; return the exit code of the first that fails, or 0."""
-    steps = (["stage", "--out", data, "--trades", str(trades)], ["load", data], ["verify", data])
+def _steps(data: str, trades: int, environment: dict[str, str], both_ways: bool) -> int:
+    """Run the steps and print their rates; return the exit code of the first that fails, or 0."""
+    steps = {
+        "stage": ["stage", "--out", data, "--trades", str(trades)],
+        "load, write path": ["load", data],
+        "verify": ["verify", data],
+    }
+    if both_ways:
+        bucket = ["--bucket", "trades-restored"]
+        steps |= {
+            "load, restore path": ["load", data, "--via", "restore", *bucket],
+            "verify every value": ["verify", data, "--values", *bucket],
+        }
     seconds: dict[str, float] = {}
-    for arguments in steps:
+    for name, arguments in steps.items():
         print(f"\n$ loader {' '.join(arguments)}", flush=True)
         started = time.monotonic()
         if code := _step(arguments, environment):
             return code
-        seconds[arguments[0]] = time.monotonic() - started
-    print(f"\n{trades:,} trades")
+        seconds[name] = time.monotonic() - started
+    REPORT.parent.mkdir(exist_ok=True)
+    if code := _step(["report", data, "--out", str(REPORT)], environment):
+        return code
+    print(f"\n{trades:,} trades, seconds with the start of each command")
     for name, taken in seconds.items():
-        print(f"  {name:<7} {taken:7.1f} s {trades / taken:14,.0f} trades/s")
+        print(f"  {name:<18} {taken:7.1f} s {trades / taken:14,.0f} trades/s")
+    print(f"\nthe report of all this: {REPORT.as_uri()}")
     return 0
 
 
@@ -157,8 +199,8 @@ def main() -> int:
     keep = os.environ.get("KEEP") == "1"
     folder = Path(tempfile.mkdtemp(prefix="loader-demo-"))
     try:
-        with server(folder, keep) as environment:
-            return _steps(str(folder / "data"), int(wish), environment)
+        with server(folder, keep) as (environment, both_ways):
+            return _steps(str(folder / "data"), int(wish), environment, both_ways)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

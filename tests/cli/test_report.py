@@ -21,7 +21,7 @@ def test_a_page_and_its_data(tmp_path: Path) -> None:
     assert page.read_text().startswith("<!doctype html>")
     shown = json.loads(CliRunner().invoke(build_app(), [*arguments, "--json"]).stdout)
     assert {**shown, "made": ""} == {**json.loads(page.with_suffix(".json").read_text()), "made": ""}
-    assert [dataset["rows"] for dataset in shown["datasets"]] == [300, 300]
+    assert [dataset["rows"] for dataset in shown["datasets"]] == [600, 600]
 
 
 def test_a_folder_that_is_no_dataset(tmp_path: Path) -> None:
