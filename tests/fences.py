@@ -34,6 +34,8 @@ from loader.cli import build_app
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?: (?:B|KiB|MiB|GiB)\b)?")
+STATEMENT = re.compile(r"^(?:until|while|for|if)\b(?s:.*?)^(?:done|fi)\b.*|^.*\S.*", re.MULTILINE)
+"""A loop or a condition over several lines, or a line."""
 READERS: Mapping[str, Callable[[str], object]] = {
     "toml": tomllib.loads,
     "json": json.loads,
@@ -92,8 +94,12 @@ def commands(block: Block) -> list[Command]:
             raise DoesNotHold(f"{block.where}: begins without a command")
         return [Command(first, tuple(rest)) for first, *rest in (part.splitlines() for part in parts)]
     if block.language in {"", "sh"}:
-        lines = (re.sub(r"(^|\s+)# .*", "", line).strip() for line in text.splitlines())
-        return [Command(part) for line in lines if line for part in line.split(" && ")]
+        plain = re.sub(r"(^|\s+)# .*", "", text, flags=re.MULTILINE)
+        return [
+            Command(part)
+            for statement in STATEMENT.findall(plain)
+            for part in ([statement] if "\n" in statement else statement.strip().split(" && "))
+        ]
     return []
 
 

@@ -20,6 +20,7 @@ from tools.influxd import find_binary
 LEFT_OUT = {
     "make demo": "starts a server of its own; tests/test_demo.py runs it",
     "make test": "is what runs this",
+    "make docs": "tests/test_site.py builds the site in the same way",
 }
 """Commands that are not run, and why."""
 
@@ -56,6 +57,11 @@ def prepare(folder: Path, page: str) -> None:
         }
     )
     trips.to_parquet(folder / "yellow_tripdata_2024-01.parquet", row_group_size=1_000)
+    (folder / "trips").mkdir()
+    for week in range(1, 5):
+        pickup = pd.Timestamp("2024-01-01") + pd.to_timedelta(rows[:100] * 60 + week * 604_800, "s")
+        trips = pd.DataFrame({"pickup": pickup, "vendor": "A", "fare": rows[:100] / 4})
+        trips.to_parquet(folder / "trips" / f"2024-W{week:02}.parquet")
     (folder / "export").mkdir()
     for month in (1, 2):
         lines = "".join(f"h{row % 3},2024-{month:02}-01 00:00:{row:02},{row}\n" for row in range(60))
@@ -121,6 +127,7 @@ def test_what_is_left_out_or_replaced_is_there() -> None:
         ("sh", "loader status data/ --no-such-flag", "exit code 2"),
         ("", "loader status data/ && loader no-such-command", "exit code 2"),
         ("", "make coffee", "exit code 2"),
+        ("sh", "for name in data; do\n  loader status $name\ndone && false", "exit code 1"),
         ("console", "$ loader status nowhere/\n$ echo $?\n2", ""),
         ("console", "$ loader status nowhere/\n$ echo $?\n1", "exit code 2"),
         ("console", "$ loader status data/\n$ echo $?\n2", "exit code 0"),

@@ -1,0 +1,123 @@
+"""The documentation as a site: it is built strictly, is read without a network, and fits on a telephone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser import Page, browsing
+
+ROOT = Path(__file__).parents[1]
+NARROW = 375
+LOADED = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
+
+
+def build(root: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    """Build the site of ``root`` as ``make docs`` does."""
+    recipe = re.search(r"-m (sphinx .*)", (ROOT / "Makefile").read_text())
+    assert recipe
+    options = recipe[1].replace("build/doctrees", str(out / "doctrees")).replace("build/site", str(out / "site"))
+    command = [sys.executable, "-m", *options.split()]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the site."""
+    out = tmp_path_factory.mktemp("site")
+    built = build(ROOT, out)
+    assert (built.returncode, built.stderr) == (0, "")
+    return out / "site"
+
+
+def test_what_is_broken_ends_the_build(tmp_path: Path) -> None:
+    """A link, an anchor, a page without a place in the navigation, code that is gone, an unknown name."""
+    (tmp_path / "docs").mkdir()
+    for name in ("conf.py", "findings.md"):
+        shutil.copy(ROOT / "docs" / name, tmp_path / "docs")
+    for name in ("_static", "_templates"):
+        (tmp_path / "docs" / name).symlink_to(ROOT / "docs" / name)
+    (tmp_path / "loader").symlink_to(ROOT / "loader")
+    (tmp_path / "docs" / "index.md").write_text("# Planted\n\n```{toctree}\nfindings\n```\n")
+    (tmp_path / "docs" / "planted.md").write_text(
+        "# Planted\n\n[a](nothing.md) [b](findings.md#nothing)\n\n"
+        "```{literalinclude} ../loader/waiting.py\n:pyobject: gone\n```\n\n"
+        "```{eval-rst}\n.. autoclass:: loader.Nothing\n```\n"
+    )
+    built = build(tmp_path, tmp_path / "out")
+    assert built.returncode == 1
+    for words in ("'nothing.md'", "in doc 'findings': 'nothing'", "any toctree", "'gone' not found", "'Nothing'"):
+        assert words in built.stderr
+    assert built.stderr.count("WARNING") == 5
+
+
+class Loads(HTMLParser):
+    """Collects what a page loads by itself; links that a reader follows are not among it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the address of what ``tag`` loads."""
+        self.found += [value or "" for name, value in attrs if name == LOADED.get(tag)]
+
+
+def test_no_page_names_another_place(site: Path) -> None:
+    """Styles, scripts, fonts and pictures are those of the site."""
+    pages = list(site.rglob("*.html"))
+    assert len(pages) >= 10
+    for page in pages:
+        loads = Loads()
+        loads.feed(page.read_text())
+        assert loads.found
+        assert [each for each in loads.found if re.match(r"\w+:|//", each)] == []
+    for style in site.rglob("*.css"):
+        assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", style.read_text())
+
+
+def wait_for(page: Page, condition: str) -> Any:
+    """Return the value of ``condition`` once it is true."""
+    return page.run(
+        f"""new Promise((resolve, reject) => {{
+            const look = () => {{ const found = {condition}; if (found) resolve(found); else setTimeout(look, 50); }};
+            setTimeout(() => reject(new Error("it stays false")), 20_000);
+            look();
+        }})"""
+    )
+
+
+def test_no_page_asks_the_network_or_scrolls_sideways(chromium: str, site: Path, tmp_path: Path) -> None:
+    """A browser that shows each page, as wide as a telephone, sends no request; a word is found, from files."""
+    wide = []
+    with browsing(chromium, tmp_path / "profile") as browser:
+        browser.resize(NARROW)
+        for page in sorted(site.glob("*.html")):
+            browser.show(page.as_uri())
+            if browser.run("document.documentElement.scrollWidth") > NARROW:
+                wide.append(page.name)
+        browser.show(f"{(site / 'search.html').as_uri()}?q=acknowledged")
+        found = wait_for(browser, 'document.querySelector("#search-results a")?.getAttribute("href")')
+        assert browser.asked == []
+    assert wide == []
+    assert found.startswith(("reliability.html", "index.html"))
+
+
+def test_a_request_and_a_wide_page_are_seen(chromium: str, tmp_path: Path) -> None:
+    """The test before this one can fail."""
+    text = '<script src="http://127.0.0.1:9/x.js"></script><p style="width: 500px">wide</p>'
+    (tmp_path / "page.html").write_text(f'<meta name="viewport" content="width=device-width">{text}')
+    with browsing(chromium, tmp_path / "profile") as browser:
+        browser.resize(NARROW)
+        browser.show((tmp_path / "page.html").as_uri())
+        assert browser.run("document.documentElement.scrollWidth") > NARROW
+        assert browser.asked == ["http://127.0.0.1:9/x.js"]
