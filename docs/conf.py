@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sphinx.application import Sphinx
+
 project = "loader"
 author = "the contributors to loader"
 html_title = "loader"
@@ -43,3 +47,14 @@ html_theme_options = {
     "article_header_start": [],
     "show_toc_level": 2,
 }
+
+
+def show_empty(*arguments: Any) -> tuple[str, str] | None:
+    """Return a signature with ``{}`` for a default that is made anew for each value: all of ours are empty mappings."""
+    signature, returned = arguments[-2:]
+    return (signature.replace("<factory>", "{}"), returned) if "<factory>" in (signature or "") else None
+
+
+def setup(app: Sphinx) -> None:
+    """Register what this site adds to Sphinx."""
+    app.connect("autodoc-process-signature", show_empty)

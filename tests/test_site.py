@@ -30,15 +30,6 @@ def build(root: Path, out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the site."""
-    out = tmp_path_factory.mktemp("site")
-    built = build(ROOT, out)
-    assert (built.returncode, built.stderr) == (0, "")
-    return out / "site"
-
-
 def test_what_is_broken_ends_the_build(tmp_path: Path) -> None:
     """A link, an anchor, a page without a place in the navigation, code that is gone, an unknown name."""
     (tmp_path / "docs").mkdir()
@@ -72,19 +63,6 @@ class Loads(HTMLParser):
         self.found += [value or "" for name, value in attrs if name == LOADED.get(tag)]
 
 
-def test_no_page_names_another_place(site: Path) -> None:
-    """Styles, scripts, fonts and pictures are those of the site."""
-    pages = list(site.rglob("*.html"))
-    assert len(pages) >= 10
-    for page in pages:
-        loads = Loads()
-        loads.feed(page.read_text())
-        assert loads.found
-        assert [each for each in loads.found if re.match(r"\w+:|//", each)] == []
-    for style in site.rglob("*.css"):
-        assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", style.read_text())
-
-
 def wait_for(page: Page, condition: str) -> Any:
     """Return the value of ``condition`` once it is true."""
     return page.run(
@@ -96,12 +74,24 @@ def wait_for(page: Page, condition: str) -> Any:
     )
 
 
-def test_no_page_asks_the_network_or_scrolls_sideways(chromium: str, site: Path, tmp_path: Path) -> None:
-    """A browser that shows each page, as wide as a telephone, sends no request; a word is found, from files."""
+def test_the_site_is_read_without_a_network(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """By text and in a browser, no page loads anything from elsewhere; none is wider than a telephone; search works."""
+    built = build(ROOT, tmp_path)
+    assert (built.returncode, built.stderr) == (0, "")
+    site = tmp_path / "site"
+    for style in site.rglob("*.css"):
+        assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", style.read_text())
+    pages = sorted(site.glob("*.html"))
+    assert len(pages) >= 10
+    for page in pages:
+        loads = Loads()
+        loads.feed(page.read_text())
+        assert loads.found
+        assert [each for each in loads.found if re.match(r"\w+:|//", each)] == []
     wide = []
-    with browsing(chromium, tmp_path / "profile") as browser:
+    with browsing(request.getfixturevalue("chromium"), tmp_path / "profile") as browser:
         browser.resize(NARROW)
-        for page in sorted(site.glob("*.html")):
+        for page in pages:
             browser.show(page.as_uri())
             if browser.run("document.documentElement.scrollWidth") > NARROW:
                 wide.append(page.name)
