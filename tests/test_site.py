@@ -9,14 +9,12 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from tests.browser import Page, browsing
+from tests.browser import opened_browser
 
 ROOT = Path(__file__).parents[1]
 NARROW = 375
+INSIDE = {"file", "data", "blob"}
 LOADED = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 
 
@@ -63,18 +61,7 @@ class Loads(HTMLParser):
         self.found += [value or "" for name, value in attrs if name == LOADED.get(tag)]
 
 
-def wait_for(page: Page, condition: str) -> Any:
-    """Return the value of ``condition`` once it is true."""
-    return page.run(
-        f"""new Promise((resolve, reject) => {{
-            const look = () => {{ const found = {condition}; if (found) resolve(found); else setTimeout(look, 50); }};
-            setTimeout(() => reject(new Error("it stays false")), 20_000);
-            look();
-        }})"""
-    )
-
-
-def test_the_site_is_read_without_a_network(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_the_site_is_read_without_a_network(tmp_path: Path) -> None:
     """By text and in a browser, no page loads anything from elsewhere; none is wider than a telephone; search works."""
     built = build(ROOT, tmp_path)
     assert (built.returncode, built.stderr) == (0, "")
@@ -89,25 +76,25 @@ def test_the_site_is_read_without_a_network(request: pytest.FixtureRequest, tmp_
         assert loads.found
         assert [each for each in loads.found if re.match(r"\w+:|//", each)] == []
     wide = []
-    with browsing(request.getfixturevalue("chromium"), tmp_path / "profile") as browser:
-        browser.resize(NARROW)
+    with opened_browser(tmp_path / "profile") as browser:
         for page in pages:
-            browser.show(page.as_uri())
-            if browser.run("document.documentElement.scrollWidth") > NARROW:
+            browser.open(page, width=NARROW)
+            if browser.evaluate("document.documentElement.scrollWidth") > NARROW:
                 wide.append(page.name)
-        browser.show(f"{(site / 'search.html').as_uri()}?q=acknowledged")
-        found = wait_for(browser, 'document.querySelector("#search-results a")?.getAttribute("href")')
-        assert browser.asked == []
+        browser.send("Page.navigate", url=f"{(site / 'search.html').as_uri()}?q=acknowledged")
+        found = browser.wait_for('document.querySelector("#search-results a")?.getAttribute("href")')
+        assert {address.partition(":")[0] for address in browser.requests} <= INSIDE
     assert wide == []
     assert found.startswith(("reliability.html", "index.html"))
 
 
-def test_a_request_and_a_wide_page_are_seen(chromium: str, tmp_path: Path) -> None:
+def test_a_request_and_a_wide_page_are_seen(tmp_path: Path) -> None:
     """The test before this one can fail."""
-    text = '<script src="http://127.0.0.1:9/x.js"></script><p style="width: 500px">wide</p>'
-    (tmp_path / "page.html").write_text(f'<meta name="viewport" content="width=device-width">{text}')
-    with browsing(chromium, tmp_path / "profile") as browser:
-        browser.resize(NARROW)
-        browser.show((tmp_path / "page.html").as_uri())
-        assert browser.run("document.documentElement.scrollWidth") > NARROW
-        assert browser.asked == ["http://127.0.0.1:9/x.js"]
+    page = tmp_path / "page.html"
+    page.write_text('<script src="http://127.0.0.1:9/x.js"></script><p style="width: 500px">wide</p>')
+    with opened_browser(tmp_path / "profile") as browser:
+        browser.open(page, width=NARROW)
+        assert browser.evaluate("document.documentElement.scrollWidth") > NARROW
+        assert [address for address in browser.requests if address.partition(":")[0] not in INSIDE] == [
+            "http://127.0.0.1:9/x.js"
+        ]
