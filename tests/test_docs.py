@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import loader
+
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 DOCS = ROOT / "docs"
@@ -51,3 +53,9 @@ def test_each_pattern_has_its_lines() -> None:
     assert [
         section.partition("\n")[0] for section in sections if "```" not in section or "Tests: " not in section
     ] == []
+
+
+def test_every_public_name_is_in_the_api() -> None:
+    """What the package promises is on the page; errors and events come with their modules."""
+    shown = set(re.findall(r"^\.\. auto\w+:: loader\.(\w+)$", (DOCS / "api.md").read_text(), re.MULTILINE))
+    assert {*loader.__all__, "events", "errors"} - shown == {"LoaderError"}
