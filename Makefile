@@ -8,7 +8,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 KERNELS := $(CURDIR)/$(VENV)/kernels
 COMPILED := tests/encoding/tsm/test_compiled.py::test_the_same_bytes_compiled_and_interpreted
 
-.PHONY: demo test check bench
+.PHONY: demo test check bench docs
 
 demo: $(READY)  ## stage, load and verify TRADES trades (2,000,000) in a real InfluxDB; KEEP=1 leaves it running
 	@$(BIN)/python -m tools.demo
@@ -33,6 +33,10 @@ check: $(READY)  ## ruff and mypy --strict
 bench: $(READY) $(VENV)/.bench-ready  ## measure staging, encoding, loading and verification; prints a table and writes JSON
 	@$(BIN)/python -m benchmarks.run
 
+docs: $(READY)  ## build the documentation as a site, which is read without a server; a broken link is an error
+	@$(BIN)/python -m sphinx -W --keep-going -q -E -a -d build/doctrees -b html docs build/site
+	@echo "the documentation: $(CURDIR)/build/site/index.html"
+
 $(VENV)/.bench-ready: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	@touch $@
@@ -40,5 +44,5 @@ $(VENV)/.bench-ready: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@echo "installing the loader into $(VENV): about 30 s, once"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
 	@touch $@

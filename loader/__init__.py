@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from loader.dataset.mapping import ColumnMapping, FieldMapping
     from loader.dataset.policy import Policy
     from loader.errors import LoaderError
-    from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, export, load
+    from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, WriteSettings, export, load
     from loader.servers.base import Target
     from loader.staging import FilesSettings, StageReport, StageSettings, stage, stage_files
     from loader.verification import VerifyReport, VerifySettings, verify
@@ -29,6 +29,7 @@ __all__ = [
     "Target",
     "VerifyReport",
     "VerifySettings",
+    "WriteSettings",
     "export",
     "inspect",
     "load",

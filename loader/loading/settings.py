@@ -39,9 +39,11 @@ class WriteSettings:
 class LoadSettings:
     """How to load ``dataset``: a staged dataset, or Parquet files that are adopted.
 
-    ``state`` is where the loader keeps its own files of the dataset, see ``find_place``. For adopted datasets,
-    ``mapping`` says which columns are tags, fields and time; it is needed for the first load. ``on_duplicate`` is for
-    them, too: "fail", "last" or "nudge", see ``move_apart``. With ``assume_distinct``, duplicates are not searched for.
+    ``state`` is the folder in whose ``.loader`` the loader keeps its own files of the dataset, by default beside it.
+    For adopted datasets, ``mapping`` says which columns are tags, fields and time; it is needed for the first load.
+    ``on_duplicate`` is for them, too: "fail", "last" (the last row of an identity counts) or "nudge" (later ones are
+    moved by nanoseconds). With ``assume_distinct``, duplicates are not searched for. With ``restart``, what was
+    acknowledged is forgotten; with ``dry_run``, nothing is sent. More rejected rows than ``max_rejected`` end the load.
     ``via`` is "write" (line protocol, into any bucket, as ``write`` says) or "restore" (storage files, into a bucket
     of its own on InfluxDB 2.x). On the restore path, ``connections`` is how many shards are made and sent at a time.
     ``retry_seconds`` bounds the time that one payload is retried.

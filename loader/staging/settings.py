@@ -17,8 +17,8 @@ class StageSettings:
     """How to stage synthetic trades.
 
     ``symbols`` picks from the built-in ones or names new ones; ``symbols_file`` is a CSV with columns
-    symbol, weight, price, volatility. ``start`` and ``end`` are inclusive dates. ``workers`` and
-    ``compression`` do not change the trades.
+    symbol, weight, price, volatility. ``start`` and ``end`` are inclusive dates. ``workers`` (processes, by default as
+    many as processors) and ``compression`` do not change the trades. ``overwrite`` replaces another dataset in ``out``.
     """
 
     out: Path
@@ -40,8 +40,9 @@ class FilesSettings:
 
     For line protocol (.lp, .txt, .line), ``time_unit`` ("s", "ms", "us", "ns") is that of its times. For Parquet, Arrow
     (.arrow, .feather, .ipc) and CSV, ``mapping`` says which columns are tags, fields and time. ``on_duplicate`` is
-    "fail", "last" or "nudge", see ``PointMerger``; ``on_bad_line`` is "fail" or "skip". ``temporary`` is the folder for
-    data that does not fit into memory, by default beside ``out``. ``workers`` is the number of threads that sort.
+    "fail", "last" (the last row of an identity counts) or "nudge" (later ones are moved by nanoseconds);
+    ``on_bad_line`` is "fail" or "skip". ``temporary`` is the folder for data that does not fit into memory, by default
+    beside ``out``. ``workers`` is the number of threads that sort, by default that of processors.
     """
 
     out: Path

@@ -59,8 +59,9 @@ class ExportReport:
 def export(settings: ExportSettings, observe: Observer = ignore, stop: threading.Event | None = None) -> ExportReport:
     """Write the storage files of a dataset, each whole or not at all; setting ``stop`` ends it after a file.
 
-    Memory is bounded as in ``encode_shard``. Raises ConfigError before anything is written when a setting is
-    wrong or the folder is not empty, StageError or EncodeError for the dataset, LoadError when files cannot be written.
+    Memory is bounded as for one shard of a restore: 144 MiB of values, a batch, and the file. Raises ConfigError before
+    anything is written when a setting is wrong or the folder is not empty, StageError or EncodeError for the dataset,
+    LoadError when files cannot be written.
     """
     began = time.monotonic()
     check_duration(settings.shard_duration)
