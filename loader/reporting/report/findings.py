@@ -20,9 +20,9 @@ _QUICK = 0.05
 """Requests of fewer rows, answered within so many seconds at the median, spend much of their time on being requests."""
 _LONG_REQUEST = 10.0
 _FREE_CONNECTIONS = 1.0
-_LONG_RUNS = 16
-_SHORT_RUNS = 2
-"""Rows of one series that follow each other on average: many, or nearly none."""
+_ONCE = 1.2
+_OFTEN = 4.0
+"""How often the rows of a series begin within a chunk: about once in series order, often where series are mixed."""
 _SHARD_SECONDS = 0.05
 """What each shard costs on the restore path besides its points, as measured on InfluxDB 2.9.1."""
 _MOST_SHARDS = 1_000
@@ -242,18 +242,18 @@ def _compresses(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _has_order(evidence: Evidence) -> Iterator[Finding]:
-    length, number = evidence.sample.run_length, evidence.sample.series_number
-    figure = f"{length:,.1f} rows of one series follow each other on average ({number:,} series in the sample)"
-    rule = f"{_LONG_RUNS} or more: series order; fewer than {_SHORT_RUNS} with several series: time order"
-    if length >= _LONG_RUNS:
+    entries, number = evidence.sample.entries, evidence.sample.series_number
+    figure = f"rows of a series begin {entries:,.1f} times within a few thousand rows ({number:,} series in the sample)"
+    rule = f"up to {_ONCE:g} times: series order; {_OFTEN:g} times or more: mixed"
+    if number > 1 and entries <= _ONCE:
         yield Finding(Level.GOOD, "Rows lie in series order", figure, rule)
-    elif length < _SHORT_RUNS and number > 1 and evidence.sample.rows:
+    elif number > 1 and entries >= _OFTEN:
         yield Finding(
             Level.ADVICE,
-            "Rows lie in time order",
+            "Rows of series are mixed",
             figure,
             rule,
-            "loader stage --from sorts them by series: servers take such rows faster",
+            "sort them by series with loader stage --from: servers take such rows faster",
         )
 
 

@@ -47,8 +47,8 @@ class Sample:
     """What a sample of ``rows`` rows in ``partitions`` partitions shows; shares and counts are of the sample.
 
     ``series`` has the SHOWN_SERIES series with most rows, and ``series_number`` how many were seen; ``slots`` the rows
-    by SLOT of the day (UTC); ``run_length`` how many rows of one series follow each other on average within a chunk of
-    CHUNK_ROWS; ``columns`` the compressed bytes of each column in the files that were looked at; ``price`` the field
+    by SLOT of the day (UTC); ``entries`` how often rows of a series begin within a chunk of up to CHUNK_ROWS, on average
+    over chunks and series: once in series order; ``columns`` the compressed bytes of each column in the files that were looked at; ``price`` the field
     that ``prices`` are of, "" for none.
     """
 
@@ -57,7 +57,7 @@ class Sample:
     series: tuple[tuple[str, int], ...]
     series_number: int
     slots: tuple[tuple[int, int], ...]
-    run_length: float
+    entries: float
     columns: tuple[tuple[str, int], ...]
     price: str
     prices: tuple[Price, ...]
@@ -73,7 +73,7 @@ def read_sample(root: Path, manifest: Manifest) -> Sample:
     slots: Counter[int] = Counter()
     columns: Counter[str] = Counter()
     medians: list[pl.DataFrame] = []
-    runs = rows = 0
+    runs = rows = seen = 0
     price = _price_field(manifest.schemas[0])
     partitions = list(_spread(manifest.filled, MOST_PARTITIONS))
     for partition in partitions:
@@ -86,6 +86,7 @@ def read_sample(root: Path, manifest: Manifest) -> Sample:
             rows += len(points)
             runs += len(found.codes)
             texts = found.texts.to_pylist()
+            seen += len({*texts})
             for code, length in zip(found.codes.tolist(), found.lengths.tolist(), strict=True):
                 series[printable(texts[code])] += length
             times = read_times(points, schema).to_numpy()
@@ -101,7 +102,7 @@ def read_sample(root: Path, manifest: Manifest) -> Sample:
         series=tuple(series.most_common(SHOWN_SERIES)),
         series_number=len(series),
         slots=tuple(sorted(slots.items())),
-        run_length=rows / runs if runs else 0.0,
+        entries=runs / seen if seen else 0.0,
         columns=tuple(columns.most_common()),
         price=price,
         prices=tuple(_largest(medians)),

@@ -73,14 +73,15 @@ def test_busy_connections_of_a_server_that_sets_the_pace() -> None:
 
 
 def test_each_order_of_rows() -> None:
-    """Long runs of one series are series order, hardly any are time order; of one series both are the same."""
-    for length, number, expected in (
-        (16.0, 10, ["Rows lie in series order"]),
-        (15.9, 10, []),
-        (1.9, 10, ["Rows lie in time order"]),
-        (1.9, 1, []),
+    """Series that begin once are series order, those that begin often are mixed; of one series both are the same."""
+    for entries, number, expected in (
+        (1.2, 10, ["Rows lie in series order"]),
+        (1.2, 1, []),
+        (3.9, 10, []),
+        (4.0, 10, ["Rows of series are mixed"]),
+        (4.0, 1, []),
     ):
-        assert titles(evidence(sample=replace(SAMPLE, run_length=length, series_number=number))) == expected
+        assert titles(evidence(sample=replace(SAMPLE, entries=entries, series_number=number))) == expected
 
 
 def test_what_is_not_done_yet() -> None:

@@ -32,7 +32,7 @@ def test_a_small_dataset_is_seen_as_a_whole(tmp_path: Path) -> None:
         f"trades,symbol={symbol},side={side}": 60 for symbol in ("AAPL", "MSFT", "NVDA") for side in ("buy", "sell")
     }
     assert dict(found.slots) == Counter(time % DAY // SLOT for time in rows["timestamp"])
-    assert found.run_length == 20.0
+    assert found.entries == 1.0
     assert {*dict(found.columns)} == {*rows.columns}
     assert found.price == "price"
     days = rows.group_by("symbol", pl.col("timestamp") // DAY).agg(
@@ -54,6 +54,15 @@ def test_a_large_dataset_is_looked_at_here_and_there(tmp_path: Path, monkeypatch
     assert {name.partition("symbol=")[2] for name, _ in found.series} >= {"AAPL,side=buy", "NVDA,side=sell"}
 
 
+@pytest.mark.parametrize(
+    ("order", "entries"), [(["symbol", "side", "timestamp"], 1.0), (["timestamp", "symbol"], 20.0)]
+)
+def test_the_order_of_rows(tmp_path: Path, order: list[str], entries: float) -> None:
+    """In series order each series begins once, however few rows it has; in time order it begins with each row."""
+    rows = trades(days=1, points=20).sort(order, maintain_order=True)
+    assert read_sample(tmp_path, write_dataset(tmp_path, SCHEMA, rows)).entries == entries
+
+
 @pytest.mark.parametrize(("name", "tags"), [("value", ("symbol", "side")), ("price", ())])
 def test_without_prices(tmp_path: Path, name: str, tags: tuple[str, ...]) -> None:
     """A field that is no price, or prices that no tag names, make no series of prices."""
@@ -67,4 +76,4 @@ def test_rows_that_cannot_be_points(tmp_path: Path) -> None:
     """They are left out; of a sample without any other, there is nothing to see."""
     rows = trades(symbols=("A",), days=1, points=1).with_columns(price=pl.lit(float("nan")))
     found = read_sample(tmp_path, write_dataset(tmp_path, SCHEMA, rows))
-    assert (found.rows, found.run_length, found.series, found.prices) == (0, 0.0, (), ())
+    assert (found.rows, found.entries, found.series, found.prices) == (0, 0.0, (), ())
