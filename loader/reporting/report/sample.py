@@ -47,9 +47,9 @@ class Sample:
     """What a sample of ``rows`` rows in ``partitions`` partitions shows; shares and counts are of the sample.
 
     ``series`` has the SHOWN_SERIES series with most rows, and ``series_number`` how many were seen; ``slots`` the rows
-    by SLOT of the day (UTC); ``entries`` how often rows of a series begin within a chunk of up to CHUNK_ROWS, on average
-    over chunks and series: once in series order; ``columns`` the compressed bytes of each column in the files that were looked at; ``price`` the field
-    that ``prices`` are of, "" for none.
+    by SLOT of the day (UTC); ``entries`` how often rows of a series begin within a chunk of up to CHUNK_ROWS, on
+    average over chunks and series: once in series order; ``columns`` the compressed bytes of each column in the files
+    that were looked at; ``price`` the field that ``prices`` are of, "" for none.
     """
 
     rows: int
