@@ -10,6 +10,7 @@ import typer
 
 from loader import loading
 from loader.cli.interrupts import INTERRUPTED
+from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
 from loader.cli.options import DatasetArgument, JsonOption, QuietOption, StateOption, read_duration
 from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
 from loader.loading import ExportReport, ExportSettings
@@ -23,12 +24,15 @@ def export(
     ),
     shard_duration: Annotated[str, typer.Option(help="Time in a shard, such as 7d, the default.")] = "",
     state: StateOption = None,
+    metrics_port: MetricsPortOption = "",
+    log_format: LogFormatOption = None,
+    log_file: LogFileOption = None,
     quiet: QuietOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Write the storage files that a restore would send, for influxd inspect and for study."""
-    output = Output(quiet, json, debug)
+    output = Output(quiet, json, debug, LiveOptions(metrics_port, log_format, log_file))
     settings = guarded(
         output,
         lambda: ExportSettings(dataset=dataset, out=out, shard_duration=read_duration(shard_duration), state=state),

@@ -10,6 +10,7 @@ import typer
 
 from loader import loading
 from loader.cli.interrupts import INTERRUPTED
+from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
 from loader.cli.options import (
     AmbiguousOption,
     BucketOption,
@@ -97,12 +98,15 @@ def load(
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Encode everything, send nothing.")] = False,
+    metrics_port: MetricsPortOption = "",
+    log_format: LogFormatOption = None,
+    log_file: LogFileOption = None,
     quiet: QuietOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Load a dataset into a bucket; run it again to go on after a stop."""
-    output = Output(quiet, json, debug)
+    output = Output(quiet, json, debug, LiveOptions(metrics_port, log_format, log_file))
     settings = guarded(
         output,
         lambda: LoadSettings(

@@ -9,39 +9,10 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from loader.events import Event, Notice, Observer, Started, Waited, ignore
-from loader.reporting.counts import Counts
-from loader.reporting.text import counted, size_text
+from loader.events import Event, Notice, Observer, Waited, ignore
+from loader.reporting.progress_text import ProgressText
 
 LINE_SECONDS = 5.0
-
-
-class _Shown(Counts):
-    """Counts, with texts for people."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._started = time.monotonic()
-
-    def count(self, event: Event) -> None:
-        super().count(event)
-        if isinstance(event, Started):
-            self._started = time.monotonic()
-
-    @property
-    def details(self) -> str:
-        """Rate and size, then retries and rejected rows where there are any."""
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        parts = [f"{(self.rows_done - self.rows_resumed) / seconds:,.0f} rows/s"]
-        parts += [size_text(self.size)] if self.size else []
-        parts += [counted(self.retries, "retry", "retries")] if self.retries else []
-        parts += [f"{self.rejected:,} rejected"] if self.rejected else []
-        return ", ".join(parts)
-
-    @property
-    def line(self) -> str:
-        """The whole state in one line."""
-        return f"{self.activity}: {self.rows_done:,} of {self.rows:,} rows, {self.details}"
 
 
 @contextmanager
@@ -73,7 +44,7 @@ def _harmless(show: Observer) -> Observer:
 
 @contextmanager
 def _bar(console: Console) -> Iterator[Observer]:
-    counts = _Shown()
+    counts = ProgressText()
     columns = (
         TextColumn("{task.description:<8}"),
         BarColumn(bar_width=24),
@@ -103,7 +74,7 @@ def _bar(console: Console) -> Iterator[Observer]:
 
 
 def _lines(console: Console) -> Observer:
-    counts = _Shown()
+    counts = ProgressText()
     due = time.monotonic() + LINE_SECONDS
 
     def observe(event: Event) -> None:

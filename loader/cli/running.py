@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,11 +20,12 @@ import typer
 from rich.console import Console
 
 from loader.cli.interrupts import GRACE_SECONDS, INTERRUPTED, Interrupts
+from loader.cli.live import Live, LiveOptions
 from loader.cli.progress import watching
 from loader.cli.streams import say
 from loader.dataset.state import keeps_state
 from loader.errors import ConfigError, LoaderError
-from loader.events import Event, Observer, Started
+from loader.events import Event, Notice, Observer, Started
 from loader.reporting.metrics import write_metrics
 from loader.reporting.recorder import Recorder
 from loader.unexpected import explain, find_secrets, hide, trace
@@ -43,6 +44,12 @@ class Output:
     quiet: bool
     json: bool
     debug: bool = False
+    live: LiveOptions = field(default_factory=LiveOptions)
+
+    @property
+    def silent(self) -> bool:
+        """Whether no progress is shown."""
+        return self.quiet or self.json or self.live.owns_stderr
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def run(
     with Interrupts(command.last_words, stop, command.in_flight.is_set, command.announce) as interrupts:
         outcome = STOPPED
         with suppress(KeyboardInterrupt), command.recorder, command.display as display:
-            show = display.enter_context(watching(command.console, quiet=output.quiet or output.json))
+            show = display.enter_context(watching(command.console, quiet=output.silent))
             outcome = attempt(lambda: work(command.observing(show)), judge, command.secrets)
         interrupts.shield()
         if interrupts.came and stop is None and outcome.error:
@@ -119,17 +126,16 @@ def show(
     output: Output,
     content: Mapping[str, Any] | None = None,
     render: Callable[[Any], str] | None = None,
+    *,
+    logged: bool = False,
 ) -> int:
     """Print how something ended, as JSON (``content``) or as text for people; return the exit code.
 
-    If the result cannot be shown, that is one more error, which does not hide how the work ended.
+    Errors that are ``logged`` are not told again. If the result cannot be shown, that is one more error, which does not
+    hide how the work ended.
     """
-    if output.debug and outcome.trace:
-        say(outcome.trace, error=True)
-    if outcome.error:
-        say(f"error: {outcome.error}", error=True)
-    if outcome.hint:
-        say(f"hint: {outcome.hint}", error=True)
+    if not logged:
+        _tell(outcome, output)
     if output.json:
         failures = {"exit_code": outcome.code, "error": outcome.error}
         printed = attempt(lambda: say(json.dumps(content or failures, default=str)))
@@ -141,6 +147,16 @@ def show(
         return outcome.code
     show(replace(printed, error=f"the result cannot be shown: {printed.error}"), replace(output, json=False))
     return outcome.code or printed.code
+
+
+def _tell(outcome: Outcome, output: Output) -> None:
+    """Print the error of an outcome, if it has one, to stderr."""
+    if output.debug and outcome.trace:
+        say(outcome.trace, error=True)
+    if outcome.error:
+        say(f"error: {outcome.error}", error=True)
+    if outcome.hint:
+        say(f"hint: {outcome.hint}", error=True)
 
 
 class _Command:
@@ -157,6 +173,11 @@ class _Command:
         self._render = render
         self.recorder = Recorder(activity, settings)
         self._concluding = threading.Lock()
+        known = [*find_secrets(sys.argv, os.environ), *self.secrets]
+        self._live = guarded(
+            output,
+            lambda: Live(activity, self.recorder.run, output.live, quiet=output.quiet, secrets=known),
+        )
 
     def observing(self, show: Observer) -> Observer:
         """Return an observer that counts events, and then shows them."""
@@ -165,6 +186,7 @@ class _Command:
             self.recorder.observe(event)
             if isinstance(event, Started):
                 self.in_flight.set()
+            self._live.observe(event)
             show(event)
 
         return observe
@@ -172,7 +194,8 @@ class _Command:
     def announce(self) -> None:
         """Tell the user that the command stops when what is in flight is done."""
         words = f"stopping: what is in flight has {GRACE_SECONDS:g} s to finish; Ctrl-C again to stop now"
-        if not self._output.quiet:
+        self._live.observe(Notice(words))
+        if not (self._output.quiet or self._output.live.owns_stderr):
             self.console.print(words, highlight=False, soft_wrap=True)
 
     def last_words(self) -> None:
@@ -187,12 +210,25 @@ class _Command:
         measured = attempt(lambda: self.recorder.content(outcome.report, outcome.code, outcome.error))
         written = attempt(lambda: self._write(measured.report)) if measured.code == DONE else measured
         if written.code != DONE:
-            say(f"warning: no metrics file: {written.error}", error=True)
+            self._warn(f"no metrics file: {written.error}")
         if outcome is STOPPED and self._activity in _RESUMED:
             outcome = replace(outcome, hint=_KEPT)
+        self._log_end(outcome)
         # What was done at each moment is for the metrics file: it would bury the result.
         shown = {name: value for name, value in (measured.report or {}).items() if name != "timeline"}
-        return show(outcome, self._output, shown, self._render)
+        return show(outcome, self._output, shown, self._render, logged=self._output.live.owns_stderr)
+
+    def _log_end(self, outcome: Outcome) -> None:
+        """Log how the work ended, in one line."""
+        shown = attempt(lambda: self._render(outcome.report)) if outcome.report is not None else outcome
+        said = shown.error or shown.report or ""
+        trace = outcome.trace if self._output.debug else ""
+        self._live.end(outcome.code, " ".join(said.split()), error=outcome.error, hint=outcome.hint, trace=trace)
+
+    def _warn(self, words: str) -> None:
+        self._live.observe(Notice(f"warning: {words}"))
+        if not self._output.live.owns_stderr:
+            say(f"warning: {words}", error=True)
 
     def _write(self, metrics: Mapping[str, Any]) -> None:
         if keeps_state(self._root):  # a command that was refused writes nothing

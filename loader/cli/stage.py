@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from loader import staging
+from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
 from loader.cli.options import (
     AmbiguousOption,
     FieldOption,
@@ -81,12 +82,15 @@ def stage(
     ),
     compression: Annotated[str, typer.Option(help="zstd, zstd:LEVEL, lz4, snappy or none.")] = "zstd",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset of other settings.")] = False,
+    metrics_port: MetricsPortOption = "",
+    log_format: LogFormatOption = None,
+    log_file: LogFileOption = None,
     quiet: QuietOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Stage synthetic trades of 2024, or points of files (--from), as Parquet; run it again to go on after a stop."""
-    output = Output(quiet, json, debug)
+    output = Output(quiet, json, debug, LiveOptions(metrics_port, log_format, log_file))
     guarded(output, lambda: _refuse_idle_flags(context, bool(sources)))
     if sources:
         mapped: dict[str, str | tuple[str, ...]] = {

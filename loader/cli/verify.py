@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from loader import verification
+from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
 from loader.cli.options import (
     BucketOption,
     CaFileOption,
@@ -48,6 +49,9 @@ def verify(
     connections: Annotated[int, typer.Option(help="Queries at a time.")] = 2,
     retry_seconds: Annotated[float, typer.Option(help="How long one question or backup is tried again.")] = 300.0,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for one reply.")] = 120.0,
+    metrics_port: MetricsPortOption = "",
+    log_format: LogFormatOption = None,
+    log_file: LogFileOption = None,
     quiet: QuietOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -57,7 +61,7 @@ def verify(
     The server is named by flags, environment or profile as for a load. Where the last load went to another one,
     --host is asked for.
     """
-    output = Output(quiet, json, debug)
+    output = Output(quiet, json, debug, LiveOptions(metrics_port, log_format, log_file))
 
     def target() -> Target:
         named = read_target_options(host, token, token_file, org, bucket)

@@ -40,6 +40,8 @@ from loader.servers.restore import is_operator, takes_files
 from loader.servers.transport import Connection
 from loader.waiting import pause
 
+_BUSY_SECONDS = 1.0
+
 
 def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
     """Load the dataset of ``manifest`` as :func:`loader.loading.load` promises."""
@@ -118,6 +120,7 @@ class _Coordinator:
         self._tally = tally
         self._flow = flow
         self._error: BaseException | None = None
+        self._seconds_busy = 0.0
 
     def run(self, senders: Senders, manifest: Manifest, pending: list[Chunk], known: KnownRows) -> None:
         """Send every row of ``pending``; raises the first error after recording what is in flight."""
@@ -130,7 +133,7 @@ class _Coordinator:
             self._error = error
         # Also after an error of reading or encoding: the ledger must know what the server has.
         self._record(senders.drain())
-        self._tally.wait(Waited(SERVER_BUSY, senders.seconds_waited))
+        self._tell_busy(senders)
         if self._error:
             raise self._error
 
@@ -152,8 +155,16 @@ class _Coordinator:
                     return
                 if len(payload):
                     self._record(senders.submit(payload))
+                    self._tell_busy(senders, _BUSY_SECONDS)
                 else:
                     self._acknowledge(Ack(payload, 0))
+
+    def _tell_busy(self, senders: Senders, least: float = 0.0) -> None:
+        """Report how long the senders were waited for since the last report, if it was at least ``least`` seconds."""
+        seconds = senders.seconds_waited - self._seconds_busy
+        if seconds >= least:
+            self._seconds_busy = senders.seconds_waited
+            self._tally.wait(Waited(SERVER_BUSY, seconds))
 
     def _wait(self, seconds: float) -> None:
         if seconds:
