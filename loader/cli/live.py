@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
@@ -89,6 +89,11 @@ class Live:
         """Count and log ``event``."""
         for observer in self._observers:
             observer(event)
+
+    def warn(self, words: str) -> None:
+        """Log a warning."""
+        if self._log is not None:
+            self._log.record(logging.WARNING, "notice", words)
 
     def end(self, code: int, result: str, **texts: str) -> None:
         """Log how the run ended: exit code, result, seconds, figures, and ``texts`` that say more; then close."""
@@ -178,3 +183,8 @@ class _File(logging.FileHandler):
         if error is not None and not self._failed:
             self._failed = True
             say(f"warning: {self.baseFilename}: the log is not complete: {explain(error).message}", error=True)
+
+    def close(self) -> None:
+        """Close the file; what could not be written has been told."""
+        with suppress(OSError):
+            super().close()

@@ -223,10 +223,11 @@ class _Command:
         shown = attempt(lambda: self._render(outcome.report)) if outcome.report is not None else outcome
         said = shown.error or shown.report or ""
         trace = outcome.trace if self._output.debug else ""
-        self._live.end(outcome.code, " ".join(said.split()), error=outcome.error, hint=outcome.hint, trace=trace)
+        line = "; ".join(" ".join(each.split()) for each in said.splitlines())
+        self._live.end(outcome.code, line, error=outcome.error, hint=outcome.hint, trace=trace)
 
     def _warn(self, words: str) -> None:
-        self._live.observe(Notice(f"warning: {words}"))
+        self._live.warn(words)
         if not self._output.live.owns_stderr:
             say(f"warning: {words}", error=True)
 

@@ -154,4 +154,4 @@ def _reason(error: OSError) -> str:
         errno.EACCES: "this port needs permission",
         errno.EADDRNOTAVAIL: "this machine has no such address",
     }
-    return reasons.get(error.errno or 0) or error.strerror or "unknown host"
+    return reasons.get(error.errno or 0, str(error.strerror))
