@@ -61,7 +61,7 @@ class RunMetrics:
             "loader_rows", "Rows that this run has staged, had acknowledged, or verified.", registry=registry
         )
         self._bytes = Counter(
-            "loader_bytes", "Bytes written or sent, and of line protocol read to be staged.", registry=registry
+            "loader_bytes", "Bytes written or sent; in staging line protocol, also bytes read.", registry=registry
         )
         self._requests = Histogram(
             "loader_request_duration_seconds",

@@ -110,7 +110,9 @@ def test_fields_have_no_secrets_either() -> None:
     seen: list[logging.LogRecord] = []
     logger = logging.Logger("mine")
     logger.addFilter(lambda record: not seen.append(record))
-    EventLog(logger, "1a2b3c4d", ["s3cr3t-token"]).record(logging.ERROR, "ended", "no", error="s3cr3t-token", exit_code=3)
+    EventLog(logger, "1a2b3c4d", ["s3cr3t-token"]).record(
+        logging.ERROR, "ended", "no", error="s3cr3t-token", exit_code=3
+    )
     (record,) = seen
     assert (vars(record)["error"], vars(record)["exit_code"], vars(record)["run"]) == ("***", 3, "1a2b3c4d")
 

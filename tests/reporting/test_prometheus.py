@@ -107,7 +107,11 @@ def test_another_address_can_be_named() -> None:
 
 @pytest.mark.parametrize(
     ("host", "words"),
-    [("127.0.0.1", "this port is taken"), ("192.0.2.1", "this machine has no such address"), ("a b", "cannot be served")],
+    [
+        ("127.0.0.1", "this port is taken"),
+        ("192.0.2.1", "this machine has no such address"),
+        ("a b", "cannot be served"),
+    ],
 )
 def test_a_place_that_is_not_to_be_had_is_an_error(host: str, words: str) -> None:
     """The error says which, why, and what to do."""
