@@ -48,7 +48,7 @@ SERVER_BUSY = "server busy"
 
 @dataclass(frozen=True)
 class Waited(Event):
-    """A worker waits ``seconds`` because of ``cause``: "retry", "rate", or SERVER_BUSY (told once a second of it)."""
+    """A worker waits ``seconds`` because of ``cause``: "retry", "rate", or SERVER_BUSY (an event a second)."""
 
     cause: str
     seconds: float

@@ -172,7 +172,7 @@ class _Command:
         self._output = output
         self._render = render
         self.recorder = Recorder(activity, settings)
-        self._concluding = threading.Lock()
+        self._concluding, self._concluded = threading.Lock(), threading.Event()
         known = [*find_secrets(sys.argv, os.environ), *self.secrets]
         self._live = guarded(
             output,
@@ -206,6 +206,7 @@ class _Command:
     def conclude(self, outcome: Outcome) -> int:
         """Write metrics and print the outcome, only once; return the exit code."""
         if not self._concluding.acquire(blocking=False):
+            self._concluded.wait(GRACE_SECONDS)  # who calls ends the process, and should not cut the other off
             return outcome.code
         measured = attempt(lambda: self.recorder.content(outcome.report, outcome.code, outcome.error))
         written = attempt(lambda: self._write(measured.report)) if measured.code == DONE else measured
@@ -216,7 +217,9 @@ class _Command:
         self._log_end(outcome)
         # What was done at each moment is for the metrics file: it would bury the result.
         shown = {name: value for name, value in (measured.report or {}).items() if name != "timeline"}
-        return show(outcome, self._output, shown, self._render, logged=self._output.live.owns_stderr)
+        code = show(outcome, self._output, shown, self._render, logged=self._output.live.owns_stderr)
+        self._concluded.set()
+        return code
 
     def _log_end(self, outcome: Outcome) -> None:
         """Log how the work ended, in one line."""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import threading
 from pathlib import Path
 
 import pytest
+from typer import Exit
 from typer.testing import CliRunner, Result
 
 from loader.cli import build_app
-from loader.cli.live import read_place
+from loader.cli.live import LiveOptions, LogFormat, read_place
+from loader.cli.running import Output
+from loader.cli.running import run as run_work
 from loader.errors import ConfigError
+from loader.events import Observer, Started
+from loader.waiting import pause
 from tests.datasets import small_dataset
 
 SECRET = "very-secret-token"
@@ -143,3 +150,22 @@ def test_a_warning_stands_in_the_log(tmp_path: Path) -> None:
     assert len(warnings) == 1
     assert "no metrics file" in warnings[0]
     assert "warning: " not in staged.stderr
+
+
+def test_a_stop_is_logged(tmp_path: Path) -> None:
+    """Ctrl-C gives a line at once, and one for the end with exit code 130."""
+    log, stop = tmp_path / "run.log", threading.Event()
+
+    def work(observe: Observer) -> None:
+        observe(Started("load", 10))
+        signal.raise_signal(signal.SIGINT)
+        while "stopping: what is in flight" not in log.read_text():
+            pause(0.01)
+        assert stop.is_set()
+
+    live = LiveOptions(log_file=log, log_format=LogFormat.JSON)
+    with pytest.raises(Exit) as ended:
+        run_work("load", None, tmp_path, Output(True, False, live=live), work, str, lambda _: 130, stop)
+    last = json.loads(log.read_text().splitlines()[-1])
+    assert ended.value.exit_code == 130
+    assert (last["event"], last["exit_code"], last["level"]) == ("ended", 130, "WARNING")

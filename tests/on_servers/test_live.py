@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -16,12 +15,13 @@ from typing import Any
 
 import pytest
 
+from loader.events import SERVER_BUSY, Advanced, Event, Waited
 from loader.loading import LoadSettings, load
 from loader.loading.settings import WriteSettings
 from loader.reporting.prometheus import RunMetrics
 from loader.servers.base import Target
 from tests.datasets import small_dataset
-from tests.fault_proxy import Answer, Call, fault_proxy
+from tests.fault_proxy import Answer, Call, Late, fault_proxy
 from tests.scraping import scrape
 
 
@@ -115,6 +115,23 @@ def test_figures_agree_with_the_report(influx_v2: Any, tmp_path: Path, via: str)
     assert figure("request_duration_seconds_count") == len(proxy.writes) - (0 if writes else 1)
 
 
+def test_a_busy_server_is_told_of_meanwhile(influx_v2: Any, tmp_path: Path) -> None:
+    """Who limits a load is known while it runs, and the parts add up to what the report says."""
+    small_dataset(tmp_path / "data")
+    events: list[Event] = []
+    with fault_proxy(influx_v2.url, lambda call: Late(0.7) if call.number < 3 else None) as proxy:
+        target = Target(proxy.url, influx_v2.new_bucket(), influx_v2.org, influx_v2.token)
+        write = WriteSettings(batch_lines=100)
+        report = load(LoadSettings(tmp_path / "data", target, write=write, connections=1), events.append)
+    waits = [number for number, event in enumerate(events) if isinstance(event, Waited)]
+    last_rows = max(number for number, event in enumerate(events) if isinstance(event, Advanced))
+    assert waits[0] < last_rows
+    parts = [event.seconds for event in events if isinstance(event, Waited) and event.cause == SERVER_BUSY]
+    assert sum(parts) == pytest.approx(report.waits[SERVER_BUSY])
+    assert parts[0] >= 1.0
+    assert sum(parts) <= report.seconds
+
+
 def test_no_line_has_the_token(influx_v2: Any, tmp_path: Path) -> None:
     """Not even where the server repeats it in its answer, which else is quoted."""
     small_dataset(tmp_path / "data", days=1)
@@ -134,21 +151,3 @@ def test_no_line_has_the_token(influx_v2: Any, tmp_path: Path) -> None:
     assert influx_v2.token not in output + errors
     assert re.search(r" WARNING \w+ waiting 0\.\d s: .*503.*busy, \*\*\*, come again", errors)
     assert re.search(r" ERROR   \w+ load ended with exit code 3: .*401", errors)
-
-
-def test_a_stop_is_logged(influx_v2: Any, tmp_path: Path) -> None:
-    """Ctrl-C gives a line at once, and one for the end with exit code 130; nothing else is on stderr."""
-    small_dataset(tmp_path / "data")
-    arguments = ("--batch-lines", "10", "--rate", "100", "--log-format", "json", "--metrics-port", "0")
-    with (
-        fault_proxy(influx_v2.url, lambda call: None) as proxy,
-        loading(influx_v2, tmp_path / "data", proxy.url, *arguments) as process,
-    ):
-        while not proxy.writes:
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    lines = [json.loads(line) for line in errors.splitlines()]
-    assert any("stopping: what is in flight" in line["message"] for line in lines)
-    assert (lines[-1]["event"], lines[-1]["exit_code"], lines[-1]["level"]) == ("ended", 130, "WARNING")

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -127,3 +128,15 @@ def test_a_traceback_is_not_lost() -> None:
     assert json.loads(JsonFormatter().format(record))["trace"].endswith("ValueError: why")
     assert TextFormatter().format(record).endswith("ValueError: why")
     assert " ERROR   - failed\nTraceback" in TextFormatter().format(record)
+
+
+def test_times_are_utc_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine in Tokyo writes the time of its log as one in London does."""
+    record = logging.makeLogRecord({"msg": "words", "levelname": "INFO", "created": 1_700_000_000.125})
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    try:
+        time.tzset()
+        assert TextFormatter().format(record).startswith("2023-11-14T22:13:20.125Z INFO ")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
