@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -152,20 +153,23 @@ def test_a_warning_stands_in_the_log(tmp_path: Path) -> None:
     assert "warning: " not in staged.stderr
 
 
-def test_a_stop_is_logged(tmp_path: Path) -> None:
+def test_a_stop_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C gives a line at once, and one for the end with exit code 130."""
+    monkeypatch.setattr("loader.cli.interrupts.GRACE_SECONDS", 60.0)
     log, stop = tmp_path / "run.log", threading.Event()
 
     def work(observe: Observer) -> None:
         observe(Started("load", 10))
         signal.raise_signal(signal.SIGINT)
-        while "stopping: what is in flight" not in log.read_text():
-            pause(0.01)
         assert stop.is_set()
+        until = time.monotonic() + 10
+        while "stopping: what is in flight" not in log.read_text() and time.monotonic() < until:
+            pause(0.01)
 
     live = LiveOptions(log_file=log, log_format=LogFormat.JSON)
     with pytest.raises(Exit) as ended:
         run_work("load", None, tmp_path, Output(True, False, live=live), work, str, lambda _: 130, stop)
-    last = json.loads(log.read_text().splitlines()[-1])
+    *told, last = (json.loads(line) for line in log.read_text().splitlines())
     assert ended.value.exit_code == 130
+    assert any(line["message"].startswith("stopping: what is in flight") for line in told)
     assert (last["event"], last["exit_code"], last["level"]) == ("ended", 130, "WARNING")
