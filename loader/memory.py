@@ -1,4 +1,4 @@
-"""How much memory this process has had."""
+"""How much memory this process has had, and how much is left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import re
 import resource
 from pathlib import Path
 
+import psutil
+
 _STATUS = Path("/proc/self/status")
+_CONTAINER = Path("/sys/fs/cgroup")
 
 
 def measure_peak_memory() -> int:
@@ -19,3 +22,13 @@ def measure_peak_memory() -> int:
     if found := re.search(r"VmHWM:\s+(\d+) kB", status):
         return int(found[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measure_available_memory() -> int:
+    """Return the bytes that processes can still take: of the machine, or of the container (cgroup 2) if it has less."""
+    available: int = psutil.virtual_memory().available
+    try:
+        limit, used = ((_CONTAINER / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        return min(available, max(0, int(limit) - int(used)))
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return available

@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,6 +57,13 @@ class Late:
 
 
 @dataclass(frozen=True)
+class Dated:
+    """Forward it, and answer with the Date of ``seconds`` from now; without any if it is None."""
+
+    seconds: float | None
+
+
+@dataclass(frozen=True)
 class Endless:
     """Answer with a body that never ends."""
 
@@ -81,7 +89,7 @@ class Call:
     body: bytes
 
 
-Fault = Answer | Reset | HangUp | Hang | Late | CutShort | Endless | Drip
+Fault = Answer | Reset | HangUp | Hang | Late | Dated | CutShort | Endless | Drip
 Script = Callable[[Call], Fault | None]
 
 
@@ -106,6 +114,13 @@ def fault_proxy(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        skew: float | None = 0.0
+
+        def send_response(self, code: int, message: str | None = None) -> None:
+            self.send_response_only(code, message)
+            if self.skew is not None:
+                self.send_header("Date", self.date_time_string(time.time() + self.skew))
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
@@ -150,8 +165,9 @@ def fault_proxy(
                         self.wfile.write(content[number : number + 1])
                         closing.wait(seconds)
                     closing.wait(30)
-                case None | Late():
-                    closing.wait(fault.seconds if fault else 0.0)
+                case None | Late() | Dated():
+                    closing.wait(fault.seconds if isinstance(fault, Late) else 0.0)
+                    self.skew = fault.seconds if isinstance(fault, Dated) else 0.0
                     self.answer(*self.forward(body))
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815

@@ -10,12 +10,13 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "loader"
 LAYERS = (
-    {"errors", "events", "memory", "printable", "unexpected", "waiting"},
+    {"errors", "events", "importing", "memory", "printable", "quantities", "unexpected", "waiting"},
     {"dataset", "market"},
     {"encoding"},
     {"servers"},
     {"staging", "loading"},
     {"verification"},
+    {"diagnosis"},
     {"reporting"},
     {"cli"},
 )

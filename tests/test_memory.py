@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
 from loader import memory
@@ -24,3 +26,28 @@ def test_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     """Other systems tell by getrusage."""
     monkeypatch.setattr(memory, "_STATUS", tmp_path / "none")
     assert memory.measure_peak_memory() > 1 << 20
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("machine", "limit", "used", "available"),
+    [
+        (8 * GIB, None, None, 8 * GIB),
+        (8 * GIB, "max", "5", 8 * GIB),
+        (8 * GIB, str(3 * GIB), str(GIB), 2 * GIB),
+        (8 * GIB, str(GIB), str(3 * GIB), 0),
+        (GIB, str(9 * GIB), "0", GIB),
+    ],
+)
+def test_memory_that_is_available(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, machine: int, limit: str | None, used: str | None, available: int
+) -> None:
+    """It is that of the machine, or what is left of the container's limit where that is less."""
+    for name, content in (("memory.max", limit), ("memory.current", used)):
+        if content is not None:
+            (tmp_path / name).write_text(f"{content}\n")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=machine))
+    monkeypatch.setattr(memory, "_CONTAINER", tmp_path)
+    assert memory.measure_available_memory() == available

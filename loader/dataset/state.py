@@ -58,6 +58,13 @@ def keeps_state(root: Path) -> bool:
         return False
 
 
+def may_keep_state(root: Path) -> bool:
+    """Tell whether the loader's own files of the dataset at ``root`` could be written; nothing is, to find that out."""
+    own = root / STATE
+    there = next(path for path in (own, root, *root.absolute().parents) if path.is_dir())
+    return os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def list_leftovers(root: Path) -> list[str]:
     """Return the temporary files that killed runs left among the loader's own, relative to the dataset."""
     return [

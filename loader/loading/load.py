@@ -15,8 +15,9 @@ from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.changed_files import forget_rows
-from loader.loading.settings import LoadMethod, LoadReport, LoadSettings, WriteSettings
+from loader.loading.settings import LoadReport, LoadSettings, WriteSettings
 from loader.loading.tally import Tally
+from loader.servers.load_method import LoadMethod
 from loader.servers.patience import Stopped
 
 _MOST_BATCH_BYTES = 1 << 30

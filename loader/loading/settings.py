@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
@@ -12,13 +11,7 @@ from loader.dataset.mapping import ColumnMapping
 from loader.dataset.place import Place, find_place
 from loader.dataset.policy import OnDuplicate
 from loader.servers.base import Target
-
-
-class LoadMethod(StrEnum):
-    """The load methods: line protocol into any bucket, or storage files into a new one."""
-
-    WRITE = "write"
-    RESTORE = "restore"
+from loader.servers.load_method import LoadMethod
 
 
 @dataclass(frozen=True)

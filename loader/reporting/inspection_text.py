@@ -11,7 +11,7 @@ from loader.dataset.inspection import Inspection
 from loader.dataset.instant import instant
 from loader.dataset.mapping import INDEX
 from loader.printable import MESSAGE, printable
-from loader.reporting.text import counted, size_text
+from loader.quantities import counted, size_text
 
 WIDE = 200
 """Characters of a line when there is no terminal to tell."""

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from loader.events import Event, Notice, Rejected, Started, Waited
+from loader.quantities import counted
 from loader.reporting.progress_text import ProgressText
-from loader.reporting.text import counted
 from loader.unexpected import redact
 
 NAME = "loader"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from loader.events import Event, Started
+from loader.quantities import counted, size_text
 from loader.reporting.counts import Counts
-from loader.reporting.text import counted, size_text
 
 
 class ProgressText(Counts):

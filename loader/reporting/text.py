@@ -6,27 +6,14 @@ from collections.abc import Collection
 
 from loader.events import SERVER_BUSY
 from loader.loading.restore_path.export import ExportReport
-from loader.loading.settings import LoadMethod, LoadReport
+from loader.loading.settings import LoadReport
+from loader.quantities import counted, size_text
 from loader.reporting.status import Status
+from loader.servers.load_method import LoadMethod
 from loader.staging.settings import StageReport
 from loader.verification.settings import VerifyReport
 
 _PAYLOADS = {LoadMethod.WRITE: "line protocol", LoadMethod.RESTORE: "storage files"}
-_SIZE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-
-
-def size_text(size: float) -> str:
-    """Return a size in bytes in its natural unit."""
-    for unit in _SIZE_UNITS[:-1]:
-        if size < 1024:
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} {_SIZE_UNITS[-1]}"
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun, in the singular or plural."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def rate_text(rows: int, seconds: float) -> str:

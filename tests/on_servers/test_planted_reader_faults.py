@@ -16,8 +16,8 @@ import pytest
 from loader.dataset import reader, write_manifest
 from loader.dataset.schema import trades_schema
 from loader.loading import LoadSettings, load
-from loader.loading.settings import LoadMethod
 from loader.servers.base import Target
+from loader.servers.load_method import LoadMethod
 from loader.verification import VerifySettings, verify
 from tests.points import trades, write_dataset
 

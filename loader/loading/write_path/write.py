@@ -55,7 +55,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         server = find_server(connection, observe, patience)
         found = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
         if found:
-            _check_retention(found, manifest)
+            check_retention(found, manifest)
         # Before a bucket is made: a dataset with duplicates may be refused.
         manifest, known = look_through(tally, manifest, stop)
         if stop.is_set():
@@ -226,7 +226,8 @@ def _make_bucket(
     return made
 
 
-def _check_retention(bucket: Bucket, manifest: Manifest) -> None:
+def check_retention(bucket: Bucket, manifest: Manifest) -> None:
+    """Raise ConfigError when ``bucket`` would drop the oldest points of the dataset."""
     oldest = min(partition.time_min for partition in manifest.partitions)
     if bucket.retention and oldest < time.time_ns() - bucket.retention:
         days = bucket.retention / 86_400e9

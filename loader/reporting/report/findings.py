@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from loader.loading.settings import LoadMethod
+from loader.quantities import counted, size_text
 from loader.reporting.report.runs import Run, newest
 from loader.reporting.report.sample import Sample
-from loader.reporting.text import counted, size_text
+from loader.servers.load_method import LoadMethod
 
 _BUSY_SHARE = 0.5
 """The server is the bottleneck when the loader waits for it half of the time; a quarter tells neither way."""

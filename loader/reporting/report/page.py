@@ -14,10 +14,10 @@ import vl_convert
 from markupsafe import Markup, escape
 
 from loader.dataset.instant import instant
+from loader.quantities import size_text
 from loader.reporting.report.charts import Chart, draw
 from loader.reporting.report.report import DatasetReport, Report
 from loader.reporting.report.runs import Run, newest
-from loader.reporting.text import size_text
 
 _ACTIVITIES = {"stage": "Staging", "load": "Loading", "verify": "Verification"}
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
