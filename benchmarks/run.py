@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from benchmarks import encoding, kills, loading, own_data, parsing, restoring, sorting, staging
-from loader.reporting.metrics import machine, versions
+from loader.reporting.metrics import machine
+from loader.reporting.versions import versions
 
 
 def main() -> None:

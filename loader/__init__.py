@@ -1,12 +1,14 @@
 """Bulk loader for InfluxDB: stages or adopts Parquet, loads it and verifies that every point arrived."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from loader.importing import lazy_names
 
 if TYPE_CHECKING:
     from loader.dataset.inspection import Inspection, inspect
     from loader.dataset.mapping import ColumnMapping, FieldMapping
     from loader.dataset.policy import Policy
+    from loader.diagnosis import Diagnosis, DiagnosisSettings, Finding, Level, diagnose
     from loader.errors import LoaderError
     from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, WriteSettings, export, load
     from loader.servers.base import Target
@@ -15,11 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ColumnMapping",
+    "Diagnosis",
+    "DiagnosisSettings",
     "ExportReport",
     "ExportSettings",
     "FieldMapping",
     "FilesSettings",
+    "Finding",
     "Inspection",
+    "Level",
     "LoadReport",
     "LoadSettings",
     "LoaderError",
@@ -30,6 +36,7 @@ __all__ = [
     "VerifyReport",
     "VerifySettings",
     "WriteSettings",
+    "diagnose",
     "export",
     "inspect",
     "load",
@@ -38,21 +45,35 @@ __all__ = [
     "verify",
 ]
 
-_HOMES = (
-    "dataset.inspection",
-    "dataset.mapping",
-    "dataset.policy",
-    "errors",
-    "loading",
-    "servers.base",
-    "staging",
-    "verification",
-)
+_HOMES = {
+    "ColumnMapping": "dataset.mapping",
+    "Diagnosis": "diagnosis",
+    "DiagnosisSettings": "diagnosis",
+    "ExportReport": "loading",
+    "ExportSettings": "loading",
+    "FieldMapping": "dataset.mapping",
+    "FilesSettings": "staging",
+    "Finding": "diagnosis",
+    "Inspection": "dataset.inspection",
+    "Level": "diagnosis",
+    "LoadReport": "loading",
+    "LoadSettings": "loading",
+    "LoaderError": "errors",
+    "Policy": "dataset.policy",
+    "StageReport": "staging",
+    "StageSettings": "staging",
+    "Target": "servers.base",
+    "VerifyReport": "verification",
+    "VerifySettings": "verification",
+    "WriteSettings": "loading",
+    "diagnose": "diagnosis",
+    "export": "loading",
+    "inspect": "dataset.inspection",
+    "load": "loading",
+    "stage": "staging",
+    "stage_files": "staging",
+    "verify": "verification",
+}
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use (PEP 562): the libraries that it needs take a second or two to import."""
-    if name not in __all__:
-        raise AttributeError(f"module 'loader' has no attribute {name!r}")
-    modules = (import_module(f"loader.{home}") for home in _HOMES)
-    return next(getattr(module, name) for module in modules if hasattr(module, name))
+# The libraries that they need take a second or two to import.
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loader import loading
 from loader.cli.interrupts import INTERRUPTED
 from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
-from loader.cli.options import DatasetArgument, JsonOption, QuietOption, StateOption, read_duration
-from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
-from loader.loading import ExportReport, ExportSettings
-from loader.reporting.text import export_text
+from loader.cli.options import DatasetArgument, DebugOption, JsonOption, QuietOption, StateOption
+from loader.cli.outcome import DIFFERENT, DONE, Output, guarded
+from loader.importing import importing
+
+if TYPE_CHECKING:
+    from loader.loading import ExportReport
 
 
 def export(
     dataset: DatasetArgument = Path("data"),
-    out: Annotated[Path, typer.Option("--out", help="A new folder, laid out like a server's engine path.")] = Path(
-        "export"
-    ),
-    shard_duration: Annotated[str, typer.Option(help="Time in a shard, such as 7d, the default.")] = "",
+    out: Annotated[
+        Path, typer.Option("--out", help="A new folder, laid out like a server's engine path.", metavar="DIR")
+    ] = Path("export"),
+    shard_duration: Annotated[
+        str, typer.Option(help="Time in a shard, such as 7d, the default.", metavar="DURATION")
+    ] = "",
     state: StateOption = None,
     metrics_port: MetricsPortOption = "",
     log_format: LogFormatOption = None,
@@ -32,6 +35,12 @@ def export(
     debug: DebugOption = False,
 ) -> None:
     """Write the storage files that a restore would send, for influxd inspect and for study."""
+    with importing():
+        from loader import loading
+        from loader.cli.option_values import read_duration
+        from loader.cli.running import run
+        from loader.loading import ExportSettings
+        from loader.reporting.text import export_text
     output = Output(quiet, json, debug, LiveOptions(metrics_port, log_format, log_file))
     settings = guarded(
         output,

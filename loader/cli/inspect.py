@@ -10,20 +10,24 @@ from typing import Annotated
 
 import typer
 
-from loader.cli.options import JsonOption
-from loader.cli.running import DONE, DebugOption, Outcome, Output, guarded, show
-from loader.dataset import inspection
-from loader.dataset.points_file import write_points_file
-from loader.reporting.inspection_text import WIDE, inspection_text, load_commands
+from loader.cli.options import DebugOption, JsonOption
+from loader.cli.outcome import DONE, Outcome, Output, guarded, show
+from loader.importing import importing
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="Parquet: a file, a folder, or a quoted pattern.")],
-    write: Annotated[Path | None, typer.Option("--write", help="Write the guess to a new file, points.toml.")] = None,
+    path: Annotated[Path, typer.Argument(help="Parquet: a file, a folder, or a quoted pattern.", metavar="PATH")],
+    write: Annotated[
+        Path | None, typer.Option("--write", help="Write the guess to a new file, points.toml.", metavar="FILE")
+    ] = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Say what Parquet holds, and which column would be tag, field and time; nothing of it is changed."""
+    with importing():
+        from loader.dataset import inspection
+        from loader.dataset.points_file import write_points_file
+        from loader.reporting.inspection_text import WIDE, inspection_text, load_commands
     output = Output(quiet=False, json=json, debug=debug)
     found = guarded(output, lambda: inspection.inspect(path))
     if write:

@@ -17,6 +17,8 @@ from typing import Annotated
 import typer
 
 from loader.cli.interrupts import INTERRUPTED
+from loader.cli.messages import tell
+from loader.cli.options import OUTPUT
 from loader.cli.streams import say
 from loader.errors import ConfigError
 from loader.events import Event, Notice, Observer
@@ -38,13 +40,21 @@ MetricsPortOption = Annotated[
         metavar="[ADDRESS:]PORT",
         help="Serve Prometheus metrics while it runs, at 127.0.0.1 or ADDRESS; port 0 is a free one.",
         show_default=False,
+        rich_help_panel=OUTPUT,
     ),
 ]
 LogFormatOption = Annotated[
-    LogFormat | None, typer.Option("--log-format", help="Log in this form, to stderr instead of the progress.")
+    LogFormat | None,
+    typer.Option("--log-format", help="Log in this form, to stderr instead of the progress.", rich_help_panel=OUTPUT),
 ]
 LogFileOption = Annotated[
-    Path | None, typer.Option("--log-file", help="Append the log to this file, and leave the progress on stderr.")
+    Path | None,
+    typer.Option(
+        "--log-file",
+        help="Append the log to this file, and leave the progress on stderr.",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 
@@ -114,7 +124,7 @@ class Live:
         if not options.metrics_port:
             return ""
         # It takes a twentieth of a second to import.
-        from loader.reporting.prometheus import RunMetrics, serving  # noqa: PLC0415
+        from loader.reporting.prometheus import RunMetrics, serving
 
         host, port = read_place(options.metrics_port)
         metrics = RunMetrics(self._activity)
@@ -182,7 +192,7 @@ class _File(logging.FileHandler):
         error = sys.exc_info()[1]
         if error is not None and not self._failed:
             self._failed = True
-            say(f"warning: {self.baseFilename}: the log is not complete: {explain(error).message}", error=True)
+            tell("warning", f"{self.baseFilename}: the log is not complete: {explain(error).message}")
 
     def close(self) -> None:
         """Close the file; what could not be written has been told."""

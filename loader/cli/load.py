@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loader import loading
 from loader.cli.interrupts import INTERRUPTED
 from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
 from loader.cli.options import (
+    DATASET,
+    FLOW,
+    TARGET,
     AmbiguousOption,
     BucketOption,
     CaFileOption,
     DatasetArgument,
+    DebugOption,
     FieldOption,
     HostOption,
     JsonOption,
@@ -34,16 +37,15 @@ from loader.cli.options import (
     TokenFileOption,
     TokenOption,
     UnsignedOption,
-    read_duration,
-    read_mapping_options,
-    read_names,
-    read_target,
+    values,
 )
-from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
+from loader.cli.outcome import DIFFERENT, DONE, Output, guarded
 from loader.dataset.policy import OnDuplicate
-from loader.loading import LoadReport, LoadSettings
-from loader.loading.settings import LoadMethod, WriteSettings
-from loader.reporting.text import load_text
+from loader.importing import importing
+from loader.servers.load_method import LoadMethod
+
+if TYPE_CHECKING:
+    from loader.loading import LoadReport
 
 
 def load(
@@ -70,26 +72,58 @@ def load(
         OnDuplicate,
         typer.Option(
             help="Of Parquet that was not staged, rows of one series and time that set the same field: fail, last, or"
-            " nudge by nanoseconds."
+            " nudge by nanoseconds.",
+            rich_help_panel=DATASET,
         ),
     ] = OnDuplicate.FAIL,
     assume_distinct: Annotated[
-        bool, typer.Option("--assume-distinct", help="Do not search for rows of one series and time.")
+        bool,
+        typer.Option(
+            "--assume-distinct", help="Do not search for rows of one series and time.", rich_help_panel=DATASET
+        ),
     ] = False,
     state: StateOption = None,
     via: Annotated[
         LoadMethod,
         typer.Option(help="write: line protocol; restore: storage files, into a new bucket of InfluxDB 2.x."),
     ] = LoadMethod.WRITE,
-    batch_lines: Annotated[int, typer.Option(help="Lines a request, at most.")] = 20_000,
-    batch_bytes: Annotated[int, typer.Option(help="Bytes of line protocol a request, at most.")] = 4_000_000,
-    connections: Annotated[int, typer.Option(help="Requests at a time; shards at a time on the restore path.")] = 3,
-    compress: Annotated[str, typer.Option(help="auto (not on loopback), none, gzip or gzip:LEVEL.")] = "auto",
-    rate: Annotated[float, typer.Option(help="Points a second, at most; 0 is no limit.")] = 0.0,
-    max_rejected: Annotated[int, typer.Option(help="Rejected rows after which to stop.")] = 1_000,
-    shard_duration: Annotated[str, typer.Option(help="For a new bucket, such as 7d.")] = "",
-    retry_seconds: Annotated[float, typer.Option(help="How long one request is tried again.")] = 300.0,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for one reply.")] = 60.0,
+    batch_lines: Annotated[
+        int, typer.Option(help="Lines a request, at most.", metavar="N", rich_help_panel=FLOW)
+    ] = 20_000,
+    batch_bytes: Annotated[
+        int, typer.Option(help="Bytes of line protocol a request, at most.", metavar="N", rich_help_panel=FLOW)
+    ] = 4_000_000,
+    connections: Annotated[
+        int,
+        typer.Option(
+            help="Requests at a time; shards at a time on the restore path.", metavar="N", rich_help_panel=FLOW
+        ),
+    ] = 3,
+    compress: Annotated[
+        str,
+        typer.Option(
+            help="auto (not on loopback), none, gzip or gzip:LEVEL.",
+            metavar="NAME",
+            autocompletion=values(("auto", "none", "gzip")),
+            rich_help_panel=FLOW,
+        ),
+    ] = "auto",
+    rate: Annotated[
+        float, typer.Option(help="Points a second, at most; 0 is no limit.", metavar="N", rich_help_panel=FLOW)
+    ] = 0.0,
+    max_rejected: Annotated[
+        int, typer.Option(help="Rejected rows after which to stop.", metavar="N", rich_help_panel=DATASET)
+    ] = 1_000,
+    shard_duration: Annotated[
+        str,
+        typer.Option(help="Time in a shard of a new bucket, such as 7d.", metavar="DURATION", rich_help_panel=TARGET),
+    ] = "",
+    retry_seconds: Annotated[
+        float, typer.Option(help="How long one request is tried again.", metavar="SECONDS", rich_help_panel=FLOW)
+    ] = 300.0,
+    timeout: Annotated[
+        float, typer.Option(help="How long to wait for one reply.", metavar="SECONDS", rich_help_panel=FLOW)
+    ] = 60.0,
     restart: Annotated[
         bool,
         typer.Option(
@@ -106,6 +140,12 @@ def load(
     debug: DebugOption = False,
 ) -> None:
     """Load a dataset into a bucket; run it again to go on after a stop."""
+    with importing():
+        from loader import loading
+        from loader.cli.option_values import read_duration, read_mapping_options, read_names, read_target
+        from loader.cli.running import run
+        from loader.loading import LoadSettings, WriteSettings
+        from loader.reporting.text import load_text
     output = Output(quiet, json, debug, LiveOptions(metrics_port, log_format, log_file))
     settings = guarded(
         output,

@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 import typer
 
 from loader.cli.interrupts import INTERRUPTED, Interrupts
-from loader.cli.running import DONE, MISUSED, STOPPED, UNFINISHED, Output, attempt, show
-from loader.cli.streams import Outlet, guard_streams, say
+from loader.cli.messages import tell
+from loader.cli.outcome import DONE, MISUSED, STOPPED, UNFINISHED, Output, attempt, show
+from loader.cli.streams import Outlet, guard_streams
 from loader.errors import ConfigError
 from loader.unexpected import explain
 
@@ -53,9 +54,9 @@ def _check_result(result: Outlet, code: int) -> int:
     if result.failure is None:
         return code
     words = explain(result.failure).message
-    say(f"error: the result could not be written to standard output: {words}", error=True)
+    tell("error", f"the result could not be written to standard output: {words}")
     if code == DONE:
-        say("hint: the work itself is done; loader status and the metrics file of a run tell how", error=True)
+        tell("hint", "the work itself is done; loader status and the metrics file of a run tell how")
     return code or UNFINISHED
 
 

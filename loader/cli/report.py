@@ -8,27 +8,28 @@ from typing import Annotated
 
 import typer
 
-from loader.cli.options import DatasetArgument, JsonOption, StateOption
-from loader.cli.running import DONE, DebugOption, Outcome, Output, guarded, show
+from loader.cli.options import DatasetArgument, DebugOption, JsonOption, StateOption
+from loader.cli.outcome import DONE, Outcome, Output, guarded, show
+from loader.importing import importing
 
 
 def report(
     dataset: DatasetArgument = Path("data"),
-    out: Annotated[Path, typer.Option("--out", help="File of the page; its data is beside it as .json.")] = Path(
-        "report.html"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", help="File of the page; its data is beside it as .json.", metavar="FILE")
+    ] = Path("report.html"),
     compare: Annotated[
-        list[Path] | None, typer.Option("--compare", help="Another dataset, to be shown beside it; may be repeated.")
+        list[Path] | None,
+        typer.Option("--compare", help="Another dataset, to be shown beside it; may be repeated.", metavar="PATH"),
     ] = None,
     state: StateOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Make a page (HTML, in one file) about a dataset: how it was staged, loaded and verified, and what to do next."""
-    # Imported when it is used: no other command draws charts.
-    from loader.reporting.report.report import ReportSettings  # noqa: PLC0415
-    from loader.reporting.report.write import write_report  # noqa: PLC0415
-
+    with importing():
+        from loader.reporting.report.report import ReportSettings
+        from loader.reporting.report.write import write_report
     output = Output(quiet=False, json=json, debug=debug)
     made = guarded(output, lambda: write_report(ReportSettings(dataset, tuple(compare or ()), state), out))
     raise typer.Exit(show(Outcome(made, DONE), output, asdict(made), lambda _: f"report   {out}"))

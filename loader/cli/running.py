@@ -1,89 +1,32 @@
-"""Runs the library call of a command, with progress, metrics, result and exit code.
-
-Exit codes: 0 done; 1 differences, or rejected rows; 2 usage or configuration; 3 it could not finish;
-130 interrupted. No error of any kind becomes a 1.
-"""
+"""Runs the library call of a command, with progress, metrics, result and exit code."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
 
-from loader.cli.interrupts import GRACE_SECONDS, INTERRUPTED, Interrupts
-from loader.cli.live import Live, LiveOptions
+from loader.cli.interrupts import GRACE_SECONDS, Interrupts
+from loader.cli.live import Live
+from loader.cli.messages import tell
+from loader.cli.outcome import DONE, STOPPED, Outcome, Output, attempt, guarded, show
 from loader.cli.progress import watching
-from loader.cli.streams import say
 from loader.dataset.state import keeps_state
-from loader.errors import ConfigError, LoaderError
 from loader.events import Event, Notice, Observer, Started
 from loader.reporting.metrics import write_metrics
 from loader.reporting.recorder import Recorder
-from loader.unexpected import explain, find_secrets, hide, trace
+from loader.unexpected import find_secrets
 
-DONE, DIFFERENT, MISUSED, UNFINISHED = 0, 1, 2, 3
-
-DebugOption = Annotated[
-    bool, typer.Option("--debug", envvar="LOADER_DEBUG", help="Print the traceback of an error, for a report of it.")
-]
-
-
-@dataclass(frozen=True)
-class Output:
-    """How much is printed, and in which form."""
-
-    quiet: bool
-    json: bool
-    debug: bool = False
-    live: LiveOptions = field(default_factory=LiveOptions)
-
-    @property
-    def silent(self) -> bool:
-        """Whether no progress is shown."""
-        return self.quiet or self.json or self.live.owns_stderr
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How something ended: its report if there is one, its exit code, and the texts of an error."""
-
-    report: Any
-    code: int
-    error: str = ""
-    hint: str = ""
-    trace: str = ""
-
-
-STOPPED = Outcome(None, INTERRUPTED, "interrupted")
 _RESUMED = frozenset({"stage", "load"})
 _KEPT = "what is finished is kept: run the same command again"
-
-
-def attempt(
-    work: Callable[[], Any], judge: Callable[[Any], int] = lambda _: DONE, secrets: Iterable[str] = ()
-) -> Outcome:
-    """Run ``work`` and return how it ended, also if it raised an error of any kind."""
-    secrets = [*find_secrets(sys.argv, os.environ), *filter(None, secrets)]
-    try:
-        report = work()
-        return Outcome(report, judge(report))
-    except KeyboardInterrupt:
-        return STOPPED
-    except LoaderError as error:
-        code = MISUSED if isinstance(error, ConfigError) else UNFINISHED
-        return Outcome(None, code, hide(error.message, secrets), error.hint, trace(error, secrets))
-    except BaseException as error:  # also a panic of Polars, which is not an Exception
-        explained = explain(error, secrets)
-        return Outcome(None, UNFINISHED, explained.message, explained.hint, trace(error, secrets))
 
 
 def run(
@@ -111,52 +54,6 @@ def run(
             outcome = STOPPED  # a signal to a process group ends workers, too, which causes an error
         code = command.conclude(outcome)
     raise typer.Exit(code)
-
-
-def guarded(output: Output, prepare: Callable[[], Any]) -> Any:
-    """Return the result of ``prepare``, which reads the options; an error ends the command with its exit code."""
-    outcome = attempt(prepare)
-    if outcome.code == DONE:
-        return outcome.report
-    raise typer.Exit(show(replace(outcome, report=None), output))
-
-
-def show(
-    outcome: Outcome,
-    output: Output,
-    content: Mapping[str, Any] | None = None,
-    render: Callable[[Any], str] | None = None,
-    *,
-    logged: bool = False,
-) -> int:
-    """Print how something ended, as JSON (``content``) or as text for people; return the exit code.
-
-    Errors that are ``logged`` are not told again. If the result cannot be shown, that is one more error, which does not
-    hide how the work ended.
-    """
-    if not logged:
-        _tell(outcome, output)
-    if output.json:
-        failures = {"exit_code": outcome.code, "error": outcome.error}
-        printed = attempt(lambda: say(json.dumps(content or failures, default=str)))
-    elif render and outcome.report is not None and not output.quiet:
-        printed = attempt(lambda: say(render(outcome.report)))
-    else:
-        return outcome.code
-    if printed.code == DONE:
-        return outcome.code
-    show(replace(printed, error=f"the result cannot be shown: {printed.error}"), replace(output, json=False))
-    return outcome.code or printed.code
-
-
-def _tell(outcome: Outcome, output: Output) -> None:
-    """Print the error of an outcome, if it has one, to stderr."""
-    if output.debug and outcome.trace:
-        say(outcome.trace, error=True)
-    if outcome.error:
-        say(f"error: {outcome.error}", error=True)
-    if outcome.hint:
-        say(f"hint: {outcome.hint}", error=True)
 
 
 class _Command:
@@ -232,7 +129,7 @@ class _Command:
     def _warn(self, words: str) -> None:
         self._live.warn(words)
         if not self._output.live.owns_stderr:
-            say(f"warning: {words}", error=True)
+            tell("warning", words)
 
     def _write(self, metrics: Mapping[str, Any]) -> None:
         if keeps_state(self._root):  # a command that was refused writes nothing

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loader import staging
 from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
 from loader.cli.options import (
     AmbiguousOption,
+    DebugOption,
     FieldOption,
     JsonOption,
     MeasurementColumnOption,
@@ -26,14 +26,18 @@ from loader.cli.options import (
     TimeUnitOption,
     TimezoneOption,
     UnsignedOption,
-    read_mapping_options,
-    read_names,
+    values,
 )
-from loader.cli.running import DIFFERENT, DONE, DebugOption, Output, guarded, run
+from loader.cli.outcome import DIFFERENT, DONE, Output, guarded
 from loader.dataset.policy import OnDuplicate
 from loader.errors import ConfigError
-from loader.reporting.text import stage_text
-from loader.staging import FilesSettings, StageReport, StageSettings
+from loader.importing import importing
+
+if TYPE_CHECKING:
+    from loader.staging import StageReport
+
+_TRADES = "Synthetic trades"
+_FILES = "Files (--from)"
 
 _OF_TRADES = ("trades", "calendar", "symbols", "symbols_file", "start", "end", "seed")
 _OF_FILES = (
@@ -44,20 +48,51 @@ _OF_FILES = (
 
 def stage(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the dataset.")] = Path("data"),
+    out: Annotated[Path, typer.Option("--out", help="Folder of the dataset.", metavar="DIR")] = Path("data"),
     sources: Annotated[
         list[Path] | None,
-        typer.Option("--from", help="Files, folder or quoted pattern to stage, instead of trades; may be repeated."),
+        typer.Option(
+            "--from",
+            help="Files, folder or quoted pattern to stage, instead of trades; may be repeated.",
+            metavar="PATH",
+            rich_help_panel=_FILES,
+        ),
     ] = None,
-    trades: Annotated[int, typer.Option(help="Number of trades, exactly.")] = 300_000_000,
-    calendar: Annotated[str, typer.Option(help="XNYS (the sessions of the exchange) or 24/7.")] = "XNYS",
-    symbols: Annotated[list[str] | None, typer.Option(help="Built-in symbols to use, with commas between.")] = None,
+    trades: Annotated[
+        int, typer.Option(help="Number of trades, exactly.", metavar="N", rich_help_panel=_TRADES)
+    ] = 300_000_000,
+    calendar: Annotated[
+        str,
+        typer.Option(
+            help="XNYS (the sessions of the exchange) or 24/7.",
+            metavar="NAME",
+            autocompletion=values(("XNYS", "24/7")),
+            rich_help_panel=_TRADES,
+        ),
+    ] = "XNYS",
+    symbols: Annotated[
+        list[str] | None,
+        typer.Option(help="Built-in symbols to use, with commas between.", metavar="NAMES", rich_help_panel=_TRADES),
+    ] = None,
     symbols_file: Annotated[
-        Path | None, typer.Option(help="CSV with columns symbol, weight, price, volatility.")
+        Path | None,
+        typer.Option(
+            help="CSV with columns symbol, weight, price, volatility.", metavar="FILE", rich_help_panel=_TRADES
+        ),
     ] = None,
-    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(2024, 1, 1),
-    end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day.")] = datetime(2024, 12, 31),
-    seed: Annotated[int, typer.Option(help="Same seed, same trades.")] = 1,
+    start: Annotated[
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="First day.", show_default="2024-01-01", metavar="DATE", rich_help_panel=_TRADES
+        ),
+    ] = datetime(2024, 1, 1),
+    end: Annotated[
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Last day.", show_default="2024-12-31", metavar="DATE", rich_help_panel=_TRADES
+        ),
+    ] = datetime(2024, 12, 31),
+    seed: Annotated[int, typer.Option(help="Same seed, same trades.", metavar="N", rich_help_panel=_TRADES)] = 1,
     measurement: MeasurementOption = "",
     measurement_column: MeasurementColumnOption = "",
     tag: TagOption = None,
@@ -72,15 +107,40 @@ def stage(
     schema: SchemaOption = None,
     on_duplicate: Annotated[
         OnDuplicate,
-        typer.Option(help="Rows of one series and time that set the same field: fail, last, or nudge by nanoseconds."),
+        typer.Option(
+            help="Rows of one series and time that set the same field: fail, last, or nudge by nanoseconds.",
+            rich_help_panel=_FILES,
+        ),
     ] = OnDuplicate.FAIL,
-    on_bad_line: Annotated[str, typer.Option(help="A bad line of line protocol: fail, or skip it.")] = "fail",
-    max_rejected: Annotated[int, typer.Option(help="Rejected rows after which to stop.")] = 1_000,
-    temp: Annotated[Path | None, typer.Option(help="Folder for temporary files; beside --out by default.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes or threads; the content is the same for any.")] = (
-        os.cpu_count() or 1
-    ),
-    compression: Annotated[str, typer.Option(help="zstd, zstd:LEVEL, lz4, snappy or none.")] = "zstd",
+    on_bad_line: Annotated[
+        str,
+        typer.Option(
+            help="A bad line of line protocol: fail, or skip it.",
+            metavar="CHOICE",
+            autocompletion=values(("fail", "skip")),
+            rich_help_panel=_FILES,
+        ),
+    ] = "fail",
+    max_rejected: Annotated[
+        int, typer.Option(help="Rejected rows after which to stop.", metavar="N", rich_help_panel=_FILES)
+    ] = 1_000,
+    temp: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for temporary files; beside --out by default.", metavar="DIR", rich_help_panel=_FILES
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes or threads; the content is the same for any.", metavar="N")
+    ] = (os.cpu_count() or 1),
+    compression: Annotated[
+        str,
+        typer.Option(
+            help="zstd, zstd:LEVEL, lz4, snappy or none.",
+            metavar="NAME",
+            autocompletion=values(("zstd", "lz4", "snappy", "none")),
+        ),
+    ] = "zstd",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset of other settings.")] = False,
     metrics_port: MetricsPortOption = "",
     log_format: LogFormatOption = None,
@@ -90,6 +150,12 @@ def stage(
     debug: DebugOption = False,
 ) -> None:
     """Stage synthetic trades of 2024, or points of files (--from), as Parquet; run it again to go on after a stop."""
+    with importing():
+        from loader import staging
+        from loader.cli.option_values import read_mapping_options, read_names
+        from loader.cli.running import run
+        from loader.reporting.text import stage_text
+        from loader.staging import FilesSettings, StageSettings
     output = Output(quiet, json, debug, LiveOptions(metrics_port, log_format, log_file))
     guarded(output, lambda: _refuse_idle_flags(context, bool(sources)))
     if sources:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +31,6 @@ def machine() -> dict[str, Any]:
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "platform": platform.platform(),
     }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python, of the loader and of the libraries that figures depend on."""
-    packages = ("loader", "polars", "pyarrow", "numpy", "numba", "influxdb-client")
-    return {"python": sys.version.split()[0], **{package: version(package) for package in packages}}
 
 
 def settings_json(settings: Any) -> dict[str, Any]:

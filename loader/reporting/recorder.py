@@ -11,9 +11,10 @@ from typing import Any, Self
 
 from loader.events import Event, Started
 from loader.reporting.counts import Counts
-from loader.reporting.metrics import machine, settings_json, versions
+from loader.reporting.metrics import machine, settings_json
 from loader.reporting.timeline import Timeline
 from loader.reporting.usage import Usage
+from loader.reporting.versions import versions
 
 
 class Recorder:

@@ -17,7 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import loader
-from loader.cli import build_app, options, progress
+from loader.cli import build_app, option_values, progress
 from loader.cli.progress import watching
 from loader.errors import ConfigError
 from loader.events import Advanced, Notice, Rejected, Started, Waited
@@ -51,10 +51,16 @@ def test_help_names_every_command() -> None:
         assert command in result.stdout
 
 
-@pytest.mark.parametrize("name", ["stage", "load", "verify", "status"])
+@pytest.mark.parametrize("name", ["stage", "load", "verify", "status", "doctor"])
 def test_each_command_makes_one_library_call(name: str) -> None:
     """A command parses, calls the library once, renders and exits."""
-    calls = {"stage": "staging.stage", "load": "loading.load", "verify": "verification.verify", "status": "read_status"}
+    calls = {
+        "stage": "staging.stage",
+        "load": "loading.load",
+        "verify": "verification.verify",
+        "status": "read_status",
+        "doctor": "diagnosis.diagnose",
+    }
     module = sys.modules[f"loader.cli.{name}"]
     tree = ast.parse(inspect.getsource(module))
     made = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
@@ -188,13 +194,13 @@ def test_the_influx_configuration_is_read(tmp_path: Path, monkeypatch: pytest.Mo
     text = '[a]\nurl = "http://a:1"\norg = "o"\ntoken = "t"\nactive = true\n'
     (tmp_path / "configs").write_text(text)
     monkeypatch.setenv("INFLUX_CONFIGS_PATH", str(tmp_path / "configs"))
-    assert options.read_target("", "", None, "", "").url == "http://a:1"
+    assert option_values.read_target("", "", None, "", "").url == "http://a:1"
     monkeypatch.delenv("INFLUX_CONFIGS_PATH")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert options.read_target("", "", None, "", "").url == "http://localhost:8086"
+    assert option_values.read_target("", "", None, "", "").url == "http://localhost:8086"
     (tmp_path / ".influxdbv2").mkdir()
     shutil.copy(tmp_path / "configs", tmp_path / ".influxdbv2" / "configs")
-    assert options.read_target("", "", None, "", "").url == "http://a:1"
+    assert option_values.read_target("", "", None, "", "").url == "http://a:1"
 
 
 NAMED = "INFLUX_CONFIGS_PATH"
@@ -233,31 +239,31 @@ def test_only_the_usual_configuration_may_be_missing(tmp_path: Path, monkeypatch
     """A file that is named must be there; without one, or without a home, there is no profile."""
     monkeypatch.setenv(NAMED, str(tmp_path / "nothing"))
     with pytest.raises(ConfigError, match="nothing: the influx CLI's profiles cannot be read: No such file"):
-        options.read_target("", "", None, "", "")
+        option_values.read_target("", "", None, "", "")
     monkeypatch.delenv(NAMED)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert options.read_target("", "", None, "", "").url == "http://localhost:8086"
+    assert option_values.read_target("", "", None, "", "").url == "http://localhost:8086"
     monkeypatch.setattr(Path, "expanduser", lambda path: (_ for _ in ()).throw(RuntimeError("no home")))
-    assert options.read_target("", "", None, "", "").url == "http://localhost:8086"
+    assert option_values.read_target("", "", None, "", "").url == "http://localhost:8086"
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("", 0), ("7d", 604_800), ("36h", 129_600), ("2w", 1_209_600)])
 def test_durations_are_read(text: str, seconds: int) -> None:
     """A number and a unit."""
-    assert options.read_duration(text) == seconds * 10**9
+    assert option_values.read_duration(text) == seconds * 10**9
 
 
 @pytest.mark.parametrize("text", ["7", "d", "7y", "-1d", "1.5h"])
 def test_other_durations_are_refused(text: str) -> None:
     """The error shows how to write one."""
     with pytest.raises(ConfigError, match="7d"):
-        options.read_duration(text)
+        option_values.read_duration(text)
 
 
 def test_names_may_be_repeated_and_joined() -> None:
     """Both ways of giving several names work together."""
-    assert options.read_names(["A,B", " C ", ""]) == ("A", "B", "C")
-    assert options.read_names(None) == ()
+    assert option_values.read_names(["A,B", " C ", ""]) == ("A", "B", "C")
+    assert option_values.read_names(None) == ()
 
 
 EVENTS = (

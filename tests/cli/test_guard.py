@@ -21,12 +21,13 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from loader import loading
-from loader.cli import build_app, load
+from loader.cli import build_app, load, outcome
 from loader.cli import running as command_running
 from loader.cli.progress import watching
 from loader.cli.streams import Outlet
 from loader.events import Advanced, Event, Notice
 from loader.reporting import recorder
+from loader.reporting import text as reports
 from loader.unexpected import find_secrets, hide
 from tests.datasets import small_dataset
 from tests.processes import LOADER, running
@@ -170,12 +171,11 @@ def test_odd_addresses_are_no_differences(tmp_path: Path, command: str, address:
 def test_a_result_that_cannot_be_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of reporting is said beside the outcome, which it does not hide."""
     small_dataset(tmp_path)
-    module = sys.modules[load.__module__]
-    monkeypatch.setattr(module, "load_text", lambda report: 1 / 0)
+    monkeypatch.setattr(reports, "load_text", lambda report: 1 / 0)
     result = run("load", tmp_path, "--dry-run")
     assert result.exit_code == 3
     assert "the result cannot be shown: unexpected ZeroDivisionError" in result.stderr
-    monkeypatch.setattr(module, "_judge", lambda report: command_running.DIFFERENT)
+    monkeypatch.setattr(sys.modules[load.__module__], "_judge", lambda report: outcome.DIFFERENT)
     assert run("load", tmp_path, "--dry-run").exit_code == 1
 
 
@@ -190,8 +190,8 @@ def test_help_is_a_0(command: list[str]) -> None:
 def test_a_command_is_concluded_once(tmp_path: Path) -> None:
     """A signal and the end of the work may come together: one of them writes the metrics and the words."""
     small_dataset(tmp_path)
-    command = command_running._Command("load", None, tmp_path, command_running.Output(quiet=True, json=False), str)
-    assert [command.conclude(command_running.STOPPED) for _ in range(2)] == [130, 130]
+    command = command_running._Command("load", None, tmp_path, outcome.Output(quiet=True, json=False), str)
+    assert [command.conclude(outcome.STOPPED) for _ in range(2)] == [130, 130]
     assert len(list((tmp_path / ".loader").glob("metrics/*"))) <= 1
 
 

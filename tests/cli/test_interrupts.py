@@ -19,7 +19,8 @@ import pytest
 from typer import Exit
 
 from loader.cli.interrupts import Interrupts, within
-from loader.cli.running import Output, run
+from loader.cli.outcome import Output
+from loader.cli.running import run
 from loader.events import Observer, Started
 from tests.datasets import small_dataset
 from tests.processes import LOADER, PROMPT_SECONDS, deaf, interrupted, running, wait_until, wait_until_deaf

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from loader.cli import build_app
 from loader.cli.live import LiveOptions, LogFormat, read_place
-from loader.cli.running import Output
+from loader.cli.outcome import Output
 from loader.cli.running import run as run_work
 from loader.errors import ConfigError
 from loader.events import Observer, Started

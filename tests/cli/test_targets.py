@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from loader.cli import build_app, options
+from loader.cli import build_app, option_values
 from loader.errors import ConfigError
 from loader.loading.ledger import Ledger, ledger_path
 from loader.servers.base import Target
@@ -148,7 +148,7 @@ ENCODINGS: list[Callable[[str], bytes]] = [
 def test_token_files_of_windows_are_read(tmp_path: Path, encode: Callable[[str], bytes]) -> None:
     """With CR, a byte order mark, or as PowerShell writes them."""
     (tmp_path / "token").write_bytes(encode("t"))
-    assert options.read_target("", "", tmp_path / "token", "", "").token == "t"
+    assert option_values.read_target("", "", tmp_path / "token", "", "").token == "t"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_other_token_files_are_refused(
     monkeypatch.setenv("INFLUX_TOKEN", "other")
     (tmp_path / "token").write_bytes(content)
     with pytest.raises(ConfigError, match=words) as caught:
-        options.read_target("", "", tmp_path / "token", "", "")
+        option_values.read_target("", "", tmp_path / "token", "", "")
     assert f"--token-file {tmp_path / 'token'}" in caught.value.message
     assert "very" not in str(caught.value)
 
@@ -177,7 +177,7 @@ def test_other_token_files_are_refused(
 def test_two_tokens_in_flags_are_refused(tmp_path: Path) -> None:
     """One of them would count and the other not."""
     with pytest.raises(ConfigError, match="both given"):
-        options.read_target("", "t", tmp_path / "token", "", "")
+        option_values.read_target("", "t", tmp_path / "token", "", "")
 
 
 @pytest.mark.parametrize("command", ["load", "verify"])

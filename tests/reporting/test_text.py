@@ -12,11 +12,13 @@ from loader.errors import ConfigError
 from loader.events import SERVER_BUSY, Advanced, Answered, Notice, Rejected, Started, Waited
 from loader.loading import LoadReport, LoadSettings
 from loader.loading.ledger import Ledger, last_load
+from loader.quantities import counted, size_text
 from loader.reporting.counts import Counts
-from loader.reporting.metrics import machine, newest_metrics, settings_json, versions, write_metrics
+from loader.reporting.metrics import machine, newest_metrics, settings_json, write_metrics
 from loader.reporting.status import read_status
-from loader.reporting.text import counted, load_text, rate_text, size_text, stage_text, status_text, verify_text
+from loader.reporting.text import load_text, rate_text, stage_text, status_text, verify_text
 from loader.reporting.usage import Usage
+from loader.reporting.versions import versions
 from loader.servers.base import Target
 from loader.staging import StageReport
 from loader.verification import Difference, VerifyReport

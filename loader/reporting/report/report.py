@@ -12,11 +12,11 @@ from loader.dataset.manifest import read_manifest
 from loader.dataset.place import find_place
 from loader.errors import ConfigError
 from loader.printable import printable
-from loader.reporting.metrics import versions
 from loader.reporting.report.findings import Evidence, Finding, find
 from loader.reporting.report.projection import Projection, project
 from loader.reporting.report.runs import Run, read_runs
 from loader.reporting.report.sample import Sample, read_sample
+from loader.reporting.versions import versions
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""Imports what takes long: the loader imports a library when a command uses it, and not before.
+
+Needs only the standard library, because it is there before any library is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from types import FrameType
+from typing import Any, NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` (PEP 562) of a package whose names are imported on first use.
+
+    ``homes`` has the module of each name, relative to ``package``.
+    """
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{homes[name]}"), name)
+
+    return find
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Let libraries be imported in the block; only the main thread can handle signals, in others nothing changes.
+
+    A signal ends the process at once: nothing has begun, and an import that is interrupted fails in odd ways.
+    Libraries install handlers of their own. With those of Polars, a Ctrl-C that was ignored would no longer be
+    ignored, and others would not end a wait. So the handlers from before are installed again.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    found = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: handler for number, handler in found.items() if handler is not None}  # None: not one of Python
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, end_at_once)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    """End the process: it was interrupted (a handler of signals)."""
+    say_early("interrupted", 130)
+    os._exit(130)
+
+
+def say_early(message: str, code: int, hint: str = "") -> None:
+    """Say that the process ends with an error, while there is no command line yet to say it."""
+    write_early(2, f"error: {message}")
+    if hint:
+        write_early(2, f"hint: {hint}")
+    if "--json" in sys.argv:
+        import json  # noqa: PLC0415
+
+        write_early(1, json.dumps({"exit_code": code, "error": message}))
+
+
+def write_early(descriptor: int, text: str) -> None:
+    """Write past the streams of Python, which may be in use or closed."""
+    try:
+        os.write(descriptor, f"{text}\n".encode(errors="backslashreplace"))
+    except OSError:
+        return
