@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, WriteSettings, export, load
     from loader.servers.base import Target
     from loader.staging import FilesSettings, StageReport, StageSettings, stage, stage_files
+    from loader.tuning import TunedSettings, TuneReport, TuneSettings, tune
     from loader.verification import VerifyReport, VerifySettings, verify
 
 __all__ = [
@@ -33,6 +34,9 @@ __all__ = [
     "StageReport",
     "StageSettings",
     "Target",
+    "TuneReport",
+    "TuneSettings",
+    "TunedSettings",
     "VerifyReport",
     "VerifySettings",
     "WriteSettings",
@@ -42,6 +46,7 @@ __all__ = [
     "load",
     "stage",
     "stage_files",
+    "tune",
     "verify",
 ]
 
@@ -63,6 +68,9 @@ _HOMES = {
     "StageReport": "staging",
     "StageSettings": "staging",
     "Target": "servers.base",
+    "TuneReport": "tuning",
+    "TuneSettings": "tuning",
+    "TunedSettings": "tuning",
     "VerifyReport": "verification",
     "VerifySettings": "verification",
     "WriteSettings": "loading",
@@ -72,6 +80,7 @@ _HOMES = {
     "load": "loading",
     "stage": "staging",
     "stage_files": "staging",
+    "tune": "tuning",
     "verify": "verification",
 }
 

@@ -16,7 +16,7 @@ LAYERS = (
     {"servers"},
     {"staging", "loading"},
     {"verification"},
-    {"diagnosis"},
+    {"diagnosis", "tuning"},
     {"reporting"},
     {"cli"},
 )

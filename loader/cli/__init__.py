@@ -22,12 +22,14 @@ from loader.cli.process import run_process
 from loader.cli.report import report
 from loader.cli.stage import stage
 from loader.cli.status import status
+from loader.cli.tune import tune
 from loader.cli.verify import verify
 from loader.cli.version import VersionOption, version
 
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("stage", stage),
     ("inspect", inspect),
+    ("tune", tune),
     ("load", load),
     ("verify", verify),
     ("status", status),

@@ -33,6 +33,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = MappingProxyType(
             Example("What a file holds, and which command loads it", "loader inspect trips.parquet"),
             Example("Keep the guess, to change it by hand", "loader inspect 'trips*.parquet' --write points.toml"),
         ),
+        "tune": (
+            Example("A minute of measuring, and the best flags of load", "loader tune data/"),
+            Example("A longer look, for a program", "loader tune data/ --seconds 300 --json"),
+        ),
         "load": (
             Example("Staged data, into the server that the environment names", "loader load data/"),
             Example("Ten times as fast, with an operator token", "loader load data/ --via restore --bucket restored"),

@@ -40,6 +40,7 @@ from loader.cli.options import (
     values,
 )
 from loader.cli.outcome import DIFFERENT, DONE, Output, guarded
+from loader.cli.streams import say
 from loader.dataset.policy import OnDuplicate
 from loader.importing import importing
 from loader.servers.load_method import LoadMethod
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 
 def load(
+    context: typer.Context,
     dataset: DatasetArgument = Path("data"),
     host: HostOption = "",
     token: TokenOption = "",
@@ -111,6 +113,14 @@ def load(
     rate: Annotated[
         float, typer.Option(help="Points a second, at most; 0 is no limit.", metavar="N", rich_help_panel=FLOW)
     ] = 0.0,
+    tuned: Annotated[
+        bool,
+        typer.Option(
+            "--tuned",
+            help="Take what loader tune found for this server and dataset; other flags win.",
+            rich_help_panel=FLOW,
+        ),
+    ] = False,
     max_rejected: Annotated[
         int, typer.Option(help="Rejected rows after which to stop.", metavar="N", rich_help_panel=DATASET)
     ] = 1_000,
@@ -141,7 +151,7 @@ def load(
 ) -> None:
     """Load a dataset into a bucket; run it again to go on after a stop."""
     with importing():
-        from loader import loading
+        from loader import loading, tuning
         from loader.cli.option_values import read_duration, read_mapping_options, read_names, read_target
         from loader.cli.running import run
         from loader.loading import LoadSettings, WriteSettings
@@ -182,6 +192,10 @@ def load(
             ),
         ),
     )
+    if tuned:
+        settings = guarded(output, lambda: tuning.tuned(settings, _given(context)))
+        if not (quiet or json):
+            say(f"tuned: {tuning.flags_of(settings)}", error=True)
     stop = threading.Event()
     run(
         "load",
@@ -193,6 +207,12 @@ def load(
         _judge,
         stop,
     )
+
+
+def _given(context: typer.Context) -> set[str]:
+    """Return the names of the options that are on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
 def _judge(report: LoadReport) -> int:

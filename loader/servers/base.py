@@ -148,6 +148,17 @@ class Dialect(Protocol):
         """Make the target's bucket with infinite retention; ``shard_duration`` in nanoseconds, 0 for the default."""
         ...
 
+    def list_buckets(self, send: Send, target: Target, prefix: str) -> list[Bucket]:
+        """Describe the buckets of the target's organization whose names begin with ``prefix``; raises ServerError.
+
+        Those that the token may not read are left out. The description of a database is the name of its default policy.
+        """
+        ...
+
+    def remove_bucket(self, send: Send, target: Target, bucket: Bucket) -> None:
+        """Remove ``bucket`` and all its points, if it is still there; raises ServerError."""
+        ...
+
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
         """Return the request for ``query``."""
         ...

@@ -13,12 +13,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
-from urllib.parse import quote
 
 from loader.dataset.instant import instant
 from loader.errors import ConfigError, Refused, Retryable, ServerError
-from loader.servers.base import Bucket, Dialect, Reply, ReplyKind, Request, Send, Target
-from loader.servers.replies import json_of, raise_for, reading
+from loader.servers.base import Dialect, Reply, ReplyKind, Request, Send, Target
+from loader.servers.replies import json_of, reading
 from loader.servers.v2 import InfluxDB2
 
 _JSON = {"Content-Type": "application/json"}
@@ -120,10 +119,3 @@ def parse_bucket(target: Target, reply: Reply) -> str:
 def build_shard(shard_id: int) -> Request:
     """Return the request, still without its body, that gives a tar of storage files to a shard."""
     return Request("POST", f"/api/v2/restore/shards/{shard_id}", headers={"Content-Type": "application/octet-stream"})
-
-
-def delete_bucket(send: Send, bucket: Bucket) -> None:
-    """Remove ``bucket`` and all its points, if it is still there; raises ServerError."""
-    reply = send(Request("DELETE", f"/api/v2/buckets/{quote(bucket.id, safe='')}"))
-    if reply.status not in {204, 404}:
-        raise_for(reply, f"remove bucket {bucket.name!r}")

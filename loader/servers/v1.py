@@ -87,6 +87,22 @@ class InfluxDB1:
             _query(send, statement, f"create database {target.bucket!r}")
         return Bucket(target.bucket, shard_duration=shard_duration or _USUAL_SHARD_DURATION)
 
+    def list_buckets(self, send: Send, target: Target, prefix: str) -> list[Bucket]:
+        """Describe the databases whose names begin with ``prefix``, each by its default policy."""
+        found = []
+        for name, *_ in _query(send, "SHOW DATABASES", "list the databases", width=1):
+            if str(name).startswith(prefix):
+                statement = f"SHOW RETENTION POLICIES ON {_quoted(str(name))}"
+                policies = _query(send, statement, "list retention policies", width=5)
+                usual = next((str(row[0]) for row in policies if row[4]), "")
+                found.append(Bucket(str(name), description=usual))
+        return found
+
+    def remove_bucket(self, send: Send, target: Target, bucket: Bucket) -> None:
+        """Remove the database of ``bucket`` with all its policies; one that is not there is no error."""
+        name = database_of(bucket.name).name
+        _query(send, f"DROP DATABASE {_quoted(name)}", f"remove database {name!r}")
+
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
         """Return the InfluxQL request for ``query``."""
         return influxql.build_aggregate(target, query)
@@ -131,6 +147,14 @@ class EarlyInfluxDB1(InfluxDB1):
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
         """Make the database or policy with infinite retention."""
         return super().create_bucket(lambda request: send(_authorised(request, target)), target, shard_duration)
+
+    def list_buckets(self, send: Send, target: Target, prefix: str) -> list[Bucket]:
+        """Describe databases by their default policies."""
+        return super().list_buckets(lambda request: send(_authorised(request, target)), target, prefix)
+
+    def remove_bucket(self, send: Send, target: Target, bucket: Bucket) -> None:
+        """Remove a database."""
+        super().remove_bucket(lambda request: send(_authorised(request, target)), target, bucket)
 
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
         """Return the InfluxQL request for ``query``."""

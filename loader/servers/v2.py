@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 
@@ -16,6 +17,9 @@ from loader.servers.writes import build_v2_write
 
 _NANOSECONDS = 1_000_000_000
 _MOST_SECONDS = (1 << 63) // _NANOSECONDS
+_PAGE = 100
+"""The most buckets that the server lists at a time."""
+_MOST_BUCKETS = 100_000
 _ORG_HINT = "name it with --org or INFLUX_ORG"
 
 
@@ -55,7 +59,7 @@ class InfluxDB2:
             found = [entry for entry in content["buckets"] if entry["name"] == target.bucket]
             return _bucket(found[0]) if found else Bucket(target.bucket)
 
-    def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
+    def create_bucket(self, send: Send, target: Target, shard_duration: int, description: str = "") -> Bucket:
         """Make the target's bucket with infinite retention."""
         rule = {"type": "expire", "everySeconds": 0}
         if shard_duration:
@@ -64,6 +68,7 @@ class InfluxDB2:
             "orgID": self.find_organization(send, target),
             "name": target.bucket,
             "retentionRules": [rule],
+            **({"description": description} if description else {}),
         }
         request = Request(
             "POST",
@@ -76,6 +81,27 @@ class InfluxDB2:
         content = json_of(reply, doing, expected=201)
         with reading(reply, doing):
             return _bucket(content)
+
+    def list_buckets(self, send: Send, target: Target, prefix: str) -> list[Bucket]:
+        """Describe the buckets whose names begin with ``prefix``, of all that the token may read."""
+        doing = "list the buckets"
+        found: list[Bucket] = []
+        for offset in range(0, _MOST_BUCKETS, _PAGE):
+            page = (("org", target.org), ("limit", str(_PAGE)), ("offset", str(offset)))
+            reply = send(Request("GET", "/api/v2/buckets", page))
+            content = json_of(reply, doing)
+            with reading(reply, doing):
+                entries = list(content["buckets"])
+                found += [_bucket(entry) for entry in entries if str(entry["name"]).startswith(prefix)]
+            if len(entries) < _PAGE:
+                break
+        return found
+
+    def remove_bucket(self, send: Send, target: Target, bucket: Bucket) -> None:
+        """Remove ``bucket``, which its id names."""
+        reply = send(Request("DELETE", f"/api/v2/buckets/{quote(bucket.id, safe='')}"))
+        if reply.status not in {204, 404}:
+            raise_for(reply, f"remove bucket {bucket.name!r}")
 
     def build_aggregate(self, target: Target, query: AggregateQuery) -> Request:
         """Return the Flux request for ``query``."""

@@ -19,6 +19,8 @@ from tools.influxd import RunningServer
 
 FEWER = ("--trades", "2000", "--end", "2024-01-05", "--workers", "1")
 """What is added to an example that would stage many trades."""
+SHORT = ("--seconds", "1")
+"""What is added to one that would measure for minutes."""
 
 
 def test_every_command_has_examples() -> None:
@@ -68,7 +70,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_they_run(workplace: Path, influx_v2: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the order of the help, each ends well against a real server, as it stands; staging makes fewer trades."""
+    """In the order of the help, each ends well against a real server, as it stands; staging makes fewer trades, tuning takes a second."""
     for name, value in (("HOST", influx_v2.url), ("TOKEN", influx_v2.token), ("ORG", influx_v2.org)):
         monkeypatch.setenv(f"INFLUX_{name}", value)
     outcomes = {example: outcome(example) for examples in EXAMPLES.values() for example in examples}
@@ -84,5 +86,7 @@ def outcome(example: Example) -> str:
         words = words[: words.index(">")]
     if words[1] == "stage" and "--from" not in words:
         words += FEWER
+    if words[1] == "tune":
+        words += SHORT
     result = CliRunner().invoke(build_app(), words[1:])
     return "" if result.exit_code == 0 else result.output

@@ -9,6 +9,7 @@ import pytest
 
 from loader.dataset.schema import trades_schema
 from loader.errors import ConfigError, Refused
+from loader.servers import v2
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, ReplyKind, Request, Target
 from loader.servers.probe import dialects
 from loader.servers.v1 import EarlyInfluxDB1
@@ -240,6 +241,26 @@ def test_1_8_and_2_are_written_to_by_names(gzipped: bool, encoding: str) -> None
         assert request.reply is ReplyKind.WRITE
 
 
+def test_buckets_of_2_are_listed_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server lists a hundred at a time, and is not asked without an end; those with other names are left out."""
+    page = [json.loads(BUCKET) | {"name": f"tune-{number}", "description": "mine"} for number in range(100)]
+    pages = [Reply(200, body=json.dumps({"buckets": each}).encode()) for each in (page, [json.loads(BUCKET)])]
+    send = Answers(*pages)
+    found = dialects()["2"].list_buckets(send, TARGET, "tune-1")
+    assert [(bucket.name, bucket.description) for bucket in found][:2] == [("tune-1", "mine"), ("tune-10", "mine")]
+    assert len(found) == 11
+    assert [dict(request.params)["offset"] for request in send.requests] == ["0", "100"]
+    monkeypatch.setattr(v2, "_MOST_BUCKETS", 100)
+    assert len(dialects()["2"].list_buckets(Answers(pages[0]), TARGET, "tune-")) == 100
+
+
+def test_databases_are_listed_with_their_default_policies() -> None:
+    """Others are not asked for; one without a default policy has no description."""
+    unusual = Reply(200, body=POLICIES.body.replace(b"true", b"false"))
+    assert dialects()["1"].list_buckets(Answers(DATABASES, unusual), TARGET, "t") == [Bucket("trades")]
+    assert dialects()["1"].list_buckets(Answers(DATABASES), TARGET, "x") == []
+
+
 @pytest.mark.parametrize(("gzipped", "encoding"), [(True, "gzip"), (False, "identity")])
 def test_before_1_8_lines_go_to_write(gzipped: bool, encoding: str) -> None:
     """The database, the precision and the compression are named."""
@@ -257,6 +278,10 @@ def test_before_1_8_a_user_and_password_are_sent_as_such() -> None:
     send = Answers(DATABASES, POLICIES, NOTHING)
     assert dialect.find_bucket(send, target) == Bucket("trades", "", 3_600 * 10**9, WEEK)
     dialect.create_bucket(send, target, 0)
+    send.replies += [DATABASES, POLICIES, NOTHING]
+    assert dialect.list_buckets(send, target, "tra") == [Bucket("trades", description="autogen")]
+    dialect.remove_bucket(send, target, Bucket("trades/old"))
+    assert dict(send.requests[-1].params) == {"q": 'DROP DATABASE "trades"'}
     requests = [
         *send.requests,
         dialect.build_write(target, b"", gzipped=False),

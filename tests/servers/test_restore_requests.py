@@ -12,7 +12,6 @@ from loader.servers.restore import (
     ShardGroup,
     build_bucket,
     build_shard,
-    delete_bucket,
     is_operator,
     parse_bucket,
     require_operator,
@@ -88,10 +87,10 @@ def test_a_server_in_trouble_is_no_answer() -> None:
 def test_removing_a_bucket() -> None:
     """A bucket is removed by its id; what the server says against it is raised."""
     sent, send = answer(204)
-    delete_bucket(send, Bucket("trades", "0b"))
+    InfluxDB2().remove_bucket(send, TARGET, Bucket("trades", "0b"))
     assert [(request.method, request.path) for request in sent] == [("DELETE", "/api/v2/buckets/0b")]
     with pytest.raises(ServerError, match="remove bucket 'trades'"):
-        delete_bucket(answer(500)[1], Bucket("trades", "0b"))
+        InfluxDB2().remove_bucket(answer(500)[1], TARGET, Bucket("trades", "0b"))
 
 
 def test_only_influxdb_2_takes_files() -> None:

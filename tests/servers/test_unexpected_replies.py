@@ -52,6 +52,7 @@ def readers() -> dict[str, Reader]:
         name = type(dialect).__name__
         found[f"{name} bucket"] = lambda reply, it=dialect: it.find_bucket(lambda request: reply, TARGET)
         found[f"{name} create"] = lambda reply, it=dialect: it.create_bucket(_creating(reply), TARGET, 0)
+        found[f"{name} buckets"] = lambda reply, it=dialect: it.list_buckets(lambda request: reply, TARGET, "")
         found[f"{name} fields"] = dialect.parse_fields
         found[f"{name} points"] = lambda reply, it=dialect: it.parse_points(POINTS, reply)
         for query in AGGREGATES:

@@ -84,7 +84,7 @@ class BucketMaker:
                 return found
         if bucket:
             self._refuse_others(bucket)
-            self.patience.ask(lambda: api.delete_bucket(self.link.send, bucket))
+            self.patience.ask(lambda: self.server.dialect.remove_bucket(self.link.send, self.settings.target, bucket))
             self.observe(Notice(f"removed bucket {bucket.name!r}, which an earlier run of this load made"))
         return self._make(self._dialect())
 
