@@ -70,7 +70,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_they_run(workplace: Path, influx_v2: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the order of the help, each ends well against a real server, as it stands; staging makes fewer trades, tuning takes a second."""
+    """In the order of the help, each ends well against a real server, as it stands; some do less than they say."""
     for name, value in (("HOST", influx_v2.url), ("TOKEN", influx_v2.token), ("ORG", influx_v2.org)):
         monkeypatch.setenv(f"INFLUX_{name}", value)
     outcomes = {example: outcome(example) for examples in EXAMPLES.values() for example in examples}
