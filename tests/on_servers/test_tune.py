@@ -61,7 +61,7 @@ def settings(influx: Any, dataset: Path) -> Iterator[TuneSettings]:
 def short(server: Any, dataset: Path, **changes: Any) -> TuneSettings:
     """Return a short tuning."""
     target = Target(server.url, "never-touched", server.org, server.token)
-    return TuneSettings(dataset, **{"target": target, "seconds": 3.0, "sample_rows": 1_200, "start": START, **changes})
+    return TuneSettings(dataset, **{"target": target, "seconds": 2.0, "sample_rows": 1_200, "start": START, **changes})
 
 
 def names(server: Any) -> set[str]:
@@ -119,7 +119,7 @@ def test_a_tuning(influx: Any, settings: TuneSettings) -> None:
     assert json.loads(kept)["found"]["connections"] == report.found.connections
     assert settings.target.token not in kept
     assert [str(event) for event in told if "never-touched" in str(event)] == []
-    assert any("measuring for about 3 s" in str(event) for event in told)
+    assert any("measuring for about 2 s" in str(event) for event in told)
 
 
 def test_before_1_8(influx_early: Any, dataset: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_slow_way_to_the_server(influx_v2: Any, dataset: Path, monkeypatch: py
     # All of the sample, in spite of the short time.
     monkeypatch.setattr(sys.modules["loader.tuning.tune"], "_LEAST_TRIAL", 0.4)
     start = TunedSettings(10, 1_000_000, connections=1)
-    with fault_proxy(influx_v2.url, lambda call: Late(0.03), ("/write",)) as proxy:
+    with fault_proxy(influx_v2.url, lambda call: Late(0.02), ("/write",)) as proxy:
         target = Target(proxy.url, "never-touched", influx_v2.org, influx_v2.token)
         report = tune(short(influx_v2, dataset, target=target, start=start, sample_rows=80, seconds=30.0))
     assert report.found == replace(start, batch_lines=40, batch_bytes=4_000_000)
