@@ -5,6 +5,7 @@ Each check returns its value, or raises ValueError with what is wrong.
 
 from __future__ import annotations
 
+import math
 import re
 import reprlib
 import unicodedata
@@ -47,6 +48,13 @@ def check_integer(what: str, value: Any, least: int = LEAST) -> int:
     if type(value) is not int or not least <= value <= MOST:
         raise ValueError(f"{what} is {excerpt(value)}, not an integer of {least} or more within 64 bits")
     return value
+
+
+def check_number(what: str, value: Any) -> float:
+    """Return a finite number of 0 or more."""
+    if type(value) not in {int, float} or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{what} is {excerpt(value)}, not a number of 0 or more")
+    return float(value)
 
 
 def check_text(what: str, value: Any) -> str:

@@ -34,7 +34,7 @@ class Chart:
 def draw(report: Report) -> list[Chart]:
     """Return the charts of the first dataset of ``report``, and those that compare all of them."""
     first = report.datasets[0]
-    return [*_comparison(report), *_steps(first), *_load(first), *_dataset(first), *_history(first)]
+    return [*_comparison(report), *_steps(first), *_load(first), *_tuning(first), *_dataset(first), *_history(first)]
 
 
 def _steps(dataset: DatasetReport) -> Iterator[Chart]:
@@ -110,6 +110,37 @@ def _load(dataset: DatasetReport) -> Iterator[Chart]:
         "Bytes before and after",
         "; ".join(f"{row['what']}: {row['MiB']:,.1f} MiB" for row in rows),
         _bars(rows, "what", "form", "MiB", "MiB", sort=[what for what, _ in sizes]),
+    )
+
+
+def _tuning(dataset: DatasetReport) -> Iterator[Chart]:
+    """Yield the rates of all repeats of a tuning, and their medians."""
+    if not dataset.tuning or not dataset.tuning.values:
+        return
+    values = dataset.tuning.values
+    rows = [
+        {"setting": f"{each.factor}: {each.value}", "rate": rate, "verdict": each.verdict}
+        for each in values
+        for rate in each.rates
+    ]
+    y = _axis("setting", "nominal", "setting", sort=None)
+    colour = {"field": "verdict", "type": "nominal", "title": None}
+    x = _axis("rate", "quantitative", "points a second", format="~s")
+    spec = _base(rows) | {
+        "height": max(_LEAST_HEIGHT, _ROW_HEIGHT * len(values)),
+        "layer": [
+            {"mark": {"type": "point", "filled": True, "tooltip": True}, "encoding": {"x": x, "y": y, "color": colour}},
+            {
+                "mark": {"type": "tick", "thickness": 2, "tooltip": True},
+                "encoding": {"x": x | {"aggregate": "median"}, "y": y, "color": colour},
+            },
+        ],
+    }
+    yield Chart(
+        "tuning",
+        "Rates of each setting",
+        f"each repeat is a point, the median a line: {len(values)} values, and how each compares",
+        spec,
     )
 
 

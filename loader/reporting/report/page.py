@@ -92,6 +92,8 @@ def _sections(report: Report, activities: list[tuple[str, str]]) -> Iterator[tup
         yield "compare", "Side by side"
     yield "findings", "Findings"
     yield from activities
+    if report.datasets[0].tuning:
+        yield "tuning", "Tuning"
     yield "dataset", "The dataset"
     if report.datasets[0].projections[0].seconds:
         yield "more", "What more would take"

@@ -16,6 +16,7 @@ from loader.reporting.report.findings import Evidence, Finding, find
 from loader.reporting.report.projection import Projection, project
 from loader.reporting.report.runs import Run, read_runs
 from loader.reporting.report.sample import Sample, read_sample
+from loader.reporting.report.tuning import Tuning, read_tuning
 from loader.reporting.versions import versions
 
 
@@ -43,6 +44,7 @@ class DatasetReport:
     staged: bool
     runs: tuple[Run, ...]
     sample: Sample
+    tuning: Tuning | None
     findings: tuple[Finding, ...]
     projections: tuple[Projection, ...]
 
@@ -93,6 +95,7 @@ def _read(path: Path, state: Path | None) -> DatasetReport:
         staged=not is_adopted(manifest),
         runs=tuple(runs),
         sample=sample,
+        tuning=read_tuning(place.state),
         findings=find(Evidence(manifest.rows, last - first, manifest.complete, runs, sample)),
         projections=project(manifest.rows, size, last - first, runs),
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loader.dataset.claims import check_integer, check_line, check_list, check_mapping, excerpt
+from loader.dataset.claims import check_integer, check_line, check_list, check_mapping, check_number, excerpt
 from loader.events import SERVER_BUSY
 from loader.printable import printable
 from loader.reporting.metrics import damaged_metrics, list_metrics, read_metrics
@@ -112,13 +111,13 @@ def _run(content: Mapping[str, Any]) -> Run:
     return Run(
         activity=activity,
         started=check_line("the start", content["started"]),
-        seconds=_number("the seconds", content["seconds"]),
+        seconds=check_number("the seconds", content["seconds"]),
         exit_code=check_integer("the exit code", content["exit_code"], 0),
         error=printable(str(content["error"])),
         rows=check_integer("the rows", content["rows"], 0),
         size=check_integer("the bytes", content["bytes"], 0),
         payload_size=check_integer("the payload size", report.get("payload_size", 0), 0),
-        cpu_seconds=_number("the CPU seconds", content["cpu_seconds"]),
+        cpu_seconds=check_number("the CPU seconds", content["cpu_seconds"]),
         peak_memory=check_integer("the peak memory", report.get("peak_memory", content["peak_memory"]), 0),
         retries=check_integer("the retries", content["retries"], 0),
         rejected=check_integer("the rejected rows", content["rejected"], 0),
@@ -151,20 +150,16 @@ def _told(settings: Mapping[str, Any]) -> dict[str, float]:
     return {printable(name): value for name, value in flat.items() if type(value) in {int, float}}
 
 
-def _number(what: str, value: Any) -> float:
-    if type(value) not in {int, float} or not math.isfinite(value) or value < 0:
-        raise ValueError(f"{what} is {excerpt(value)}, not a number of 0 or more")
-    return float(value)
-
-
 def _numbers(what: str, value: Any) -> dict[str, float]:
-    return {printable(name): _number(what, number) for name, number in check_mapping(what, value).items()}
+    return {printable(name): check_number(what, number) for name, number in check_mapping(what, value).items()}
 
 
 def _timeline(value: Any) -> dict[str, list[float]]:
     """Return the columns of a timeline, all of the same length."""
     columns = {
-        name: [_number(f"the timeline's {name}", number) for number in check_list("a column of the timeline", column)]
+        name: [
+            check_number(f"the timeline's {name}", number) for number in check_list("a column of the timeline", column)
+        ]
         for name, column in check_mapping("the timeline", value).items()
         if name in _SAMPLED
     }

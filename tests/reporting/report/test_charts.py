@@ -16,6 +16,7 @@ from loader.reporting.report.charts import draw
 from loader.reporting.report.page import render
 from loader.reporting.report.report import DatasetReport, Report, ReportSettings, report
 from loader.reporting.report.sample import Price
+from loader.reporting.report.tuning import TunedValue, Tuning
 from loader.reporting.report.write import write_report
 from tests.datasets import small_dataset
 from tests.reporting.report.runs import DAY, SAMPLE, run, verified
@@ -46,7 +47,7 @@ LOAD = run(timeline=TIMELINE, waits={SERVER_BUSY: 60.0, "retry": 1.0, "rate": 0.
 
 def dataset(*runs: Any, **changes: Any) -> DatasetReport:
     """Return the report of a dataset of which little is known."""
-    known = DatasetReport("data", 1_000_000, 10, 1, {"m": 1_000_000}, ("a",), 0, DAY, True, (), SAMPLE, (), ())
+    known = DatasetReport("data", 1_000_000, 10, 1, {"m": 1_000_000}, ("a",), 0, DAY, True, (), SAMPLE, None, (), ())
     return replace(known, runs=runs, **changes)
 
 
@@ -86,6 +87,23 @@ def test_a_last_moment_tells_nothing() -> None:
     timeline = {name: [*column[:2], *column[3:], column[-1] * 1.001] for name, column in TIMELINE.items()}
     (rows, *_) = (chart for chart in draw(made(dataset(run(timeline=timeline)))) if chart.section == "load")
     assert [each["seconds"] for each in rows.spec["data"]["values"]] == [10.0, 60.0, 100.1]
+
+
+def test_a_tuning_is_shown() -> None:
+    """Each repeat is drawn, and the page says what was found."""
+    values = (
+        TunedValue("batch size", "20,000 lines", (1.0, 2.0, 3.0), "compared with"),
+        TunedValue("batch size", "40,000 lines", (4.0, 5.0, 6.0), "faster"),
+    )
+    known = Tuning("2024-01-02T00:00:00+00:00", "InfluxDB 2.9.1", "--batch-lines 40000", 2.5, values)
+    shown = dataset(tuning=known, projections=project_of(()))
+    (chart,) = (chart for chart in draw(made(shown)) if chart.section == "tuning")
+    assert [each["rate"] for each in chart.spec["data"]["values"]] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert vl_convert.vegalite_to_svg({**chart.spec, "width": 300}).count("<path") > 8
+    assert "2.50 times as fast as the defaults: <code>--batch-lines 40000</code>" in render(made(shown))
+    same = replace(shown, tuning=replace(known, gain=1.0, values=()))
+    assert "Nothing was faster" in render(made(same))
+    assert not [chart for chart in draw(made(same)) if chart.section == "tuning"]
 
 
 def test_nothing_is_drawn_of_what_is_not_known() -> None:
