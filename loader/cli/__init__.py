@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import typer
 
+from loader.cli.candles import candles
 from loader.cli.completion import VARIABLE, complete, completion
 from loader.cli.doctor import doctor
 from loader.cli.examples import epilog
@@ -28,6 +29,7 @@ from loader.cli.version import VersionOption, version
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("stage", stage),
     ("inspect", inspect),
+    ("candles", candles),
     ("load", load),
     ("verify", verify),
     ("status", status),
