@@ -12,11 +12,24 @@ if TYPE_CHECKING:
     from loader.errors import LoaderError
     from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, WriteSettings, export, load
     from loader.servers.base import Target
-    from loader.staging import FilesSettings, StageReport, StageSettings, stage, stage_files
+    from loader.staging import (
+        CandleReport,
+        CandleRule,
+        CandleSettings,
+        FilesSettings,
+        StageReport,
+        StageSettings,
+        stage,
+        stage_candles,
+        stage_files,
+    )
     from loader.tuning import TunedSettings, TuneReport, TuneSettings, tune
     from loader.verification import VerifyReport, VerifySettings, verify
 
 __all__ = [
+    "CandleReport",
+    "CandleRule",
+    "CandleSettings",
     "ColumnMapping",
     "Diagnosis",
     "DiagnosisSettings",
@@ -45,12 +58,16 @@ __all__ = [
     "inspect",
     "load",
     "stage",
+    "stage_candles",
     "stage_files",
     "tune",
     "verify",
 ]
 
 _HOMES = {
+    "CandleReport": "staging",
+    "CandleRule": "staging",
+    "CandleSettings": "staging",
     "ColumnMapping": "dataset.mapping",
     "Diagnosis": "diagnosis",
     "DiagnosisSettings": "diagnosis",
@@ -79,6 +96,7 @@ _HOMES = {
     "inspect": "dataset.inspection",
     "load": "loading",
     "stage": "staging",
+    "stage_candles": "staging",
     "stage_files": "staging",
     "tune": "tuning",
     "verify": "verification",

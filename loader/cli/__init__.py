@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import typer
 
+from loader.cli.candles import candles
 from loader.cli.completion import VARIABLE, complete, completion
 from loader.cli.doctor import doctor
 from loader.cli.examples import epilog
@@ -29,6 +30,7 @@ from loader.cli.version import VersionOption, version
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("stage", stage),
     ("inspect", inspect),
+    ("candles", candles),
     ("tune", tune),
     ("load", load),
     ("verify", verify),

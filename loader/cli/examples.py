@@ -33,6 +33,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = MappingProxyType(
             Example("What a file holds, and which command loads it", "loader inspect trips.parquet"),
             Example("Keep the guess, to change it by hand", "loader inspect 'trips*.parquet' --write points.toml"),
         ),
+        "candles": (
+            Example("By the minute and symbol, of staged trades", "loader candles data/ --every 1m --out minutes/"),
+            Example("By the day, of both sides apart", "loader candles data/ --every 1d --by symbol,side --out daily/"),
+        ),
         "tune": (
             Example("A minute of measuring, and the best flags of load", "loader tune data/"),
             Example("A longer look, for a program", "loader tune data/ --seconds 300 --json"),

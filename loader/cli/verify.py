@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from loader.cli.candles import AmountOption, ByOption, PriceOption, TradesOption, read_candle_rule
 from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
 from loader.cli.options import (
     FLOW,
@@ -40,6 +41,18 @@ def verify(
     values: Annotated[
         bool, typer.Option("--values", help="Compare every stored value, not samples; InfluxDB 2.x: operator token.")
     ] = False,
+    candles: Annotated[
+        str,
+        typer.Option(
+            "--candles",
+            help="Let the server compute candles of this window (1d, 1h), and compare them.",
+            metavar="DURATION",
+        ),
+    ] = "",
+    price: PriceOption = "",
+    amount: AmountOption = None,
+    by: ByOption = None,
+    measurement: TradesOption = "",
     connections: Annotated[int, typer.Option(help="Queries at a time.", metavar="N", rich_help_panel=FLOW)] = 2,
     retry_seconds: Annotated[
         float,
@@ -75,6 +88,7 @@ def verify(
             samples=samples,
             seed=seed,
             values=values,
+            candles=read_candle_rule(candles, price, amount, by, measurement),
             connections=connections,
             retry_seconds=retry_seconds,
             timeout_seconds=timeout,

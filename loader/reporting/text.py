@@ -10,6 +10,7 @@ from loader.loading.settings import LoadReport
 from loader.quantities import counted, size_text
 from loader.reporting.status import Status
 from loader.servers.load_method import LoadMethod
+from loader.staging.candles.settings import CandleReport
 from loader.staging.settings import StageReport
 from loader.verification.settings import VerifyReport
 
@@ -40,6 +41,21 @@ def stage_text(report: StageReport) -> str:
     if report.rows_moved:
         lines.append(f"         {counted(report.rows_moved, 'row')} moved, behind others of the same series and time")
     lines += _rejected_lines(report.rows_rejected, report.first_rejected, report.rejected_path)
+    return "\n".join(lines)
+
+
+def candles_text(report: CandleReport) -> str:
+    """Summarise a stage of candles."""
+    kept = f", {report.partitions_kept} of them kept from an earlier run" if report.partitions_kept else ""
+    candles = f"{counted(report.candles, 'candle')} of {counted(report.rows, 'row')}"
+    lines = [
+        f"staged   {candles} in {counted(report.partitions, 'partition')}{kept}: {report.measurement}",
+        f"         {size_text(report.size)}, {report.size / report.candles:.1f} bytes a candle",
+        f"         {report.seconds:.1f} s, {rate_text(report.rows - report.rows_kept, report.seconds)}, "
+        f"peak memory {size_text(report.peak_memory)}",
+    ]
+    if report.rows_left_out:
+        lines.append(f"         {counted(report.rows_left_out, 'row')} left out: no price, no amount, or no time")
     return "\n".join(lines)
 
 
@@ -106,9 +122,10 @@ def verify_text(report: VerifyReport) -> str:
     """Summarise a verification, and list the differences it keeps."""
     outcome = counted(report.difference_count, "difference") if report.difference_count else "no differences"
     looked_at = f"all {counted(report.values, 'value')}" if report.values else counted(report.samples, "sample")
+    looked_at = f"{report.windows:,} series and days, {looked_at}"
     lines = [
         f"verified {counted(report.rows, 'point')}{_of(report.measurements)}: {outcome}",
-        f"         {report.windows:,} series and days, {looked_at}, {report.server}",
+        f"         {counted(report.candles, 'candle') if report.candles else looked_at}, {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
     ]
     if report.unfit:

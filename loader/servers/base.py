@@ -110,6 +110,31 @@ class PointsQuery:
     stop: int
 
 
+class CandleValues(Enum):
+    """What a query of candles asks for: prices, count and volume; the sum of price times amount; or all of these.
+
+    All of them are asked of points that have both price and amount, which takes the server five times as long.
+    """
+
+    PRICES = "prices"
+    TURNOVER = "turnover"
+    TRADES = "trades"
+
+
+@dataclass(frozen=True)
+class CandleQuery:
+    """Candles of ``every`` nanoseconds, by the tags of ``schema``, over ``start`` <= time < ``stop`` (nanoseconds).
+
+    The first field of ``schema`` is the price, the second one, if there is one, the amount.
+    """
+
+    schema: PointSchema
+    every: int
+    values: CandleValues
+    start: int
+    stop: int
+
+
 class AmbiguousText(Exception):
     """The plain answer to a query may have lost characters of a tag: the query must be repeated ``encoded``."""
 
@@ -188,5 +213,21 @@ class Dialect(Protocol):
         """Read (``time`` Int64 nanoseconds, fields ``f0``, ``f1``, … in their own types), by time; raises ServerError.
 
         Strings are Binary. A field that a point lacks is null.
+        """
+        ...
+
+    def check_influxql(self, send: Send, target: Target, bucket: Bucket) -> None:
+        """Raise ConfigError unless queries in InfluxQL ask ``bucket``, which is that of ``target``."""
+        ...
+
+    def build_candles(self, target: Target, query: CandleQuery) -> Request:
+        """Return the request for ``query``."""
+        ...
+
+    def parse_candles(self, query: CandleQuery, reply: Reply) -> pl.DataFrame:
+        """Read (tags ``t0``, …, ``start``, and what ``query`` asks for); raises ServerError.
+
+        ``start`` is Int64 nanoseconds. PRICES are ``open``, ``close``, ``high``, ``low``, ``count`` and ``volume``, in
+        the types of their fields, and ``turnover`` is Float64; what the server has no value for is null.
         """
         ...

@@ -13,7 +13,7 @@ import polars as pl
 from loader.dataset.instant import DAY
 from loader.dataset.schema import FieldType
 from loader.errors import ConfigError
-from loader.servers.base import AggregateQuery, PointsQuery
+from loader.servers.base import AggregateQuery, CandleQuery, PointsQuery
 
 SECOND = 1_000_000_000
 FIRST, LAST = -(2**63) + 2, 2**63 - 3
@@ -35,13 +35,13 @@ def day_of(time: int) -> int:
     return max(time // DAY * DAY, FIRST)
 
 
-def refuse_first_day(query: AggregateQuery) -> None:
+def refuse_first_day(query: AggregateQuery | CandleQuery) -> None:
     """Raise ConfigError for windows on the first storable day: 2.9 counts forever there, 1.8 misplaces them."""
     if query.start < FIRST + DAY:
         raise _beyond_windows("1677-09-21")
 
 
-def refuse_last_day(query: AggregateQuery) -> None:
+def refuse_last_day(query: AggregateQuery | CandleQuery) -> None:
     """Raise ConfigError for windows on the last storable day, where 2.9 counts forever."""
     if query.stop > day_of(LAST):
         raise _beyond_windows("2262-04-11")

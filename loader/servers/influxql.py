@@ -31,11 +31,11 @@ def build_aggregate(target: Target, query: AggregateQuery) -> Request:
     Raises ConfigError for a name that InfluxQL cannot write, and as ``refuse_first_day`` does.
     """
     refuse_first_day(query)
-    groups = "".join(f", {_name(tag)}" for tag in query.schema.tags)
-    values = ", ".join(f"{query.function.upper()}({_name(field.column)}::field)" for field in query.fields)
-    return _request(
+    groups = "".join(f", {identifier(tag)}" for tag in query.schema.tags)
+    values = ", ".join(f"{query.function.upper()}({identifier(field.column)}::field)" for field in query.fields)
+    return build_statement(
         target,
-        f"SELECT {values} FROM {_name(query.schema.measurement)}"
+        f"SELECT {values} FROM {identifier(query.schema.measurement)}"
         f" WHERE time >= {query.start} AND time < {query.stop}"
         f" GROUP BY time(1d){groups} FILL(none)",
     )
@@ -47,8 +47,8 @@ def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
         raise UnwritableNumber
     kind = FieldType.INTEGER if query.function == "count" else query.fields[0].type
     rows = (
-        (*_tags(query, series), field, day_of(int(time)), _value(kind, value))
-        for series in _series(reply)
+        (*_tags(query, series), field, day_of(int(time)), read_value(kind, value))
+        for series in read_series(reply)
         for time, *values in series["values"]
         for field, value in enumerate(values)
         if value is not None
@@ -62,19 +62,19 @@ def _tags(query: AggregateQuery, series: dict[str, Any]) -> Iterator[str]:
 
 def build_fields(target: Target, schema: PointSchema, start: int, stop: int) -> Request:
     """Return the request for the measurement's field keys; InfluxQL gives them for all times only."""
-    return _request(target, f"SHOW FIELD KEYS FROM {_name(schema.measurement)}")
+    return build_statement(target, f"SHOW FIELD KEYS FROM {identifier(schema.measurement)}")
 
 
 def parse_fields(reply: Reply) -> list[str]:
     """Read the answer, see ``Dialect.parse_fields``; raises ServerError."""
-    return [name for series in _series(reply) for name, _ in series["values"]]
+    return [name for series in read_series(reply) for name, _ in series["values"]]
 
 
 def parse_types(reply: Reply) -> dict[str, set[str]]:
     """Read the types of each field key from the answer to ``build_fields``; raises ServerError."""
     types: dict[str, set[str]] = {}
     with reading(reply, "look for the types of fields"):
-        for series in _series(reply):
+        for series in read_series(reply):
             for name, kind in series["values"]:
                 types.setdefault(name, set()).add(kind)
     return types
@@ -82,11 +82,11 @@ def parse_types(reply: Reply) -> dict[str, set[str]]:
 
 def build_points(target: Target, query: PointsQuery) -> Request:
     """Return the request for ``query``; raises ConfigError for a name that InfluxQL cannot write."""
-    fields = ", ".join(f"{_name(field.column)}::field" for field in query.schema.fields)
-    where = "".join(f" AND {_name(tag)}::tag = $tag{number}" for number, tag in enumerate(query.schema.tags))
-    return _request(
+    fields = ", ".join(f"{identifier(field.column)}::field" for field in query.schema.fields)
+    where = "".join(f" AND {identifier(tag)}::tag = $tag{number}" for number, tag in enumerate(query.schema.tags))
+    return build_statement(
         target,
-        f"SELECT {fields} FROM {_name(query.schema.measurement)}"
+        f"SELECT {fields} FROM {identifier(query.schema.measurement)}"
         f" WHERE time >= {query.start} AND time < {query.stop}{where}",
         {f"tag{number}": value for number, value in enumerate(query.series)},
     )
@@ -96,15 +96,15 @@ def parse_points(query: PointsQuery, reply: Reply) -> pl.DataFrame:
     """Read the answer, see ``Dialect.parse_points``; raises ServerError."""
     fields = query.schema.fields
     values: dict[int, dict[int, object]] = {position: {} for position in range(len(fields))}
-    for series in _series(reply):
+    for series in read_series(reply):
         for time, *row in series["values"]:
             for position, (field, value) in enumerate(zip(fields, row, strict=True)):
                 if value is not None:
-                    values[position][int(time)] = _value(field.type, value)
+                    values[position][int(time)] = read_value(field.type, value)
     return points_frame(query, values)
 
 
-def _value(kind: FieldType, value: Any) -> Any:
+def read_value(kind: FieldType, value: Any) -> Any:
     """Return ``value`` in the type of its field: a whole float is printed like an integer."""
     if kind is FieldType.STRING:
         return str(value).encode("utf-8", "surrogatepass")
@@ -112,7 +112,7 @@ def _value(kind: FieldType, value: Any) -> Any:
     return read(value) if read else value
 
 
-def _name(text: str) -> str:
+def identifier(text: str) -> str:
     """Return ``text`` as an identifier; raises ConfigError where none can be."""
     if re.search(r"[\r\0]", text):
         raise ConfigError(
@@ -123,7 +123,7 @@ def _name(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _request(target: Target, text: str, values: Mapping[str, str] | None = None) -> Request:
+def build_statement(target: Target, text: str, values: Mapping[str, str] | None = None) -> Request:
     """Return the request for a statement; tag values are parameters, so that any value is possible."""
     form = {"q": text, **({"params": json.dumps(values)} if values else {})}
     return Request(
@@ -136,7 +136,7 @@ def _request(target: Target, text: str, values: Mapping[str, str] | None = None)
     )
 
 
-def _series(reply: Reply) -> Iterator[dict[str, Any]]:
+def read_series(reply: Reply) -> Iterator[dict[str, Any]]:
     """Yield the series of the only statement; raises ServerError for an error in it, or an answer cut short."""
     if reply.status != 200:
         raise_for(reply, "query")

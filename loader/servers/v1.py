@@ -16,8 +16,18 @@ import polars as pl
 from loader.dataset.instant import DAY
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError, PartialWrite, Refused
-from loader.servers import influxql
-from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, ReplyKind, Request, Send, Target
+from loader.servers import candles, influxql
+from loader.servers.base import (
+    AggregateQuery,
+    Bucket,
+    CandleQuery,
+    PointsQuery,
+    Reply,
+    ReplyKind,
+    Request,
+    Send,
+    Target,
+)
 from loader.servers.database import database_of
 from loader.servers.replies import json_of, message_of, raise_for, reading, shown
 from loader.servers.writes import build_v2_write, write_headers
@@ -130,6 +140,18 @@ class InfluxDB1:
         with reading(reply, "query"):
             return influxql.parse_points(query, reply)
 
+    def check_influxql(self, send: Send, target: Target, bucket: Bucket) -> None:
+        """Return: a bucket is a database."""
+
+    def build_candles(self, target: Target, query: CandleQuery) -> Request:
+        """Return the InfluxQL request for ``query``."""
+        return candles.build_candles(target, query)
+
+    def parse_candles(self, query: CandleQuery, reply: Reply) -> pl.DataFrame:
+        """Read the JSON of ``build_candles``."""
+        with reading(reply, "query"):
+            return candles.parse_candles(query, reply)
+
 
 class EarlyInfluxDB1(InfluxDB1):
     """The dialect of InfluxDB before 1.8."""
@@ -167,6 +189,10 @@ class EarlyInfluxDB1(InfluxDB1):
     def build_points(self, target: Target, query: PointsQuery) -> Request:
         """Return the InfluxQL request for ``query``."""
         return _authorised(super().build_points(target, query), target)
+
+    def build_candles(self, target: Target, query: CandleQuery) -> Request:
+        """Return the InfluxQL request for ``query``."""
+        return _authorised(super().build_candles(target, query), target)
 
 
 def _authorised(request: Request, target: Target) -> Request:

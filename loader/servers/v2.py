@@ -10,8 +10,19 @@ import polars as pl
 
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError, PartialWrite, Refused
-from loader.servers import flux
-from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Send, Target
+from loader.servers import candles, flux
+from loader.servers.base import (
+    AggregateQuery,
+    Bucket,
+    CandleQuery,
+    PointsQuery,
+    Reply,
+    ReplyKind,
+    Request,
+    Send,
+    Target,
+)
+from loader.servers.database import database_of
 from loader.servers.replies import json_of, message_of, raise_for, reading, shown
 from loader.servers.writes import build_v2_write
 
@@ -129,6 +140,35 @@ class InfluxDB2:
         """Read the annotated CSV of ``build_points``."""
         with reading(reply, "query"):
             return flux.parse_points(query, reply)
+
+    def check_influxql(self, send: Send, target: Target, bucket: Bucket) -> None:
+        """Raise ConfigError unless the database that has the name of ``bucket`` stands for it.
+
+        By default it does; a mapping (DBRP) may map that name to another bucket, and servers before 2.4 need one.
+        """
+        doing = f"look for the database of bucket {bucket.name!r}"
+        database = database_of(bucket.name)
+        params = (("org", target.org), ("db", database.name))
+        reply = send(Request("GET", "/api/v2/dbrps", params, reply=ReplyKind.METADATA))
+        content = json_of(reply, doing)
+        with reading(reply, doing):
+            for entry in content.get("content") or ():
+                named = entry["retention_policy"] == database.policy if database.policy else entry["default"]
+                if named and entry["bucketID"] == bucket.id:
+                    return
+        raise ConfigError(
+            f"{bucket.name!r} is no database for queries in InfluxQL, or one that stands for another bucket",
+            hint=f"map it: influx v1 dbrp create --db NAME --rp NAME --default --bucket-id {bucket.id}",
+        )
+
+    def build_candles(self, target: Target, query: CandleQuery) -> Request:
+        """Return the InfluxQL request for ``query``."""
+        return candles.build_candles(target, query, (("org", target.org),))
+
+    def parse_candles(self, query: CandleQuery, reply: Reply) -> pl.DataFrame:
+        """Read the JSON of ``build_candles``."""
+        with reading(reply, "query"):
+            return candles.parse_candles(query, reply)
 
     def find_organization(self, send: Send, target: Target) -> str:
         """Return the organization's id, even if the token may see only one of its buckets.

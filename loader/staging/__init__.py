@@ -1,13 +1,25 @@
-"""Stages synthetic trades, or the points in source files, as a dataset of Parquet partitions."""
+"""Stages synthetic trades, the points in source files, or the candles of a dataset, as Parquet partitions."""
 
 from __future__ import annotations
 
 from loader.dataset.policy import OnDuplicate
 from loader.events import Observer, ignore
+from loader.staging.candles.settings import CandleReport, CandleRule, CandleSettings
 from loader.staging.settings import FilesSettings, StageReport, StageSettings
 from loader.staging.stage import stage
 
-__all__ = ["FilesSettings", "OnDuplicate", "StageReport", "StageSettings", "stage", "stage_files"]
+__all__ = [
+    "CandleReport",
+    "CandleRule",
+    "CandleSettings",
+    "FilesSettings",
+    "OnDuplicate",
+    "StageReport",
+    "StageSettings",
+    "stage",
+    "stage_candles",
+    "stage_files",
+]
 
 
 def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageReport:
@@ -19,5 +31,18 @@ def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageRep
     """
     # Imported when it is used: trades need neither DuckDB nor the decoder.
     from loader.staging.files import stage_files as run  # noqa: PLC0415
+
+    return run(settings, observe)
+
+
+def stage_candles(settings: CandleSettings, observe: Observer = ignore) -> CandleReport:
+    """Stage the candles of a dataset as a dataset of their own; one of the same candles is kept as it is.
+
+    Each UTC day becomes a partition in series order. After a run that ended early, the next one keeps the days that are
+    finished. Memory is 1 GiB at most. Raises ConfigError for wrong settings and a source that is no dataset, StageError
+    for a source that is damaged or has no trades, a volume that does not fit, or a lack of room.
+    """
+    # Imported when it is used, as above.
+    from loader.staging.candles.compute import stage_candles as run  # noqa: PLC0415
 
     return run(settings, observe)

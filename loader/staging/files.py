@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +30,7 @@ from loader.memory import measure_peak_memory
 from loader.printable import MESSAGE, listed, printable
 from loader.staging.dataset import FOUND, DatasetWriter
 from loader.staging.explained import explained
+from loader.staging.folder import temporary_folder
 from loader.staging.identities import ORDER, PointMerger
 from loader.staging.partition import Compression
 from loader.staging.points import write_partitions
@@ -60,7 +58,11 @@ def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageRep
     paths, lines = find_sources(settings.sources, settings.out, observe)
     _check(settings, lines)
     described = _describe(settings, paths)
-    with explained(settings.out), writing(settings.out), _temporary(settings) as temporary:
+    with (
+        explained(settings.out),
+        writing(settings.out),
+        temporary_folder(settings.out, settings.temporary) as temporary,
+    ):
         return _Stage(settings, described, temporary, observe).run(paths, lines, began)
 
 
@@ -262,18 +264,3 @@ def _identities(paths: Sequence[Path]) -> dict[str, list[int]]:
     """Return size and time of change of each file that is there."""
     statuses = ((path.resolve(), path.stat()) for path in paths if path.exists())
     return {str(path): [status.st_size, status.st_mtime_ns] for path, status in statuses}
-
-
-@contextmanager
-def _temporary(settings: FilesSettings) -> Iterator[Path]:
-    """Yield a folder for temporary files, and remove it in the end; first remove one that a killed run left."""
-    out = settings.out.resolve()
-    name = hashlib.sha256(str(out).encode()).hexdigest()[:16]
-    folder = (settings.temporary or out.parent) / f".loader-stage-{name}"
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,24 @@ def remove_empty_folders(root: Path, name: str) -> None:
         name = name.rpartition("/")[0]
 
 
+@contextmanager
+def temporary_folder(out: Path, beside: Path | None = None) -> Iterator[Path]:
+    """Yield a folder for temporary files of a stage into ``out``, and remove it in the end.
+
+    It is made in ``beside``, by default beside ``out``; one that a killed run left is removed first.
+    """
+    out = out.resolve()
+    name = hashlib.sha256(str(out).encode()).hexdigest()[:16]
+    folder = (beside or out.parent) / f".loader-stage-{name}"
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def check_space(root: Path, rows: int, partitions: int, going: Iterable[str] = ()) -> None:
     """Raise ConfigError when ``rows`` more trades in ``partitions`` files do not fit on the disk of ``root``.
 
@@ -140,7 +160,7 @@ def _refuse(foreign: Sequence[str], root: Path) -> None:
 def _refuse_changed_sources(root: Path, staged: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raise ConfigError when sources are of another kind, or other files, or have changed."""
     if staged.get("source") != asked.get("source"):
-        kinds = ["files" if each.get("source") == "files" else "trades" for each in (staged, asked)]
+        kinds = [str(each.get("source", "trades")) for each in (staged, asked)]
         raise ConfigError(
             f"{root}: holds a dataset of {kinds[0]}, and {kinds[1]} are to be staged",
             hint="stage into another folder, or replace it: --overwrite",

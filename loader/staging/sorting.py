@@ -25,17 +25,23 @@ _TRIES = 100
 
 
 def sort_batches(
-    schema: pa.Schema, batches: Iterator[pa.RecordBatch], keys: Sequence[str], temporary: Path, threads: int
+    schema: pa.Schema,
+    batches: Iterator[pa.RecordBatch],
+    keys: Sequence[str],
+    temporary: Path,
+    threads: int,
+    memory: str = "",
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of ``batches``, which have ``schema``, by UTC day, then by the columns ``keys``.
 
     Days are those of the column TIME; texts are sorted by their bytes, null first.
-    Memory is bounded by MEMORY and a few batches, for any number of rows; the rest is in files below ``temporary``. The
-    order is the same for any number of ``threads`` when no two rows have the same keys. ``batches`` is read in another
-    thread, and its errors are raised here. Raises StageError when there is no room. Ctrl-C removes ``temporary``.
+    Memory is bounded by ``memory``, by default MEMORY, and a few batches, for any number of rows; the rest is in files
+    below ``temporary``. The order is the same for any number of ``threads`` when no two rows have the same keys.
+    ``batches`` is read in another thread, and its errors are raised here. Raises StageError when there is no room.
+    Ctrl-C removes ``temporary``.
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": MEMORY,
+        "memory_limit": memory or MEMORY,
         "threads": threads,
         "temp_directory": str(temporary),
         "preserve_insertion_order": False,

@@ -16,7 +16,15 @@ import polars as pl
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.events import Notice, Observer
 from loader.servers import flux
-from loader.servers.base import AggregateQuery, AmbiguousText, Dialect, PointsQuery, Target, UnwritableNumber
+from loader.servers.base import (
+    AggregateQuery,
+    AmbiguousText,
+    CandleQuery,
+    Dialect,
+    PointsQuery,
+    Target,
+    UnwritableNumber,
+)
 from loader.servers.frames import aggregate_frame
 from loader.servers.patience import Patience
 from loader.servers.restore import takes_files
@@ -79,6 +87,13 @@ class QueryPool:
     def points(self, query: PointsQuery) -> Future[pl.DataFrame]:
         """Ask for the points of one series."""
         return self.workers.submit(self._points, query)
+
+    def candles(self, query: CandleQuery) -> Future[pl.DataFrame]:
+        """Ask for candles, see ``Dialect.parse_candles``."""
+        request = self.dialect.build_candles(self.target, query)
+        return self.workers.submit(
+            self._with_connection, lambda link: self.dialect.parse_candles(query, link.send(request))
+        )
 
     def _aggregate(self, query: AggregateQuery, numbers: Sequence[int]) -> pl.DataFrame:
         """Return the answer to ``query``, whose field ``i`` is field ``numbers[i]`` of the schema."""

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loader.dataset.place import Place, find_place
 from loader.printable import printable
 from loader.servers.base import Target
+
+if TYPE_CHECKING:  # staging takes a second to import, and most verifications need none of it
+    from loader.staging.candles.settings import CandleRule
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class VerifySettings:
     ``tolerance`` is relative, for sums of floats only; everything else is compared exactly.
     Of the (series, day) that differ, the points of at most ``drills`` are fetched, to find those that differ.
     With ``values``, every stored value is compared instead of samples and drills.
+    With ``candles``, candles of that rule, which the server computes in InfluxQL, are compared instead of points.
     ``retry_seconds`` bounds the time for which one query, or the download of one shard, is retried.
     """
 
@@ -34,6 +39,7 @@ class VerifySettings:
     values: bool = False
     retry_seconds: float = 300.0
     state: Path | None = None
+    candles: CandleRule | None = None
 
     @cached_property
     def place(self) -> Place:
@@ -66,9 +72,9 @@ class VerifyReport:
     """The outcome. ``differences`` holds at most ``max_listed``; ``difference_count`` counts all that were found.
 
     ``windows`` counts the (series, UTC day) that were compared, ``values`` the values of the dataset that were compared
-    one by one, ``superseded`` the values that a later row of the same identity replaces. ``unfit`` counts rows that
-    cannot be points; each is a difference. If there are several ``measurements``, the series of a difference begins
-    with the name of its measurement.
+    one by one, ``candles`` its candles, ``superseded`` the values that a later row of the same identity replaces.
+    ``unfit`` counts rows that cannot be points; each is a difference. If there are several ``measurements``, the series
+    of a difference begins with the name of its measurement.
     """
 
     server: str
@@ -82,3 +88,4 @@ class VerifyReport:
     unfit: int = 0
     superseded: int = 0
     measurements: Mapping[str, int] = field(default_factory=dict)
+    candles: int = 0

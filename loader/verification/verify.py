@@ -54,6 +54,8 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     is not a difference when the points turn out to be equal. Points outside of these days are not compared.
     The server also counts the values of fields that the dataset does not have.
 
+    With ``settings.candles``, the server computes the candles of that rule in InfluxQL, and they are compared instead:
+    prices, counts and volumes of integers exactly, sums of floats within the tolerance.
     With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``.
 
     A row that cannot be a point (a null time, NaN, ...) is a difference of its own, and is left out of all other
@@ -68,6 +70,11 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     observe = one_at_a_time(observe)
     _check(settings)
     with opened_dataset(settings.place.root, observe, state=settings.place.state) as manifest:
+        if settings.candles:
+            # Imported when it is used: nothing else needs what staging imports.
+            from loader.verification.candles.verify_candles import verify_candles  # noqa: PLC0415
+
+            return verify_candles(settings, settings.candles, manifest, observe, started)
         return _verify(settings, manifest, observe, started)
 
 
@@ -158,6 +165,8 @@ def _check(settings: VerifySettings) -> None:
     ):
         if not value >= least:  # also for NaN
             raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
+    if settings.values and settings.candles:
+        raise ConfigError("values and candles are both to be compared", hint="compare them one after the other")
 
 
 class _Verification:

@@ -1,0 +1,1 @@
+"""Compares candles that the server computes with those of the dataset."""
