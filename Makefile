@@ -8,7 +8,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 KERNELS := $(CURDIR)/$(VENV)/kernels
 COMPILED := tests/encoding/tsm/test_compiled.py::test_the_same_bytes_compiled_and_interpreted
 
-.PHONY: demo test check bench docs
+.PHONY: demo test check bench docs notebooks notebooks-run
 
 demo: $(READY)  ## stage, load and verify TRADES trades (2,000,000) in a real InfluxDB; KEEP=1 leaves it running
 	@$(BIN)/python -m tools.demo
@@ -36,6 +36,16 @@ bench: $(READY) $(VENV)/.bench-ready  ## measure staging, encoding, loading and 
 docs: $(READY)  ## build the documentation as a site, which is read without a server; a broken link is an error
 	@$(BIN)/python -m sphinx -W --keep-going -q -E -a -d build/doctrees -b html docs build/site
 	@echo "the documentation: $(CURDIR)/build/site/index.html"
+
+notebooks: $(READY) $(VENV)/.notebooks-ready  ## open the notebooks in Jupyter Lab
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+notebooks-run: $(READY)  ## run the notebooks on the sample and a real InfluxDB, and keep their outputs
+	@$(BIN)/python -m tools.notebooks
+
+$(VENV)/.notebooks-ready: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[notebooks]'
+	@touch $@
 
 $(VENV)/.bench-ready: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'

@@ -21,6 +21,7 @@ LEFT_OUT = {
     "make demo": "starts a server of its own; tests/test_demo.py runs it",
     "make test": "is what runs this",
     "make docs": "tests/test_site.py builds the site in the same way",
+    "make notebooks": "opens Jupyter Lab; tests/test_notebooks.py runs the notebooks",
 }
 """Commands that are not run, and why."""
 
