@@ -191,7 +191,7 @@ class _Coordinator:
                 pass
             case Waited():
                 self._tally.wait(result)
-            case Answered():
+            case _:
                 self._tally.observe(result)
 
     def _acknowledge(self, ack: Ack) -> None:

@@ -97,19 +97,21 @@ class PartMerger:
 
 def _sorted(spool: Spool, ranks: Integers, temporary: Path) -> Iterator[pl.DataFrame]:
     """Yield the parts in ``spool`` by day, rank of their series, time, and the order in which they came."""
-    names = [name for name in spool.columns if name != "start"]
     keys = (_RANK, TIME, ORDER)
+    names = [name for name in spool.columns if name != "start"]
     columns = pa.schema([*((key, pa.int64()) for key in keys), *((name, spool.columns[name]) for name in names)])
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        rows = 0
-        for batch in spool.read(pa.schema([("start", pa.int64()), *((name, spool.columns[name]) for name in names)])):
-            order = np.arange(rows, rows + len(batch))
-            rows += len(batch)
-            rank = ranks[batch.column(SERIES).to_numpy()]
-            others = [batch.column(name) for name in names]
-            yield pa.RecordBatch.from_arrays([rank, batch.column("start"), order, *others], schema=columns)
-
-    for batch in sort_batches(columns, batches(), keys, temporary, _THREADS, _MEMORY):
+    for batch in sort_batches(columns, ranked(spool, ranks, columns), keys, temporary, _THREADS, _MEMORY):
         arrays = [batch.column(name) for name in (TIME, _RANK, *names)]
         yield pl.DataFrame(pa.RecordBatch.from_arrays(arrays, names=["start", _RANK, *names])).with_columns(_DAY)
+
+
+def ranked(spool: Spool, ranks: Integers, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the parts in ``spool`` as they came, as ``columns``: rank of the series, time, order, and the others."""
+    names = columns.names[3:]
+    rows = 0
+    for batch in spool.read(pa.schema([("start", pa.int64()), *(columns.field(name) for name in names)])):
+        order = np.arange(rows, rows + len(batch))
+        rows += len(batch)
+        rank = ranks[batch.column(SERIES).to_numpy()]
+        others = [batch.column(name) for name in names]
+        yield pa.RecordBatch.from_arrays([rank, batch.column("start"), order, *others], schema=columns)

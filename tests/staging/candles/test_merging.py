@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -14,6 +15,8 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.staging.candles import merging
 from loader.staging.candles.aggregate import aggregate
 from loader.staging.candles.trades import SeriesNumbers
+from loader.staging.identities import ORDER, TIME
+from loader.staging.sources.spool import Spool
 from tests.tables import MOMENT, write_measurements
 
 
@@ -46,3 +49,13 @@ def test_parts_that_merge_stay_in_memory(tmp_path: Path, monkeypatch: pytest.Mon
     (found,) = merger.finish(series)
     assert found["volume"].to_list() == [100]
     assert not (tmp_path / "temporary").exists()
+
+
+def test_parts_on_disk_are_numbered_as_they_came(tmp_path: Path) -> None:
+    """Each has the rank of its series and its place, over all batches."""
+    spool = Spool(tmp_path / "parts.arrow")
+    for start, series in ((5, [1, 0]), (3, [1])):
+        spool.add(pa.record_batch({"start": [start] * len(series), "series": series}))
+    columns = pa.schema([(name, pa.int64()) for name in ("rank", TIME, ORDER, "series")])
+    found = pa.Table.from_batches(merging.ranked(spool, np.array([7, 8]), columns))
+    assert found.to_pydict() == {"rank": [8, 7, 8], TIME: [5, 5, 3], ORDER: [0, 1, 2], "series": [1, 0, 1]}
