@@ -11,14 +11,14 @@ from typing import Self
 from loader.waiting import pause
 
 MOST_SAMPLES = 600
-FIRST_INTERVAL = 0.2
+FIRST_INTERVAL = 0.5
 """Seconds between samples, until there are MOST_SAMPLES."""
 
 Sample = Mapping[str, float]
 
 
 class Timeline:
-    """Takes a sample of ``read()`` every few tenths of a second, in a thread of its own, within its ``with`` block.
+    """Takes a sample of ``read()`` every half second at first, in a thread of its own, within its ``with`` block.
 
     When there are MOST_SAMPLES, every second one is dropped, and the time between them doubles: memory is bounded by
     MOST_SAMPLES rows of numbers. All samples have the same keys; ``seconds``, since the block began, is added.
