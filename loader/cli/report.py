@@ -16,7 +16,7 @@ from loader.importing import importing
 def report(
     dataset: DatasetArgument = Path("data"),
     out: Annotated[
-        Path, typer.Option("--out", help="File of the page; its data is beside it as .json.", metavar="FILE")
+        Path, typer.Option("--out", help="File of the page; its data is in FILE.json.", metavar="FILE")
     ] = Path("report.html"),
     compare: Annotated[
         list[Path] | None,

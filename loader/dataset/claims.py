@@ -5,7 +5,6 @@ Each check returns its value, or raises ValueError with what is wrong.
 
 from __future__ import annotations
 
-import math
 import re
 import reprlib
 import unicodedata
@@ -18,6 +17,7 @@ from loader.dataset.state import STATE
 
 LEAST, MOST = -(2**63), 2**63 - 1
 _MOST_PATH = 4_096
+_MOST_NUMBER = 1e15
 _MOST_LINE = 2_000
 _CHECKSUM = re.compile("[0-9a-f]{64}")
 _UNITS = ("", *NANOSECONDS)
@@ -51,9 +51,9 @@ def check_integer(what: str, value: Any, least: int = LEAST) -> int:
 
 
 def check_number(what: str, value: Any) -> float:
-    """Return a finite number of 0 or more."""
-    if type(value) not in {int, float} or not math.isfinite(value) or value < 0:
-        raise ValueError(f"{what} is {excerpt(value)}, not a number of 0 or more")
+    """Return a number from 0 to _MOST_NUMBER, of which sums and ratios are finite."""
+    if type(value) not in {int, float} or not 0 <= value <= _MOST_NUMBER:  # also for NaN
+        raise ValueError(f"{what} is {excerpt(value)}, not a number from 0 to {_MOST_NUMBER:g}")
     return float(value)
 
 

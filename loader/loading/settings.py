@@ -71,7 +71,8 @@ class LoadReport:
 
     Both count all rows that need not be looked at again, also the ``rows_rejected`` of all runs; the server has the
     points of ``rows_loaded``. Of these, nothing is left of ``rows_replaced``: later rows have their identity.
-    Of the whole dataset, ``measurements`` tells the rows of each, ``rows_moved`` are moved by nanoseconds, and
+    Of the whole dataset, which ``fingerprint`` identifies,
+    ``measurements`` tells the rows of each, ``rows_moved`` are moved by nanoseconds, and
     ``values_not_finite`` are left out, where its mapping says so.
 
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
@@ -97,3 +98,4 @@ class LoadReport:
     measurements: Mapping[str, int] = field(default_factory=dict)
     values_not_finite: int = 0
     rows_moved: int = 0
+    fingerprint: str = ""

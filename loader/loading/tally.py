@@ -83,4 +83,5 @@ class Tally:
             measurements=manifest.rows_by_measurement,
             values_not_finite=self.values_not_finite,
             rows_moved=manifest.rows_moved,
+            fingerprint=manifest.fingerprint,
         )

@@ -53,7 +53,7 @@ class Counts:
             "bytes": self.size,
             "retries": self.retries,
             "rejected": self.rejected,
-            "waits": {cause: round(seconds, 3) for cause, seconds in self.waits.items()},
+            "waits": {cause: round(seconds, 3) for cause, seconds in self.waits.copy().items()},
             "requests": self.requests.read(),
         }
 

@@ -30,8 +30,9 @@ class Durations:
     def percentile(self, percent: int) -> float:
         """Return a duration that ``percent`` in a hundred do not exceed, at most a twentieth too long; 0 for none."""
         wanted, counted = math.ceil(self.number * percent / 100), 0
-        for bucket in sorted(self._counts):
-            counted += self._counts[bucket]
+        # Copied, since another thread may be counting: last words are said at any moment.
+        for bucket, number in sorted(self._counts.copy().items()):
+            counted += number
             if counted >= wanted:
                 return min(_SHORTEST * _GROWTH**bucket, self._longest)
         return 0.0

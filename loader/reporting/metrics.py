@@ -59,6 +59,11 @@ def list_metrics(root: Path) -> list[str]:
     return sorted(names, key=lambda name: name.rpartition("-")[2])
 
 
+def activity_of(name: str) -> str:
+    """Return the activity that the name of a metrics file says."""
+    return name.rpartition("-")[0]
+
+
 def read_metrics(root: Path, name: str) -> tuple[Path, dict[str, Any]]:
     """Return path and content of the metrics file ``name``; raises StageError when it is damaged."""
     path = state_path(root, f"{_FOLDER}/{name}")
@@ -73,7 +78,7 @@ def newest_metrics(root: Path, activity: str) -> tuple[Path, dict[str, Any]] | N
 
     Raises StageError when they are damaged; older ones are not used instead, because the newest may differ.
     """
-    names = [name for name in list_metrics(root) if name.rpartition("-")[0] == activity]
+    names = [name for name in list_metrics(root) if activity_of(name) == activity]
     return read_metrics(root, names[-1]) if names else None
 
 

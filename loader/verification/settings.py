@@ -89,3 +89,4 @@ class VerifyReport:
     superseded: int = 0
     measurements: Mapping[str, int] = field(default_factory=dict)
     candles: int = 0
+    fingerprint: str = ""

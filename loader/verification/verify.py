@@ -134,6 +134,7 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         unfit=found.unfit,
         superseded=found.superseded,
         measurements=manifest.rows_by_measurement,
+        fingerprint=manifest.fingerprint,
     )
 
 

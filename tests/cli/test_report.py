@@ -20,7 +20,7 @@ def test_a_page_and_its_data(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, f"report   {page}\n")
     assert page.read_text().startswith("<!doctype html>")
     shown = json.loads(CliRunner().invoke(build_app(), [*arguments, "--json"]).stdout)
-    assert {**shown, "made": ""} == {**json.loads(page.with_suffix(".json").read_text()), "made": ""}
+    assert {**shown, "made": ""} == {**json.loads(Path(f"{page}.json").read_text()), "made": ""}
     assert [dataset["rows"] for dataset in shown["datasets"]] == [600, 600]
 
 

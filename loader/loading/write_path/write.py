@@ -220,7 +220,9 @@ def _make_bucket(
     # A server that does not tell what the token may do can still be written to.
     with suppress(ServerError):
         if takes_files(server.dialect) and is_operator(connection.send):
-            observe(Notice("this bucket is new: --via restore may fill it several times as fast; loader tune measures both"))
+            observe(
+                Notice("this bucket is new: --via restore may fill it several times as fast; loader tune measures both")
+            )
     made = patience.ask(make)
     observe(Notice(f"created bucket {settings.target.bucket!r} with infinite retention"))
     return made

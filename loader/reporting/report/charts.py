@@ -17,6 +17,7 @@ _HEIGHT = 200
 _ROW_HEIGHT = 22
 _LEAST_HEIGHT = 120
 _PLAIN = ",.2~f"
+_SHORTEST = 0.01
 _MINUTE = 60_000_000_000
 _MIB = 1 << 20
 
@@ -40,7 +41,7 @@ def draw(report: Report) -> list[Chart]:
 def _steps(dataset: DatasetReport) -> Iterator[Chart]:
     """Yield what the newest run of each step did over time."""
     for activity in ("stage", "load", "verify"):
-        run = newest(dataset.runs, activity)
+        run = newest(dataset.current, activity)
         if not run or len(run.timeline.get("seconds", ())) < 3:
             continue
         rates = _derived(run, "rows")
@@ -71,7 +72,7 @@ def _steps(dataset: DatasetReport) -> Iterator[Chart]:
 
 def _load(dataset: DatasetReport) -> Iterator[Chart]:
     """Yield what the newest load shows of the server and of the wire."""
-    run = newest(dataset.runs, "load")
+    run = newest(dataset.current, "load")
     if not run:
         return
     if run.requests.get("number"):
@@ -103,7 +104,8 @@ def _load(dataset: DatasetReport) -> Iterator[Chart]:
             _bars(rows, "cause", "the loader waited", "seconds", "seconds"),
         )
     payload = "line protocol" if run.way == "write" else "storage files"
-    sizes = [("Parquet", dataset.size), (payload, run.payload_size), ("sent", run.size)]
+    parquet = 0 if run.rows_resumed else dataset.size
+    sizes = [("Parquet", parquet), (payload, run.payload_size), ("sent", run.size)]
     rows = [{"what": what, "MiB": size / _MIB} for what, size in sizes if size]
     yield Chart(
         "load",
@@ -164,7 +166,7 @@ def _dataset(dataset: DatasetReport) -> Iterator[Chart]:
         tag = dataset.series_tags[0]
         yield Chart(
             "dataset",
-            f"{sample.price.capitalize()} over time",
+            f"{sample.price} over time",
             f"median of {sample.price} in each partition of the sample, for the {tag}s with most rows",
             _lines(rows, sample.price),
         )
@@ -200,7 +202,7 @@ def _comparison(report: Report) -> Iterator[Chart]:
         {"dataset": dataset.name, "step": _label(run), "rate": run.rate}
         for dataset in report.datasets
         for activity in ("stage", "load", "verify")
-        if (run := newest(dataset.runs, activity))
+        if (run := newest(dataset.current, activity))
     ]
     if rows:
         spec = _bars(rows, "step", "step", "rate", "rows a second", sort=None)
@@ -220,13 +222,15 @@ def _derived(run: Run, column: str) -> list[tuple[float, float]]:
     moments = list(zip(run.timeline["seconds"], run.timeline[column], strict=True))
     apart = max(1, -(-(len(moments) - 1) // _BINS))
     chosen = [*moments[:-1:apart], moments[-1]]
+    begin = chosen[0]
     if len(chosen) > 2 and chosen[-1][0] - chosen[-2][0] < (chosen[-2][0] - chosen[0][0]) / len(chosen) / 2:
         del chosen[-2]  # the run ended soon after it: what is done in so short a time tells nothing
-    return [
-        (after[0], max(0.0, after[1] - before[1]) / max(1e-9, after[0] - before[0]))
+    spans = [
+        (after[0], max(0.0, after[1] - before[1]) / (after[0] - before[0]))
         for before, after in pairwise(chosen)
-        if after[0] > before[0]
+        if after[0] - before[0] >= _SHORTEST
     ]
+    return [(begin[0], spans[0][1] if spans else 0.0), *spans]
 
 
 def _base(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
+from types import MappingProxyType
 
 from loader.quantities import counted, size_text
-from loader.reporting.report.runs import Run, newest
+from loader.reporting.report.runs import DRY_RUN, Run, did_something, newest
 from loader.reporting.report.sample import Sample
 from loader.servers.load_method import LoadMethod
 
@@ -15,18 +17,21 @@ _BUSY_SHARE = 0.5
 """The server is the bottleneck when the loader waits for it half of the time; a quarter tells neither way."""
 _IDLE_SHARE = 0.25
 _FULL_CORE = 0.8
+_LEAST_SECONDS = 5.0
+"""A load of fewer seconds tells how long it takes to begin, not what sets the pace."""
+_RETRY_SHARE = 0.1
+"""A load that waited so much of its time to try again tells of faults, not of what sets the pace."""
 _SMALL_ROWS = 5_000
+_FULL_BATCH = 0.5
 _QUICK = 0.05
 """Requests of fewer rows, answered within so many seconds at the median, spend much of their time on being requests."""
 _LONG_REQUEST = 10.0
-_FREE_CONNECTIONS = 1.0
+_BUSY_CONNECTIONS = 0.9
 _ONCE = 1.2
 _OFTEN = 4.0
 """How often the rows of a series begin within a chunk: about once in series order, often where series are mixed."""
-_SHARD_SECONDS = 0.05
-"""What each shard costs on the restore path besides its points, as measured on InfluxDB 2.9.1."""
-_MOST_SHARDS = 1_000
-_WEEK = 7 * 86_400_000_000_000
+_FILE_SECONDS = 0.05
+"""What each storage file costs besides its points, as measured on InfluxDB 2.9.1."""
 _COMPRESSIBLE = 1.5
 
 
@@ -52,17 +57,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What findings are worked out from: a dataset's rows and nanoseconds, its runs, and a sample of its rows.
+    """What findings are worked out from: a dataset, runs on it, and a sample of its rows.
 
-    ``complete`` tells whether its staging came to its end.
+    ``complete`` tells whether its staging came to its end. ``runs`` are those on the dataset as it is now, and those
+    that do not tell because they did not finish.
     """
 
     rows: int
-    nanoseconds: int
     complete: bool
     runs: Sequence[Run]
     sample: Sample
 
+
+_VERIFIED: Mapping[str, str] = MappingProxyType({"values": "every value", "sums": "counts, sums, extremes and samples"})
+"""What the ways of verification compare with all points of the dataset."""
 
 Rule = Callable[[Evidence], Iterator[Finding]]
 
@@ -81,7 +89,7 @@ def find(evidence: Evidence) -> tuple[Finding, ...]:
         _compresses,
         _has_order,
         _could_restore,
-        _has_shards,
+        _has_small_files,
     )
     found = [finding for rule in rules for finding in rule(evidence)]
     return tuple(sorted(found, key=lambda finding: [*reversed(Level)].index(finding.level)))
@@ -99,38 +107,41 @@ def _is_staged(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _is_loaded(evidence: Evidence) -> Iterator[Finding]:
-    loads = [run for run in evidence.runs if run.activity == "load"]
-    if loads and not loads[-1].finished:
-        yield Finding(
-            Level.PROBLEM,
-            "The last load did not finish",
-            loads[-1].error or f"{counted(loads[-1].rows, 'row')} in {loads[-1].seconds:.0f} s",
-            "the last run of loader load ended with exit code 0 or 1 when it finished",
-            "run the same loader load again: it goes on where it stopped",
-        )
+    loads = [run for run in evidence.runs if run.activity == "load" and run.way != DRY_RUN]
+    if not loads or loads[-1].finished:
+        return
+    last = loads[-1]
+    rule = "the last run of loader load ends with exit code 0, or 1 where rows were rejected"
+    if last.error and not last.rows:
+        yield Finding(Level.PROBLEM, "The last load could not begin", last.error, rule, "mend what the error says")
+    else:
+        done = last.error or f"{counted(last.rows, 'row')} in {last.seconds:.0f} s"
+        advice = "run the same loader load again: it goes on where it stopped"
+        yield Finding(Level.PROBLEM, "The last load did not finish", done, rule, advice)
 
 
 def _is_verified(evidence: Evidence) -> Iterator[Finding]:
-    checks = [run for run in evidence.runs if run.activity in {"load", "verify"} and run.finished]
-    if not checks:
+    loads = [number for number, run in enumerate(evidence.runs) if run.activity == "load" and did_something(run)]
+    if not loads:
         return
-    last = checks[-1]
-    rule = "the last load is followed by a verification without differences"
-    if last.activity == "load":
-        yield Finding(
-            Level.ADVICE, "The last load is not verified", f"loaded {last.started}", rule, "run loader verify"
-        )
-    elif last.differences:
-        yield Finding(
-            Level.PROBLEM,
-            "The bucket differs from the dataset",
-            counted(last.differences, "difference"),
-            rule,
-            "look at what loader verify lists; loader load --restart sends everything again",
-        )
+    load = evidence.runs[loads[-1]]
+    checks = [
+        run
+        for run in evidence.runs[loads[-1] :]
+        if run.activity == "verify" and run.finished and run.place == load.place and run.way in _VERIFIED
+    ]
+    rule = "a verification of the bucket of the last load comes after it, and finds no differences"
+    where = f"bucket {load.bucket!r} at {load.url}"
+    if not checks:
+        figure = f"{where}, loaded {load.started}"
+        yield Finding(Level.ADVICE, "The last load is not verified", figure, rule, "run loader verify")
+    elif checks[-1].differences:
+        figure = f"{where}: {counted(checks[-1].differences, 'difference')}"
+        advice = "look at what loader verify lists; loader load --restart loads this bucket anew"
+        yield Finding(Level.PROBLEM, "The bucket differs from the dataset", figure, rule, advice)
     else:
-        what = "every value" if last.way == "values" else "counts, sums, extremes and samples"
-        yield Finding(Level.GOOD, "The bucket is verified", f"{what}: no differences", rule)
+        figure = f"{where}: {_VERIFIED[checks[-1].way]}, no differences"
+        yield Finding(Level.GOOD, "The bucket was verified after the load", figure, rule)
 
 
 def _has_rejected(evidence: Evidence) -> Iterator[Finding]:
@@ -159,9 +170,12 @@ def _has_retried(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _written(evidence: Evidence) -> Run | None:
-    """Return the newest load if it wrote line protocol."""
+    """Return the newest load if it wrote line protocol, and tells how fast that goes."""
     load = newest(evidence.runs, "load")
-    return load if load and load.way == LoadMethod.WRITE else None
+    if not load or load.way != LoadMethod.WRITE or load.work_seconds < _LEAST_SECONDS or load.settings.get("rate"):
+        return None
+    waited = load.waits.get("retry", 0.0) / max(1.0, load.settings.get("connections", 1.0))
+    return None if waited > _RETRY_SHARE * load.work_seconds else load
 
 
 def _is_bound(evidence: Evidence) -> Iterator[Finding]:
@@ -195,36 +209,31 @@ def _is_bound(evidence: Evidence) -> Iterator[Finding]:
 
 def _sends_small_requests(evidence: Evidence) -> Iterator[Finding]:
     load = _written(evidence)
-    number = load.requests.get("number", 0) if load else 0
-    if not load or not number:
+    if not load or not load.requests:
         return
-    rows, median = load.rows / number, load.requests["p50"]
-    figure = (
-        f"{rows:,.0f} rows and {size_text(load.size / number)} a request, answered in {median * 1e3:,.0f} ms (median)"
-    )
+    rows, size, median = load.rows / load.requests["number"], load.size / load.requests["number"], load.requests["p50"]
+    figure = f"{rows:,.0f} rows and {size_text(size)} a request, answered in {median * 1e3:,.0f} ms (median)"
     rule = (
         f"fewer than {_SMALL_ROWS:,} rows in less than {_QUICK * 1e3:.0f} ms are small; {_LONG_REQUEST:.0f} s are long"
     )
-    if rows < min(_SMALL_ROWS, evidence.rows / 10) and median < _QUICK:
+    full = max(
+        rows / max(1.0, load.settings.get("batch_lines", inf)), size / max(1.0, load.settings.get("batch_bytes", inf))
+    )
+    if rows < _SMALL_ROWS and median < _QUICK and full >= _FULL_BATCH:
         yield Finding(Level.ADVICE, "Requests are small", figure, rule, "raise --batch-lines or --batch-bytes")
     elif median >= _LONG_REQUEST:
-        yield Finding(
-            Level.ADVICE,
-            "Requests take long",
-            figure,
-            rule,
-            "lower --batch-lines, so that less is sent again on a fault",
-        )
+        advice = "lower --batch-lines, so that less is sent again on a fault"
+        yield Finding(Level.ADVICE, "Requests take long", figure, rule, advice)
 
 
 def _uses_connections(evidence: Evidence) -> Iterator[Finding]:
     load = _written(evidence)
-    connections = load.settings.get("connections", 0) if load else 0
-    if not load or not connections or not load.requests.get("number"):
+    connections = load.settings.get("connections", 0.0) if load else 0.0
+    if not load or not connections or not load.requests:
         return
     figure = f"{load.in_flight:.1f} of {connections:.0f} connections were busy on average"
-    rule = f"all but {_FREE_CONNECTIONS:g} busy: more may help; a server that sets the pace gains nothing from them"
-    if load.in_flight > connections - _FREE_CONNECTIONS and load.server_share < _BUSY_SHARE:
+    rule = f"{_BUSY_CONNECTIONS:.0%} busy: more may help; a server that sets the pace gains nothing from them"
+    if load.in_flight >= _BUSY_CONNECTIONS * connections and load.server_share < _BUSY_SHARE:
         yield Finding(
             Level.ADVICE, "All connections are busy", figure, rule, f"try --connections {2 * connections:.0f}"
         )
@@ -245,7 +254,7 @@ def _has_order(evidence: Evidence) -> Iterator[Finding]:
     entries, number = evidence.sample.entries, evidence.sample.series_number
     figure = f"rows of a series begin {entries:,.1f} times within a few thousand rows ({number:,} series in the sample)"
     rule = f"up to {_ONCE:g} times: series order; {_OFTEN:g} times or more: mixed"
-    if number > 1 and entries <= _ONCE:
+    if number > 1 and 0 < entries <= _ONCE:
         yield Finding(Level.GOOD, "Rows lie in series order", figure, rule)
     elif number > 1 and entries >= _OFTEN:
         yield Finding(
@@ -269,19 +278,14 @@ def _could_restore(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _has_shards(evidence: Evidence) -> Iterator[Finding]:
+def _has_small_files(evidence: Evidence) -> Iterator[Finding]:
     load = newest(evidence.runs, "load")
-    if not load:
-        return
-    number = int(evidence.nanoseconds // (load.settings.get("shard_duration") or _WEEK)) + 1
-    figure = f"about {number:,} shards of {evidence.rows / number:,.0f} points"
-    rule = f"more than {_MOST_SHARDS:,} shards cost memory; a restore takes about {_SHARD_SECONDS:g} s for each"
-    overhead = number * _SHARD_SECONDS
-    if number > _MOST_SHARDS or (load.way == LoadMethod.RESTORE and overhead > load.seconds / 2):
+    files = load.requests.get("number", 0.0) if load and load.way == LoadMethod.RESTORE else 0.0
+    if load and files * _FILE_SECONDS > load.work_seconds / 2:
         yield Finding(
             Level.ADVICE,
-            "There are many small shards",
-            figure,
-            rule,
-            "make the bucket with longer ones: --shard-duration, such as 52w",
+            "Shards are small",
+            f"{files:,.0f} storage files of {load.rows / files:,.1f} points on average",
+            f"each takes about {_FILE_SECONDS:g} s besides its points, here more than half of the time",
+            "make the bucket with longer shards: --shard-duration, such as 52w",
         )

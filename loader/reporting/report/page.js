@@ -9,7 +9,7 @@ function colours(dark, narrow) {
   const range = dark ? bright : marks;
   return {
     background: "transparent", view: { stroke: null }, font: "system-ui, sans-serif",
-    axis: { ...text, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 500, labelLimit: 180, labelOverlap: true },
+    axis: { ...text, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 500, labelLimit: 180, labelOverlap: "greedy" },
     legend: { labelColor: of("--ink"), orient: "top", labelFontSize: 11, columns: narrow ? 2 : 0 },
     range: { category: range }, mark: { color: range[0] }, area: { line: { color: range[0] } },
   };

@@ -29,7 +29,7 @@ def render(report: Report) -> str:
     first = report.datasets[0]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= _FILTERS
-    activities = [(name, title, run) for name, title in _ACTIVITIES.items() if (run := newest(first.runs, name))]
+    activities = [(name, title, run) for name, title in _ACTIVITIES.items() if (run := newest(first.current, name))]
     return environment.from_string(_part("page.html.j2")).render(
         report=report,
         first=first,
@@ -71,7 +71,7 @@ def _script(text: str) -> Markup:
 
 def _data(value: Any) -> Markup:
     """Return ``value`` as JSON that stands in an element of a page as it is."""
-    return Markup(json.dumps(value).replace("<", r"\u003c"))
+    return Markup(json.dumps(value, allow_nan=False).replace("<", r"\u003c"))
 
 
 def _figures(charts: list[Chart], section: str) -> Markup:
@@ -103,12 +103,17 @@ def _sections(report: Report, activities: list[tuple[str, str]]) -> Iterator[tup
 def _steps(dataset: DatasetReport) -> Iterator[dict[str, str]]:
     """Yield a card for each step."""
     for activity, name in _ACTIVITIES.items():
-        run = newest(dataset.runs, activity)
+        run = newest(dataset.current, activity)
         if not run:
             if activity != "stage" or dataset.staged:
-                yield {"name": name, "figure": "not yet", "detail": f"no run of loader {activity} came to its end"}
+                yield {
+                    "name": name,
+                    "figure": "not yet",
+                    "detail": f"no run of loader {activity} on this dataset is known",
+                }
             continue
-        detail = f"{run.rows:,} rows in {run.seconds:.1f} s, peak memory {size_text(run.peak_memory)}"
+        before = f", {run.rows_resumed:,} before" if run.rows_resumed else ""
+        detail = f"{run.rows:,} rows in {run.work_seconds:.1f} s{before}, peak memory {size_text(run.peak_memory)}"
         ways = {"write": "write path", "restore": "restore path", "values": "every value", "sums": "sums and samples"}
         way = f" ({ways.get(run.way, run.way)})" if run.way else ""
         if activity == "verify":
@@ -120,15 +125,15 @@ def _steps(dataset: DatasetReport) -> Iterator[dict[str, str]]:
 
 def _comparison(report: Report) -> Iterator[dict[str, Any]]:
     for activity in _ACTIVITIES:
-        reference = newest(report.datasets[0].runs, activity)
+        reference = newest(report.datasets[0].current, activity)
         for dataset in report.datasets:
-            run = newest(dataset.runs, activity)
+            run = newest(dataset.current, activity)
             if run:
                 yield {
                     "dataset": dataset.name,
                     "step": f"{activity}, {run.way}" if run.way else activity,
                     "rows": run.rows,
-                    "seconds": run.seconds,
+                    "seconds": run.work_seconds,
                     "rate": run.rate,
                     "ratio": run.rate / reference.rate if reference and reference.rate else 0.0,
                 }

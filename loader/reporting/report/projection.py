@@ -25,10 +25,12 @@ class Projection:
 def project(rows: int, size: int, nanoseconds: int, runs: Sequence[Run]) -> tuple[Projection, ...]:
     """Return what a day, a year and a billion points take, in proportion to the newest run of each step.
 
-    ``rows``, ``size`` (bytes) and ``nanoseconds`` are those of the dataset; a day has its average of rows.
+    ``rows``, ``size`` (bytes) and ``nanoseconds`` are those of the dataset; a day has its average of rows, and is left
+    out of a dataset of less than a day. A load that kept a ``--rate`` tells nothing.
     """
-    steps = {_name(run): run for run in _newest(runs)}
+    steps = {_name(run): run for run in _newest(runs) if not run.settings.get("rate")}
     by_day = rows * _DAY // max(_DAY, nanoseconds)
+    known = [("a day", by_day), ("a year", by_day * _YEAR_DAYS)] if nanoseconds >= _DAY else []
     return tuple(
         Projection(
             what,
@@ -36,7 +38,7 @@ def project(rows: int, size: int, nanoseconds: int, runs: Sequence[Run]) -> tupl
             {name: number / run.rate for name, run in steps.items() if run.rate},
             number * size // max(1, rows),
         )
-        for what, number in (("a day", by_day), ("a year", by_day * _YEAR_DAYS), ("a billion points", _BILLION))
+        for what, number in (*known, ("a billion points", _BILLION))
     )
 
 

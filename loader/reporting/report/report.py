@@ -31,7 +31,10 @@ class ReportSettings:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What is known of one dataset; ``size`` is bytes of Parquet, times are nanoseconds since 1970."""
+    """What is known of one dataset; ``size`` is bytes of Parquet, times are nanoseconds since 1970.
+
+    Of all ``runs``, ``current`` are those on the dataset as it is now.
+    """
 
     name: str
     rows: int
@@ -43,6 +46,7 @@ class DatasetReport:
     time_max: int
     staged: bool
     runs: tuple[Run, ...]
+    current: tuple[Run, ...]
     sample: Sample
     tuning: Tuning | None
     findings: tuple[Finding, ...]
@@ -79,6 +83,7 @@ def _read(path: Path, state: Path | None) -> DatasetReport:
     if not manifest.rows:
         raise ConfigError(f"{path}: the manifest lists no rows", hint="stage or load the dataset first")
     runs = read_runs(place.state)
+    current = [run for run in runs if run.fingerprint == manifest.fingerprint or not (run.fingerprint or run.finished)]
     filled = manifest.filled
     first, last = min(part.time_min for part in filled), max(part.time_max for part in filled)
     sample = read_sample(place.root, manifest)
@@ -94,8 +99,9 @@ def _read(path: Path, state: Path | None) -> DatasetReport:
         time_max=last,
         staged=not is_adopted(manifest),
         runs=tuple(runs),
+        current=tuple(current),
         sample=sample,
         tuning=read_tuning(place.state),
-        findings=find(Evidence(manifest.rows, last - first, manifest.complete, runs, sample)),
-        projections=project(manifest.rows, size, last - first, runs),
+        findings=find(Evidence(manifest.rows, manifest.complete, current, sample)),
+        projections=project(manifest.rows, size, last - first, current),
     )

@@ -4,37 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from loader.dataset.claims import check_integer, check_line, check_list, check_mapping, check_number, excerpt
 from loader.events import SERVER_BUSY
 from loader.printable import printable
-from loader.reporting.metrics import damaged_metrics, list_metrics, read_metrics
+from loader.reporting.metrics import activity_of, damaged_metrics, list_metrics, read_metrics
 from loader.servers.address import redacted
 
 MOST_RUNS = 50
-"""Runs that are read, the newest."""
-_MOST_SAMPLES = 10_000
+"""Runs that are read, the newest; and the newest of each activity."""
+DRY_RUN = "dry run"
+_MOST_SAMPLES = 1_000
+_MOST_NAMES = 100
 _SAMPLED = ("seconds", "rows", "bytes", "requests", "request_seconds", "retries", "rejected", "cpu_seconds", "memory")
+_ANSWERED = ("number", "sum", "p50", "p90", "p99", "max")
+_SETTINGS = ("connections", "batch_lines", "batch_bytes", "rate")
+_LEAST_SECONDS = 1e-3
 
 
 @dataclass(frozen=True)
 class Run:
     """One run of a command: what it did in ``seconds``; sizes are bytes, ``started`` is ISO 8601 in UTC.
 
-    ``rows`` and ``size`` are what this run did, without what earlier runs had done. ``waits`` is seconds by cause,
-    ``requests`` tells how long the server took for requests (number, sum, p50, p90, p99, max), ``timeline`` has columns
-    of what was done and used until each moment (see ``Recorder``); both are empty where a run left none. ``way`` is how
-    it was done: write or restore, sums or values. ``settings`` are those that are numbers.
+    ``rows`` and ``size`` are what this run did, ``rows_resumed`` what earlier runs had done. ``work_seconds`` leave out
+    start-up and looks, where the command tells them. ``fingerprint`` is that of the dataset, "" where the run does not
+    tell. ``waits`` is seconds by cause, ``requests`` tells how long the server took for requests (number, sum, p50,
+    p90, p99, max), ``timeline`` has columns of what was done and used until each moment (see ``Recorder``); both are
+    empty where a run left none. ``peak_memory`` is the most of all processes in a sample, or of one at its peak.
+    ``way`` is how it was done: write, restore or DRY_RUN; sums, values or candles. ``settings`` are a few numbers.
     """
 
     activity: str
     started: str
     seconds: float
+    work_seconds: float
     exit_code: int
     error: str
     rows: int
+    rows_resumed: int
     size: int
     payload_size: int
     cpu_seconds: float
@@ -48,16 +58,22 @@ class Run:
     server: str
     url: str
     bucket: str
+    fingerprint: str
     differences: int | None
     interrupted: bool
     settings: Mapping[str, float]
-    machine: Mapping[str, Any]
-    versions: Mapping[str, Any]
+    machine: Mapping[str, str]
+    versions: Mapping[str, str]
 
     @property
     def rate(self) -> float:
-        """Rows a second."""
-        return self.rows / self.seconds if self.seconds else 0.0
+        """Rows a second of work; 0 where there was hardly any."""
+        return self.rows / self.work_seconds if self.work_seconds >= _LEAST_SECONDS else 0.0
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Server and bucket."""
+        return self.url, self.bucket
 
     @property
     def finished(self) -> bool:
@@ -67,26 +83,30 @@ class Run:
     @property
     def cores(self) -> float:
         """Processors that it kept busy on average, with those of its children."""
-        return self.cpu_seconds / self.seconds if self.seconds else 0.0
+        return self.cpu_seconds / self.seconds if self.seconds >= _LEAST_SECONDS else 0.0
 
     @property
     def in_flight(self) -> float:
         """Requests that were in flight on average, by Little's law: their times together, by the time it took."""
-        return self.requests.get("sum", 0.0) / self.seconds if self.seconds else 0.0
+        return self.requests.get("sum", 0.0) / self.work_seconds if self.work_seconds >= _LEAST_SECONDS else 0.0
 
     @property
     def server_share(self) -> float:
         """The share of the time in which the loader could do nothing but wait for the server, 0 to 1."""
-        return min(1.0, self.waits.get(SERVER_BUSY, 0.0) / self.seconds) if self.seconds else 0.0
+        busy = self.waits.get(SERVER_BUSY, 0.0)
+        return min(1.0, busy / self.work_seconds) if self.work_seconds >= _LEAST_SECONDS else 0.0
 
 
 def read_runs(state: Path) -> list[Run]:
-    """Return the newest MOST_RUNS runs on the dataset whose state is at ``state``, in the order in which they began.
+    """Return the newest runs on the dataset whose state is at ``state``, in the order in which they ended.
 
-    Memory is about MOST_RUNS times 200 KiB. Raises StageError for a damaged file.
+    These are the newest MOST_RUNS, and the newest of each activity. Memory is about 200 KiB for each, and one file.
+    Raises StageError for a damaged file.
     """
+    names = list_metrics(state)
+    last = {activity_of(name): name for name in names}
     runs = []
-    for name in list_metrics(state)[-MOST_RUNS:]:
+    for name in [name for name in names[:-MOST_RUNS] if name in last.values()] + names[-MOST_RUNS:]:
         path, content = read_metrics(state, name)
         try:
             runs.append(_run(content))
@@ -94,12 +114,21 @@ def read_runs(state: Path) -> list[Run]:
             raise damaged_metrics(path, f"{error} is missing") from error
         except ValueError as error:
             raise damaged_metrics(path, error) from error
-    return sorted(runs, key=lambda run: run.started)
+    return runs
 
 
 def newest(runs: Sequence[Run], activity: str) -> Run | None:
-    """Return the newest run of ``activity`` that came to its end and did something, None if there is none."""
-    return next((run for run in reversed(runs) if run.activity == activity and run.finished and run.rows), None)
+    """Return the newest run of ``activity`` that came to its end and did something, None if there is none.
+
+    A dry run did nothing; candles are staged.
+    """
+    activities = {activity, "candles"} if activity == "stage" else {activity}
+    return next((run for run in reversed(runs) if run.activity in activities and did_something(run)), None)
+
+
+def did_something(run: Run) -> bool:
+    """Tell whether a run came to its end, and did something that lasts."""
+    return run.finished and run.rows > 0 and run.way != DRY_RUN
 
 
 def _run(content: Mapping[str, Any]) -> Run:
@@ -108,50 +137,81 @@ def _run(content: Mapping[str, Any]) -> Run:
     target = check_mapping("the target", settings.get("target", {}))
     activity = check_line("the activity", content["activity"])
     differences = report.get("difference_count")
+    seconds = check_number("the seconds", content["seconds"])
+    timeline = _timeline(content.get("timeline", {}))
+    peak = check_integer("the peak memory", content["peak_memory"], 0)
     return Run(
         activity=activity,
         started=check_line("the start", content["started"]),
-        seconds=check_number("the seconds", content["seconds"]),
+        seconds=seconds,
+        work_seconds=check_number("the seconds of work", report.get("seconds", seconds)),
         exit_code=check_integer("the exit code", content["exit_code"], 0),
         error=printable(str(content["error"])),
         rows=check_integer("the rows", content["rows"], 0),
+        rows_resumed=check_integer("the rows of earlier runs", content["rows_resumed"], 0),
         size=check_integer("the bytes", content["bytes"], 0),
         payload_size=check_integer("the payload size", report.get("payload_size", 0), 0),
         cpu_seconds=check_number("the CPU seconds", content["cpu_seconds"]),
-        peak_memory=check_integer("the peak memory", report.get("peak_memory", content["peak_memory"]), 0),
+        peak_memory=max([peak, *map(int, timeline.get("memory", []))]),
         retries=check_integer("the retries", content["retries"], 0),
         rejected=check_integer("the rejected rows", content["rejected"], 0),
         waits=_numbers("the waits", content["waits"]),
-        requests=_numbers("the requests", content.get("requests", {})),
-        timeline=_timeline(content.get("timeline", {})),
+        requests=_requests(content.get("requests", {})),
+        timeline=timeline,
         way=_way(activity, settings),
         server=printable(str(report.get("server", ""))),
         url=redacted(printable(str(target.get("url", "")))),
         bucket=printable(str(target.get("bucket", ""))),
+        fingerprint=printable(str(report.get("fingerprint", ""))),
         differences=None if differences is None else check_integer("the number of differences", differences, 0),
         interrupted=bool(report.get("interrupted", not report)),
         settings=_told(settings),
-        machine=check_mapping("the machine", content["machine"]),
-        versions=check_mapping("the versions", content["versions"]),
+        machine=_texts("the machine", content["machine"]),
+        versions=_texts("the versions", content["versions"]),
     )
 
 
 def _way(activity: str, settings: Mapping[str, Any]) -> str:
     if activity == "verify":
-        return "values" if settings.get("values") else "sums"
+        return "candles" if settings.get("candles") else "values" if settings.get("values") else "sums"
     if activity == "load":
-        return printable(str(settings.get("via", "")))
+        return DRY_RUN if settings.get("dry_run") else printable(str(settings.get("via", "")))
     return ""
 
 
 def _told(settings: Mapping[str, Any]) -> dict[str, float]:
-    """Return the settings that are numbers; others may name files, or quote anybody."""
+    """Return a few settings; others may name files, or quote anybody."""
     flat = {**settings, **check_mapping("the settings of the write path", settings.get("write", {}))}
-    return {printable(name): value for name, value in flat.items() if type(value) in {int, float}}
+    return {name: check_number(f"the setting {name}", flat[name]) for name in _SETTINGS if name in flat}
+
+
+def _texts(what: str, value: Any) -> dict[str, str]:
+    return {printable(name): printable(str(text)) for name, text in _few(what, value).items() if _is_plain(text)}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _few(what: str, value: Any) -> dict[str, Any]:
+    found = check_mapping(what, value)
+    if len(found) > _MOST_NAMES:
+        raise ValueError(f"{what} has {len(found):,} names, more than {_MOST_NAMES}")
+    return found
+
+
+def _requests(value: Any) -> dict[str, float]:
+    """Return how long requests took; nothing where there were none."""
+    found = _numbers("the requests", value)
+    if not found.get("number"):
+        return {}
+    if missing := [name for name in _ANSWERED if name not in found]:
+        raise ValueError(f"the requests have no {', '.join(missing)}")
+    return found
 
 
 def _numbers(what: str, value: Any) -> dict[str, float]:
-    return {printable(name): check_number(what, number) for name, number in check_mapping(what, value).items()}
+    return {printable(name): check_number(what, number) for name, number in _few(what, value).items()}
 
 
 def _timeline(value: Any) -> dict[str, list[float]]:
@@ -166,4 +226,7 @@ def _timeline(value: Any) -> dict[str, list[float]]:
     lengths = {len(column) for column in columns.values()}
     if columns and (len(lengths) > 1 or {*columns} != {*_SAMPLED} or max(lengths) > _MOST_SAMPLES):
         raise ValueError(f"the timeline has columns {excerpt(sorted(columns))} of {excerpt(sorted(lengths))} samples")
+    moments = columns.get("seconds", [])
+    if any(later < former for former, later in pairwise(moments)):
+        raise ValueError("the seconds of the timeline do not ascend")
     return columns

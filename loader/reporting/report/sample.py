@@ -19,6 +19,7 @@ from loader.dataset.schema import FieldType, PointSchema
 from loader.encoding.columns import read_times
 from loader.encoding.selection import select_points
 from loader.encoding.series import find_series
+from loader.errors import StageError
 from loader.printable import printable
 
 MOST_PARTITIONS = 60
@@ -26,6 +27,8 @@ CHUNKS = 8
 CHUNK_ROWS = 4_096
 """At most so many partitions, chunks of each, and rows of a chunk are read: 2 million rows."""
 SHOWN_SERIES = 12
+MOST_SERIES = 100_000
+_CHANGED = "put back the file as it was, or stage or load the dataset again"
 SLOT = 15 * 60 * 1_000_000_000
 """Nanoseconds of a slot of the time of day."""
 _DAY = 86_400_000_000_000
@@ -46,10 +49,11 @@ class Price:
 class Sample:
     """What a sample of ``rows`` rows in ``partitions`` partitions shows; shares and counts are of the sample.
 
-    ``series`` has the SHOWN_SERIES series with most rows, and ``series_number`` how many were seen; ``slots`` the rows
-    by SLOT of the day (UTC); ``entries`` how often rows of a series begin within a chunk of up to CHUNK_ROWS, on
-    average over chunks and series: once in series order; ``columns`` the compressed bytes of each column in the files
-    that were looked at; ``price`` the field that ``prices`` are of, "" for none.
+    ``series`` has the SHOWN_SERIES series with most rows, and ``series_number`` how many there were, up to MOST_SERIES;
+    ``slots`` the rows by SLOT of the day (UTC); ``entries`` how often the rows of a series begin within a chunk of up
+    to CHUNK_ROWS, on average over chunks and series with several rows there (once in series order), 0 where there are
+    none; ``columns`` the compressed bytes of each column in the files that were looked at; ``price`` the field that
+    ``prices`` are of, "" for none.
     """
 
     rows: int
@@ -67,7 +71,8 @@ def read_sample(root: Path, manifest: Manifest) -> Sample:
     """Return what a sample of the dataset at ``root`` shows; rows that cannot be points are left out.
 
     Chunks are spread evenly over partitions, and these over the dataset. Memory is a batch, see ``read_batches``, and
-    a number for each series of the sample. Raises StageError and EncodeError as reading does.
+    the texts of MOST_SERIES series, each up to what ``printable`` shows of it. Raises StageError and EncodeError as
+    reading does, and StageError for a file of another size than the manifest says.
     """
     series: Counter[str] = Counter()
     slots: Counter[int] = Counter()
@@ -78,17 +83,19 @@ def read_sample(root: Path, manifest: Manifest) -> Sample:
     partitions = list(_spread(manifest.filled, MOST_PARTITIONS))
     for partition in partitions:
         schema = manifest.schema_of(partition.path)
-        columns.update(_column_sizes(root / partition.path))
         priced: list[pl.DataFrame] = []
         for batch, address in _chunks(root, schema, partition):
             points = select_points(batch, schema, address).points
             found = find_series(points, schema)
             rows += len(points)
-            runs += len(found.codes)
-            texts = found.texts.to_pylist()
-            seen += len({*texts})
-            for code, length in zip(found.codes.tolist(), found.lengths.tolist(), strict=True):
-                series[printable(texts[code])] += length
+            lengths = np.bincount(found.codes, found.lengths, len(found.texts)).astype(np.int64)
+            several = lengths > 1
+            runs += int(np.bincount(found.codes, minlength=len(found.texts))[several].sum())
+            seen += int(several.sum())
+            for text, length in zip(found.texts.to_pylist(), lengths.tolist(), strict=True):
+                name = printable(text)
+                if name in series or len(series) < MOST_SERIES:
+                    series[name] += length
             times = read_times(points, schema).to_numpy()
             slots.update(
                 dict(zip(*map(np.ndarray.tolist, np.unique(times % _DAY // SLOT, return_counts=True)), strict=True))
@@ -96,6 +103,7 @@ def read_sample(root: Path, manifest: Manifest) -> Sample:
             if price and schema == manifest.schemas[0]:
                 priced.append(_priced(points, schema, price))
         medians += _medians(priced, partition)
+        columns.update(_column_sizes(root, partition))
     return Sample(
         rows=rows,
         partitions=len(partitions),
@@ -130,9 +138,15 @@ def _chunks(root: Path, schema: PointSchema, partition: Partition) -> Iterator[t
             row += len(batch)
 
 
-def _column_sizes(path: Path) -> dict[str, int]:
-    """Return the compressed bytes of each column of a file."""
-    metadata = pq.read_metadata(path)
+def _column_sizes(root: Path, partition: Partition) -> dict[str, int]:
+    """Return the compressed bytes of each column of a file, which was read just now."""
+    path = root / partition.path
+    try:
+        size, metadata = path.stat().st_size, pq.read_metadata(path)
+    except (OSError, pa.ArrowException) as error:
+        raise StageError(f"{path}: cannot be read as Parquet ({error})", hint=_CHANGED) from error
+    if size != partition.size:
+        raise StageError(f"{path}: has {size:,} bytes, the manifest says {partition.size:,}", hint=_CHANGED)
     sizes: Counter[str] = Counter()
     for group in range(metadata.num_row_groups):
         for number in range(metadata.num_columns):

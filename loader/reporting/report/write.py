@@ -14,7 +14,7 @@ from loader.reporting.report.report import Report, ReportSettings, report
 
 
 def write_report(settings: ReportSettings, out: Path) -> Report:
-    """Write the report that ``settings`` ask for to ``out`` as HTML, and beside it as JSON; return it.
+    """Write the report that ``settings`` ask for to ``out`` as HTML, and as JSON to the same name with .json behind it.
 
     Both files appear whole or not at all. Raises what ``report`` raises, and ConfigError when they cannot be written.
     """
@@ -23,8 +23,9 @@ def write_report(settings: ReportSettings, out: Path) -> Report:
     made = report(settings)
     page = render(made)
     try:
-        write_whole(out.with_suffix(".json"), json.dumps(asdict(made), indent=1, default=str).encode())
         write_whole(out, page.encode())
+        content = json.dumps(asdict(made), indent=1, default=str, allow_nan=False)
+        write_whole(out.with_name(f"{out.name}.json"), content.encode())
     except OSError as error:
         raise ConfigError(
             f"{printable(str(error.filename or out))}: cannot be written: {error.strerror}",

@@ -13,9 +13,11 @@ RUN = Run(
     activity="load",
     started="2024-01-02T00:00:00+00:00",
     seconds=100.0,
+    work_seconds=100.0,
     exit_code=0,
     error="",
     rows=1_000_000,
+    rows_resumed=0,
     size=100_000_000,
     payload_size=100_000_000,
     cpu_seconds=30.0,
@@ -29,10 +31,11 @@ RUN = Run(
     server="InfluxDB 1.8.10",
     url="http://localhost:8086",
     bucket="b",
+    fingerprint="f",
     differences=None,
     interrupted=False,
-    settings={"connections": 3},
-    machine={"cores": 2},
+    settings={"connections": 3, "batch_lines": 20_000, "batch_bytes": 4_000_000},
+    machine={"cores": "2"},
     versions={},
 )
 SAMPLE = Sample(1_000, 1, (("m,a=b", 1_000),), 10, ((1, 1_000),), 2.0, (("v", 10),), "", ())
@@ -50,5 +53,5 @@ def verified(**changes: Any) -> Run:
 
 
 def evidence(*runs: Run, **changes: Any) -> Evidence:
-    """Return evidence of a million rows of ten days, and of ``runs``, with ``changes``."""
-    return replace(Evidence(1_000_000, 10 * DAY, complete=True, runs=runs, sample=SAMPLE), **changes)
+    """Return evidence of a million rows, and of ``runs``, with ``changes``."""
+    return replace(Evidence(1_000_000, complete=True, runs=runs, sample=SAMPLE), **changes)

@@ -47,8 +47,10 @@ LOAD = run(timeline=TIMELINE, waits={SERVER_BUSY: 60.0, "retry": 1.0, "rate": 0.
 
 def dataset(*runs: Any, **changes: Any) -> DatasetReport:
     """Return the report of a dataset of which little is known."""
-    known = DatasetReport("data", 1_000_000, 10, 1, {"m": 1_000_000}, ("a",), 0, DAY, True, (), SAMPLE, None, (), ())
-    return replace(known, runs=runs, **changes)
+    known = DatasetReport(
+        "data", 1_000_000, 10, 1, {"m": 1_000_000}, ("a",), 0, DAY, True, (), (), SAMPLE, None, (), ()
+    )
+    return replace(known, runs=runs, current=runs, **changes)
 
 
 def made(*datasets: DatasetReport) -> Report:
@@ -78,7 +80,7 @@ def test_what_was_done_a_second() -> None:
     """It is the difference between samples, by their distance; two samples at one moment are no span."""
     (rows, cores, *_) = (chart for chart in draw(made(dataset(LOAD))) if chart.section == "load")
     values = [(each["seconds"], each["value"]) for each in rows.spec["data"]["values"]]
-    assert values == [(10.0, 10_000.0), (60.0, 10_000.0), (100.0, 10_000.0)]
+    assert values == [(0.0, 10_000.0), (10.0, 10_000.0), (60.0, 10_000.0), (100.0, 10_000.0)]
     assert {round(each["value"], 6) for each in cores.spec["data"]["values"]} == {0.3}
 
 
@@ -86,7 +88,7 @@ def test_a_last_moment_tells_nothing() -> None:
     """A span that is far shorter than others is joined to the one before it."""
     timeline = {name: [*column[:2], *column[3:], column[-1] * 1.001] for name, column in TIMELINE.items()}
     (rows, *_) = (chart for chart in draw(made(dataset(run(timeline=timeline)))) if chart.section == "load")
-    assert [each["seconds"] for each in rows.spec["data"]["values"]] == [10.0, 60.0, 100.1]
+    assert [each["seconds"] for each in rows.spec["data"]["values"]] == [0.0, 10.0, 60.0, 100.1]
 
 
 def test_a_tuning_is_shown() -> None:
@@ -106,6 +108,21 @@ def test_a_tuning_is_shown() -> None:
     assert not [chart for chart in draw(made(same)) if chart.section == "tuning"]
 
 
+def test_samples_of_one_moment() -> None:
+    """They are no span of time, so nothing can be said of it."""
+    still = {name: [1.0] * 5 for name in TIMELINE}
+    (rows, *_) = (chart for chart in draw(made(dataset(run(timeline=still)))) if chart.section == "load")
+    assert rows.spec["data"]["values"] == [{"seconds": 1.0, "value": 0.0}]
+
+
+def test_a_resumed_load() -> None:
+    """Its bytes are not those of the whole dataset, and the page says what was done before."""
+    resumed = dataset(run(rows_resumed=5), projections=project_of(()))
+    (chart,) = (chart for chart in draw(made(resumed)) if chart.title == "Bytes before and after")
+    assert "Parquet" not in chart.description
+    assert ", 5 before" in render(made(resumed))
+
+
 def test_nothing_is_drawn_of_what_is_not_known() -> None:
     """A dataset without runs has the charts of its rows only, and two of them without runs are not compared."""
     bare = dataset(sample=replace(SAMPLE, columns=(), series_number=1))
@@ -121,7 +138,7 @@ def test_the_page_tells_how_runs_ended() -> None:
         run(exit_code=3, error="the server is <away>", interrupted=True),
         verified(differences=2, exit_code=1),
         run(rejected=3),
-        verified(seconds=0.01),
+        verified(seconds=0.01, work_seconds=0.01),
     )
     page = render(made(dataset(*runs, projections=project_of(runs))))
     for words in ("interrupted", "the server is &lt;away&gt;", "2 differences", "3 rows rejected", "under 0.1 s"):

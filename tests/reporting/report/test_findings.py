@@ -9,9 +9,11 @@ import pytest
 
 from loader.events import SERVER_BUSY
 from loader.reporting.report.findings import Evidence, Level, find
-from tests.reporting.report.runs import DAY, SAMPLE, evidence, run, verified
+from loader.reporting.report.runs import DRY_RUN, Run
+from tests.reporting.report.runs import SAMPLE, evidence, run, verified
 
 QUICK = {"number": 1_000, "sum": 20.0, "p50": 0.02, "p99": 0.1}
+SMALL = {"connections": 3, "batch_lines": 1_000, "batch_bytes": 4_000_000}
 SLOW = {"number": 10, "sum": 150.0, "p50": 12.0, "p99": 30.0}
 
 
@@ -27,9 +29,12 @@ def test_nothing_is_found_where_there_is_nothing() -> None:
 
 def test_a_load_that_is_well_and_verified() -> None:
     """That is the only thing to say of it."""
-    assert titles(evidence(run(), verified())) == ["The bucket is verified"]
+    assert titles(evidence(run(), verified())) == ["The bucket was verified after the load"]
     (finding,) = find(evidence(run(), verified(way="values")))
-    assert (finding.level, finding.figure) == (Level.GOOD, "every value: no differences")
+    assert (finding.level, finding.figure) == (
+        Level.GOOD,
+        "bucket 'b' at http://localhost:8086: every value, no differences",
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,36 +45,40 @@ def test_a_load_that_is_well_and_verified() -> None:
         ({"waits": {SERVER_BUSY: 24.0}, "cpu_seconds": 80.0}, "The loader sets the pace"),
         ({"waits": {SERVER_BUSY: 24.0}, "cpu_seconds": 79.0}, ""),
         ({"waits": {SERVER_BUSY: 26.0}, "cpu_seconds": 80.0}, ""),
-        ({"requests": QUICK}, "Requests are small"),
-        ({"requests": QUICK | {"number": 100}}, ""),
-        ({"requests": QUICK | {"p50": 0.06}}, ""),
+        ({"requests": QUICK, "settings": SMALL}, "Requests are small"),
+        ({"requests": QUICK, "settings": SMALL | {"batch_lines": 2_100}}, ""),
+        ({"requests": QUICK, "settings": SMALL | {"batch_bytes": 150_000, "batch_lines": 9_999}}, "Requests are small"),
+        ({"requests": QUICK | {"number": 100}, "settings": SMALL}, ""),
+        ({"requests": QUICK | {"p50": 0.06}, "settings": SMALL}, ""),
         ({"requests": SLOW}, "Requests take long"),
-        ({"requests": {"number": 0}}, ""),
-        ({"requests": {"number": 50, "sum": 201.0, "p50": 1.0}}, "All connections are busy"),
-        ({"requests": {"number": 50, "sum": 199.0, "p50": 1.0}}, ""),
+        ({"requests": {}}, ""),
+        ({"requests": {"number": 50, "sum": 270.0, "p50": 1.0}}, "All connections are busy"),
+        ({"requests": {"number": 50, "sum": 269.0, "p50": 1.0}}, ""),
         ({"requests": {"number": 50, "sum": 290.0, "p50": 1.0}, "settings": {}}, ""),
+        ({"requests": {"number": 9, "sum": 40.0, "p50": 1.0}, "settings": {"connections": 1}}, ""),
+        ({"waits": {SERVER_BUSY: 90.0, "retry": 31.0}, "retries": 9}, "Requests were tried again"),
+        ({"waits": {SERVER_BUSY: 90.0}, "settings": {"rate": 5.0}}, ""),
+        ({"waits": {SERVER_BUSY: 4.8}, "seconds": 4.9, "work_seconds": 4.9}, ""),
         ({"payload_size": 200_000_000}, "Compression divides what is sent by 2.0"),
         ({"payload_size": 140_000_000}, ""),
         ({"size": 0}, ""),
         ({"rejected": 3}, "Rows were rejected"),
         ({"retries": 3, "waits": {"retry": 1.5}}, "Requests were tried again"),
         ({"server": "InfluxDB 2.9.1"}, "The restore path is possible"),
-        ({"settings": {"shard_duration": DAY // 100}}, "There are many small shards"),
-        ({"settings": {"shard_duration": DAY}}, ""),
-        ({"way": "restore", "seconds": 0.1}, "There are many small shards"),
-        ({"way": "restore", "seconds": 1.0}, ""),
+        ({"way": "restore", "work_seconds": 4.9}, "Shards are small"),
+        ({"way": "restore", "work_seconds": 5.0}, ""),
     ],
 )
 def test_each_rule(changes: dict[str, Any], title: str) -> None:
     """It holds from its border on, and not before."""
     found = titles(evidence(run(**changes), verified()))
-    assert [each for each in found if each != "The bucket is verified"] == [title] * bool(title)
+    assert [each for each in found if each != "The bucket was verified after the load"] == [title] * bool(title)
 
 
 def test_busy_connections_of_a_server_that_sets_the_pace() -> None:
     """More of them would only wait."""
     busy = run(requests={"number": 50, "sum": 290.0, "p50": 1.0}, waits={SERVER_BUSY: 90.0})
-    assert titles(evidence(busy, verified())) == ["The server sets the pace", "The bucket is verified"]
+    assert titles(evidence(busy, verified())) == ["The server sets the pace", "The bucket was verified after the load"]
 
 
 def test_each_order_of_rows() -> None:
@@ -77,6 +86,7 @@ def test_each_order_of_rows() -> None:
     for entries, number, expected in (
         (1.2, 10, ["Rows lie in series order"]),
         (1.2, 1, []),
+        (0.0, 10, []),
         (3.9, 10, []),
         (4.0, 10, ["Rows of series are mixed"]),
         (4.0, 1, []),
@@ -87,13 +97,36 @@ def test_each_order_of_rows() -> None:
 def test_what_is_not_done_yet() -> None:
     """Staging and loads that did not finish, loads that are not verified, and differences."""
     assert titles(evidence(complete=False)) == ["Staging did not finish"]
-    failed = run(exit_code=3, error="the server is away")
-    (finding,) = find(evidence(failed))
+    (finding,) = find(evidence(run(exit_code=3, error="the server is away")))
     assert (finding.title, finding.figure) == ("The last load did not finish", "the server is away")
+    assert titles(evidence(run(exit_code=2, error="401", rows=0))) == ["The last load could not begin"]
     stopped = run(interrupted=True)
     assert titles(evidence(run(), verified(), stopped))[0] == "The last load did not finish"
     assert titles(evidence(verified(), run())) == ["The last load is not verified"]
     assert titles(evidence(run(), verified(differences=2, exit_code=1))) == ["The bucket differs from the dataset"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        verified(bucket="other"),
+        verified(url="http://elsewhere"),
+        verified(bucket="other", differences=9, exit_code=1),
+        verified(way="candles"),
+        verified(exit_code=3, interrupted=True),
+    ],
+)
+def test_only_a_verification_of_the_loaded_bucket_counts(other: Run) -> None:
+    """One of another bucket, of candles, or without an end, tells neither good nor bad of it."""
+    assert titles(evidence(run(), other)) == ["The last load is not verified"]
+    assert titles(evidence(run(), verified(), other)) == ["The bucket was verified after the load"]
+
+
+@pytest.mark.parametrize("nothing", [run(way=DRY_RUN), run(rows=0)])
+def test_loads_that_did_nothing_count_for_nothing(nothing: Run) -> None:
+    """A dry run, or one that had nothing left to do, needs no verification."""
+    assert titles(evidence(run(), verified(), nothing)) == ["The bucket was verified after the load"]
+    assert titles(evidence(nothing)) == []
 
 
 def test_problems_come_first() -> None:

@@ -34,7 +34,7 @@ def reported(influx_v2: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_metrics(folder, activity, recorder.content(done))
     page = tmp_path_factory.mktemp("page") / "report.html"
     write_report(ReportSettings(folder, (folder,)), page)
-    assert influx_v2.token not in page.read_text() + page.with_suffix(".json").read_text()
+    assert influx_v2.token not in page.read_text() + Path(f"{page}.json").read_text()
     return page
 
 

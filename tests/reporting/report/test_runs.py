@@ -27,7 +27,7 @@ def content(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_newest_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most so many, in the order in which they began, whatever they did."""
+    """At most so many, in the order in which they ended, and the newest of each activity."""
     monkeypatch.setattr(runs, "MOST_RUNS", 3)
     small_dataset(tmp_path)
     for number, activity in enumerate(("load", "verify", "stage", "load")):
@@ -65,6 +65,13 @@ def test_metrics_of_an_earlier_version(tmp_path: Path) -> None:
         ({"timeline": {"seconds": [1.0]}}, "the timeline has columns"),
         ({"timeline": {"seconds": 1}}, "not an array"),
         ({"settings": {"target": 5}}, "the target is 5"),
+        ({"settings": {"connections": 10**400}}, "the setting connections is"),
+        ({"settings": {"write": {"batch_lines": -1}}}, "the setting batch_lines is -1"),
+        ({"seconds": 10**400}, "the seconds is"),
+        ({"seconds": 1e308}, "the seconds is"),
+        ({"requests": {"number": 5}}, "the requests have no sum, p50"),
+        ({"machine": {str(each): "" for each in range(101)}}, "the machine has 101 names"),
+        ({"timeline": {name: [2, 1] for name in runs._SAMPLED}}, "do not ascend"),
     ],
 )
 def test_metrics_that_are_damaged(tmp_path: Path, changes: dict[str, Any], words: str | None) -> None:
@@ -100,5 +107,29 @@ def test_the_newest_run_that_tells_something() -> None:
 def test_shares() -> None:
     """Of a run that took no time they are zero."""
     assert (run().rate, run().cores, run().in_flight) == (10_000.0, 0.3, 1.0)
-    at_once = run(seconds=0.0)
+    at_once = run(seconds=0.0, work_seconds=0.0)
     assert (at_once.rate, at_once.cores, at_once.in_flight, at_once.server_share) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_only_plain_texts_of_a_machine_are_kept(tmp_path: Path) -> None:
+    """Nested values and control characters of metrics that anybody wrote are not shown."""
+    small_dataset(tmp_path)
+    machine = {"processor": "a\x1b[2Jb", "cores": 2, "odd": {"deep": []}, "half": "\ud800"}
+    write_metrics(tmp_path, "load", content(machine=machine))
+    (found,) = read_runs(tmp_path)
+    assert found.machine.keys() == {"processor", "cores", "half"}
+    assert found.machine["cores"] == "2"
+    assert "\x1b" not in found.machine["processor"]
+    found.machine["half"].encode()
+
+
+def test_the_newest_of_each_activity_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when others are newer; what was staged is not forgotten."""
+    monkeypatch.setattr(runs, "MOST_RUNS", 2)
+    small_dataset(tmp_path)
+    for number, activity in enumerate(("stage", "stage", "load", "verify", "verify")):
+        write_metrics(tmp_path, activity, content(activity=activity, rows=number))
+    assert [each.rows for each in read_runs(tmp_path)] == [1, 2, 3, 4]
+    ways = {"candles": {"candles": {"every": 1}}, "values": {"values": True}, "sums": {}}
+    assert [runs._way("verify", said) for said in ways.values()] == [*ways]
+    assert runs._way("load", {"dry_run": True, "via": "write"}) == runs.DRY_RUN

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.errors import StageError
 from loader.reporting.report import sample
 from loader.reporting.report.sample import SLOT, read_sample
 from tests.points import DAY, FIRST_DAY, MINUTE, trades, write_dataset
@@ -77,3 +78,43 @@ def test_rows_that_cannot_be_points(tmp_path: Path) -> None:
     rows = trades(symbols=("A",), days=1, points=1).with_columns(price=pl.lit(float("nan")))
     found = read_sample(tmp_path, write_dataset(tmp_path, SCHEMA, rows))
     assert (found.rows, found.entries, found.series, found.prices) == (0, 0.0, (), ())
+
+
+def test_series_of_one_row_tell_no_order(tmp_path: Path) -> None:
+    """Where no series has two rows in a chunk, it might be any order."""
+    rows = trades(days=1, points=1)
+    assert read_sample(tmp_path, write_dataset(tmp_path, SCHEMA, rows)).entries == 0.0
+
+
+def test_many_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only so many are told apart."""
+    monkeypatch.setattr(sample, "MOST_SERIES", 4)
+    found = read_sample(tmp_path, write_dataset(tmp_path, SCHEMA, trades(points=20)))
+    assert (found.series_number, sum(rows for _, rows in found.series)) == (4, 240)
+
+
+@pytest.mark.parametrize("change", ["gone", "longer", "no Parquet"])
+def test_files_that_are_not_what_the_manifest_says(tmp_path: Path, change: str) -> None:
+    """They are named, and no figure is made of them."""
+    manifest = write_dataset(tmp_path, SCHEMA, trades(days=1))
+    path = tmp_path / manifest.partitions[0].path
+    if change == "gone":
+        path.unlink()
+    elif change == "longer":
+        manifest = replace(manifest, partitions=(replace(manifest.partitions[0], size=1),))
+    else:
+        path.write_bytes(b"PAR1")
+    with pytest.raises(StageError, match=r"points\.parquet"):
+        read_sample(tmp_path, manifest)
+
+
+def test_a_file_that_goes_while_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named like one that was never there."""
+    manifest = write_dataset(tmp_path, SCHEMA, trades(days=1))
+
+    def gone(path: Path) -> None:
+        raise FileNotFoundError(2, "gone", str(path))
+
+    monkeypatch.setattr(sample.pq, "read_metadata", gone)
+    with pytest.raises(StageError, match=r"points\.parquet: cannot be read"):
+        read_sample(tmp_path, manifest)
