@@ -126,6 +126,21 @@ def largest_group(root: Path, partition: Partition) -> int:
         return max((int(group.total_byte_size) for group in groups), default=0)
 
 
+def column_sizes(root: Path, partition: Partition) -> dict[str, int]:
+    """Return the compressed bytes of each column of ``partition``; raises StageError, also for a file of another size."""
+    path, sizes = root / partition.path, dict[str, int]()
+    with _opened(root, path, ()) as file:
+        size = path.stat().st_size
+        if size != partition.size:
+            raise _disagreement(root, path, f"has {size} bytes; the manifest says {partition.size} bytes")
+        for number in range(file.metadata.num_row_groups):
+            group = file.metadata.row_group(number)
+            for column in map(group.column, range(file.metadata.num_columns)):
+                name = column.path_in_schema
+                sizes[name] = sizes.get(name, 0) + int(column.total_compressed_size)
+    return sizes
+
+
 def buffer_size(metadata: pq.FileMetaData) -> int:
     """Return how many bytes of a column are read at a time, so that all columns stay within READ_BYTES."""
     return max(_LEAST_BUFFER, min(READ_BUFFER, READ_BYTES // max(1, int(metadata.num_columns))))

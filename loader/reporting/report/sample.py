@@ -10,16 +10,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Manifest, Partition
-from loader.dataset.reader import GROUP_ROWS, read_batches
+from loader.dataset.reader import GROUP_ROWS, column_sizes, read_batches
 from loader.dataset.schema import FieldType, PointSchema
 from loader.encoding.columns import read_times
 from loader.encoding.selection import select_points
 from loader.encoding.series import find_series
-from loader.errors import StageError
 from loader.printable import printable
 
 MOST_PARTITIONS = 60
@@ -28,7 +26,6 @@ CHUNK_ROWS = 4_096
 """At most so many partitions, chunks of each, and rows of a chunk are read: 2 million rows."""
 SHOWN_SERIES = 12
 MOST_SERIES = 100_000
-_CHANGED = "put back the file as it was, or stage or load the dataset again"
 SLOT = 15 * 60 * 1_000_000_000
 """Nanoseconds of a slot of the time of day."""
 _DAY = 86_400_000_000_000
@@ -103,7 +100,7 @@ def read_sample(root: Path, manifest: Manifest) -> Sample:
             if price and schema == manifest.schemas[0]:
                 priced.append(_priced(points, schema, price))
         medians += _medians(priced, partition)
-        columns.update(_column_sizes(root, partition))
+        columns.update(column_sizes(root, partition))
     return Sample(
         rows=rows,
         partitions=len(partitions),
@@ -111,7 +108,7 @@ def read_sample(root: Path, manifest: Manifest) -> Sample:
         series_number=len(series),
         slots=tuple(sorted(slots.items())),
         entries=runs / seen if seen else 0.0,
-        columns=tuple(columns.most_common()),
+        columns=tuple((printable(name), size) for name, size in columns.most_common()),
         price=price,
         prices=tuple(_largest(medians)),
     )
@@ -136,23 +133,6 @@ def _chunks(root: Path, schema: PointSchema, partition: Partition) -> Iterator[t
         for batch in read_batches(root, schema, chunk, GROUP_ROWS):
             yield batch, Chunk(chunk.partition, row, row + len(batch))
             row += len(batch)
-
-
-def _column_sizes(root: Path, partition: Partition) -> dict[str, int]:
-    """Return the compressed bytes of each column of a file, which was read just now."""
-    path = root / partition.path
-    try:
-        size, metadata = path.stat().st_size, pq.read_metadata(path)
-    except (OSError, pa.ArrowException) as error:
-        raise StageError(f"{path}: cannot be read as Parquet ({error})", hint=_CHANGED) from error
-    if size != partition.size:
-        raise StageError(f"{path}: has {size:,} bytes, the manifest says {partition.size:,}", hint=_CHANGED)
-    sizes: Counter[str] = Counter()
-    for group in range(metadata.num_row_groups):
-        for number in range(metadata.num_columns):
-            column = metadata.row_group(group).column(number)
-            sizes[printable(column.path_in_schema)] += column.total_compressed_size
-    return dict(sizes)
 
 
 def _price_field(schema: PointSchema) -> str:

@@ -106,15 +106,3 @@ def test_files_that_are_not_what_the_manifest_says(tmp_path: Path, change: str) 
         path.write_bytes(b"PAR1")
     with pytest.raises(StageError, match=r"points\.parquet"):
         read_sample(tmp_path, manifest)
-
-
-def test_a_file_that_goes_while_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is named like one that was never there."""
-    manifest = write_dataset(tmp_path, SCHEMA, trades(days=1))
-
-    def gone(path: Path) -> None:
-        raise FileNotFoundError(2, "gone", str(path))
-
-    monkeypatch.setattr(sample.pq, "read_metadata", gone)
-    with pytest.raises(StageError, match=r"points\.parquet: cannot be read"):
-        read_sample(tmp_path, manifest)
