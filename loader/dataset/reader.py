@@ -127,7 +127,7 @@ def largest_group(root: Path, partition: Partition) -> int:
 
 
 def column_sizes(root: Path, partition: Partition) -> dict[str, int]:
-    """Return the compressed bytes of each column of ``partition``; raises StageError, also for a file of another size."""
+    """Return the compressed bytes of each column of a partition; raises StageError, also for a file of another size."""
     path, sizes = root / partition.path, dict[str, int]()
     with _opened(root, path, ()) as file:
         size = path.stat().st_size
