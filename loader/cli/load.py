@@ -37,6 +37,7 @@ from loader.cli.options import (
     TokenFileOption,
     TokenOption,
     UnsignedOption,
+    given,
     values,
 )
 from loader.cli.outcome import DIFFERENT, DONE, Output, guarded
@@ -151,8 +152,8 @@ def load(
 ) -> None:
     """Load a dataset into a bucket; run it again to go on after a stop."""
     with importing():
-        from loader import loading, tuning
-        from loader.cli.option_values import read_duration, read_mapping_options, read_names, read_target
+        from loader import loading
+        from loader.cli.option_values import mapping_flags, read_duration, read_mapping_options, read_target
         from loader.cli.running import run
         from loader.loading import LoadSettings, WriteSettings
         from loader.reporting.text import load_text
@@ -174,26 +175,13 @@ def load(
             state=state,
             on_duplicate=on_duplicate.value,
             assume_distinct=assume_distinct,
-            mapping=read_mapping_options(
-                schema,
-                {
-                    "measurement": measurement,
-                    "measurement_column": measurement_column,
-                    "tags": read_names(tag),
-                    "fields": read_names(field),
-                    "time": time,
-                    "time_unit": time_unit,
-                    "timezone": timezone,
-                    "ambiguous": ambiguous,
-                    "nonexistent": nonexistent,
-                    "non_finite": non_finite,
-                    "unsigned": unsigned,
-                },
-            ),
+            mapping=read_mapping_options(schema, mapping_flags(context.params)),
         ),
     )
     if tuned:
-        settings = guarded(output, lambda: tuning.tuned(settings, _given(context)))
+        with importing():
+            from loader import tuning
+        settings = guarded(output, lambda: tuning.tuned(settings, given(context)))
         if not (quiet or json):
             say(f"tuned: {tuning.flags_of(settings)}", error=True)
     stop = threading.Event()
@@ -207,12 +195,6 @@ def load(
         _judge,
         stop,
     )
-
-
-def _given(context: typer.Context) -> set[str]:
-    """Return the names of the options that are on the command line."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
 def _judge(report: LoadReport) -> int:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from loader.dataset.mapping import ColumnMapping, parse_mapping, read_mapping
 from loader.dataset.place import find_place
@@ -25,6 +26,10 @@ from loader.servers.target import (
 from loader.servers.transport import check_ca_file
 
 _LONGEST_TOKEN_FILE = 65_536
+_MAPPING_FLAGS = (
+    *("measurement", "measurement_column", "tags", "fields", "time", "time_unit", "timezone", "ambiguous"),
+    *("nonexistent", "non_finite", "unsigned"),
+)
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -120,6 +125,12 @@ def read_mapping_options(schema: Path | None, flags: Mapping[str, str | tuple[st
             raise ConfigError(f"--schema and flags say the columns ({', '.join(said)})", hint="say all in one of them")
         return read_mapping(schema)
     return parse_mapping(said, "") if said else None
+
+
+def mapping_flags(options: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
+    """Return what those of a command's ``options`` that describe columns say, as ``read_mapping_options`` takes it."""
+    named = {"tags": read_names(options["tag"]), "fields": read_names(options["field"])}
+    return {name: named[name] if name in named else options[name] for name in _MAPPING_FLAGS}
 
 
 def read_names(texts: list[str] | None) -> tuple[str, ...]:

@@ -29,6 +29,12 @@ def values(known: Iterable[str]) -> Callable[[str], list[str]]:
     return lambda incomplete: [value for value in known if value.startswith(incomplete)]
 
 
+def given(context: typer.Context) -> set[str]:
+    """Return the names of the options that are on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
 DatasetArgument = Annotated[
     Path,
     typer.Argument(

@@ -26,6 +26,7 @@ from loader.cli.options import (
     TimeUnitOption,
     TimezoneOption,
     UnsignedOption,
+    given,
     values,
 )
 from loader.cli.outcome import DIFFERENT, DONE, Output, guarded
@@ -152,32 +153,22 @@ def stage(
     """Stage synthetic trades of 2024, or points of files (--from), as Parquet; run it again to go on after a stop."""
     with importing():
         from loader import staging
-        from loader.cli.option_values import read_mapping_options, read_names
+        from loader.cli.option_values import mapping_flags, read_mapping_options, read_names
         from loader.cli.running import run
         from loader.reporting.text import stage_text
         from loader.staging import FilesSettings, StageSettings
     output = Output(quiet, json, debug, LiveOptions(metrics_port, log_format, log_file))
     guarded(output, lambda: _refuse_idle_flags(context, bool(sources)))
     if sources:
-        mapped: dict[str, str | tuple[str, ...]] = {
-            "measurement": measurement,
-            "measurement_column": measurement_column,
-            "tags": read_names(tag),
-            "fields": read_names(field),
-            "time": time,
-            "timezone": timezone,
-            "ambiguous": ambiguous,
-            "nonexistent": nonexistent,
-            "non_finite": non_finite,
-            "unsigned": unsigned,
-        }
-        tables = bool(schema or any(mapped.values()))
+        mapped = mapping_flags(context.params)
+        # Line protocol has a unit of times, too.
+        tables = bool(schema or any(said for name, said in mapped.items() if name != "time_unit"))
         files = guarded(
             output,
             lambda: FilesSettings(
                 out=out,
                 sources=tuple(sources),
-                mapping=read_mapping_options(schema, {**mapped, "time_unit": time_unit} if tables else {}),
+                mapping=read_mapping_options(schema, mapped if tables else {}),
                 time_unit="ns" if tables else time_unit or "ns",
                 on_duplicate=on_duplicate.value,
                 on_bad_line=on_bad_line,
@@ -215,11 +206,8 @@ def stage(
 
 def _refuse_idle_flags(context: typer.Context, files: bool) -> None:
     """Raise ConfigError for flags that have no effect: those of trades with --from, those of files without."""
-    said = [
-        f"--{name.replace('_', '-')}"
-        for name in (_OF_TRADES if files else _OF_FILES)
-        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
-    ]
+    there = given(context)
+    said = [f"--{name.replace('_', '-')}" for name in (_OF_TRADES if files else _OF_FILES) if name in there]
     if said:
         raise ConfigError(
             f"{', '.join(said)} {'beside' if files else 'without'} --from",

@@ -42,6 +42,7 @@ from loader.importing import importing
 
 
 def tune(
+    context: typer.Context,
     dataset: DatasetArgument = Path("data"),
     host: HostOption = "",
     token: TokenOption = "",
@@ -85,7 +86,7 @@ def tune(
     """
     with importing():
         from loader import tuning
-        from loader.cli.option_values import read_mapping_options, read_names, read_target
+        from loader.cli.option_values import mapping_flags, read_mapping_options, read_target
         from loader.cli.running import run
         from loader.reporting.tuning_text import tuning_text
         from loader.tuning import TuneSettings
@@ -99,22 +100,7 @@ def tune(
             sample_rows=sample_rows,
             timeout_seconds=timeout,
             state=state,
-            mapping=read_mapping_options(
-                schema,
-                {
-                    "measurement": measurement,
-                    "measurement_column": measurement_column,
-                    "tags": read_names(tag),
-                    "fields": read_names(field),
-                    "time": time,
-                    "time_unit": time_unit,
-                    "timezone": timezone,
-                    "ambiguous": ambiguous,
-                    "nonexistent": nonexistent,
-                    "non_finite": non_finite,
-                    "unsigned": unsigned,
-                },
-            ),
+            mapping=read_mapping_options(schema, mapping_flags(context.params)),
         ),
     )
     stop = threading.Event()

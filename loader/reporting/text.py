@@ -14,7 +14,8 @@ from loader.staging.candles.settings import CandleReport
 from loader.staging.settings import StageReport
 from loader.verification.settings import VerifyReport
 
-_PAYLOADS = {LoadMethod.WRITE: "line protocol", LoadMethod.RESTORE: "storage files"}
+PAYLOADS = {LoadMethod.WRITE: "line protocol", LoadMethod.RESTORE: "storage files"}
+"""What each load method sends."""
 
 
 def rate_text(rows: int, seconds: float) -> str:
@@ -63,7 +64,7 @@ def load_text(report: LoadReport) -> str:
     """Summarise a load."""
     word = "stopped" if report.interrupted else "loaded"
     resumed = f", {report.rows_resumed:,} rows were done by earlier runs" if report.rows_resumed else ""
-    payloads = _PAYLOADS[LoadMethod(report.via)]
+    payloads = PAYLOADS[LoadMethod(report.via)]
     lines = [
         f"{word:<8} {report.rows_loaded:,} of {counted(report.rows, 'point')}{_of(report.measurements)}{resumed}",
         f"         {report.server}",

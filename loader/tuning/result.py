@@ -5,11 +5,11 @@ The file may come from anybody, as its dataset may, so everything that is used o
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loader.dataset.adopt import adopt
 from loader.dataset.claims import check_integer, check_line, check_mapping
@@ -24,6 +24,7 @@ from loader.servers.load_method import LoadMethod
 from loader.tuning.settings import TunedSettings, TuneReport
 
 FILE = "tuning.json"
+Item = TypeVar("Item")
 VERSION = 1
 _MOST_LINES = 100_000_000
 _MOST_BATCH_BYTES = 1 << 30
@@ -58,23 +59,36 @@ def read_result(place: Path) -> Result | None:
 
     Raises StageError when it is damaged.
     """
+    return read_tuning_file(place, _result, "leave out --tuned")
+
+
+def read_tuning_file(place: Path, read: Callable[[dict[str, Any]], Item], otherwise: str) -> Item | None:
+    """Return what ``read`` makes of the last tuning in the state at ``place``, None when there is none.
+
+    Raises StageError when it is damaged: when ``read`` raises ValueError, KeyError or ConfigError. ``otherwise`` is
+    what the user can do other than to measure again.
+    """
     try:
         data = check_mapping("the tuning", read_json(place, FILE))
         if data["version"] != VERSION:
             raise ValueError(f"its version is not {VERSION}")
-        return Result(
-            check_line("the address", data["url"]),
-            check_line("the fingerprint", data["fingerprint"]),
-            check_line("the date", data["measured"]),
-            _settings(check_mapping("the settings", data["found"])),
-        )
+        return read(data)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, ConfigError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else error
         raise StageError(
-            f"{state_path(place, FILE)}: damaged: {what}", hint="measure again: loader tune, or leave out --tuned"
+            f"{state_path(place, FILE)}: damaged: {what}", hint=f"measure again: loader tune, or {otherwise}"
         ) from error
+
+
+def _result(data: dict[str, Any]) -> Result:
+    return Result(
+        check_line("the address", data["url"]),
+        check_line("the fingerprint", data["fingerprint"]),
+        check_line("the date", data["measured"]),
+        _settings(check_mapping("the settings", data["found"])),
+    )
 
 
 def tuned(settings: LoadSettings, explicit: Collection[str] = ()) -> LoadSettings:

@@ -11,6 +11,8 @@ from loader.events import SERVER_BUSY
 from loader.reporting.report.report import DatasetReport, Report
 from loader.reporting.report.runs import Run, newest
 from loader.reporting.report.sample import SLOT
+from loader.reporting.text import PAYLOADS
+from loader.servers.load_method import LoadMethod
 
 _BINS = 80
 _HEIGHT = 200
@@ -103,7 +105,7 @@ def _load(dataset: DatasetReport) -> Iterator[Chart]:
             + f"; the run took {run.seconds:.1f} s",
             _bars(rows, "cause", "the loader waited", "seconds", "seconds"),
         )
-    payload = "line protocol" if run.way == "write" else "storage files"
+    payload = PAYLOADS[LoadMethod.WRITE if run.way == LoadMethod.WRITE else LoadMethod.RESTORE]
     parquet = 0 if run.rows_resumed else dataset.size
     sizes = [("Parquet", parquet), (payload, run.payload_size), ("sent", run.size)]
     rows = [{"what": what, "MiB": size / _MIB} for what, size in sizes if size]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from loader.dataset.instant import DAY
 from loader.reporting.report.runs import Run, newest
 
-_DAY = 86_400_000_000_000
 _YEAR_DAYS = 365
 _BILLION = 1_000_000_000
 
@@ -29,8 +29,8 @@ def project(rows: int, size: int, nanoseconds: int, runs: Sequence[Run]) -> tupl
     out of a dataset of less than a day. A load that kept a ``--rate`` tells nothing.
     """
     steps = {_name(run): run for run in _newest(runs) if not run.settings.get("rate")}
-    by_day = rows * _DAY // max(_DAY, nanoseconds)
-    known = [("a day", by_day), ("a year", by_day * _YEAR_DAYS)] if nanoseconds >= _DAY else []
+    by_day = rows * DAY // max(DAY, nanoseconds)
+    known = [("a day", by_day), ("a year", by_day * _YEAR_DAYS)] if nanoseconds >= DAY else []
     return tuple(
         Projection(
             what,

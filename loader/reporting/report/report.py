@@ -14,7 +14,7 @@ from loader.errors import ConfigError
 from loader.printable import printable
 from loader.reporting.report.findings import Evidence, Finding, find
 from loader.reporting.report.projection import Projection, project
-from loader.reporting.report.runs import Run, read_runs
+from loader.reporting.report.runs import Run, read_runs, runs_on
 from loader.reporting.report.sample import Sample, read_sample
 from loader.reporting.report.tuning import Tuning, read_tuning
 from loader.reporting.versions import versions
@@ -33,10 +33,11 @@ class ReportSettings:
 class DatasetReport:
     """What is known of one dataset; ``size`` is bytes of Parquet, times are nanoseconds since 1970.
 
-    Of all ``runs``, ``current`` are those on the dataset as it is now.
+    ``fingerprint`` identifies its content; ``runs`` are all that are known, also on what it was before.
     """
 
     name: str
+    fingerprint: str
     rows: int
     size: int
     partitions: int
@@ -46,11 +47,15 @@ class DatasetReport:
     time_max: int
     staged: bool
     runs: tuple[Run, ...]
-    current: tuple[Run, ...]
     sample: Sample
     tuning: Tuning | None
     findings: tuple[Finding, ...]
     projections: tuple[Projection, ...]
+
+    @property
+    def current(self) -> tuple[Run, ...]:
+        """The runs on the dataset as it is now, see ``runs_on``."""
+        return runs_on(self.runs, self.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -83,13 +88,14 @@ def _read(path: Path, state: Path | None) -> DatasetReport:
     if not manifest.rows:
         raise ConfigError(f"{path}: the manifest lists no rows", hint="stage or load the dataset first")
     runs = read_runs(place.state)
-    current = [run for run in runs if run.fingerprint == manifest.fingerprint or not (run.fingerprint or run.finished)]
+    current = runs_on(runs, manifest.fingerprint)
     filled = manifest.filled
     first, last = min(part.time_min for part in filled), max(part.time_max for part in filled)
     sample = read_sample(place.root, manifest)
     size = sum(partition.size for partition in manifest.partitions)
     return DatasetReport(
         name=printable(str(path)),
+        fingerprint=manifest.fingerprint,
         rows=manifest.rows,
         size=size,
         partitions=len(manifest.partitions),
@@ -99,7 +105,6 @@ def _read(path: Path, state: Path | None) -> DatasetReport:
         time_max=last,
         staged=not is_adopted(manifest),
         runs=tuple(runs),
-        current=tuple(current),
         sample=sample,
         tuning=read_tuning(place.state),
         findings=find(Evidence(manifest.rows, manifest.complete, current, sample)),

@@ -117,6 +117,11 @@ def read_runs(state: Path) -> list[Run]:
     return runs
 
 
+def runs_on(runs: Sequence[Run], fingerprint: str) -> tuple[Run, ...]:
+    """Return those of ``runs`` on the dataset ``fingerprint``, and those that do not tell, for they did not finish."""
+    return tuple(run for run in runs if run.fingerprint == fingerprint or not (run.fingerprint or run.finished))
+
+
 def newest(runs: Sequence[Run], activity: str) -> Run | None:
     """Return the newest run of ``activity`` that came to its end and did something, None if there is none.
 

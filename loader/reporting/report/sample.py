@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
+from loader.dataset.instant import DAY
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import GROUP_ROWS, column_sizes, read_batches
 from loader.dataset.schema import FieldType, PointSchema
@@ -28,7 +29,6 @@ SHOWN_SERIES = 12
 MOST_SERIES = 100_000
 SLOT = 15 * 60 * 1_000_000_000
 """Nanoseconds of a slot of the time of day."""
-_DAY = 86_400_000_000_000
 _PRICES = ("price", "close", "last")
 _PRICED_SERIES = 5
 
@@ -95,7 +95,7 @@ def read_sample(root: Path, manifest: Manifest) -> Sample:
                     series[name] += length
             times = read_times(points, schema).to_numpy()
             slots.update(
-                dict(zip(*map(np.ndarray.tolist, np.unique(times % _DAY // SLOT, return_counts=True)), strict=True))
+                dict(zip(*map(np.ndarray.tolist, np.unique(times % DAY // SLOT, return_counts=True)), strict=True))
             )
             if price and schema == manifest.schemas[0]:
                 priced.append(_priced(points, schema, price))

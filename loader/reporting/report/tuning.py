@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from loader.dataset.claims import check_line, check_list, check_mapping, check_number
-from loader.dataset.state import read_json, state_path
-from loader.errors import StageError
-from loader.tuning.result import FILE
+from loader.tuning.result import read_tuning_file
 from loader.tuning.settings import Verdict
 
 _MOST_TRIALS = 200
@@ -39,22 +37,17 @@ class Tuning:
 
 def read_tuning(state: Path) -> Tuning | None:
     """Return the last tuning kept at ``state``, None when there is none; raises StageError when it is damaged."""
-    try:
-        data = check_mapping("the tuning", read_json(state, FILE))
-        return Tuning(
-            measured=check_line("the date", data["measured"]),
-            server=check_line("the server", data["server"]),
-            flags=check_line("the flags", data["flags"]),
-            gain=check_number("the gain", data["gain"]),
-            values=tuple(map(_value, _few("the trials", data["trials"], _MOST_TRIALS))),
-        )
-    except FileNotFoundError:
-        return None
-    except (KeyError, ValueError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise StageError(
-            f"{state_path(state, FILE)}: damaged: {what}", hint="measure again: loader tune, or remove the file"
-        ) from error
+    return read_tuning_file(state, _tuning, "remove the file")
+
+
+def _tuning(data: dict[str, Any]) -> Tuning:
+    return Tuning(
+        measured=check_line("the date", data["measured"]),
+        server=check_line("the server", data["server"]),
+        flags=check_line("the flags", data["flags"]),
+        gain=check_number("the gain", data["gain"]),
+        values=tuple(map(_value, _few("the trials", data["trials"], _MOST_TRIALS))),
+    )
 
 
 def _value(said: Any) -> TunedValue:

@@ -48,9 +48,9 @@ LOAD = run(timeline=TIMELINE, waits={SERVER_BUSY: 60.0, "retry": 1.0, "rate": 0.
 def dataset(*runs: Any, **changes: Any) -> DatasetReport:
     """Return the report of a dataset of which little is known."""
     known = DatasetReport(
-        "data", 1_000_000, 10, 1, {"m": 1_000_000}, ("a",), 0, DAY, True, (), (), SAMPLE, None, (), ()
+        "data", "f", 1_000_000, 10, 1, {"m": 1_000_000}, ("a",), 0, DAY, True, (), SAMPLE, None, (), ()
     )
-    return replace(known, runs=runs, current=runs, **changes)
+    return replace(known, runs=runs, **changes)
 
 
 def made(*datasets: DatasetReport) -> Report:

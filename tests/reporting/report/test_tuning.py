@@ -21,7 +21,7 @@ REPORT = TuneReport(
     "http://localhost:1", "InfluxDB 2.9.1", "f", "2024-01-02T00:00:00+00:00", 1.0, 9, 9, 9,
     TunedSettings(), TunedSettings(), TunedSettings().flags, 1.0, (TRIAL,), (), False,
 )  # fmt: skip
-SAID: dict[str, Any] = {"measured": "m", "server": "s", "flags": "f", "gain": 1.0, "trials": []}
+SAID: dict[str, Any] = {"version": 1, "measured": "m", "server": "s", "flags": "f", "gain": 1.0, "trials": []}
 
 
 def test_what_a_tuning_kept_is_read(tmp_path: Path) -> None:
