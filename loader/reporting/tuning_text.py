@@ -11,17 +11,17 @@ from loader.tuning.settings import Trial, TuneReport, Verdict
 _WIDTH = 100
 _RULE = (
     "> marks what is chosen. Within the noise: the ranges of the repeats overlap, or the medians differ by less than"
-    " a spread; then the value that the others are compared with (ratio 1.00) is kept"
+    " a spread (of three repeats: than two); then the value that the others are compared with (ratio 1.00) is kept"
 )
 
 
 def tuning_text(report: TuneReport) -> str:
     """Return the table of all that was measured, and what to use."""
     word = "stopped" if report.interrupted else "tuned"
-    lines = [
-        f"{word:<8} {report.server} at {report.url}, {report.seconds:.0f} s",
-        f"         {report.sample_rows:,} of {report.rows:,} rows a trial",
-    ]
+    server = f"{report.server} at " if report.server else ""  # a stop may come before it is known
+    lines = [f"{word:<8} {server}{report.url}, {report.seconds:.0f} s"]
+    if report.sample_rows:
+        lines.append(f"         {report.sample_rows:,} of {report.rows:,} rows a trial")
     if report.trials:
         lines += ["", *_table(report.trials), "", *textwrap.wrap(_RULE, _WIDTH)]
     lines += [line for note in report.notes for line in textwrap.wrap(f"note: {note}", _WIDTH)]
@@ -31,8 +31,10 @@ def tuning_text(report: TuneReport) -> str:
 
 
 def _result(report: TuneReport) -> Iterator[str]:
-    if report.found == report.start:
-        yield "nothing is faster than these settings beyond the noise:"
+    if not report.trials:
+        yield "nothing was measured; a load begins with these settings:"
+    elif report.found == report.start:
+        yield "nothing that was measured is faster than these settings beyond the noise:"
     else:
         yield f"fastest, {report.gain:.2f} times the start:"
     yield f"  {report.flags}"
@@ -52,7 +54,7 @@ def _table(trials: tuple[Trial, ...]) -> Iterator[str]:
                 widest,
                 _name(trial),
                 f"{trial.rate:,.0f}",
-                f"{trial.spread:.0%}",
+                f"{trial.spread:.0%}" if len(trial.rates) > 1 else "",
                 f"{trial.ratio:.2f}",
                 str(len(trial.rates)),
                 f"{trial.cpu_seconds:.2f}",

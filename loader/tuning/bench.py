@@ -10,9 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
 from loader.encoding.arrays import Integers
 from loader.errors import LoadError
@@ -29,22 +27,26 @@ from loader.servers.load_method import LoadMethod
 from loader.servers.patience import Stopped
 from loader.servers.restore import ShardGroup
 from loader.servers.transport import Connection
+from loader.tuning.interruptible import interruptible
 from loader.tuning.sample import Sample
 from loader.tuning.scratch import Scratch
 from loader.tuning.settings import TunedSettings, TuneSettings
-from loader.waiting import SLICE_SECONDS, Workers
+from loader.waiting import Workers
 
 RETRY_SECONDS = 10.0
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """``rows`` points were acknowledged in ``seconds``, for which the loader took ``cpu_seconds`` of processors."""
+    """``rows`` points were acknowledged in ``seconds``, for which the loader took ``cpu_seconds`` of processors.
+
+    The server refused ``refused`` lines.
+    """
 
     rows: int
     seconds: float
     cpu_seconds: float
+    refused: int = 0
 
     @property
     def rate(self) -> float:
@@ -85,10 +87,16 @@ class Bench:
                 payloads = sample.replayed(order, chosen.batch_lines, limit)
             try:
                 opening = iter([sample.opening()])
-                self._interruptible(lambda: self._send(opening, TunedSettings(connections=1), flow, first_writes))
-                return self._interruptible(lambda: self._send(payloads, chosen, flow, first_writes, most_seconds))
+                self._finished(lambda: self._send(opening, TunedSettings(connections=1), flow, first_writes))
+                measured = self._finished(lambda: self._send(payloads, chosen, flow, first_writes, most_seconds))
             finally:
                 flow.aborted.set()
+        if not measured.rows:
+            raise LoadError(
+                f"{self.scratch.target.url}: the server took none of the lines that were sent",
+                hint="loader load says which lines it does not take, and why",
+            )
+        return measured
 
     def _send(
         self,
@@ -122,12 +130,7 @@ class Bench:
         seconds = time.monotonic() - started
         if acknowledged.error:
             raise acknowledged.error
-        if not acknowledged.rows and not flow.stop.is_set():
-            raise LoadError(
-                f"{self.scratch.target.url}: the server took none of the lines that were sent",
-                hint="loader load says which lines it does not take, and why",
-            )
-        return Measured(acknowledged.rows, seconds, time.process_time() - cpu)
+        return Measured(acknowledged.rows, seconds, time.process_time() - cpu, acknowledged.refused)
 
     def restore(self, sample: Sample, connections: int) -> Measured:
         """Send ``sample`` by the restore path; raises Stopped, and the errors of a load."""
@@ -143,7 +146,8 @@ class Bench:
             ids = {shard.start: shard.id for shard in list_shards(self.link.send, bucket)}
             told = self.settings
             settings = LoadSettings(told.dataset, self.scratch.target, LoadMethod.RESTORE, state=told.state)
-            sender = ShardSender(settings, sample.manifest, ids, Flow(0, self.stop), KnownRows())
+            flow = Flow(0, self.stop)
+            sender = ShardSender(settings, sample.manifest, ids, flow, KnownRows())
 
             def work() -> Measured:
                 started, cpu = time.monotonic(), time.process_time()
@@ -153,25 +157,17 @@ class Bench:
                 rows = sum(each.rows - len(each.rejected) for each in restored)
                 return Measured(rows, time.monotonic() - started, time.process_time() - cpu)
 
-            return self._interruptible(work)
+            try:
+                return self._finished(work)
+            finally:
+                flow.aborted.set()  # cuts off the uploads that a stop has left
 
-    def _interruptible(self, work: Callable[[], Item]) -> Item:
-        """Return the result of ``work``, or raise Stopped soon after the stop, also while it waits for the server."""
-        try:
-            with Workers(1) as workers:
-                answer = workers.submit(work)
-                while not answer.done():
-                    with suppress(TimeoutError):
-                        answer.result(SLICE_SECONDS)
-                    if self.stop.is_set():
-                        raise _Left
-                return answer.result()
-        except _Left:
-            raise Stopped("stopped") from None
-
-
-class _Left(BaseException):
-    """Leaves a thread that may wait for a reply, without waiting for the thread: no Exception does that."""
+    def _finished(self, work: Callable[[], Measured]) -> Measured:
+        """Return what ``work`` measured; raises Stopped soon after a stop, for then it is cut short or unfinished."""
+        measured = interruptible(work, self.stop)
+        if self.stop.is_set():
+            raise Stopped("stopped")
+        return measured
 
 
 class _Acknowledged:
@@ -179,6 +175,7 @@ class _Acknowledged:
 
     def __init__(self) -> None:
         self.rows = 0
+        self.refused = 0
         self.error: BaseException | None = None
 
     def add(self, results: Iterator[Answered | Waited | Result]) -> None:
@@ -187,6 +184,7 @@ class _Acknowledged:
             match result:
                 case Ack():
                     self.rows += len(result.payload) - len(result.rejected)
+                    self.refused += len(result.rejected)
                 case Failed():
                     self.error = self.error or result.error
                 case _:

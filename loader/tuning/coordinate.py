@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from loader.errors import LoaderError
+from loader.servers.patience import Stopped
 from loader.tuning.factors import RESTORE, SERIES_ORDER, Factors
-from loader.tuning.search import Search
+from loader.tuning.scratch import NotRemoved
+from loader.tuning.search import Factor, Search
 from loader.tuning.settings import TunedSettings
 
 
@@ -29,9 +32,22 @@ def find_settings(search: Search, factors: Factors, start: TunedSettings, *, res
         )
     if search.compare(factors.order(chosen)).value == SERIES_ORDER:
         search.notes.append("rows in series order load faster: loader stage --from sorts them so; load what it staged")
-    if restores and search.compare(factors.path(chosen)).value == RESTORE:
+    if restores:
+        _try_restore(search, factors.path(chosen))
+    return chosen
+
+
+def _try_restore(search: Search, path: Factor) -> None:
+    """Compare the load paths; if the restore path fails, that is a note: what was found for the other one holds."""
+    try:
+        faster = search.compare(path).value == RESTORE
+    except (Stopped, NotRemoved):
+        raise
+    except LoaderError as error:
+        search.notes.append(f"the restore path failed, and was not measured to the end: {error.message}")
+        return
+    if faster:
         search.notes.append(
             "the restore path is faster (--via restore): it fills a new bucket; its fixed costs weigh more in a sample"
             " than in a load"
         )
-    return chosen

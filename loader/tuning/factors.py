@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from loader.encoding.arrays import Integers
+from loader.quantities import counted
 from loader.tuning.bench import Bench, Measured
 from loader.tuning.sample import Sample
 from loader.tuning.search import Factor, Option
@@ -50,13 +51,27 @@ class Factors:
 
     def batch(self, base: TunedSettings) -> Factor:
         """Return the batch sizes around that of ``base``, lines and bytes in proportion, that make other bodies."""
+
+        def say(each: TunedSettings) -> str:
+            return f"{each.batch_lines:,} lines"
+
         options = {self._count(base): base}
+        same = []
         for scale in _SCALES:
             lines, size = (max(1, int(each * scale)) for each in (base.batch_lines, base.batch_bytes))
             scaled = replace(base, batch_lines=lines, batch_bytes=size)
-            options.setdefault(self._count(scaled), scaled)
+            if options.setdefault(self._count(scaled), scaled) != scaled:
+                same.append(say(scaled))
         by_size = sorted(options.values(), key=lambda each: each.batch_lines)
-        return self._sized(BATCH, by_size, base, lambda each: f"{each.batch_lines:,} lines")
+        factor = self._sized(BATCH, by_size, base, say)
+        if not same:
+            return factor
+        longest = max(partition.rows for partition in self.sample.manifest.filled)
+        note = (
+            f"{BATCH}: {', '.join(same)} not measured: there would be as many bodies as with another value, since a"
+            f" body has rows of one partition, and those of the sample have up to {counted(longest, 'row')}"
+        )
+        return replace(factor, notes=(*factor.notes, note))
 
     def connections(self, base: TunedSettings) -> Factor:
         """Return the numbers of connections for which there are enough bodies."""
@@ -91,9 +106,12 @@ class Factors:
     def _sized(self, name: str, options: Sequence[TunedSettings], base: TunedSettings, say: Say) -> Factor:
         """Return a factor of those options for which a trial has enough bodies."""
         tried = [each for each in options if each == base or self._count(each) >= BODIES * each.connections]
-        return replace(
-            self._factor(name, tried, base, say), left_out=[say(each) for each in options if each not in tried]
+        left_out = [say(each) for each in options if each not in tried]
+        note = (
+            f"{name}: {', '.join(left_out)} not measured: a trial has too few bodies for that; it is as large as"
+            " --seconds, --sample-rows and the dataset allow"
         )
+        return replace(self._factor(name, tried, base, say), notes=[note] * bool(left_out))
 
     def _factor(self, name: str, options: Sequence[TunedSettings], base: TunedSettings, say: Say) -> Factor:
         return Factor(name, [self._option(say(each), each) for each in options], options.index(base))

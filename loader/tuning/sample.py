@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from loader.dataset.chunk import Chunk
+from loader.dataset.instant import DAY
 from loader.dataset.manifest import Manifest, Partition
 from loader.encoding.arrays import Integers
 from loader.encoding.line_protocol.encode import EncodedLines
@@ -63,11 +64,15 @@ class Sample:
 
     @cached_property
     def orders(self) -> Mapping[str, Integers]:
-        """The orders of the lines by series and by time; of equal lines the first stays first."""
+        """The orders of the lines by series within each day, as staging makes them, and by time.
+
+        Of equal lines the first stays first.
+        """
         texts = pl.Series("series", _texts(self.lines).cast(pa.large_string())).str.extract(_SERIES, 1)
         frame = pl.DataFrame([texts, pl.Series("time", self.lines.times)])
+        by_series = (pl.col("time") // DAY, "series", "time")
         return {
-            "series": frame.select(pl.arg_sort_by("series", "time", maintain_order=True)).to_series().to_numpy(),
+            "series": frame.select(pl.arg_sort_by(*by_series, maintain_order=True)).to_series().to_numpy(),
             "time": frame.select(pl.arg_sort_by("time", maintain_order=True)).to_series().to_numpy(),
         }
 
@@ -83,7 +88,10 @@ def take_sample(root: Path, manifest: Manifest, rows: int) -> Sample:
 
     Raises ConfigError when none of them can be a point, StageError and EncodeError as reading does.
     """
-    wanted = replace(manifest, partitions=tuple(_shares(manifest, rows)))
+    shares = {partition.path: partition for partition in _shares(manifest, rows)}
+    # In the order of the dataset, as a load takes them.
+    in_order = (shares[partition.path] for partition in manifest.partitions if partition.path in shares)
+    wanted = replace(manifest, partitions=tuple(in_order))
     pieces: list[EncodedLines] = []
     done: dict[str, int] = {}
     size = 0

@@ -15,19 +15,20 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from loader.errors import ConfigError, LoaderError, Refused, ServerError
-from loader.events import Notice, Observer
+from loader.events import Notice, Observer, ignore
 from loader.servers import restore as api
 from loader.servers.base import Bucket, Send, Target
 from loader.servers.patience import Patience, Stopped
 from loader.servers.probe import Server
 from loader.servers.transport import Connection
 from loader.servers.v2 import InfluxDB2
+from loader.tuning.interruptible import interruptible
 
 PREFIX = "loader-tune-"
 OLD = timedelta(days=1)
 """After so long no tuning is running any more that made a scratch bucket."""
-HURRIED_SECONDS = 0.75
-"""How long the removal may take after an interrupt; a command has about a second."""
+MAKING_SECONDS, HURRIED_SECONDS = 0.25, 0.5
+"""How long the making and the removal may still take after an interrupt; a command has about a second for both."""
 PATIENT_SECONDS = 20.0
 _MARK = re.compile(r"scratch-of-(loader-tune-[0-9a-f]{16})-([0-9]{8}T[0-9]{6}Z)")
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -54,23 +55,33 @@ def made_at(bucket: Bucket) -> datetime | None:
         return None
 
 
+class NotRemoved(ServerError):
+    """A scratch bucket may be left on the server."""
+
+
 @dataclass(frozen=True)
 class Scratch:
-    """Makes scratch buckets of one name on ``server``, and removes them; ``target`` names the bucket."""
+    """Makes scratch buckets of one name on ``server``, and removes them; ``target`` names the bucket.
+
+    Once ``stop`` is set, requests that wait for the server are left soon.
+    """
 
     target: Target
     server: Server
     timeout_seconds: float
     observe: Observer
+    stop: threading.Event
     mark: str
 
     @classmethod
-    def on(cls, server: Server, target: Target, timeout_seconds: float, observe: Observer) -> Scratch:
+    def on(
+        cls, server: Server, target: Target, timeout_seconds: float, observe: Observer, stop: threading.Event
+    ) -> Scratch:
         """Return the maker of scratch buckets that are called as the bucket of ``target``."""
         mark = make_mark(target.bucket, datetime.now(UTC))
         if not isinstance(server.dialect, InfluxDB2):
             target = replace(target, bucket=f"{target.bucket}/{mark}")
-        return cls(target, server, timeout_seconds, observe, mark)
+        return cls(target, server, timeout_seconds, observe, stop, mark)
 
     @property
     def name(self) -> str:
@@ -124,12 +135,14 @@ class Scratch:
     def bucket(self, make: Callable[[], Bucket]) -> Iterator[Bucket]:
         """Yield the bucket that ``make`` makes, and remove it at the end, also after an error or an interrupt.
 
-        Raises ServerError when it cannot be removed: the message names it, and tells of the error before.
+        Raises NotRemoved when that fails: the message names the bucket, and tells of the error before. Raises Stopped.
         """
+        if self.stop.is_set():
+            raise Stopped("stopped")
         made: Bucket | None = None
         before: BaseException | None = None
         try:
-            made = make()
+            made = interruptible(make, self.stop, MAKING_SECONDS)
             yield made
         except BaseException as error:
             before = error
@@ -139,26 +152,46 @@ class Scratch:
 
     def _remove(self, made: Bucket | None, before: BaseException | None) -> None:
         hurried = isinstance(before, Stopped) or not isinstance(before, Exception | None)
+        stop = threading.Event() if hurried else self.stop
+        if hurried:
+            stop.set()
         try:
-            # A connection of its own: the other may be waiting for a reply.
-            with Connection(self.target, HURRIED_SECONDS if hurried else self.timeout_seconds) as link:
-                patience = Patience(0.0 if hurried else PATIENT_SECONDS, self.observe, threading.Event())
-                patience.ask(lambda: self._remove_own(link.send, made))
+            found = interruptible(lambda: self._remove_own(made, stop), stop, HURRIED_SECONDS)
         except LoaderError as error:
             first = f", after another error: {before}" if isinstance(before, LoaderError) and not hurried else ""
-            raise ServerError(
+            raise NotRemoved(
                 f"scratch bucket {self.name!r} may be left on the server: {error.message}{first}",
                 hint=self._how(self.name),
             ) from before
+        if hurried and not found:
+            self.observe(
+                Notice(
+                    f"scratch bucket {self.name!r} was asked for, and the server did not answer: if it makes it later,"
+                    f" {self._how(self.name)}"
+                )
+            )
 
-    def _remove_own(self, send: Send, made: Bucket | None) -> None:
-        """Remove the bucket that was made; if that is not known, one that has our mark."""
-        if made:
-            self.server.dialect.remove_bucket(send, self.target, made)
-            return
-        for bucket in self.server.dialect.list_buckets(send, self.target, self.name):
-            if bucket.description == self.mark:
-                self.server.dialect.remove_bucket(send, self.target, bucket)
+    def _remove_own(self, made: Bucket | None, stop: threading.Event) -> bool:
+        """Remove the bucket that was made; if that is not known, one that has our mark. Return whether it was there."""
+
+        def found(send: Send) -> Iterator[Bucket]:
+            if made:
+                yield made
+                return
+            listed = self.server.dialect.list_buckets(send, self.target, self.name)
+            yield from (bucket for bucket in listed if bucket.description == self.mark)
+
+        def remove() -> bool:
+            removed = False
+            for bucket in found(link.send):
+                self.server.dialect.remove_bucket(link.send, self.target, bucket)
+                removed = True
+            return removed
+
+        # A connection of its own: the other may be waiting for a reply.
+        with Connection(self.target, self.timeout_seconds) as link:
+            tell = ignore if stop.is_set() else self.observe
+            return Patience(PATIENT_SECONDS, tell, stop).ask(remove)
 
     def _how(self, name: str) -> str:
         if isinstance(self.server.dialect, InfluxDB2):

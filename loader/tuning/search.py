@@ -33,13 +33,13 @@ class Option:
 class Factor:
     """What varies, and its options, of which ``base`` is the one that the others are compared with.
 
-    ``left_out`` are values for which a trial has too few bodies.
+    ``notes`` are sentences about values that are no options.
     """
 
     name: str
     options: Sequence[Option]
     base: int
-    left_out: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     @property
     def varies(self) -> bool:
@@ -70,11 +70,7 @@ class Search:
         """
         if last_word:
             self.kept = 0.0
-        if factor.left_out:
-            self.notes.append(
-                f"{factor.name}: {', '.join(factor.left_out)} not measured: a trial has too few bodies for that;"
-                " it is as large as --seconds, --sample-rows and the dataset allow"
-            )
+        self.notes += factor.notes
         if not factor.varies:
             return factor.options[factor.base]
         now = self.clock()
@@ -107,10 +103,12 @@ class Search:
             if began + seconds > (self._end if turn < least else min(until, self._end)) or began >= self._end:
                 return
             for number in going if turn % 2 == 0 else reversed(going):
+                if self.clock() >= self._end:  # trials took longer than was to be expected
+                    return
                 measured[number].append(factor.options[number].measure())
             seconds = self.clock() - began
             self.kept = max(self.kept, 2 * LAST_REPEATS * seconds / len(going)) if self.kept else 0.0
-            rates = [each[0].rate for each in measured]
+            rates = _rates(measured)
             going = [number for number in going if number == factor.base or not is_hopeless(rates[number], rates)]
             # The next turn is shorter by what is left out.
             seconds *= sum(measured[number][-1].seconds for number in going) / sum(

@@ -21,6 +21,7 @@ from loader.errors import ConfigError, Refused
 from loader.events import Advanced, Notice, Observer, Started, ignore
 from loader.loading.flow import gzip_level
 from loader.loading.restore_path.storage_files import prepare_encoders
+from loader.quantities import counted
 from loader.servers.patience import Patience, Stopped, find_server
 from loader.servers.probe import Server
 from loader.servers.restore import require_operator, takes_files
@@ -55,7 +56,7 @@ def tune(settings: TuneSettings, observe: Observer = ignore, stop: threading.Eve
 
     Nothing of the dataset changes, and its ledger is not touched. Setting ``stop`` ends it within a second, with a
     report of what was measured that says ``interrupted``; then nothing is kept. Scratch buckets are removed, also after
-    an error. Memory is that of a load, with batches of up to four times the size, and 128 MiB for the sample.
+    an error. Memory is that of a load, with batches of up to four times the size, and 256 MiB for the sample.
     Raises ConfigError and StageError before anything is made; Refused when the token may not make buckets; ServerError,
     LoadError and EncodeError when measuring fails, and when a scratch bucket cannot be removed.
     """
@@ -77,8 +78,17 @@ def _check(settings: TuneSettings) -> None:
         raise ConfigError(
             f"seconds of {settings.seconds:g}", hint=f"use {LEAST_SECONDS:g} to {MOST_SECONDS:g}; a minute is usual"
         )
-    if settings.sample_rows < 1:
-        raise ConfigError(f"sample rows of {settings.sample_rows:,}", hint="use 1 or more")
+    start = settings.start or TunedSettings()
+    numbers = {
+        "sample rows": settings.sample_rows,
+        "batch lines": start.batch_lines,
+        "batch bytes": start.batch_bytes,
+        "connections": start.connections,
+    }
+    for name, number in numbers.items():
+        if number < 1:
+            raise ConfigError(f"{name} of {number:,}", hint="use 1 or more")
+    gzip_level(start.compress, settings.target.url)
 
 
 @dataclass(frozen=True)
@@ -103,9 +113,9 @@ class _Tuning:
         try:
             server = find_server(self.link, self.observe, patience)
             server_name = server.name
-            scratch = Scratch.on(server, self.link.target, settings.timeout_seconds, self.observe)
+            scratch = Scratch.on(server, self.link.target, settings.timeout_seconds, self.observe, self.stop)
             patience.ask(lambda: scratch.tidy(self.link.send))
-            restores = self._can_restore(server, search)
+            restores = self._can_restore(server, search, patience)
             compile_ahead(compile_line_encoder, "encoder", self.observe)
             if restores:
                 prepare_encoders(self.observe)
@@ -113,7 +123,7 @@ class _Tuning:
             began = time.monotonic()
             search.deadline = began + settings.seconds
             bench = Bench(settings, scratch, self.link, self.stop)
-            sample, seconds, overhead = self._size(bench, start)
+            sample, seconds, overhead = self._size(bench, start, search)
             longest = min(seconds * _LONGEST, settings.seconds * _LONGEST_SHARE)
             factors = Factors(bench, sample, longest, self._counted)
             search.left = factors.count(start, restores=restores)
@@ -143,11 +153,11 @@ class _Tuning:
             interrupted=self.stop.is_set(),
         )
 
-    def _can_restore(self, server: Server, search: Search) -> bool:
+    def _can_restore(self, server: Server, search: Search, patience: Patience) -> bool:
         """Tell whether the restore path can be measured; a note says why it cannot."""
         try:
             if takes_files(server.dialect):
-                require_operator(self.link.send)
+                patience.ask(lambda: require_operator(self.link.send))
                 return True
             why = f"{server.name} takes no storage files"
         except (ConfigError, Refused) as error:
@@ -155,7 +165,7 @@ class _Tuning:
         search.notes.append(f"the restore path was not measured: {why}")
         return False
 
-    def _size(self, bench: Bench, start: TunedSettings) -> tuple[Sample, float, float]:
+    def _size(self, bench: Bench, start: TunedSettings, search: Search) -> tuple[Sample, float, float]:
         """Return a sample of the size that the time allows, the seconds that sending it takes, and those besides."""
         settings = self.settings
         first = take_sample(settings.place.root, self.manifest, min(_FIRST_ROWS, settings.sample_rows))
@@ -163,6 +173,11 @@ class _Tuning:
         bench.send(first, start, most)  # the first of all is slower: the server and this process have to warm up
         began = time.monotonic()
         measured = bench.send(first, start, most)
+        if measured.refused:
+            search.notes.append(
+                f"the server refused {counted(measured.refused, 'line')} of a trial of {len(first.lines):,}, and"
+                " finding them takes time: mend them, and measure again; loader load says what is wrong with them"
+            )
         overhead = time.monotonic() - began - measured.seconds
         seconds = max(settings.seconds / (_TURNS * _VALUES) - overhead, _LEAST_TRIAL)
         # Enough bodies for the next larger batch: where they take too long, a trial ends before the last.

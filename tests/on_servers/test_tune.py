@@ -230,12 +230,137 @@ def test_an_interrupt(influx_v2: Any, dataset: Path) -> None:
     assert names(influx_v2) == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("when", ["made", "removed"])
+def test_an_interrupt_while_a_bucket_comes_or_goes(
+    influx: Any, dataset: Path, when: str, number: signal.Signals
+) -> None:
+    """If the server does not answer then, the command ends all the same, and names the bucket that may be left."""
+    before = names(influx)
+    hanging = threading.Event()
+
+    def script(call: Call) -> Fault | None:
+        comes = call.body.startswith(b'{"orgID"') or "CREATE+DATABASE" in call.path
+        goes = "/api/v2/buckets/" in call.path or "DROP+DATABASE" in call.path
+        if not (comes if when == "made" else goes):
+            return None
+        hanging.set()
+        return Hang()
+
+    arguments = ("tune", dataset, "--org", influx.org, "--seconds", "4", "--sample-rows", "100")
+    with (
+        fault_proxy(influx.url, script, ("/api/v2/buckets", "/query")) as proxy,
+        running(*arguments, "--host", proxy.url, environment={"INFLUX_TOKEN": influx.token}) as process,
+    ):
+        wait_until(hanging.is_set, process)
+        process.send_signal(number)
+        began = time.monotonic()
+        output, errors = process.communicate(timeout=30)
+        assert time.monotonic() - began < 10, "it waited for the server"
+    assert "Traceback" not in errors
+    assert influx.token not in output + errors
+    left = names(influx) - before
+    if when == "made":
+        assert left == set()
+        assert "was asked for, and the server did not answer" in errors
+        assert process.returncode == 130
+    else:
+        (name,) = left
+        assert f"scratch bucket {name!r} may be left on the server" in errors
+        assert name in errors.partition("hint:")[2]
+        assert process.returncode == 3
+        remove(influx, name)
+
+
+def test_a_bucket_that_is_made_after_the_stop_is_not_left(influx_v2: Any, dataset: Path) -> None:
+    """The server is making it when the stop comes; it is removed within the second."""
+    before = names(influx_v2)
+    stop = threading.Event()
+
+    def script(call: Call) -> Fault | None:
+        if call.body.startswith(b'{"orgID"'):
+            threading.Timer(0.05, stop.set).start()
+            return Late(0.15)
+        return None
+
+    with fault_proxy(influx_v2.url, script, ("/api/v2/buckets",)) as proxy:
+        target = Target(proxy.url, "never-touched", influx_v2.org, influx_v2.token)
+        assert tune(short(influx_v2, dataset, target=target), stop=stop).interrupted
+        assert len([call for call in proxy.writes if call.body.startswith(b'{"orgID"')]) == 1
+    assert names(influx_v2) == before
+
+
+def test_a_restore_path_that_fails(influx_v2: Any, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found for the write path holds, and a note says what happened."""
+    for name in ("_SCALES", "_CONNECTIONS", "_COMPRESSIONS"):
+        monkeypatch.setattr(factors, name, ())
+    monkeypatch.setattr(search, "MOST_REPEATS", 3)
+    before = names(influx_v2)
+    with fault_proxy(influx_v2.url, lambda call: Answer(500), ("/restore/shards",)) as proxy:
+        target = Target(proxy.url, "never-touched", influx_v2.org, influx_v2.token)
+        report = tune(short(influx_v2, dataset, target=target, seconds=60.0))
+    assert any("the restore path failed" in note for note in report.notes)
+    assert {trial.value for trial in report.trials if trial.factor == "load path"} == {"write"}
+    assert report.path
+    assert names(influx_v2) == before
+
+
+def test_a_busy_server_is_asked_again_whether_it_restores(influx_v2: Any, dataset: Path) -> None:
+    """A 503 there does not end the tuning."""
+    with fault_proxy(influx_v2.url, lambda call: Answer(503) if not call.number else None, ("/config",)) as proxy:
+        target = Target(proxy.url, "never-touched", influx_v2.org, influx_v2.token)
+        report = tune(short(influx_v2, dataset, target=target))
+        assert len(proxy.writes) == 2
+    assert not any("restore path was not measured" in note for note in report.notes)
+
+
+def test_lines_that_the_server_refuses_are_told(influx: Any, tmp_path: Path) -> None:
+    """To find them costs time, so the figures are not those of a load."""
+    times = pa.array([MOMENT + row for row in range(400)], pa.timestamp("ns", "UTC"))
+    table = pa.table({"host": pa.array(["a", "b"] * 200).dictionary_encode(), "v": pa.array([1] * 400), "t": times})
+    write_tables(tmp_path, PointSchema("m", ("host",), (Field("v", FieldType.INTEGER),), "t"), {"a.parquet": table})
+
+    def script(call: Call) -> Fault | None:
+        return Answer(400) if b" " + str(MOMENT).encode() + b"\n" in call.body else None
+
+    with fault_proxy(influx.url, script, ("/write",)) as proxy:
+        target = Target(proxy.url, "never-touched", influx.org, influx.token)
+        report = tune(short(influx, tmp_path, target=target, start=TunedSettings(50, 100_000)))
+    assert any(note.startswith("the server refused 1 line of a trial of") for note in report.notes)
+
+
+def test_a_slow_server_does_not_keep_it_for_long(influx_v2: Any, dataset: Path) -> None:
+    """Though each body takes half a second, it ends soon after its time."""
+    began = time.monotonic()
+    with fault_proxy(influx_v2.url, lambda call: Late(0.5), ("/write",)) as proxy:
+        target = Target(proxy.url, "never-touched", influx_v2.org, influx_v2.token)
+        report = tune(short(influx_v2, dataset, target=target, seconds=4.0))
+    assert report.seconds < 12
+    assert time.monotonic() - began < 30
+    assert any("there was no time left" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (TunedSettings(batch_lines=0), "batch lines of 0"),
+        (TunedSettings(batch_bytes=0), "batch bytes of 0"),
+        (TunedSettings(connections=0), "connections of 0"),
+        (TunedSettings(compress="zip"), "unknown compression"),
+    ],
+)
+def test_a_start_that_no_load_takes(dataset: Path, start: TunedSettings, words: str) -> None:
+    """It is an error before a server is asked."""
+    with pytest.raises(ConfigError, match=words):
+        tune(TuneSettings(dataset, Target("http://localhost:1", "never-touched"), start=start))
+
+
 def test_an_interrupt_of_a_library_call(influx_v2: Any, dataset: Path) -> None:
     """A KeyboardInterrupt removes the bucket, too; if that takes too long, the error says which one is left."""
     before = names(influx_v2)
     target = Target(influx_v2.url, make_name(), influx_v2.org, influx_v2.token)
     with Connection(target, 30) as link:
-        scratch = Scratch.on(probe(link), target, 30, ignore)
+        scratch = Scratch.on(probe(link), target, 30, ignore, threading.Event())
         with pytest.raises(KeyboardInterrupt), scratch.bucket(lambda: scratch.create(link.send)):
             interrupt(made=target.bucket in names(influx_v2))
         assert names(influx_v2) == before
@@ -248,7 +373,7 @@ def test_an_interrupt_of_a_library_call(influx_v2: Any, dataset: Path) -> None:
         made = scratch.create(link.send)
         with fault_proxy(influx_v2.url, lambda call: Hang(), ("/buckets/",)) as proxy:
             away = Target(proxy.url, target.bucket, target.org, target.token)
-            hurried = Scratch.on(scratch.server, away, 30, ignore)
+            hurried = Scratch.on(scratch.server, away, 30, ignore, threading.Event())
             with pytest.raises(ServerError, match="may be left on the server"), hurried.bucket(lambda: made):
                 raise Stopped("stopped")
         with pytest.raises(ConfigError, match="exists"):
@@ -268,7 +393,7 @@ def test_a_stop_of_a_restore(influx_v2: Any, dataset: Path) -> None:
     with fault_proxy(influx_v2.url, hang, ("/restore/shards",)) as proxy:
         target = Target(proxy.url, make_name(), influx_v2.org, influx_v2.token)
         with Connection(target, 30) as link:
-            scratch = Scratch.on(probe(link), target, 30, ignore)
+            scratch = Scratch.on(probe(link), target, 30, ignore, threading.Event())
             sample = take_sample(dataset, open_dataset(dataset), 100)
             with pytest.raises(Stopped):
                 Bench(short(influx_v2, dataset), scratch, link, stop).restore(sample, 3)
@@ -286,13 +411,13 @@ def test_a_slow_way_to_the_server(influx_v2: Any, dataset: Path, monkeypatch: py
     monkeypatch.setattr(factors, "_SCALES", (1, 4))
     monkeypatch.setattr(factors, "_CONNECTIONS", ())
     monkeypatch.setattr(factors, "_COMPRESSIONS", ())
-    monkeypatch.setattr(search, "MOST_REPEATS", 3)
+    monkeypatch.setattr(search, "MOST_REPEATS", 5)
     # All of the sample, in spite of the short time.
-    monkeypatch.setattr(sys.modules["loader.tuning.tune"], "_LEAST_TRIAL", 0.4)
+    monkeypatch.setattr(sys.modules["loader.tuning.tune"], "_LEAST_TRIAL", 1.0)
     start = TunedSettings(10, 1_000_000, connections=1)
-    with fault_proxy(influx_v2.url, lambda call: Late(0.02), ("/write",)) as proxy:
+    with fault_proxy(influx_v2.url, lambda call: Late(0.05), ("/write",)) as proxy:
         target = Target(proxy.url, "never-touched", influx_v2.org, influx_v2.token)
-        report = tune(short(influx_v2, dataset, target=target, start=start, sample_rows=80, seconds=30.0))
+        report = tune(short(influx_v2, dataset, target=target, start=start, sample_rows=80, seconds=60.0))
     assert report.found == replace(start, batch_lines=40, batch_bytes=4_000_000)
     assert report.gain > 1.5
     assert report.flags == report.found.flags
@@ -304,7 +429,7 @@ def test_no_more_is_sent_after_the_time_of_a_trial(influx_v2: Any, dataset: Path
     with fault_proxy(influx_v2.url, lambda call: Late(0.1), ("/write",)) as proxy:
         target = Target(proxy.url, make_name(), influx_v2.org, influx_v2.token)
         with Connection(target, 30) as link:
-            scratch = Scratch.on(probe(link), target, 30, ignore)
+            scratch = Scratch.on(probe(link), target, 30, ignore, threading.Event())
             bench = Bench(short(influx_v2, dataset), scratch, link, threading.Event())
             sample = take_sample(dataset, open_dataset(dataset), 2_400)
             measured = bench.send(sample, TunedSettings(100, 1_000_000, connections=1), 0.2)
@@ -320,7 +445,7 @@ def test_a_busy_server_and_rows_that_cannot_be_points(influx_v2: Any, tmp_path: 
     with fault_proxy(influx_v2.url, lambda call: None if call.number else Answer(503), ("/write",)) as proxy:
         target = Target(proxy.url, make_name(), influx_v2.org, influx_v2.token)
         with Connection(target, 30) as link:
-            scratch = Scratch.on(probe(link), target, 30, ignore)
+            scratch = Scratch.on(probe(link), target, 30, ignore, threading.Event())
             bench = Bench(short(influx_v2, tmp_path), scratch, link, threading.Event())
             measured = bench.send(take_sample(tmp_path, manifest, 4), TunedSettings(), 10.0)
     assert measured.rows == 2
@@ -366,7 +491,7 @@ def test_the_whole_way(influx_v2: Any, tmp_path: Path, monkeypatch: pytest.Monke
     """What tune finds, load takes: with Parquet that was not staged, and a flag that wins."""
     import polars as pl
 
-    monkeypatch.setattr(search, "MOST_REPEATS", 3)
+    monkeypatch.setattr(search, "MOST_REPEATS", 5)
     path = tmp_path / "trips.parquet"
     times = pl.Series(range(600)).cast(pl.Datetime("us", "UTC"))
     pl.DataFrame({"when": times, "kind": ["a", "b"] * 300, "v": [1.5] * 600}).write_parquet(path)

@@ -40,12 +40,14 @@ def test_what_was_found() -> None:
     assert "loader load --tuned takes them" in text
     assert "note: something to know" in text
     assert "Within the noise: the ranges" in text
+    (alone,) = [line.split() for line in text.splitlines() if line.startswith("> none")]
+    assert alone == [">", "none", "150,000", "1.00", "1", "0.30"], "one repeat has no spread"
 
 
 def test_nothing_better() -> None:
     """It is said plainly, and so is which settings to use; what was not kept is not offered."""
     text = tuning_text(replace(REPORT, found=START, flags=START.flags, path=""))
-    assert "nothing is faster than these settings beyond the noise:" in text
+    assert "nothing that was measured is faster than these settings beyond the noise:" in text
     assert START.flags in text
     assert "--tuned" not in text
 
@@ -56,3 +58,12 @@ def test_a_stop() -> None:
     assert text.startswith("stopped  InfluxDB 2.9.1")
     assert "--connections" not in text
     assert "points/s" not in tuning_text(replace(REPORT, interrupted=True, trials=()))
+    early = replace(REPORT, interrupted=True, trials=(), notes=(), server="", sample_rows=0)
+    assert tuning_text(early) == "stopped  http://localhost:8086, 60 s"
+
+
+def test_nothing_measured() -> None:
+    """Then nothing is said to be fastest."""
+    text = tuning_text(replace(REPORT, found=START, flags=START.flags, trials=()))
+    assert "nothing was measured" in text
+    assert "faster" not in text

@@ -92,6 +92,16 @@ def test_luck_is_found_out(sample: Sample) -> None:
     assert any("the start is kept" in note for note in search.notes)
 
 
+def test_batch_sizes_that_make_no_difference_are_told(tmp_path: Path) -> None:
+    """A body has rows of one partition, so with small ones there are no larger batches to compare."""
+    small = take_sample(tmp_path, small_dataset(tmp_path, days=3, rows=1), 12)
+    _, search = Planted({}).find(small)
+    assert "batch size" not in {trial.factor for trial in search.trials}
+    (note,) = (note for note in search.notes if note.startswith("batch size"))
+    assert note.startswith("batch size: 5 lines, 10 lines, 40 lines, 80 lines not measured")
+    assert "have up to 4 rows" in note
+
+
 def test_advice(sample: Sample) -> None:
     """A faster order and a faster load path are noted, for no setting says them."""
     _, search = Planted({False: 1.5, "restore": 9.0}).find(sample)

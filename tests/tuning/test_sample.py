@@ -77,6 +77,22 @@ def test_orders(tmp_path: Path) -> None:
         assert body.splitlines() == sorted(sample.lines.data.splitlines(), key=by)  # type: ignore[arg-type]
 
 
+def test_series_order_is_that_of_staging(tmp_path: Path) -> None:
+    """What was staged lies in it, for rows keep to their days and the days to their order, in every measurement."""
+    day = 86_400_000_000_000
+    lines = [
+        f"{name},host={host} v=1 {number * day + second}"
+        for second in range(3)
+        for host in "ba"
+        for number in range(-1, 2)
+        for name in ("disk", "cpu")
+    ]
+    root, manifest = written(tmp_path, *lines)
+    sample = take_sample(root, manifest, 1_000)
+    assert sample.orders["series"].tolist() == list(range(36))
+    assert [part.path for part in sample.manifest.partitions] == [part.path for part in manifest.partitions]
+
+
 def test_a_line_longer_than_the_limit_is_a_body_of_its_own(tmp_path: Path) -> None:
     """Nothing is left out, whatever the server's limit is."""
     sample = take_sample(tmp_path, small_dataset(tmp_path, days=1, rows=3), 12)
