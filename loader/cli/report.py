@@ -16,8 +16,13 @@ from loader.importing import importing
 def report(
     dataset: DatasetArgument = Path("data"),
     out: Annotated[
-        Path, typer.Option("--out", help="File of the page; its data is in FILE.json.", metavar="FILE")
-    ] = Path("report.html"),
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File of the page; its data is in FILE.json. By default it is called after the dataset.",
+            metavar="FILE",
+        ),
+    ] = None,
     compare: Annotated[
         list[Path] | None,
         typer.Option("--compare", help="Another dataset, to be shown beside it; may be repeated.", metavar="PATH"),
@@ -32,4 +37,6 @@ def report(
         from loader.reporting.report.write import write_report
     output = Output(quiet=False, json=json, debug=debug)
     made = guarded(output, lambda: write_report(ReportSettings(dataset, tuple(compare or ()), state), out))
-    raise typer.Exit(show(Outcome(made, DONE), output, asdict(made), lambda _: f"report   {out}"))
+    word = "replaced" if made.replaced else "report"
+    shown = {**asdict(made.report), "page": str(made.page), "replaced": made.replaced}
+    raise typer.Exit(show(Outcome(made, DONE), output, shown, lambda _: f"{word:<8} {made.page}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import wait
 
@@ -36,13 +37,18 @@ _COLUMNS = {
 }
 
 
-def compile_ahead(compile_kernels: Callable[[], None], what: str, observe: Observer) -> None:
-    """Compile ``what``; sends a notice when it takes more than a moment, which happens once on a machine."""
+def compile_ahead(compile_kernels: Callable[[], None], what: str, observe: Observer) -> float:
+    """Compile ``what`` and return the seconds that it took, which are no part of any rate.
+
+    Sends a notice when it takes more than a moment, which happens once on a machine.
+    """
+    began = time.monotonic()
     with Workers(1) as workers:
         compiling = workers.submit(compile_kernels)
         if wait([compiling], _MOMENT).not_done:
             observe(Notice(f"compiling the {what} for this machine, once: some seconds"))
         compiling.result()
+    return time.monotonic() - began
 
 
 def compile_line_encoder() -> None:

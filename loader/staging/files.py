@@ -85,6 +85,8 @@ class _Stage:
         if self._dataset.unchanged:
             return self._report(self._dataset.unchanged, began)
         self._file.clear()
+        if lines:
+            began += compile_ahead(compile_line_decoder, "decoder", self._observe)
         source = self._open(paths, lines)
         self._observe(Started("stage", source.rows))
         try:
@@ -131,7 +133,6 @@ class _Stage:
         if not lines:
             assert self._settings.mapping
             return TableSource(paths, self._settings.mapping, self._temporary, self._reject_rows, self._observe)
-        compile_ahead(compile_line_decoder, "decoder", self._observe)
         unit = NANOSECONDS[self._settings.time_unit]
         return LineProtocolSource(paths, unit, self._temporary, self._reject_line, self._observe)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from loader.errors import LoaderError
 from loader.servers.patience import Stopped
-from loader.tuning.factors import RESTORE, SERIES_ORDER, Factors
+from loader.tuning.factors import Factors
 from loader.tuning.scratch import NotRemoved
 from loader.tuning.search import Factor, Search
-from loader.tuning.settings import TunedSettings
+from loader.tuning.settings import RESTORE, SERIES_ORDER, TunedSettings
 
 
 def find_settings(search: Search, factors: Factors, start: TunedSettings, *, restores: bool) -> TunedSettings:

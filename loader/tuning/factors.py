@@ -12,11 +12,8 @@ from loader.quantities import counted
 from loader.tuning.bench import Bench, Measured
 from loader.tuning.sample import Sample
 from loader.tuning.search import Factor, Option
-from loader.tuning.settings import TunedSettings
+from loader.tuning.settings import BATCH, COMPRESSION, CONNECTIONS, PATH, RESTORE, ROW_ORDER, TOGETHER, TunedSettings
 
-BATCH, CONNECTIONS, COMPRESSION = "batch size", "connections", "compression"
-TOGETHER, ORDER, PATH = "all together", "row order", "load path"
-RESTORE, SERIES_ORDER = "restore", "series order"
 _SCALES = (0.25, 0.5, 1, 2, 4)
 _CONNECTIONS = (1, 2, 3, 6, 12)
 _COMPRESSIONS = ("none", "gzip:1", "gzip:6")
@@ -96,7 +93,7 @@ class Factors:
         same = [name for name in self.sample.orders if name not in others]
         options = [self._option(f"as it is ({' and '.join(same)} order)" if same else "as it is", base, there)]
         options += [self._option(f"{name} order", base, order) for name, order in others.items()]
-        return Factor(ORDER, options, 0)
+        return Factor(ROW_ORDER, options, 0)
 
     def path(self, base: TunedSettings) -> Factor:
         """Return the write path and the restore path."""

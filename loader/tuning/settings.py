@@ -11,6 +11,12 @@ from loader.dataset.mapping import ColumnMapping
 from loader.dataset.place import Place, find_place
 from loader.servers.base import Target
 
+BATCH, CONNECTIONS, COMPRESSION = "batch size", "connections", "compression"
+TOGETHER, ROW_ORDER, PATH = "all together", "row order", "load path"
+"""What is varied."""
+RESTORE, SERIES_ORDER = "restore", "series order"
+"""Values that no flag of the write path says."""
+
 
 @dataclass(frozen=True)
 class TunedSettings:

@@ -28,13 +28,13 @@ from loader.servers.restore import require_operator, takes_files
 from loader.servers.transport import Connection
 from loader.tuning.bench import RETRY_SECONDS, Bench, Measured
 from loader.tuning.coordinate import find_settings
-from loader.tuning.factors import BODIES, TOGETHER, Factors
+from loader.tuning.factors import BODIES, Factors
 from loader.tuning.result import write_result
 from loader.tuning.rule import LEAST_REPEATS
 from loader.tuning.sample import Sample, take_sample
 from loader.tuning.scratch import Scratch, make_name
 from loader.tuning.search import LAST_REPEATS, Search
-from loader.tuning.settings import TunedSettings, TuneReport, TuneSettings
+from loader.tuning.settings import TOGETHER, TunedSettings, TuneReport, TuneSettings
 
 LEAST_SECONDS, MOST_SECONDS = 1.0, 3_600.0
 _FIRST_ROWS = 60_000

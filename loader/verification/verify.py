@@ -91,6 +91,11 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
             types = [
                 patience.ask(partial(find_types, connection.send, *of_server, schema)) for schema in manifest.schemas
             ]
+    if bucket and shards is not None:
+        # Imported when it is used: sums need no compiled decoders, which take 70 MB.
+        from loader.verification.values.by_file import prepare_decoders  # noqa: PLC0415
+
+        started += prepare_decoders(observe)
     observe(Started("verify", manifest.rows))
     with query_pool(settings, server.dialect, observe) as pool:
         if bucket is None:
@@ -107,7 +112,6 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         if len(comparable) < len(runs):
             observe(Notice("fields are stored in another type: nothing else is compared until types agree"))
         if settings.values and bucket:
-            # Imported when it is used: sums need no compiled decoders, which take 70 MB.
             from loader.verification.values.verify_values import verify_values  # noqa: PLC0415
 
             compared = verify_values(settings, [run.manifest for run in comparable], shards, pool, observe)

@@ -18,8 +18,11 @@ def test_a_page_and_its_data(tmp_path: Path) -> None:
     arguments = ["report", str(tmp_path / "data"), "--out", str(page), "--compare", str(tmp_path / "data")]
     result = CliRunner().invoke(build_app(), arguments)
     assert (result.exit_code, result.stdout) == (0, f"report   {page}\n")
+    again = CliRunner().invoke(build_app(), arguments)
+    assert (again.exit_code, again.stdout) == (0, f"replaced {page}\n")
     assert page.read_text().startswith("<!doctype html>")
     shown = json.loads(CliRunner().invoke(build_app(), [*arguments, "--json"]).stdout)
+    assert (shown.pop("page"), shown.pop("replaced")) == (str(page), True)
     assert {**shown, "made": ""} == {**json.loads(Path(f"{page}.json").read_text()), "made": ""}
     assert [dataset["rows"] for dataset in shown["datasets"]] == [600, 600]
 

@@ -86,7 +86,7 @@ def _export(
         known = look_at_identities(settings.place.root, manifest, observe, stop)
         duration = settings.shard_duration or DEFAULT_DURATION
         shards = plan_shards(settings.place.root, manifest, duration)
-        prepare_encoders(observe)
+        began += prepare_encoders(observe)
         workspace = Workspace()
         observe(Started("export", manifest.rows))
         files = (

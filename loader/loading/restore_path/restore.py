@@ -64,7 +64,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
             maker = replace(maker, manifest=manifest)
             bucket = maker.find()
         keep_manifest(settings.place, manifest)
-        prepare_encoders(observe)
+        tally.started += prepare_encoders(observe)
         try:
             made = maker.prepare(bucket, afresh=settings.restart)
             resumed, rejections = _fill(made, manifest, database, known, tally, flow)
@@ -225,7 +225,7 @@ def _encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     settings = tally.settings
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
     manifest, known = look_through(tally, manifest, flow.stop)
-    prepare_encoders(tally.observe)
+    tally.started += prepare_encoders(tally.observe)
     workspace = Workspace()
     tally.observe(Started("dry run", manifest.rows))
     duration = settings.shard_duration or DEFAULT_DURATION

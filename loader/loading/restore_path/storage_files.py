@@ -75,9 +75,9 @@ class ShardFile:
         return sum(each.points for each in self.counts.values())
 
 
-def prepare_encoders(observe: Observer) -> None:
-    """Have the encoders compiled, and say so when it takes longer than a moment."""
-    compile_ahead(compile_encoders, "encoders", observe)
+def prepare_encoders(observe: Observer) -> float:
+    """Have the encoders compiled, say so when it takes longer than a moment, and return the seconds that it took."""
+    return compile_ahead(compile_encoders, "encoders", observe)
 
 
 def encode_shard(

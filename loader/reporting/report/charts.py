@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from loader.events import SERVER_BUSY
+from loader.quantities import counted, size_text
 from loader.reporting.report.report import DatasetReport, Report
 from loader.reporting.report.runs import Run, newest
 from loader.reporting.report.sample import SLOT
+from loader.reporting.report.specs import (
+    PLAIN,
+    bars,
+    by_time_of_day,
+    in_unit,
+    lines,
+    milliseconds,
+    over_time,
+    points,
+    repeats,
+    short,
+)
 from loader.reporting.text import PAYLOADS
 from loader.servers.load_method import LoadMethod
+from loader.tuning.settings import PATH
 
 _BINS = 80
-_HEIGHT = 200
-_ROW_HEIGHT = 22
-_LEAST_HEIGHT = 120
-_PLAIN = ",.2~f"
 _SHORTEST = 0.01
 _MINUTE = 60_000_000_000
 _MIB = 1 << 20
@@ -44,21 +54,21 @@ def _steps(dataset: DatasetReport) -> Iterator[Chart]:
     """Yield what the newest run of each step did over time."""
     for activity in ("stage", "load", "verify"):
         run = newest(dataset.current, activity)
-        if not run or len(run.timeline.get("seconds", ())) < 3:
+        if not run or not run.has_course:
             continue
         rates = _derived(run, "rows")
         yield Chart(
             activity,
             "Rows a second",
             f"{max(rate for _, rate in rates):,.0f} at most, {run.rate:,.0f} on average",
-            _over_time(rates, "rows a second"),
+            over_time(rates, "rows a second"),
         )
         cores = _derived(run, "cpu_seconds")
         yield Chart(
             activity,
             "Processors in use by the loader",
             f"{run.cores:.2f} of {run.machine.get('cores')} on average",
-            _over_time(cores, "processors", _PLAIN),
+            over_time(cores, "processors", PLAIN),
         )
         memory = [
             (seconds, size / _MIB)
@@ -68,7 +78,7 @@ def _steps(dataset: DatasetReport) -> Iterator[Chart]:
             activity,
             "Memory of the loader",
             f"{max(size for _, size in memory):,.0f} MiB at most in the samples",
-            _over_time(memory, "MiB"),
+            over_time(memory, "MiB"),
         )
 
 
@@ -85,14 +95,14 @@ def _load(dataset: DatasetReport) -> Iterator[Chart]:
             "Time until a request is answered",
             f"{run.requests['number']:,.0f} requests; half of them within {run.requests['p50'] * 1e3:,.0f} ms,"
             f" 99 % within {run.requests['p99'] * 1e3:,.0f} ms",
-            _bars(rows, "share", "requests answered", "seconds", "seconds", sort=[*names.values()]),
+            bars(rows, "share", "requests answered", "seconds", "seconds", sort=[*names.values()]),
         )
-        if len(run.timeline.get("seconds", ())) >= 3:
+        if run.has_course:
             yield Chart(
                 "load",
                 "Requests in flight",
                 f"{run.in_flight:.1f} on average",
-                _over_time(_derived(run, "request_seconds"), "requests", _PLAIN),
+                over_time(_derived(run, "request_seconds"), "requests", PLAIN),
             )
     waits = {cause: seconds for cause, seconds in run.waits.items() if seconds}
     if waits:
@@ -103,98 +113,85 @@ def _load(dataset: DatasetReport) -> Iterator[Chart]:
             "Waits by cause",
             "; ".join(f"{row['cause']}: {row['seconds']:.1f} s" for row in rows)
             + f"; the run took {run.seconds:.1f} s",
-            _bars(rows, "cause", "the loader waited", "seconds", "seconds"),
+            bars(rows, "cause", "the loader waited", "seconds", "seconds"),
         )
     payload = PAYLOADS[LoadMethod.WRITE if run.way == LoadMethod.WRITE else LoadMethod.RESTORE]
     parquet = 0 if run.rows_resumed else dataset.size
-    sizes = [("Parquet", parquet), (payload, run.payload_size), ("sent", run.size)]
-    rows = [{"what": what, "MiB": size / _MIB} for what, size in sizes if size]
+    known = [("Parquet", parquet), (payload, run.payload_size), ("sent", run.size)]
+    sizes = {what: size for what, size in known if size}
+    unit, scaled = in_unit([*sizes.values()])
+    rows = [{"what": what, unit: size} for what, size in zip(sizes, scaled, strict=True)]
     yield Chart(
         "load",
         "Bytes before and after",
-        "; ".join(f"{row['what']}: {row['MiB']:,.1f} MiB" for row in rows),
-        _bars(rows, "what", "form", "MiB", "MiB", sort=[what for what, _ in sizes]),
+        "; ".join(f"{what}: {size_text(size)}" for what, size in sizes.items()),
+        bars(rows, "what", "form", unit, unit, sort=[*sizes]),
     )
 
 
 def _tuning(dataset: DatasetReport) -> Iterator[Chart]:
-    """Yield the rates of all repeats of a tuning, and their medians."""
-    if not dataset.tuning or not dataset.tuning.values:
-        return
-    values = dataset.tuning.values
-    rows = [
-        {"setting": f"{each.factor}: {each.value}", "rate": rate, "verdict": each.verdict}
-        for each in values
-        for rate in each.rates
-    ]
-    y = _axis("setting", "nominal", "setting", sort=None)
-    colour = {"field": "verdict", "type": "nominal", "title": None}
-    x = _axis("rate", "quantitative", "points a second", format="~s")
-    spec = _base(rows) | {
-        "height": max(_LEAST_HEIGHT, _ROW_HEIGHT * len(values)),
-        "layer": [
-            {"mark": {"type": "point", "filled": True, "tooltip": True}, "encoding": {"x": x, "y": y, "color": colour}},
+    """Yield the rates of all repeats of a tuning, and their medians; load paths may be far apart, so by themselves."""
+    values = dataset.tuning.values if dataset.tuning else ()
+    titles = {"Rates of each setting": False, "Rates of each load path": True}
+    for title, of_path in titles.items():
+        chosen = [each for each in values if (each.factor == PATH) is of_path]
+        rows = [
             {
-                "mark": {"type": "tick", "thickness": 2, "tooltip": True},
-                "encoding": {"x": x | {"aggregate": "median"}, "y": y, "color": colour},
-            },
-        ],
-    }
-    yield Chart(
-        "tuning",
-        "Rates of each setting",
-        f"each repeat is a point, the median a line: {len(values)} values, and how each compares",
-        spec,
-    )
+                "setting": each.value if of_path else f"{each.factor}: {each.value}",
+                "rate": rate,
+                "verdict": each.verdict,
+            }
+            for each in chosen
+            for rate in each.rates
+        ]
+        if rows:
+            described = f"each repeat is a point, the median a line: {len(chosen)} values, and how each compares"
+            yield Chart("tuning", title, described, repeats(rows))
 
 
 def _dataset(dataset: DatasetReport) -> Iterator[Chart]:
     """Yield what the sample shows of the rows."""
     sample = dataset.sample
-    of = f"in a sample of {sample.rows:,} rows"
+    of = f"in all {sample.rows:,} rows" if sample.rows == dataset.rows else f"in a sample of {sample.rows:,} rows"
+    of_sample = "" if sample.partitions == dataset.partitions else " of the sample"
     if sample.series_number > 1:
-        rows = [{"series": _short(text.partition(",")[2] or text), "rows": number} for text, number in sample.series]
+        rows = [{"series": short(text.partition(",")[2] or text), "rows": number} for text, number in sample.series]
         yield Chart(
             "dataset",
             "Rows by series",
-            f"the {len(rows)} series with most rows of {sample.series_number:,}, {of}",
-            _bars(rows, "series", "series", "rows", "rows in the sample", sort="-x"),
+            f"the {len(rows)} series with most rows of {sample.series_number:,}, {of}"
+            if sample.series_number > len(rows)
+            else f"{len(rows)} series, {of}",
+            bars(rows, "series", "series", "rows", "rows", sort="-x"),
         )
     if len(sample.slots) > 1:
         rows = [{"time": slot * SLOT // _MINUTE, "rows": number} for slot, number in sample.slots]
-        yield Chart("dataset", "Rows by time of day", f"each quarter of an hour in UTC, {of}", _by_time_of_day(rows))
+        yield Chart("dataset", "Rows by time of day", f"each quarter of an hour in UTC, {of}", by_time_of_day(rows))
     if sample.prices:
         rows = [{"series": each.name, "time": each.time // 1_000_000, "price": each.value} for each in sample.prices]
         tag = dataset.series_tags[0]
         yield Chart(
             "dataset",
             f"{sample.price} over time",
-            f"median of {sample.price} in each partition of the sample, for the {tag}s with most rows",
-            _lines(rows, sample.price),
+            f"median of {sample.price} in each partition{of_sample}, for the {tag}s with most rows",
+            lines(rows, sample.price),
         )
     if sample.columns:
-        rows = [{"column": name, "MiB": size / _MIB} for name, size in sample.columns]
+        unit, scaled = in_unit([size for _, size in sample.columns])
+        rows = [{"column": short(name), unit: size} for (name, _), size in zip(sample.columns, scaled, strict=True)]
         yield Chart(
             "dataset",
             "Bytes by column",
-            f"compressed, in the {sample.partitions} partitions of the sample",
-            _bars(rows, "column", "column", "MiB", "MiB", sort="-x"),
+            f"compressed, in {counted(sample.partitions, 'partition')}{of_sample}",
+            bars(rows, "column", "column", unit, unit),
         )
 
 
 def _history(dataset: DatasetReport) -> Iterator[Chart]:
     runs = [run for run in dataset.runs if run.finished and run.rows]
     if len(runs) > 3:
-        rows = [{"run": _label(run), "rate": run.rate, "time": run.started} for run in runs]
-        spec = _base(rows) | {
-            "mark": {"type": "point", "filled": True, "size": 70, "tooltip": True},
-            "encoding": {
-                "x": _axis("time", "temporal", "began (UTC)", scale={"type": "utc"}),
-                "y": _axis("rate", "quantitative", "rows a second", format="~s", scale={"type": "log"}),
-                "color": {"field": "run", "type": "nominal", "title": None},
-            },
-        }
-        yield Chart("runs", "Rate of each run", f"{len(runs)} runs, rows a second on a logarithmic scale", spec)
+        rows = [{"run": _label(run), "rate": run.rate, "time": milliseconds(run.started)} for run in runs]
+        yield Chart("runs", "Rate of each run", f"{len(runs)} runs, rows a second on a logarithmic scale", points(rows))
 
 
 def _comparison(report: Report) -> Iterator[Chart]:
@@ -207,7 +204,8 @@ def _comparison(report: Report) -> Iterator[Chart]:
         if (run := newest(dataset.current, activity))
     ]
     if rows:
-        spec = _bars(rows, "step", "step", "rate", "rows a second", sort=None)
+        spec = bars(rows, "step", "step", "rate", "rows a second", sort=None)
+        spec["mark"] = {"type": "bar", "tooltip": True}
         spec["encoding"] |= {
             "yOffset": {"field": "dataset", "type": "nominal", "sort": None},
             "color": {"field": "dataset", "type": "nominal", "title": None, "sort": None},
@@ -233,64 +231,3 @@ def _derived(run: Run, column: str) -> list[tuple[float, float]]:
         if after[0] - before[0] >= _SHORTEST
     ]
     return [(begin[0], spans[0][1] if spans else 0.0), *spans]
-
-
-def _base(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {"width": "container", "height": _HEIGHT, "data": {"values": list(rows)}}
-
-
-def _axis(field: str, kind: str, title: str, format: str = "", **more: Any) -> dict[str, Any]:
-    axis = {"axis": {"format": format}} if format else {}
-    return {"field": field, "type": kind, "title": title, **axis, **more}
-
-
-def _over_time(points: Sequence[tuple[float, float]], title: str, format: str = "~s") -> dict[str, Any]:
-    rows = [{"seconds": round(seconds, 2), "value": value} for seconds, value in points]
-    return _base(rows) | {
-        "mark": {"type": "area", "line": True, "opacity": 0.35, "interpolate": "step-before", "tooltip": True},
-        "encoding": {
-            "x": _axis("seconds", "quantitative", "seconds since it began"),
-            "y": _axis("value", "quantitative", title, format=format),
-        },
-    }
-
-
-def _bars(
-    rows: Sequence[dict[str, Any]], name: str, name_title: str, value: str, title: str, sort: Any = "-x"
-) -> dict[str, Any]:
-    return _base(rows) | {
-        "height": max(_LEAST_HEIGHT, _ROW_HEIGHT * len(rows)),
-        "mark": {"type": "bar", "tooltip": True},
-        "encoding": {
-            "y": _axis(name, "nominal", name_title, sort=sort),
-            "x": _axis(value, "quantitative", title, format=_PLAIN if value in {"seconds", "MiB"} else "~s"),
-        },
-    }
-
-
-def _by_time_of_day(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    clock = "pad(floor(datum.value / 60), 2, '0', 'left') + ':' + pad(datum.value % 60, 2, '0', 'left')"
-    x = _axis("time", "quantitative", "time of day (UTC)", scale={"domain": [0, 1_440], "nice": False})
-    x["axis"] = {"labelExpr": clock, "values": list(range(0, 1_441, 180))}
-    return _base(rows) | {
-        "mark": {"type": "bar", "tooltip": True, "width": {"band": 1}},
-        "encoding": {
-            "x": x | {"bin": {"binned": True, "step": SLOT // _MINUTE}},
-            "y": _axis("rows", "quantitative", "rows in the sample", format="~s"),
-        },
-    }
-
-
-def _lines(rows: Sequence[dict[str, Any]], title: str) -> dict[str, Any]:
-    return _base(rows) | {
-        "mark": {"type": "line", "tooltip": True, "point": {"size": 12}},
-        "encoding": {
-            "x": _axis("time", "temporal", "time (UTC)", scale={"type": "utc"}),
-            "y": _axis("price", "quantitative", title, scale={"zero": False}),
-            "color": {"field": "series", "type": "nominal", "title": None},
-        },
-    }
-
-
-def _short(text: str, most: int = 48) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

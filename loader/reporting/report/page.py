@@ -56,6 +56,11 @@ def _moment(text: str) -> str:
     return text.replace("T", " ").replace("+00:00", " UTC")
 
 
+def _whole_minute(text: str) -> str:
+    """Return a time of metrics without its seconds and zone."""
+    return text.replace("T", " ")[:16]
+
+
 def _count(number: float) -> str:
     return f"{number:,.0f}"
 
@@ -95,7 +100,7 @@ def _sections(report: Report, activities: list[tuple[str, str]]) -> Iterator[tup
     if report.datasets[0].tuning:
         yield "tuning", "Tuning"
     yield "dataset", "The dataset"
-    if report.datasets[0].projections[0].seconds:
+    if report.datasets[0].projections[0].seconds or report.datasets[0].unprojected:
         yield "more", "What more would take"
     yield "runs", "All runs"
 
@@ -157,12 +162,20 @@ def _ending(run: Run) -> str:
     if run.interrupted and not run.error:
         return "interrupted"
     if run.error:
-        return run.error
+        return "failed"
     if run.differences:
         return f"{run.differences:,} differences"
     return f"{run.rejected:,} rows rejected" if run.rejected else "well"
 
 
 _FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(
-    {"count": _count, "size": size_text, "time": _minute, "moment": _moment, "duration": _duration, "ending": _ending}
+    {
+        "count": _count,
+        "size": size_text,
+        "time": _minute,
+        "moment": _moment,
+        "minute": _whole_minute,
+        "duration": _duration,
+        "ending": _ending,
+    }
 )

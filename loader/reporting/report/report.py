@@ -12,8 +12,9 @@ from loader.dataset.manifest import read_manifest
 from loader.dataset.place import find_place
 from loader.errors import ConfigError
 from loader.printable import printable
-from loader.reporting.report.findings import Evidence, Finding, find
-from loader.reporting.report.projection import Projection, project
+from loader.reporting.report.finding import Evidence, Finding
+from loader.reporting.report.findings import find
+from loader.reporting.report.projection import Projection, project, unprojected
 from loader.reporting.report.runs import Run, read_runs, runs_on
 from loader.reporting.report.sample import Sample, read_sample
 from loader.reporting.report.tuning import Tuning, read_tuning
@@ -33,7 +34,8 @@ class ReportSettings:
 class DatasetReport:
     """What is known of one dataset; ``size`` is bytes of Parquet, times are nanoseconds since 1970.
 
-    ``fingerprint`` identifies its content; ``runs`` are all that are known, also on what it was before.
+    ``fingerprint`` identifies its content; ``runs`` are all that are known, also on what it was before, as ``tuning``
+    may be. ``unprojected`` says why steps are not among the ``projections``.
     """
 
     name: str
@@ -51,6 +53,7 @@ class DatasetReport:
     tuning: Tuning | None
     findings: tuple[Finding, ...]
     projections: tuple[Projection, ...]
+    unprojected: dict[str, str]
 
     @property
     def current(self) -> tuple[Run, ...]:
@@ -93,6 +96,8 @@ def _read(path: Path, state: Path | None) -> DatasetReport:
     first, last = min(part.time_min for part in filled), max(part.time_max for part in filled)
     sample = read_sample(place.root, manifest)
     size = sum(partition.size for partition in manifest.partitions)
+    tuning = read_tuning(place.state)
+    holds = tuning if tuning and tuning.fingerprint == manifest.fingerprint else None
     return DatasetReport(
         name=printable(str(path)),
         fingerprint=manifest.fingerprint,
@@ -106,7 +111,8 @@ def _read(path: Path, state: Path | None) -> DatasetReport:
         staged=not is_adopted(manifest),
         runs=tuple(runs),
         sample=sample,
-        tuning=read_tuning(place.state),
-        findings=find(Evidence(manifest.rows, manifest.complete, current, sample)),
+        tuning=tuning,
+        findings=find(Evidence(manifest.rows, manifest.complete, current, sample, holds)),
         projections=project(manifest.rows, size, last - first, current),
+        unprojected=unprojected(current),
     )

@@ -22,7 +22,10 @@ _MOST_NAMES = 100
 _SAMPLED = ("seconds", "rows", "bytes", "requests", "request_seconds", "retries", "rejected", "cpu_seconds", "memory")
 _ANSWERED = ("number", "sum", "p50", "p90", "p99", "max")
 _SETTINGS = ("connections", "batch_lines", "batch_bytes", "rate")
-_LEAST_SECONDS = 1e-3
+LEAST_SECONDS = 5.0
+"""A run of fewer seconds tells how long it takes to begin, not how fast it goes on."""
+_MOMENT = 1e-3
+_FEW_SAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Run:
     p90, p99, max), ``timeline`` has columns of what was done and used until each moment (see ``Recorder``); both are
     empty where a run left none. ``peak_memory`` is the most of all processes in a sample, or of one at its peak.
     ``way`` is how it was done: write, restore or DRY_RUN; sums, values or candles. ``settings`` are a few numbers.
+    Of the ``differences`` of a verification, ``unfit`` are rows that cannot be points.
     """
 
     activity: str
@@ -60,6 +64,7 @@ class Run:
     bucket: str
     fingerprint: str
     differences: int | None
+    unfit: int
     interrupted: bool
     settings: Mapping[str, float]
     machine: Mapping[str, str]
@@ -68,12 +73,27 @@ class Run:
     @property
     def rate(self) -> float:
         """Rows a second of work; 0 where there was hardly any."""
-        return self.rows / self.work_seconds if self.work_seconds >= _LEAST_SECONDS else 0.0
+        return self.rows / self.work_seconds if self.work_seconds >= _MOMENT else 0.0
+
+    @property
+    def began(self) -> str:
+        """When it began, as people read it."""
+        return self.started.replace("T", " ").replace("+00:00", " UTC")
+
+    @property
+    def has_course(self) -> bool:
+        """Whether there are enough samples to show what it did over time."""
+        return len(self.timeline.get("seconds", ())) >= _FEW_SAMPLES
 
     @property
     def place(self) -> tuple[str, str]:
         """Server and bucket."""
         return self.url, self.bucket
+
+    @property
+    def real_differences(self) -> int:
+        """Differences of the bucket; rows that cannot be points are in none."""
+        return max(0, (self.differences or 0) - self.unfit)
 
     @property
     def finished(self) -> bool:
@@ -83,18 +103,18 @@ class Run:
     @property
     def cores(self) -> float:
         """Processors that it kept busy on average, with those of its children."""
-        return self.cpu_seconds / self.seconds if self.seconds >= _LEAST_SECONDS else 0.0
+        return self.cpu_seconds / self.seconds if self.seconds >= _MOMENT else 0.0
 
     @property
     def in_flight(self) -> float:
         """Requests that were in flight on average, by Little's law: their times together, by the time it took."""
-        return self.requests.get("sum", 0.0) / self.work_seconds if self.work_seconds >= _LEAST_SECONDS else 0.0
+        return self.requests.get("sum", 0.0) / self.work_seconds if self.work_seconds >= _MOMENT else 0.0
 
     @property
     def server_share(self) -> float:
         """The share of the time in which the loader could do nothing but wait for the server, 0 to 1."""
         busy = self.waits.get(SERVER_BUSY, 0.0)
-        return min(1.0, busy / self.work_seconds) if self.work_seconds >= _LEAST_SECONDS else 0.0
+        return min(1.0, busy / self.work_seconds) if self.work_seconds >= _MOMENT else 0.0
 
 
 def read_runs(state: Path) -> list[Run]:
@@ -169,6 +189,7 @@ def _run(content: Mapping[str, Any]) -> Run:
         bucket=printable(str(target.get("bucket", ""))),
         fingerprint=printable(str(report.get("fingerprint", ""))),
         differences=None if differences is None else check_integer("the number of differences", differences, 0),
+        unfit=check_integer("the rows that cannot be points", report.get("unfit", 0), 0),
         interrupted=bool(report.get("interrupted", not report)),
         settings=_told(settings),
         machine=_texts("the machine", content["machine"]),

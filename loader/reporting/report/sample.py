@@ -25,6 +25,8 @@ MOST_PARTITIONS = 60
 CHUNKS = 8
 CHUNK_ROWS = 4_096
 """At most so many partitions, chunks of each, and rows of a chunk are read: 2 million rows."""
+WHOLE_ROWS, WHOLE_PARTITIONS = MOST_PARTITIONS * CHUNKS * CHUNK_ROWS, 400
+"""A dataset of up to so many rows and partitions is read as a whole."""
 SHOWN_SERIES = 12
 MOST_SERIES = 100_000
 SLOT = 15 * 60 * 1_000_000_000
@@ -67,7 +69,8 @@ class Sample:
 def read_sample(root: Path, manifest: Manifest) -> Sample:
     """Return what a sample of the dataset at ``root`` shows; rows that cannot be points are left out.
 
-    Chunks are spread evenly over partitions, and these over the dataset. Memory is a batch, see ``read_batches``, and
+    A small dataset is read as a whole; otherwise chunks are spread evenly over partitions, and these over the dataset.
+    Memory is a batch, see ``read_batches``, and
     the texts of MOST_SERIES series, each up to what ``printable`` shows of it. Raises StageError and EncodeError as
     reading does, and StageError for a file of another size than the manifest says.
     """
@@ -77,11 +80,12 @@ def read_sample(root: Path, manifest: Manifest) -> Sample:
     medians: list[pl.DataFrame] = []
     runs = rows = seen = 0
     price = _price_field(manifest.schemas[0])
-    partitions = list(_spread(manifest.filled, MOST_PARTITIONS))
+    whole = manifest.rows <= WHOLE_ROWS and len(manifest.filled) <= WHOLE_PARTITIONS
+    partitions = list(_spread(manifest.filled, WHOLE_PARTITIONS if whole else MOST_PARTITIONS))
     for partition in partitions:
         schema = manifest.schema_of(partition.path)
         priced: list[pl.DataFrame] = []
-        for batch, address in _chunks(root, schema, partition):
+        for batch, address in _chunks(root, schema, partition, whole=whole):
             points = select_points(batch, schema, address).points
             found = find_series(points, schema)
             rows += len(points)
@@ -122,9 +126,11 @@ def _spread(items: tuple[Partition, ...], most: int) -> Iterator[Partition]:
         yield from (items[each * (len(items) - 1) // (most - 1)] for each in range(most))
 
 
-def _chunks(root: Path, schema: PointSchema, partition: Partition) -> Iterator[tuple[pa.RecordBatch, Chunk]]:
-    """Yield batches of chunks that are spread evenly over ``partition``; all of it if it is small."""
-    whole = partition.rows <= CHUNKS * CHUNK_ROWS
+def _chunks(
+    root: Path, schema: PointSchema, partition: Partition, *, whole: bool
+) -> Iterator[tuple[pa.RecordBatch, Chunk]]:
+    """Yield batches of chunks that are spread evenly over ``partition``; all of it if ``whole``, or if it is small."""
+    whole = whole or partition.rows <= CHUNKS * CHUNK_ROWS
     apart = 0 if whole else (partition.rows - CHUNK_ROWS) // (CHUNKS - 1)
     length = partition.rows if whole else CHUNK_ROWS
     for each in range(1 if whole else CHUNKS):

@@ -38,6 +38,11 @@ _NEXT_LOOK_SECONDS = 1.0
 _MOST_LOOKS = 10
 
 
+def prepare_decoders(observe: Observer) -> float:
+    """Have the decoders compiled, say so when it takes longer than a moment, and return the seconds that it took."""
+    return compile_ahead(compile_decoders, "decoders", observe)
+
+
 def compare_values(
     settings: VerifySettings, measurements: Sequence[Manifest], shards: Sequence[Shard], observe: Observer
 ) -> list[Outcome]:
@@ -50,7 +55,6 @@ def compare_values(
     spans = [plan_spans(shards, each.filled) for each in measurements]
     observe(Started("verify values", sum(span.rows for each in spans for span in each)))
     tell = one_at_a_time(observe)
-    compile_ahead(compile_decoders, "decoders", observe)
     places = [(number, span) for number, each in enumerate(spans) for span in each]
     subject = _Subject(settings, [each.schema for each in measurements], Extents())
     with Workers(SHARDS_AT_A_TIME) as workers:

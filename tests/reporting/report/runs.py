@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from loader.reporting.report.findings import Evidence
+from loader.reporting.report.finding import Evidence
 from loader.reporting.report.runs import Run
 from loader.reporting.report.sample import Sample
+from loader.reporting.report.tuning import TunedValue, Tuning
 
 RUN = Run(
     activity="load",
@@ -33,6 +34,7 @@ RUN = Run(
     bucket="b",
     fingerprint="f",
     differences=None,
+    unfit=0,
     interrupted=False,
     settings={"connections": 3, "batch_lines": 20_000, "batch_bytes": 4_000_000},
     machine={"cores": "2"},
@@ -55,3 +57,15 @@ def verified(**changes: Any) -> Run:
 def evidence(*runs: Run, **changes: Any) -> Evidence:
     """Return evidence of a million rows, and of ``runs``, with ``changes``."""
     return replace(Evidence(1_000_000, complete=True, runs=runs, sample=SAMPLE), **changes)
+
+
+def tuning(*values: TunedValue, gain: float = 1.0, url: str = RUN.url) -> Tuning:
+    """Return a tuning of the server of the load."""
+    flags = "--batch-lines 40000 --batch-bytes 8000000 --connections 6 --compress none"
+    return Tuning("2024-01-01T12:00:00+00:00", "InfluxDB 2.9.1", url, "f", flags, gain, values)
+
+
+def tuned(factor: str, value: str = "other", verdict: str = "within the noise") -> tuple[TunedValue, TunedValue]:
+    """Return two values of a factor, the second three times as fast as the first."""
+    base = TunedValue(factor, "base", (1.0, 2.0, 3.0), "compared with")
+    return base, TunedValue(factor, value, (5.0, 6.0, 7.0), verdict)

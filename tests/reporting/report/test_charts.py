@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ from loader.errors import ConfigError
 from loader.events import SERVER_BUSY
 from loader.reporting.report.charts import draw
 from loader.reporting.report.page import render
+from loader.reporting.report.projection import Projection
 from loader.reporting.report.report import DatasetReport, Report, ReportSettings, report
 from loader.reporting.report.sample import Price
 from loader.reporting.report.tuning import TunedValue, Tuning
-from loader.reporting.report.write import write_report
+from loader.reporting.report.write import page_of, write_report
 from tests.datasets import small_dataset
 from tests.reporting.report.runs import DAY, SAMPLE, run, verified
 
@@ -48,7 +51,7 @@ LOAD = run(timeline=TIMELINE, waits={SERVER_BUSY: 60.0, "retry": 1.0, "rate": 0.
 def dataset(*runs: Any, **changes: Any) -> DatasetReport:
     """Return the report of a dataset of which little is known."""
     known = DatasetReport(
-        "data", "f", 1_000_000, 10, 1, {"m": 1_000_000}, ("a",), 0, DAY, True, (), SAMPLE, None, (), ()
+        "data", "f", 1_000_000, 10, 1, {"m": 1_000_000}, ("a",), 0, DAY, True, (), SAMPLE, None, (), (), {}
     )
     return replace(known, runs=runs, **changes)
 
@@ -97,15 +100,96 @@ def test_a_tuning_is_shown() -> None:
         TunedValue("batch size", "20,000 lines", (1.0, 2.0, 3.0), "compared with"),
         TunedValue("batch size", "40,000 lines", (4.0, 5.0, 6.0), "faster"),
     )
-    known = Tuning("2024-01-02T00:00:00+00:00", "InfluxDB 2.9.1", "--batch-lines 40000", 2.5, values)
+    moment = "2024-01-02T00:00:00+00:00"
+    known = Tuning(
+        moment, "InfluxDB 2.9.1", "http://localhost:1", "f", "--batch-lines 40000 --compress none", 2.5, values
+    )
     shown = dataset(tuning=known, projections=project_of(()))
     (chart,) = (chart for chart in draw(made(shown)) if chart.section == "tuning")
     assert [each["rate"] for each in chart.spec["data"]["values"]] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     assert vl_convert.vegalite_to_svg({**chart.spec, "width": 300}).count("<path") > 8
-    assert "2.50 times as fast as the defaults: <code>--batch-lines 40000</code>" in render(made(shown))
-    same = replace(shown, tuning=replace(known, gain=1.0, values=()))
-    assert "Nothing was faster" in render(made(same))
+    page = render(made(shown))
+    assert '2.50 times as fast as the start: <code class="flag">--batch-lines 40000</code> ' in page
+    assert '<code class="flag">--compress none</code>' in page
+    assert "with the dataset as it was then" not in page
+    same = replace(shown, tuning=replace(known, gain=1.0, values=(), fingerprint="other"))
+    assert "Nothing that was measured was faster" in render(made(same))
+    assert "with the dataset as it was then" in render(made(same))
     assert not [chart for chart in draw(made(same)) if chart.section == "tuning"]
+
+
+def test_load_paths_have_a_scale_of_their_own() -> None:
+    """One may be ten times as fast as the other, which would press all settings together."""
+    values = (
+        TunedValue("connections", "3", (1.0, 2.0), "compared with"),
+        TunedValue("load path", "restore", (30.0, 31.0), "faster"),
+    )
+    known = Tuning("2024-01-02T00:00:00+00:00", "InfluxDB 2.9.1", "http://localhost:1", "f", "", 1.0, values)
+    charts = {chart.title: chart for chart in draw(made(dataset(tuning=known)))}
+    for title, settings in (("Rates of each setting", {"connections: 3"}), ("Rates of each load path", {"restore"})):
+        assert {row["setting"] for row in charts[title].spec["data"]["values"]} == settings
+
+
+@pytest.mark.parametrize(("samples", "drawn"), [(0, False), (3, False), (4, True)])
+def test_runs_of_a_moment_have_no_course(samples: int, drawn: bool) -> None:
+    """With so few samples there is nothing to see over time, which the page says instead."""
+    timeline = {name: column[:samples] for name, column in TIMELINE.items()}
+    known = dataset(run(timeline=timeline), projections=project_of(()))
+    over_time = {"Rows a second", "Processors in use by the loader", "Memory of the loader", "Requests in flight"}
+    assert over_time & {chart.title for chart in draw(made(known))} == (over_time if drawn else set())
+    assert ("too short for charts over time" in render(made(known))) is not drawn
+
+
+@pytest.mark.parametrize(("hours", "form"), [(0.1, "%Y-%m-%d %H:%M:%S"), (5, "%Y-%m-%d %H:%M"), (24 * 30, "%Y-%m-%d")])
+def test_moments_have_dates_and_24_hours(hours: float, form: str) -> None:
+    """Wherever an axis shows moments."""
+    starts = [datetime.fromtimestamp(number * hours * 3_600 / 3, UTC).isoformat() for number in range(4)]
+    (chart,) = (
+        chart for chart in draw(made(dataset(*(run(started=each) for each in starts)))) if chart.section == "runs"
+    )
+    assert chart.spec["encoding"]["x"]["axis"]["format"] == form
+    drawn = vl_convert.vegalite_to_svg({**chart.spec, "width": 600})
+    assert not re.search(r">[^<]*\b(?:AM|PM)\b", drawn)
+    assert ">1970-01-" in drawn
+
+
+@pytest.mark.parametrize(
+    ("size", "unit", "said"), [(900, "bytes", "900 B"), (5_000, "KiB", "4.9 KiB"), (3 << 31, "GiB", "6.0 GiB")]
+)
+def test_sizes_have_their_natural_unit(size: int, unit: str, said: str) -> None:
+    """So bytes of a small dataset are no row of zeros."""
+    known = dataset(run(size=size, payload_size=size), sample=replace(SAMPLE, columns=(("v", size),)), size=size)
+    charts = {chart.title: chart for chart in draw(made(known))}
+    for title in ("Bytes before and after", "Bytes by column"):
+        assert charts[title].spec["encoding"]["x"]["title"] == unit
+        assert all(row[unit] >= 1 for row in charts[title].spec["data"]["values"])
+    assert f"sent: {said}" in charts["Bytes before and after"].description
+
+
+def test_a_dataset_that_was_read_as_a_whole() -> None:
+    """It is not called a sample."""
+    whole = dataset(rows=1_000, projections=project_of(()))
+    assert "All 1,000 rows were read" in render(made(whole))
+    assert not any("sample" in chart.description for chart in draw(made(whole)))
+    part = dataset(rows=1_001, partitions=2, projections=project_of(()))
+    assert "A sample of 1,000 rows, spread evenly over 1 of 2" in render(made(part))
+    assert any("sample of 1,000 rows" in chart.description for chart in draw(made(part)))
+
+
+def test_durations_have_their_natural_unit() -> None:
+    """From less than a moment to days."""
+    seconds = {0.01: "under 0.1 s", 2.0: "2.0 s", 180.0: "3.0 min", 7_200.0: "2.0 h", 200_000.0: "2.3 d"}
+    projections = tuple(Projection("a day", 1, {"load": each}, 1) for each in seconds)
+    page = render(made(dataset(projections=projections)))
+    for words in seconds.values():
+        assert f">{words}<" in page
+
+
+def test_why_nothing_more_is_projected() -> None:
+    """The page says it, where there is no projection at all, too."""
+    page = render(made(dataset(projections=project_of(()), unprojected={"stage": "it was <quick>"})))
+    assert "Nothing is said of stage: it was &lt;quick&gt;." in page
+    assert "Rows like these" not in page
 
 
 def test_samples_of_one_moment() -> None:
@@ -138,10 +222,9 @@ def test_the_page_tells_how_runs_ended() -> None:
         run(exit_code=3, error="the server is <away>", interrupted=True),
         verified(differences=2, exit_code=1),
         run(rejected=3),
-        verified(seconds=0.01, work_seconds=0.01),
     )
     page = render(made(dataset(*runs, projections=project_of(runs))))
-    for words in ("interrupted", "the server is &lt;away&gt;", "2 differences", "3 rows rejected", "under 0.1 s"):
+    for words in ("interrupted", "failed", "<p>the server is &lt;away&gt;</p>", "2 differences", "3 rows rejected"):
         assert words in page
     assert "not yet" in page
 
@@ -151,6 +234,22 @@ def project_of(runs: Any) -> Any:
     from loader.reporting.report.projection import project
 
     return project(1_000_000, 1_000, 10 * DAY, runs)
+
+
+def test_the_page_is_called_after_its_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that of another dataset is not written over; a page that was there is replaced, which is told."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("hosts", "two words"):
+        small_dataset(tmp_path / name)
+    for name, page in (("hosts", "hosts-report.html"), ("two words", "two-words-report.html")):
+        assert [write_report(ReportSettings(Path(name))).replaced for _ in range(2)] == [False, True]
+        assert Path(page).exists()
+        assert Path(f"{page}.json").exists()
+    (tmp_path / "trips.parquet").write_text("")
+    names = {"hosts/../hosts": "hosts", "trips.parquet": "trips", "hosts/*.parquet": "hosts", ".": tmp_path.name}
+    for dataset_path, name in names.items():
+        assert str(page_of(Path(dataset_path))) == f"{name}-report.html"
+    assert str(page_of(Path("/"))) == "report.html"
 
 
 def test_files_that_cannot_be_written(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from loader.events import SERVER_BUSY
-from loader.reporting.report.findings import Evidence, Level, find
+from loader.reporting.report.finding import Evidence, Level
+from loader.reporting.report.findings import find
 from loader.reporting.report.runs import DRY_RUN, Run
-from tests.reporting.report.runs import SAMPLE, evidence, run, verified
+from tests.reporting.report.runs import SAMPLE, evidence, run, tuned, tuning, verified
 
 QUICK = {"number": 1_000, "sum": 20.0, "p50": 0.02, "p99": 0.1}
 SMALL = {"connections": 3, "batch_lines": 1_000, "batch_bytes": 4_000_000}
@@ -135,3 +136,55 @@ def test_problems_come_first() -> None:
     assert [finding.level for finding in found] == [Level.PROBLEM, Level.ADVICE, Level.NOTE, Level.GOOD]
     assert all(finding.figure and finding.rule for finding in found)
     assert all(finding.advice for finding in found if finding.level in {Level.PROBLEM, Level.ADVICE})
+
+
+RULES_OF_THUMB = [
+    ("batch size", {"requests": QUICK, "settings": SMALL}, "Requests are small"),
+    ("batch size", {"requests": SLOW}, "Requests take long"),
+    ("connections", {"requests": {"number": 50, "sum": 270.0, "p50": 1.0}}, "All connections are busy"),
+    ("compression", {"payload_size": 200_000_000}, "Compression divides what is sent by 2.0"),
+    ("load path", {"server": "InfluxDB 2.9.1"}, "The restore path is possible"),
+    ("row order", {}, "Rows of series are mixed"),
+]
+
+
+@pytest.mark.parametrize(("factor", "changes", "title"), RULES_OF_THUMB)
+def test_what_was_measured_takes_the_place_of_rules_of_thumb(factor: str, changes: dict[str, Any], title: str) -> None:
+    """Of this server, and often enough to tell; otherwise they hold."""
+    known = evidence(run(**changes), sample=replace(SAMPLE, entries=9.0))
+    assert title in titles(known)
+    measured = titles(replace(known, tuning=tuning(*tuned(factor))))
+    assert title not in measured
+    assert "No other settings were faster" in measured
+    for other in (
+        tuning(*tuned("all together")),
+        tuning(*tuned(factor), url="http://elsewhere"),
+        tuning(*tuned(factor, verdict="too few repeats")),
+    ):
+        assert title in titles(replace(known, tuning=other))
+
+
+def test_what_a_tuning_found_is_advice() -> None:
+    """Flags that the load did not have, an order of rows, and a load path."""
+    values = (*tuned("batch size", verdict="faster"), *tuned("row order", "series order", "faster"))
+    known = evidence(run(), verified(), tuning=tuning(*values, *tuned("load path", "restore", "faster"), gain=1.5))
+    found = {each.title: each for each in find(known)}
+    assert found["Tuned settings are faster"].advice == "use them: loader load --tuned"
+    assert "1.50 times the rate of the start, with --batch-lines 40000" in found["Tuned settings are faster"].figure
+    assert "3.0 times the rate" in found["Series order is faster"].figure
+    assert "--via restore" in found["The restore path is faster"].advice
+    same = {"settings": {"connections": 6, "batch_lines": 40_000, "batch_bytes": 8_000_000}}
+    assert "The newest load has the tuned settings" in titles(replace(known, runs=(run(**same), verified())))
+    restored = titles(replace(known, runs=(run(way="restore"), verified(bucket="b"))))
+    assert restored == ["Series order is faster", "The bucket was verified after the load"]
+    assert "Tuned settings are faster" in titles(replace(known, runs=()))
+
+
+def test_rows_that_cannot_be_points_are_no_difference_of_the_bucket() -> None:
+    """No other load would bring them, so none is advised."""
+    (finding,) = find(evidence(run(), verified(differences=3, unfit=3, exit_code=1)))
+    assert (finding.level, finding.title) == (Level.NOTE, "Rows that cannot be points are in no bucket")
+    assert "--restart" not in finding.advice
+    (finding,) = find(evidence(run(), verified(differences=5, unfit=3, exit_code=1)))
+    assert "2 differences" in finding.figure
+    assert "--restart" in finding.advice

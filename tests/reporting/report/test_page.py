@@ -8,17 +8,45 @@ from typing import Any
 
 import pytest
 
+from loader.dataset.reader import open_dataset
+from loader.dataset.state import write_json
 from loader.loading import LoadSettings, load
 from loader.reporting.metrics import write_metrics
 from loader.reporting.recorder import Recorder
 from loader.reporting.report.report import ReportSettings
 from loader.reporting.report.write import write_report
 from loader.servers.base import Target
+from loader.tuning.result import FILE
+from loader.tuning.settings import Verdict
 from loader.verification import VerifySettings, verify
 from tests.browser import Page, opened_browser
 from tests.datasets import small_dataset
 
+CUT = """[...document.querySelectorAll(".chart svg")].flatMap((drawing) => {
+  const inside = drawing.getBoundingClientRect(), place = drawing.closest(".chart").getBoundingClientRect();
+  return [...drawing.querySelectorAll("text")].filter((each) => {
+    const box = each.getBoundingClientRect();
+    return box.width && (box.left < inside.left - 1 || box.right > Math.min(inside.right, place.right) + 1
+      || box.top < inside.top - 1 || box.bottom > inside.bottom + 1);
+  }).map((each) => each.textContent);
+})"""
+LONG = """[...document.querySelectorAll(".words p")].map((each) => {
+  const box = each.getBoundingClientRect();
+  return box.right <= document.documentElement.clientWidth && each.scrollWidth <= each.clientWidth;
+})"""
 EVIL = '</script><img src=x onerror="console.log(1)">'
+
+
+VERDICTS = [each.value for each in Verdict]
+TUNING = {
+    **{"version": 1, "measured": "2026-11-30T12:00:00+00:00", "server": "InfluxDB 2.9.1", "gain": 1.5},
+    "flags": "--batch-lines 40000 --batch-bytes 8000000 --connections 3 --compress none",
+    "trials": [
+        {"factor": factor, "value": f"{value} of a long name", "rates": [1e5 * value, 2e5], "verdict": verdict}
+        for factor in ("batch size", "row order", "load path")
+        for value, verdict in enumerate(VERDICTS, 1)
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +60,11 @@ def reported(influx_v2: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         with Recorder(activity, settings) as recorder:
             done = work(settings, recorder.observe)  # type: ignore[operator]
         write_metrics(folder, activity, recorder.content(done))
+    with Recorder("load", LoadSettings(folder, target)) as recorder:
+        pass
+    failed = recorder.content(None, 3, f"http://localhost/{'without-a-blank' * 20}: gave up, the server is away")
+    write_metrics(folder, "load", failed)
+    write_json(folder, FILE, TUNING | {"fingerprint": open_dataset(folder).fingerprint, "url": target.url})
     page = tmp_path_factory.mktemp("page") / "report.html"
     write_report(ReportSettings(folder, (folder,)), page)
     assert influx_v2.token not in page.read_text() + Path(f"{page}.json").read_text()
@@ -59,6 +92,8 @@ def test_all_charts_are_drawn(browser: Page, reported: Path, width: int, dark: b
     assert {address.partition(":")[0] for address in browser.requests} <= {"file", "data", "blob"}
     assert [address for address in browser.requests if address.startswith("file:")] == [reported.resolve().as_uri()]
     assert browser.evaluate("document.documentElement.scrollWidth") <= width, "it scrolls sideways"
+    assert browser.evaluate(CUT) == [], "words of charts that are cut"
+    assert browser.evaluate(LONG) == [True], "an error is read without scrolling, however long it is"
     ground = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (ground == "rgb(255, 255, 255)") is not dark
 
@@ -82,7 +117,7 @@ def test_its_order_makes_sense_without_eyes(browser: Page, reported: Path) -> No
         browser.press("Tab")
         focused.append(browser.evaluate("document.activeElement.textContent.slice(0, 30)"))
     assert focused[:3] == ["At a glance", "Side by side", "Findings"]
-    assert any("The newest run" in text for text in focused)
+    assert any(text.strip().startswith("Dataset") for text in focused), "the table of datasets"
 
 
 def test_names_are_text(browser: Page, reported: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from loader.reporting.report.projection import project
+from typing import Any
+
+import pytest
+
+from loader.reporting.report.projection import project, unprojected
 from tests.reporting.report.runs import DAY, run, verified
 
 
@@ -17,8 +21,18 @@ def test_in_proportion() -> None:
     assert (day.size, billion.size) == (500_000, 5_000_000_000)
 
 
-def test_what_tells_nothing() -> None:
-    """A dataset of less than a day has no rate of a day; runs that did nothing, or kept a rate, are left out."""
-    runs = [run(rows=0), run(activity="stage", way="", work_seconds=0.0), run(settings={"rate": 5.0})]
-    (billion,) = project(1_000, 0, DAY // 24, runs)
-    assert (billion.rows, billion.seconds) == (1_000_000_000, {})
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"work_seconds": 4.9}, "its newest run took 4.9 s for 1,000,000 rows, and at least 5 s"),
+        ({"rows": 99_999}, "its newest run took 100.0 s for 99,999 rows, and at least 5 s and 100,000 rows"),
+        ({"settings": {"rate": 5.0}}, "it kept a --rate"),
+    ],
+)
+def test_a_run_that_tells_nothing_of_larger_ones(changes: dict[str, Any], words: str) -> None:
+    """It gives no projection, and the reason is told; a dataset of less than a day has no rate of a day."""
+    (billion,) = project(1_000, 0, DAY // 24, [run(**changes), verified()])
+    assert (billion.rows, [*billion.seconds]) == (1_000_000_000, ["verify (sums)"])
+    (step,) = unprojected([run(**changes), verified()]).items()
+    assert step[0] == "load (write)"
+    assert words in step[1]

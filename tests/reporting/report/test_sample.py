@@ -46,13 +46,22 @@ def test_a_small_dataset_is_seen_as_a_whole(tmp_path: Path) -> None:
 
 def test_a_large_dataset_is_looked_at_here_and_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many partitions, first and last among them, and of each so many chunks, from its first row to its last."""
-    for name, value in (("MOST_PARTITIONS", 3), ("CHUNKS", 3), ("CHUNK_ROWS", 10)):
+    for name, value in (("MOST_PARTITIONS", 3), ("CHUNKS", 3), ("CHUNK_ROWS", 10), ("WHOLE_ROWS", 100)):
         monkeypatch.setattr(sample, name, value)
     manifest = write_dataset(tmp_path, SCHEMA, trades(days=7, points=20))
     found = read_sample(tmp_path, manifest)
     assert (found.rows, found.partitions) == (90, 3)
     assert {(each.time - FIRST_DAY) // DAY for each in found.prices} == {0, 3, 6}
     assert {name.partition("symbol=")[2] for name, _ in found.series} >= {"AAPL,side=buy", "NVDA,side=sell"}
+
+
+def test_many_small_partitions_are_read_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And large ones, while there are few rows in all."""
+    for name, value in (("MOST_PARTITIONS", 3), ("CHUNKS", 2), ("CHUNK_ROWS", 10)):
+        monkeypatch.setattr(sample, name, value)
+    manifest = write_dataset(tmp_path, SCHEMA, trades(days=7, points=20))
+    found = read_sample(tmp_path, manifest)
+    assert (found.rows, found.partitions) == (manifest.rows, 7)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,16 @@ REPORT = TuneReport(
     "http://localhost:1", "InfluxDB 2.9.1", "f", "2024-01-02T00:00:00+00:00", 1.0, 9, 9, 9,
     TunedSettings(), TunedSettings(), TunedSettings().flags, 1.0, (TRIAL,), (), False,
 )  # fmt: skip
-SAID: dict[str, Any] = {"version": 1, "measured": "m", "server": "s", "flags": "f", "gain": 1.0, "trials": []}
+SAID: dict[str, Any] = {
+    "version": 1,
+    "measured": "m",
+    "server": "s",
+    "url": "u",
+    "fingerprint": "f",
+    "flags": "f",
+    "gain": 1.0,
+    "trials": [],
+}
 
 
 def test_what_a_tuning_kept_is_read(tmp_path: Path) -> None:
@@ -31,6 +40,9 @@ def test_what_a_tuning_kept_is_read(tmp_path: Path) -> None:
     write_result(tmp_path, REPORT, ignore)
     found = read_tuning(tmp_path)
     assert found is not None
+    assert (found.url, found.fingerprint) == ("http://localhost:1", "f")
+    assert found.factors == ()
+    assert found.gain_of("connections", "6") == 0.0
     assert (found.server, found.flags, found.gain) == (REPORT.server, REPORT.flags, 1.0)
     (value,) = found.values
     assert (value.factor, value.value, value.rates, value.verdict) == ("connections", "3", (1.0, 2.5), "compared with")
