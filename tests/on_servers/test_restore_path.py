@@ -89,6 +89,17 @@ def test_every_row_arrives(influx_v2: Any, root: Path) -> None:
     assert (rule["everySeconds"], rule["shardGroupDurationSeconds"]) == (0, 86_400)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_compiling_is_no_part_of_the_rate(
+    influx_v2: Any, root: Path, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    """It is done once on a machine, so it would say nothing of the next load."""
+    monkeypatch.setattr(storage_files, "compile_encoders", lambda: time.sleep(3.0))
+    began = time.monotonic()
+    seconds = load(settings_for(influx_v2, root, f"compiled-{dry_run}", dry_run=dry_run)).seconds
+    assert time.monotonic() - began >= 3.0 + seconds
+
+
 def test_a_second_run_sends_nothing(influx_v2: Any, root: Path) -> None:
     """A finished restore has nothing left; a restarted one makes the bucket anew, and says so."""
     settings = settings_for(influx_v2, root, "twice", shard_duration=0)

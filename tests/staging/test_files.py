@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from loader.dataset.schema import Field, FieldType
 from loader.errors import ConfigError, LoaderError, StageError
 from loader.events import Advanced, Event, Notice, Rejected, Started
 from loader.reporting.text import stage_text
-from loader.staging import FilesSettings, StageReport, dataset, points, stage_files
+from loader.staging import FilesSettings, StageReport, dataset, files, points, stage_files
 from loader.staging.mark import is_marked
 
 SECOND = 10**9
@@ -142,6 +143,15 @@ cpu usage=2 {NEW_YEAR}
 cpu,host=b usage=7 {NEW_YEAR + 5}
 mem,zone=x,host=a used=t {NEW_YEAR - 1}
 """
+
+
+def test_compiling_is_no_part_of_the_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is done once on a machine, so it would say nothing of the next staging."""
+    monkeypatch.setattr(files, "compile_line_decoder", lambda: time.sleep(3.0))
+    (tmp_path / "x.lp").write_text("m v=1i 1\n")
+    began = time.monotonic()
+    seconds = staged(tmp_path, "x.lp", mapping=None).seconds
+    assert time.monotonic() - began >= 3.0 + seconds
 
 
 def test_line_protocol(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ function colours(dark, width) {
   const range = dark ? bright : marks;
   return {
     background: "transparent", view: { stroke: null }, font: "system-ui, sans-serif",
-    axis: { ...text, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 500, labelLimit: narrow ? 110 : 180, labelOverlap: "greedy" },
+    axis: { ...text, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 500, labelLimit: narrow ? 140 : 180, labelOverlap: "greedy", labelSeparation: 6 },
     legend: { labelColor: of("--ink"), orient: "top", labelFontSize: 11, columns: narrow ? 1 : width < 800 ? 2 : 0 },
     range: { category: range }, mark: { color: range[0] }, area: { line: { color: range[0] } },
   };

@@ -114,10 +114,11 @@ def repeats(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def moments(title: str, times: Sequence[int]) -> dict[str, Any]:
     """Return an axis of ``times``, milliseconds since 1970: dates, with hours (of 24) where they are few days apart."""
     apart = (max(times) - min(times)) * 1_000_000 if times else 0
-    clock = "" if apart >= _MANY_DAYS * DAY else " %H:%M" if apart >= 10 * _MINUTE else " %H:%M:%S"
-    form = f"%Y-%m-%d{clock}"
-    return axis("time", "temporal", title, form, scale={"type": "utc"}) | {
-        "axis": {"format": form, "tickCount": 4, "labelOverlap": "greedy"}
+    clock = "" if apart >= _MANY_DAYS * DAY else "%H:%M" if apart >= 10 * _MINUTE else "%H:%M:%S"
+    lines = ", ".join(f"utcFormat(datum.value, '{form}')" for form in ("%Y-%m-%d", clock) if form)
+    shown = {"format": f"%Y-%m-%d {clock}".strip(), "labelExpr": f"[{lines}]"}  # the format is that of tooltips
+    return axis("time", "temporal", title, scale={"type": "utc", "nice": True}) | {
+        "axis": {**shown, "tickCount": 4, "labelFlush": True}
     }
 
 
