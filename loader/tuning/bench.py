@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loader.encoding.arrays import Integers
@@ -24,7 +24,6 @@ from loader.loading.write_path.payloads import Payload
 from loader.loading.write_path.sender import Ack, Failed, Result, Senders
 from loader.servers.backup import list_shards
 from loader.servers.load_method import LoadMethod
-from loader.servers.patience import Stopped
 from loader.servers.restore import ShardGroup
 from loader.servers.transport import Connection
 from loader.tuning.interruptible import interruptible
@@ -87,8 +86,10 @@ class Bench:
                 payloads = sample.replayed(order, chosen.batch_lines, limit)
             try:
                 opening = iter([sample.opening()])
-                self._finished(lambda: self._send(opening, TunedSettings(connections=1), flow, first_writes))
-                measured = self._finished(lambda: self._send(payloads, chosen, flow, first_writes, most_seconds))
+                interruptible(lambda: self._send(opening, TunedSettings(connections=1), flow, first_writes), self.stop)
+                measured = interruptible(
+                    lambda: self._send(payloads, chosen, flow, first_writes, most_seconds), self.stop
+                )
             finally:
                 flow.aborted.set()
         if not measured.rows:
@@ -158,16 +159,9 @@ class Bench:
                 return Measured(rows, time.monotonic() - started, time.process_time() - cpu)
 
             try:
-                return self._finished(work)
+                return interruptible(work, self.stop)
             finally:
                 flow.aborted.set()  # cuts off the uploads that a stop has left
-
-    def _finished(self, work: Callable[[], Measured]) -> Measured:
-        """Return what ``work`` measured; raises Stopped soon after a stop, for then it is cut short or unfinished."""
-        measured = interruptible(work, self.stop)
-        if self.stop.is_set():
-            raise Stopped("stopped")
-        return measured
 
 
 class _Acknowledged:

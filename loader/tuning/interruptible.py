@@ -18,6 +18,7 @@ def interruptible(work: Callable[[], Item], stop: threading.Event, grace_seconds
     """Return the result of ``work``, which runs in a thread, or raise what it raises.
 
     Once ``stop`` is set it has ``grace_seconds`` left. Then the thread is left, whatever it waits for: raises Stopped.
+    Without grace, a result that came after the stop is dropped, too, for it may be that of work that was cut short.
     """
     try:
         with Workers(1) as workers:
@@ -30,7 +31,10 @@ def interruptible(work: Callable[[], Item], stop: threading.Event, grace_seconds
                         raise _Left
                 with suppress(TimeoutError):
                     answer.result(SLICE_SECONDS if deadline is None else min(SLICE_SECONDS, grace_seconds))
-            return answer.result()
+            result = answer.result()
+            if stop.is_set() and not grace_seconds:
+                raise _Left
+            return result
     except _Left:
         raise Stopped("there was no answer before the stop") from None
 

@@ -133,7 +133,7 @@ def test_before_1_8(influx_early: Any, dataset: Path) -> None:
 
 def test_a_failure_in_the_middle(settings: TuneSettings) -> None:
     """An error of a trial comes through, and its bucket is gone."""
-    words, _ = through(settings, lambda call: Answer(401) if call.number == 30 else None)
+    words, _ = through(settings, lambda call: Answer(401) if call.number == 20 else None)
     assert "401" in words
 
 
@@ -288,6 +288,24 @@ def test_a_bucket_that_is_made_after_the_stop_is_not_left(influx_v2: Any, datase
         assert tune(short(influx_v2, dataset, target=target), stop=stop).interrupted
         assert len([call for call in proxy.writes if call.body.startswith(b'{"orgID"')]) == 1
     assert names(influx_v2) == before
+
+
+def test_a_bucket_that_may_come_after_the_stop_is_named(influx_v2: Any, dataset: Path) -> None:
+    """The server did not answer to the request for it, so it is not known whether it will be made."""
+    stop = threading.Event()
+    told: list[Event] = []
+
+    def script(call: Call) -> Fault | None:
+        if call.body.startswith(b'{"orgID"'):
+            stop.set()
+            return Hang()
+        return None
+
+    with fault_proxy(influx_v2.url, script, ("/api/v2/buckets",)) as proxy:
+        target = Target(proxy.url, "never-touched", influx_v2.org, influx_v2.token)
+        assert tune(short(influx_v2, dataset, target=target), told.append, stop).interrupted
+    (notice,) = (each.message for each in told if isinstance(each, Notice) and "was asked for" in each.message)
+    assert "influx bucket delete" in notice
 
 
 def test_a_restore_path_that_fails(influx_v2: Any, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.encoding.arrays import Integers
+from loader.errors import LoadError
+from loader.servers.patience import Stopped
 from loader.tuning.bench import Bench, Measured
 from loader.tuning.coordinate import find_settings
 from loader.tuning.factors import Factors
 from loader.tuning.sample import Sample, take_sample
+from loader.tuning.scratch import NotRemoved
 from loader.tuning.search import Search
 from loader.tuning.settings import TunedSettings
 from tests.datasets import small_dataset
@@ -100,6 +103,23 @@ def test_batch_sizes_that_make_no_difference_are_told(tmp_path: Path) -> None:
     (note,) = (note for note in search.notes if note.startswith("batch size"))
     assert note.startswith("batch size: 5 lines, 10 lines, 40 lines, 80 lines not measured")
     assert "have up to 4 rows" in note
+
+
+@pytest.mark.parametrize("error", [Stopped("stopped"), NotRemoved("left"), LoadError("it failed")])
+def test_a_restore_path_that_fails(sample: Sample, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """It is a note, but for a stop, and a bucket that may be left."""
+    planted = Planted({20: 1.5})
+
+    def fail(sample: Sample, connections: int) -> Measured:
+        raise error
+
+    monkeypatch.setattr(planted, "restore", fail)
+    if isinstance(error, LoadError):
+        _, search = planted.find(sample)
+        assert "the restore path failed, and was not measured to the end: it failed" in search.notes
+    else:
+        with pytest.raises(type(error)):
+            planted.find(sample)
 
 
 def test_advice(sample: Sample) -> None:

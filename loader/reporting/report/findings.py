@@ -79,14 +79,14 @@ def _is_verified(evidence: Evidence) -> Iterator[Finding]:
     if not checks:
         figure = f"{where}, loaded on {load.began}"
         yield Finding(Level.ADVICE, "The last load is not verified", figure, rule, "run loader verify")
-    elif checks[-1].real_differences:
-        figure = f"{where}: {counted(checks[-1].real_differences, 'difference')}"
+    elif checks[-1].differences:
+        figure = f"{where}: {counted(checks[-1].differences, 'difference')}"
         advice = "look at what loader verify lists; loader load --restart loads this bucket anew"
         yield Finding(Level.PROBLEM, "The bucket differs from the dataset", figure, rule, advice)
     elif checks[-1].unfit:
-        figure = f"{where}: {counted(checks[-1].unfit, 'row')}; all others are there, without a difference"
-        advice = "loader verify lists them with the reason; no load brings them"
-        yield Finding(Level.NOTE, "Rows that cannot be points are in no bucket", figure, rule, advice)
+        figure = f"{where}: no differences; {counted(checks[-1].unfit, 'row')} cannot be points, and were not compared"
+        advice = "loader verify says why; mend such rows, or leave them out"
+        yield Finding(Level.NOTE, "All rows that can be points were verified after the load", figure, rule, advice)
     else:
         figure = f"{where}: {_VERIFIED[checks[-1].way]}, no differences"
         yield Finding(Level.GOOD, "The bucket was verified after the load", figure, rule)

@@ -14,7 +14,7 @@ import vl_convert
 from markupsafe import Markup, escape
 
 from loader.dataset.instant import instant
-from loader.quantities import size_text
+from loader.quantities import counted, size_text
 from loader.reporting.report.charts import Chart, draw
 from loader.reporting.report.report import DatasetReport, Report
 from loader.reporting.report.runs import Run, newest
@@ -165,6 +165,8 @@ def _ending(run: Run) -> str:
         return "failed"
     if run.differences:
         return f"{run.differences:,} differences"
+    if run.unfit:
+        return f"no differences, {counted(run.unfit, 'row')} cannot be points"
     return f"{run.rejected:,} rows rejected" if run.rejected else "well"
 
 

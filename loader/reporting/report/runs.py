@@ -38,7 +38,7 @@ class Run:
     p90, p99, max), ``timeline`` has columns of what was done and used until each moment (see ``Recorder``); both are
     empty where a run left none. ``peak_memory`` is the most of all processes in a sample, or of one at its peak.
     ``way`` is how it was done: write, restore or DRY_RUN; sums, values or candles. ``settings`` are a few numbers.
-    Of the ``differences`` of a verification, ``unfit`` are rows that cannot be points.
+    ``unfit`` counts rows that cannot be points, which are no ``differences`` of the bucket.
     """
 
     activity: str
@@ -89,11 +89,6 @@ class Run:
     def place(self) -> tuple[str, str]:
         """Server and bucket."""
         return self.url, self.bucket
-
-    @property
-    def real_differences(self) -> int:
-        """Differences of the bucket; rows that cannot be points are in none."""
-        return max(0, (self.differences or 0) - self.unfit)
 
     @property
     def finished(self) -> bool:
@@ -164,6 +159,7 @@ def _run(content: Mapping[str, Any]) -> Run:
     differences = report.get("difference_count")
     seconds = check_number("the seconds", content["seconds"])
     timeline = _timeline(content.get("timeline", {}))
+    unfit = check_integer("the number of rows that are no points", report.get("unfit", 0), 0)
     peak = check_integer("the peak memory", content["peak_memory"], 0)
     return Run(
         activity=activity,
@@ -188,13 +184,18 @@ def _run(content: Mapping[str, Any]) -> Run:
         url=redacted(printable(str(target.get("url", "")))),
         bucket=printable(str(target.get("bucket", ""))),
         fingerprint=printable(str(report.get("fingerprint", ""))),
-        differences=None if differences is None else check_integer("the number of differences", differences, 0),
-        unfit=check_integer("the rows that cannot be points", report.get("unfit", 0), 0),
+        differences=None if differences is None else _differences(differences, unfit, apart="unfit_rows" in report),
+        unfit=unfit,
         interrupted=bool(report.get("interrupted", not report)),
         settings=_told(settings),
         machine=_texts("the machine", content["machine"]),
         versions=_texts("the versions", content["versions"]),
     )
+
+
+def _differences(value: Any, unfit: int, *, apart: bool) -> int:
+    """Return the number of differences of a bucket; unless they are told ``apart``, unfit rows are counted as some."""
+    return max(0, check_integer("the number of differences", value, 0) - (0 if apart else unfit))
 
 
 def _way(activity: str, settings: Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ _BAR = 16
 _LEAST_HEIGHT = 120
 _MINUTE = 60_000_000_000
 _MANY_DAYS = 4
+_TICKS = 4
+"""Of moments: an axis begins and ends with one, whose label is drawn inwards."""
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -117,8 +119,8 @@ def moments(title: str, times: Sequence[int]) -> dict[str, Any]:
     clock = "" if apart >= _MANY_DAYS * DAY else "%H:%M" if apart >= 10 * _MINUTE else "%H:%M:%S"
     lines = ", ".join(f"utcFormat(datum.value, '{form}')" for form in ("%Y-%m-%d", clock) if form)
     shown = {"format": f"%Y-%m-%d {clock}".strip(), "labelExpr": f"[{lines}]"}  # the format is that of tooltips
-    return axis("time", "temporal", title, scale={"type": "utc", "nice": True}) | {
-        "axis": {**shown, "tickCount": 4, "labelFlush": True}
+    return axis("time", "temporal", title, scale={"type": "utc", "nice": _TICKS}) | {
+        "axis": {**shown, "tickCount": _TICKS, "labelFlush": True}
     }
 
 

@@ -224,9 +224,17 @@ def test_the_page_tells_how_runs_ended() -> None:
         run(exit_code=3, error="the server is <away>", interrupted=True),
         verified(differences=2, exit_code=1),
         run(rejected=3),
+        verified(unfit=4, exit_code=1),
     )
     page = render(made(dataset(*runs, projections=project_of(runs))))
-    for words in ("interrupted", "failed", "<p>the server is &lt;away&gt;</p>", "2 differences", "3 rows rejected"):
+    for words in (
+        "interrupted",
+        "failed",
+        "<p>the server is &lt;away&gt;</p>",
+        "2 differences",
+        "3 rows rejected",
+        "4 rows cannot",
+    ):
         assert words in page
     assert "not yet" in page
 

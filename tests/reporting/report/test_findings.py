@@ -182,9 +182,10 @@ def test_what_a_tuning_found_is_advice() -> None:
 
 def test_rows_that_cannot_be_points_are_no_difference_of_the_bucket() -> None:
     """No other load would bring them, so none is advised."""
-    (finding,) = find(evidence(run(), verified(differences=3, unfit=3, exit_code=1)))
-    assert (finding.level, finding.title) == (Level.NOTE, "Rows that cannot be points are in no bucket")
+    (finding,) = find(evidence(run(), verified(differences=0, unfit=3, exit_code=1)))
+    assert (finding.level, finding.title) == (Level.NOTE, "All rows that can be points were verified after the load")
+    assert "3 rows cannot be points" in finding.figure
     assert "--restart" not in finding.advice
-    (finding,) = find(evidence(run(), verified(differences=5, unfit=3, exit_code=1)))
+    (finding,) = find(evidence(run(), verified(differences=2, unfit=3, exit_code=1)))
     assert "2 differences" in finding.figure
     assert "--restart" in finding.advice

@@ -133,3 +133,22 @@ def test_the_newest_of_each_activity_is_read(tmp_path: Path, monkeypatch: pytest
     ways = {"candles": {"candles": {"every": 1}}, "values": {"values": True}, "sums": {}}
     assert [runs._way("verify", said) for said in ways.values()] == [*ways]
     assert runs._way("load", {"dry_run": True, "via": "write"}) == runs.DRY_RUN
+
+
+@pytest.mark.parametrize(
+    ("report", "differences"),
+    [
+        ({"difference_count": 5, "unfit": 3}, 2),
+        ({"difference_count": 3, "unfit": 3}, 0),
+        ({"difference_count": 5, "unfit": 3, "unfit_rows": []}, 5),
+        ({"difference_count": 5}, 5),
+        ({}, None),
+    ],
+)
+def test_rows_that_cannot_be_points_are_apart(tmp_path: Path, report: dict[str, Any], differences: int | None) -> None:
+    """They are no differences of a bucket, whether or not the metrics count them among these."""
+    small_dataset(tmp_path)
+    write_metrics(tmp_path, "verify", content(activity="verify", report=report))
+    (found,) = read_runs(tmp_path)
+    assert found.differences == differences
+    assert found.unfit == report.get("unfit", 0)
