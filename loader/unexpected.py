@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import traceback
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote, quote_plus
 
 from loader.errors import LoaderError
 from loader.printable import MESSAGE, printable
@@ -59,10 +61,15 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """Return ``text`` with ``secrets`` masked; those shorter than SHORTEST_SECRET stay."""
+    """Return ``text`` with ``secrets`` masked in each form in which others repeat them.
+
+    Of ``user:password`` the password is masked alone, too. What is shorter than SHORTEST_SECRET stays.
+    """
     for secret in secrets:
-        for form in (secret, repr(secret)[1:-1]):
-            text = text.replace(form, "***") if len(form) >= SHORTEST_SECRET else text
+        for hidden in (secret, secret.partition(":")[2]):
+            if len(hidden) >= SHORTEST_SECRET:
+                for form in _forms(hidden):
+                    text = text.replace(form, "***")
     return text
 
 
@@ -75,6 +82,12 @@ def find_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> li
         elif flag.startswith("--token="):
             found.append(flag.removeprefix("--token="))
     return [secret for text in found for secret in (text, text.strip()) if secret]
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """Return ``secret`` as it is, as Python quotes it, as HTTP sends it (Base64), and as an address holds it."""
+    content = secret.encode(errors="surrogateescape")
+    return secret, repr(secret)[1:-1], b64encode(content).decode(), quote(content, safe=""), quote_plus(content)
 
 
 def _text(error: BaseException) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 
 from loader.errors import ConfigError
 
 _BOM = "\ufeff"
-_SHORTEST_SECRET = 4
 _LONGEST_TOKEN = 4_096
 
 
@@ -41,11 +39,3 @@ def check_name(name: str, what: str) -> str:
             hint="type the name again; a file with line ends of Windows leaves a \\r at the end of names",
         )
     return name
-
-
-def without_secret(text: str, secret: str) -> str:
-    """Return ``text`` with ``secret`` masked, in each form in which a server may echo it."""
-    if len(secret) >= _SHORTEST_SECRET:
-        for form in (secret, b64encode(secret.encode()).decode()):
-            text = text.replace(form, "***")
-    return text

@@ -14,7 +14,7 @@ from loader.errors import LoaderError, Refused, Retryable, ServerError, TooLarge
 from loader.printable import printable
 from loader.servers.address import redacted
 from loader.servers.base import Reply
-from loader.servers.credentials import without_secret
+from loader.unexpected import hide
 
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WISH = 86_400.0
@@ -29,7 +29,7 @@ _UNEXPECTED = (
 
 def shown(reply: Reply, text: str) -> str:
     """Return ``text`` from ``reply`` in a form that may be shown: printable, short, without the token."""
-    return printable(without_secret(text, reply.secret))
+    return printable(hide(text, [reply.secret]))
 
 
 def message_of(reply: Reply) -> str:

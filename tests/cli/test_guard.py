@@ -112,6 +112,17 @@ def test_secrets_are_known_wherever_they_are() -> None:
     assert hide(text, secrets) == "*** *** '***' abc http://host"
 
 
+@pytest.mark.parametrize(
+    "echo", ["bob:pass/word", "pass/word", "Ym9iOnBhc3Mvd29yZA==", "bob%3Apass%2Fword", "bob:pass%2Fword"]
+)
+def test_a_password_is_hidden_in_each_form_in_which_it_travels(echo: str) -> None:
+    """Whole and alone, in Base64 as a header has it, and as an address holds it; the name of the user is none."""
+    assert "pass" not in hide(f"bob: no {echo}", ["bob:pass/word"])
+    assert "Ym9i" not in hide(f"bob: no {echo}", ["bob:pass/word"])
+    assert hide(f"bob: no {echo}", ["bob:pass/word"]).startswith("bob: no ")
+    assert hide(f"bob: no {echo}", ["bob"]) == f"bob: no {echo}"
+
+
 def test_the_kind_and_where_to_report_it_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of the loader says so; one of the machine says what to look at."""
     small_dataset(tmp_path)

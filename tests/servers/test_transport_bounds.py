@@ -223,10 +223,11 @@ ECHO = f"<pre>Authorization: Token {TOKEN}</pre>"
         Reply(400, {"x-influxdb-error": ECHO}, secret=TOKEN),
         Reply(400, body=b'{"message": "Basic dmVyeS1zZWNyZXQtdG9rZW4= is wrong"}', secret=TOKEN),
         Reply(302, {"location": f"/login/{TOKEN}?x"}, secret=TOKEN),
+        Reply(401, body=f'{{"error": "no user bob with the password {TOKEN}"}}'.encode(), secret=f"bob:{TOKEN}"),
     ],
 )
 def test_a_server_that_repeats_the_token_is_not_quoted(reply: Reply) -> None:
-    """The token is hidden in the words of servers, in either form in which it was sent."""
+    """The token is hidden in the words of servers, in any form in which it was sent, and so is a password of it."""
     with pytest.raises(Refused) as caught:
         raise_for(reply, "ask")
     assert "very" not in str(caught.value)
