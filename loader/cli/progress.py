@@ -82,7 +82,7 @@ def _lines(console: Console) -> Observer:
         counts.count(event)
         if isinstance(event, Notice):
             _say(console, event.message)
-        if time.monotonic() >= due:
+        if counts.activity and time.monotonic() >= due:
             due = time.monotonic() + LINE_SECONDS
             _say(console, counts.line)
 

@@ -72,10 +72,10 @@ class EventLog:
         return self._counts.read()
 
     def _tell_progress(self) -> None:
-        if time.monotonic() < self._due:
+        counts = self._counts
+        if not counts.activity or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + PROGRESS_SECONDS
-        counts = self._counts
         self.record(
             logging.INFO,
             "progress",

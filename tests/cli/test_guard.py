@@ -25,7 +25,7 @@ from loader.cli import build_app, load, outcome
 from loader.cli import running as command_running
 from loader.cli.progress import watching
 from loader.cli.streams import Outlet
-from loader.events import Advanced, Event, Notice
+from loader.events import Advanced, Event, Notice, Started
 from loader.reporting import recorder
 from loader.reporting import text as reports
 from loader.unexpected import find_secrets, hide
@@ -345,6 +345,18 @@ def test_an_observer_that_fails_falls_silent(error: Exception, terminal: bool) -
         for event in events:
             observe(event)
     assert sum("said" in text for text in written) == 1
+
+
+def test_there_is_no_progress_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notice that comes late, since a machine is slow, is not followed by a line of 0 of 0 rows."""
+    monkeypatch.setattr("loader.cli.progress.LINE_SECONDS", 0.0)
+    stream = io.StringIO()
+    with watching(Console(file=stream), quiet=False) as observe:
+        for event in (Notice("compiling"), Started("load", 5), Advanced(1)):
+            observe(event)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "compiling"
+    assert [line.partition(", ")[0] for line in lines[1:]] == ["load: 0 of 5 rows", "load: 1 of 5 rows"]
 
 
 def test_an_observer_that_raises_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,17 @@ def test_progress_is_told_now_and_then(logged: Callable[..., list[str]], monkeyp
     assert last["message"].endswith(", 4 rejected")
 
 
+def test_there_is_no_progress_before_the_work(
+    logged: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiling and asking may take long; a line of 0 of 0 rows says nothing."""
+    monkeypatch.setattr("loader.reporting.logs.PROGRESS_SECONDS", 0.0)
+    before, after = Waited(SERVER_BUSY, 1.0), Advanced(1)
+    found = logged(TextFormatter(), before, Started("load", 5), after)
+    assert [line[42:] for line in found][:1] == ["load: 5 rows"]
+    assert "load: 1 of 5 rows" in found[1]
+
+
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
 def test_secrets_never_appear(logged: Callable[..., list[str]], formatter: logging.Formatter) -> None:
     """Neither a token that a server repeats, nor what looks like a credential."""
