@@ -55,7 +55,9 @@ class RunMetrics:
         self.registry = registry = _Registry()
         run = Info("loader_run", "Activity and version of this run; always 1.", registry=registry)
         run.info({"activity": activity, "version": version("loader")})
-        self._expected = Gauge("loader_rows_expected", "Rows of the dataset.", registry=registry)
+        self._expected = Gauge(
+            "loader_rows_expected", "Rows to be finished, by this run and earlier ones.", registry=registry
+        )
         self._resumed = Gauge("loader_rows_resumed", "Rows that earlier runs had finished.", registry=registry)
         self._rows = Counter(
             "loader_rows", "Rows that this run has staged, had acknowledged, or verified.", registry=registry
