@@ -262,6 +262,17 @@ def test_redirects_are_shown_and_not_followed(location: str, words: str) -> None
     assert "--host" in caught.value.hint
 
 
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request, and the token with it, goes to the server that is named, and to nobody else."""
+    with fault_proxy(NOWHERE, lambda call: Answer(500, b"no"), watched=("/",)) as other:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, other.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        with answering(Answer(204)) as connection:
+            assert connection.send(query_pool(ReplyKind.SMALL)).status == 204
+        assert other.writes == []
+
+
 CAUSES: list[tuple[Callable[[], Exception], str]] = [
     (lambda: urllib3.exceptions.ReadTimeoutError(None, "u", TOKEN), "timed out"),  # type: ignore[arg-type]
     (lambda: urllib3.exceptions.ProtocolError(TOKEN), "the connection broke"),

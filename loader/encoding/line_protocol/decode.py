@@ -119,7 +119,7 @@ class Decoder:
 
         The last line may lack its newline. A measurement comes once, or in pieces when it has many fields and each line
         has few of them. If a line has a field twice, the last value counts. A line is bad, too, when a field has
-        another type than in the first line that had it.
+        another type than in the first line that had it. Raises ValueError for a larger block.
         """
         if len(block) > _MOST_BYTES:
             raise ValueError(f"a block of {len(block):,} bytes; it has less than 2 GiB")
