@@ -111,8 +111,7 @@ def serving(registry: CollectorRegistry, port: int, host: str = LOOPBACK) -> Ite
         server = _Server(host, port, _Scrape.factory(registry))
     except OSError as error:
         raise ConfigError(
-            f"metrics cannot be served at {_place(host, port)}: {_reason(error)}",
-            hint="name another port, or 0 for a free one",
+            f"metrics cannot be served at {_place(host, port)}: {_reason(error)}", hint=_hint(error)
         ) from error
     thread = threading.Thread(target=server.serve_forever, args=(SLICE_SECONDS,), daemon=True)
     thread.start()
@@ -148,6 +147,12 @@ class _Server(ThreadingHTTPServer):
 
 def _place(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _hint(error: OSError) -> str:
+    if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+        return "name another port, or 0 for a free one"
+    return f"name an address of this machine, or a port alone, which is served at {LOOPBACK}"
 
 
 def _reason(error: OSError) -> str:
