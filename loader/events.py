@@ -67,12 +67,18 @@ class Rejected(Event):
 
 @dataclass(frozen=True)
 class Notice(Event):
-    """One sentence that the user should see once."""
+    """One sentence that the user should see once; a ``warning`` when something may go wrong."""
 
     message: str
+    warning: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", printable(self.message, MESSAGE))
+
+    @property
+    def text(self) -> str:
+        """The sentence, which says whether it is a warning."""
+        return f"warning: {self.message}" if self.warning else self.message
 
 
 Observer = Callable[[Event], None]

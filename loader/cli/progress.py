@@ -58,7 +58,7 @@ def _bar(console: Console) -> Iterator[Observer]:
         def observe(event: Event) -> None:
             counts.count(event)
             if isinstance(event, Notice):
-                progress.console.print(event.message, highlight=False, markup=False)
+                progress.console.print(event.text, highlight=False, markup=False)
             if isinstance(event, Waited) and event.message:
                 counts_text = f"waiting {event.seconds:.1f} s: {event.message}"
                 progress.console.print(counts_text, highlight=False, markup=False)
@@ -81,7 +81,7 @@ def _lines(console: Console) -> Observer:
         nonlocal due
         counts.count(event)
         if isinstance(event, Notice):
-            _say(console, event.message)
+            _say(console, event.text)
         if counts.activity and time.monotonic() >= due:
             due = time.monotonic() + LINE_SECONDS
             _say(console, counts.line)

@@ -56,8 +56,8 @@ class EventLog:
                 self.record(logging.WARNING, "retry", words, cause=cause, seconds=round(seconds, 3))
             case Rejected(rows) if counts.rejected == rows:  # the first; later ones are counted in the progress
                 self.record(logging.WARNING, "rejected", f"rejected {counted(rows, 'row')}", rows=rows)
-            case Notice(message):
-                self.record(logging.INFO, "notice", message)
+            case Notice(message, warning):
+                self.record(logging.WARNING if warning else logging.INFO, "notice", message)
             case _:
                 self._tell_progress()
 

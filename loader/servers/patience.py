@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loader.errors import Retryable, ServerError, Unreachable
-from loader.events import Notice, Observer, Waited
+from loader.events import Observer, Waited
 from loader.servers.probe import Server, introduction, probe
 from loader.servers.retries import Retries
 from loader.servers.transport import Connection
@@ -58,6 +58,6 @@ def find_server(connection: Connection, observe: Observer, patience: Patience) -
 
     Raises ConfigError when it is not an InfluxDB that the loader knows, and what ``Patience.ask`` raises.
     """
-    for sentence in introduction(connection.target):
-        observe(Notice(sentence))
+    for notice in introduction(connection.target):
+        observe(notice)
     return patience.ask(lambda: probe(connection), first=True)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from loader.errors import ConfigError, Retryable
+from loader.events import Notice
 from loader.printable import printable
 from loader.servers.address import is_loopback
 from loader.servers.base import Dialect, Reply, Request, Target
@@ -83,17 +84,16 @@ def probe(connection: Connection) -> Server:
     return identify(url, health)
 
 
-def introduction(target: Target) -> list[str]:
+def introduction(target: Target) -> list[Notice]:
     """Return the notices to show before anything is sent to ``target``: where it goes, and what is unsafe about it."""
     org = f" of organization {target.org!r}" if target.org else ""
-    sentences = [f"server {target.url}, bucket {target.bucket!r}{org}"]
+    notices = [Notice(f"server {target.url}, bucket {target.bucket!r}{org}")]
     if target.withheld:
-        sentences.append(target.withheld)
+        notices.append(Notice(target.withheld))
     if target.token and target.url.lower().startswith("http://") and not is_loopback(target.url):
-        sentences.append(
-            "warning: the token goes to another machine over http, where others can read it: use https:// if you can"
-        )
-    return sentences
+        words = "the token goes to another machine over http, where others can read it: use https:// if you can"
+        notices.append(Notice(words, warning=True))
+    return notices
 
 
 def _no_influxdb(url: str, path: str, reply: Reply) -> ConfigError:

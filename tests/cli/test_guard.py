@@ -347,6 +347,16 @@ def test_an_observer_that_fails_falls_silent(error: Exception, terminal: bool) -
     assert sum("said" in text for text in written) == 1
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_warning_is_said_to_be_one(terminal: bool) -> None:
+    """Among other notices, on a terminal and elsewhere."""
+    stream = io.StringIO()
+    with watching(Console(file=stream, force_terminal=terminal), quiet=False) as observe:
+        observe(Notice("a server"))
+        observe(Notice("others can read it", warning=True))
+    assert [line in stream.getvalue() for line in ("warning: a", "warning: others can read it")] == [False, True]
+
+
 def test_there_is_no_progress_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A notice that comes late, since a machine is slow, is not followed by a line of 0 of 0 rows."""
     monkeypatch.setattr("loader.cli.progress.LINE_SECONDS", 0.0)

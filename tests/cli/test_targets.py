@@ -72,7 +72,7 @@ def test_what_is_not_safe_is_said_once() -> None:
     """A token that goes to another machine over http, and one that was found and is not sent."""
 
     def said(url: str, **parts: str) -> list[str]:
-        return introduction(Target(url, "b", **parts))
+        return [notice.text for notice in introduction(Target(url, "b", **parts))]
 
     assert said("http://h") == ["server http://h, bucket 'b'"]
     assert [text.partition(":")[0] for text in said("http://h", token="t")[1:]] == ["warning"]

@@ -24,6 +24,7 @@ EVENTS = (
     Rejected(2),
     Rejected(3),
     Notice("created bucket 'b'"),
+    Notice("others can read it", warning=True),
 )
 
 
@@ -68,6 +69,7 @@ def test_lines_of_json_have_time_level_run_and_fields(logged: Callable[..., list
         },
         {"level": "WARNING", "event": "rejected", "message": "rejected 2 rows", "rows": 2},
         {"level": "INFO", "event": "notice", "message": "created bucket 'b'"},
+        {"level": "WARNING", "event": "notice", "message": "others can read it"},
     ]
 
 
