@@ -18,12 +18,16 @@ from loader.servers.address import redacted
 
 @dataclass(frozen=True)
 class LastVerification:
-    """How the newest verification ended; ``differences`` is None when it could not finish."""
+    """How the newest verification ended; ``differences`` is None when it could not finish.
+
+    ``unfit`` counts rows that cannot be points, and were not compared.
+    """
 
     started: str
     url: str
     bucket: str
     differences: int | None
+    unfit: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ def _last_verification(root: Path) -> LastVerification | None:
             redacted(check_line("the address", target["url"])),
             printable(check_line("the bucket", target["bucket"])),
             check_integer("the number of differences", report["difference_count"], 0) if report else None,
+            check_integer("the number of rows that are no points", report.get("unfit", 0), 0) if report else 0,
         )
     except KeyError as error:
         raise damaged_metrics(path, f"{error} is missing") from error

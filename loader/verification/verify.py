@@ -58,8 +58,8 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     prices, counts and volumes of integers exactly, sums of floats within the tolerance.
     With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``.
 
-    A row that cannot be a point (a null time, NaN, ...) is a difference of its own, and is left out of all other
-    comparisons. Of rows with one identity, in any partitions, the last value of each field is expected.
+    Rows that cannot be points (a null time, NaN, ...) are compared with nothing, and counted by reason, apart from
+    differences. Of rows with one identity, in any partitions, the last value of each field is expected.
 
     Memory is bounded by one batch of the dataset (for unsorted rows, see ``summarise``), the aggregates of all
     (series, day), and the points of one (series, day), at most DRILL_POINTS on the server; with ``settings.values``,
@@ -135,7 +135,8 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         difference_count=found.difference_count,
         seconds=monotonic() - started,
         values=found.values,
-        unfit=found.unfit,
+        unfit=sum(group.number for group in found.unfit),
+        unfit_rows=tuple(group.shown() for group in found.unfit),
         superseded=found.superseded,
         measurements=manifest.rows_by_measurement,
         fingerprint=manifest.fingerprint,
@@ -214,10 +215,10 @@ class _Verification:
         for window, answer in zip(windows, answers, strict=True):
             parts = []
             for together in overlapping(window.partitions):
-                part = summarise(self.settings.place.root, self.schema, together, picks, self.settings.max_listed)
+                part = summarise(self.settings.place.root, self.schema, together, picks)
                 parts.append(part.cells)
                 outcome.superseded += part.superseded
-                outcome.add_unfit(part.unfit, part.unfit_count)
+                outcome.add_unfit(part.unfit)
                 self._ask_samples(part.picked)
                 self.observe(Advanced(sum(partition.rows for partition in together)))
             expected = by_field(self.schema, merge_cells(self.schema, parts))
