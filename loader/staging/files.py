@@ -14,6 +14,7 @@ import pyarrow as pa
 from loader.dataset.atomic import write_whole
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import NANOSECONDS
+from loader.dataset.kinds import CSV, kind_of
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.mapping import ColumnMapping, FieldMapping, mapping_json, parse_mapping
 from loader.dataset.points_file import points_text
@@ -35,6 +36,7 @@ from loader.staging.identities import ORDER, PointMerger
 from loader.staging.partition import Compression
 from loader.staging.points import write_partitions
 from loader.staging.settings import FilesSettings, StageReport
+from loader.staging.sources.csv_format import ISO
 from loader.staging.sources.line_protocol import LineProtocolSource, refuse_bad_line
 from loader.staging.sources.paths import find_sources
 from loader.staging.sources.source import MeasurementPoints, Source
@@ -57,6 +59,11 @@ def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageRep
     began = time.monotonic()
     paths, lines = find_sources(settings.sources, settings.out, observe)
     _check(settings, lines)
+    if settings.csv != ISO and not any(kind_of(path) in CSV for path in paths):
+        raise ConfigError(
+            "how CSV is written is said, and no source is CSV",
+            hint="leave out --separator, --null, --decimal and --time-format",
+        )
     described = _describe(settings, paths)
     with (
         explained(settings.out),
@@ -132,7 +139,9 @@ class _Stage:
     def _open(self, paths: Sequence[Path], lines: bool) -> Source:
         if not lines:
             assert self._settings.mapping
-            return TableSource(paths, self._settings.mapping, self._temporary, self._reject_rows, self._observe)
+            return TableSource(
+                paths, self._settings.mapping, self._temporary, self._reject_rows, self._observe, self._settings.csv
+            )
         unit = NANOSECONDS[self._settings.time_unit]
         return LineProtocolSource(paths, unit, self._temporary, self._reject_line, self._observe)
 
@@ -258,6 +267,7 @@ def _describe(settings: FilesSettings, paths: Sequence[Path]) -> dict[str, Any]:
         "on_duplicate": str(settings.on_duplicate),
         "on_bad_line": settings.on_bad_line,
         "compression": settings.compression,
+        **({"csv": {**asdict(settings.csv), "nulls": list(settings.csv.nulls)}} if settings.csv != ISO else {}),
     }
 
 
