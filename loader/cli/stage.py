@@ -177,7 +177,7 @@ def stage(
             lambda: FilesSettings(
                 out=out,
                 sources=tuple(sources),
-                mapping=read_mapping_options(schema, mapped if tables else {}),
+                mapping=read_mapping_options(schema, mapped if tables else {}, sources[0]),
                 time_unit="ns" if tables else time_unit or "ns",
                 on_duplicate=on_duplicate.value,
                 on_bad_line=on_bad_line,

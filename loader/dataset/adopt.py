@@ -119,8 +119,8 @@ def _refuse_empty(place: Place) -> NoReturn:
             f"{place.path}: no such file or folder",
             hint="name Parquet files or their folder; other files, and trades, are staged first: loader stage --help",
         )
-    what = "no Parquet" if place.pattern == EVERY_FILE else f"no file {place.pattern}"
-    raise ConfigError(f"{place.path}: {what} here", hint=parquet_hint(place.path))
+    what = "no Parquet here" if place.pattern == EVERY_FILE else "no file matches this pattern"
+    raise ConfigError(f"{place.path}: {what}", hint=parquet_hint(place.path))
 
 
 def make_manifest(

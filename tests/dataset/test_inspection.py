@@ -229,7 +229,7 @@ def test_places_without_parquet(tmp_path: Path) -> None:
     for path, words in (
         (tmp_path / "missing", "no such file or folder"),
         (tmp_path / "empty", "no Parquet here"),
-        (tmp_path / "*.csv", "no Parquet here"),
+        (tmp_path / "*.csv", "no file matches this pattern"),
         (tmp_path / "none.parquet", "its files have no rows"),
     ):
         with pytest.raises(ConfigError, match=words):

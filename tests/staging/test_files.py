@@ -532,7 +532,7 @@ def written(content: bytes | str, name: str = "x.csv") -> Callable[[Path], Any]:
     [
         (lambda root: None, ["none.csv"], {}, "none.csv: no such file"),
         (lambda root: (root / "in").mkdir(), ["in"], {}, "in: no file here that is known"),
-        (lambda root: None, ["*.lp"], {}, r"\*\.lp: no such file"),
+        (lambda root: None, ["*.lp"], {}, r"\*\.lp: no file matches this pattern"),
         (written("", "x.json"), ["x.json"], {}, "x.json: what it holds is not known"),
         (written("", "x.parquet.gz"), ["x.parquet.gz"], {}, "what it holds is not known"),
         (

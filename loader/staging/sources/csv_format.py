@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from loader.errors import ConfigError
 
 SEPARATORS = (",", ";", "\t", "|")
 """Characters that are looked for in a header that does not have the separator."""
+_QUOTED = re.compile(rb'"[^"]*"')
 _NO_SEPARATOR = frozenset("\"\r\n.+-:'")
 
 
@@ -55,7 +57,11 @@ def shown(separator: str) -> str:
 
 def find_separator(header: bytes, separator: str = ",") -> str:
     """Return ``separator`` if ``header`` has it or none at all, otherwise the one that it has most often."""
-    if separator.encode() in header:
-        return separator
-    there = [each for each in SEPARATORS if each.encode() in header]
-    return max(there, key=lambda each: header.count(each.encode()), default=separator)
+    return separator if separator.encode() in header else guess_separator(header, separator)
+
+
+def guess_separator(header: bytes, separator: str = ",") -> str:
+    """Return what ``header`` has most often outside of quotes, ``separator`` if it has none."""
+    plain = _QUOTED.sub(b"", header)
+    there = [each for each in SEPARATORS if each.encode() in plain]
+    return max(there, key=lambda each: plain.count(each.encode()), default=separator)
