@@ -38,7 +38,7 @@ class Inspection:
     ``order`` says how the rows of the sample, which are the first of ``sample_file``, are sorted: "series", "time" or
     "none". ``mapping`` is the guess, None where no column can be the time or a field; ``problem`` is what keeps the
     files from being loaded by it, "" when nothing does. ``fieldless`` are the least and the most rows without a value
-    of any field of the guess: they cannot be points.
+    of any field of the guess: they cannot be points. ``left_out`` are files of the folder that are no Parquet by name.
     """
 
     path: str
@@ -57,6 +57,7 @@ class Inspection:
     mapping: ColumnMapping | None
     problem: str = ""
     fieldless: tuple[int, int] = (0, 0)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass
@@ -104,7 +105,8 @@ def inspect(path: Path) -> Inspection:
     StageError for a file that is damaged, or is no file.
     """
     place = find_place(path)
-    names = list(find_files(place))
+    others: list[str] = []
+    names = list(find_files(place, others.append))
     if not names:
         words = "no Parquet here" if place.root.is_dir() else "no such file or folder"
         words = "no file matches this pattern" if place.pattern != EVERY_FILE else words
@@ -140,6 +142,7 @@ def inspect(path: Path) -> Inspection:
         last=max((high for _, high in ranges), default=None),
         mapping=mapping,
         problem=problem,
+        left_out=tuple(others),
         fieldless=_fieldless(place, names, footers, sample, mapping),
     )
 

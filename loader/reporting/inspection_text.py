@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from loader.dataset.guess import LEFT_OUT, PATH, Column
 from loader.dataset.inspection import Inspection
 from loader.dataset.instant import instant
+from loader.dataset.kinds import left_out
 from loader.dataset.mapping import INDEX, ColumnMapping
 from loader.printable import MESSAGE, printable
 from loader.quantities import counted, size_text
@@ -42,6 +43,8 @@ def inspection_text(found: Inspection, width: int = WIDE, written: str = "") -> 
     ]
     if found.first is not None and found.last is not None:
         lines.append(f"from {instant(found.first)} to {instant(found.last)}")
+    if found.left_out:
+        lines += wrapped(printable(left_out(found.left_out), MESSAGE), width)
     note = f"values: how many there are in {sample}{where}; null counts as one"
     warning = [*wrapped(fieldless_text(*found.fieldless), width), ""] if found.fieldless[0] else []
     return "\n".join(

@@ -99,6 +99,8 @@ def test_what_is_csv(tmp_path: Path) -> None:
     assert is_csv(tmp_path)
     assert is_csv(tmp_path / "*.gz")
     assert not is_csv(tmp_path / "*.csv")
+    (tmp_path / "x.TSV").write_text("t\tv\n2024-01-01\t1\n")
+    assert inspect_csv(tmp_path / "x.TSV").form == CsvFormat("\t")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "x.parquet")
     assert not is_csv(tmp_path)
     assert not is_csv(tmp_path / "x.parquet")
