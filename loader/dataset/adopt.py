@@ -35,6 +35,7 @@ from loader.dataset.state import make_state
 from loader.dataset.time_range import Range, read_time_range
 from loader.errors import ConfigError
 from loader.events import Notice, Observer, ignore
+from loader.quantities import counted
 
 _LOSSLESS = ("integer", "float")
 _WHOLE_HOURS = re.compile(r"[+-]\d\d:00")
@@ -75,7 +76,8 @@ def adopt(
     manifest = make_manifest(place, mapping, observe)
     gone = {each.path for each in former.partitions} - {each.path for each in manifest.partitions} if former else ()
     if gone:
-        observe(Notice(f"{len(gone)} files are gone ({min(gone)}): they are no part of it now, their points stay"))
+        files = counted(len(gone), "file is", "files are")
+        observe(Notice(f"{files} gone ({min(gone)}), and no part of it now; the points stay"))
     return manifest
 
 

@@ -18,7 +18,7 @@ from loader.dataset.kinds import CSV, kind_of
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.mapping import ColumnMapping, FieldMapping, mapping_json, parse_mapping
 from loader.dataset.points_file import points_text
-from loader.dataset.policy import OnDuplicate
+from loader.dataset.policy import OnDuplicate, duplicates_error
 from loader.dataset.rejected_file import RejectedFile
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
@@ -29,6 +29,7 @@ from loader.errors import ConfigError, EncodeError, StageError
 from loader.events import Advanced, Notice, Observer, Rejected, Started, ignore
 from loader.memory import measure_peak_memory
 from loader.printable import MESSAGE, listed, printable
+from loader.quantities import counted
 from loader.staging.dataset import FOUND, DatasetWriter
 from loader.staging.explained import explained
 from loader.staging.folder import temporary_folder
@@ -184,12 +185,7 @@ class _Stage:
         if not self._unwanted:
             return
         examples = [example for each in self._merged for example in each.examples][:3]
-        raise ConfigError(
-            f"{self._unwanted:,} values belong to rows with the same series and time as a later row:"
-            f" {'; '.join(examples)}",
-            hint="let the last one count (--on-duplicate last), move them apart by nanoseconds (--on-duplicate nudge),"
-            " or make more columns tags (--tag)",
-        )
+        raise duplicates_error(self._unwanted, examples)
 
     def _refuse_changed(self, paths: Sequence[Path]) -> None:
         """Raise ConfigError when a source has changed since the beginning: parts of two versions may have been read."""
@@ -221,7 +217,7 @@ class _Stage:
         self._reject([{**entry, "text": bad.text.decode(errors="backslashreplace")}], f"{path}, line {bad.line:,}")
 
     def _reject_rows(self, rows: Sequence[RejectedRow]) -> None:
-        first = f"{rows[0].partition}, row {rows[0].row}, column {rows[0].column!r}: {rows[0].value}"
+        first = f"{rows[0].partition}, row {rows[0].row:,}, column {rows[0].column!r}: {rows[0].value}"
         self._reject([asdict(row) for row in rows], first)
 
     def _reject(self, entries: Sequence[Mapping[str, Any]], first: str) -> None:
@@ -230,8 +226,9 @@ class _Stage:
         self._rejected += len(entries)
         self._observe(Rejected(len(entries)))
         if self._rejected > self._settings.max_rejected:
+            rows = counted(self._rejected, "row was", "rows were")
             raise StageError(
-                f"{self._rejected:,} rows were rejected, more than the {self._settings.max_rejected:,} allowed; the"
+                f"{rows} rejected, more than the {self._settings.max_rejected:,} allowed; the"
                 f" first is {self._first_rejected}",
                 hint=f"see {self._file.path}; allow more with a higher --max-rejected",
             )

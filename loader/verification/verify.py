@@ -16,6 +16,7 @@ from loader.dataset.opened import opened_dataset
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Notice, Observer, Started, ignore, one_at_a_time
+from loader.quantities import counted
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
 from loader.servers.field_types import find_types
@@ -148,7 +149,8 @@ def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> N
     if manifest.moves and manifest.moves.rows:
         observe(Notice(str(manifest.moves)))
     if manifest.moves and found.superseded:
-        detail = f"{found.superseded:,} values have the series and time of a later row that sets the same field"
+        values = counted(found.superseded, "value has", "values have")
+        detail = f"{values} the series and time of a later row that sets the same field"
         found.add([Difference("missing", "", "", "", f"{detail}, though rows were moved apart")])
     elif found.superseded:
         observe(Notice(superseded_text(found.superseded)))
@@ -157,8 +159,8 @@ def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> N
 def superseded_text(number: int) -> str:
     """Return the message that later rows of the same identity replace ``number`` values."""
     return (
-        f"{number:,} values of the dataset are superseded: a later row of the same series and time sets the same field;"
-        " a server keeps one of them, and the last one is expected"
+        f"{counted(number, 'value of the dataset is', 'values of the dataset are')} superseded: a later row of the same"
+        " series and time sets the same field; a server keeps one of them, and the last one is expected"
     )
 
 

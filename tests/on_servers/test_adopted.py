@@ -353,7 +353,7 @@ def test_a_file_that_came_since_is_loaded_too(influx_v2: Any, tmp_path: Path) ->
     (root / "1.parquet").unlink()
     events: list[Event] = []
     load(LoadSettings(root, target(influx_v2, bucket)), events.append)
-    assert any(isinstance(event, Notice) and "1 files are gone (1.parquet)" in event.message for event in events)
+    assert any(isinstance(event, Notice) and "1 file is gone (1.parquet)" in event.message for event in events)
 
 
 def test_another_mapping_in_between(influx_v2: Any, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_moves_of_another_dataset(begin: Callable[..., tuple[Any, LoadSettings]]
     write_manifest(root, planted)
     for values in (False, True):
         report = verify(VerifySettings(root, settings.target, values=values))
-        words = "1 values have the series and time of a later row that sets the same field, though rows were moved"
+        words = "1 value has the series and time of a later row that sets the same field, though rows were moved"
         assert any(words in difference.detail for difference in report.differences)
         assert report.difference_count > 1  # and what the server has
 

@@ -414,7 +414,7 @@ def test_an_empty_tag_is_none(tmp_path: Path) -> None:
     table = pa.table({"host": ["", None, None, ""], "t": pa.array(times, pa.timestamp("ns", "UTC")), "n": [1, 2, 3, 4]})
     pq.write_table(table, tmp_path / "x.parquet")
     mapping = ColumnMapping("m", "t", ("host",))
-    with pytest.raises(ConfigError, match="1 values belong to rows with the same series and time"):
+    with pytest.raises(ConfigError, match="1 value belongs to a row with the same series and time"):
         staged(tmp_path, "x.parquet", mapping=mapping)
     staged(tmp_path, "x.parquet", mapping=mapping, on_duplicate="last")
     found = stored(tmp_path / "out")

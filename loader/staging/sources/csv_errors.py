@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from loader.dataset.schema import FieldType
 from loader.errors import ConfigError
+from loader.quantities import counted
 from loader.staging.sources.csv_format import ISO, CsvFormat, shown
 
 SAMPLE_BYTES = 16 << 20
@@ -35,8 +36,9 @@ def explained_csv(path: Path, names: list[str], time: str, form: CsvFormat = ISO
             raise _unfit(path, names, time, *found.groups()) from None
         if found := _RAGGED.search(words):
             row, wanted, there, text = found.groups()
+            columns = counted(int(there), "column")
             raise ConfigError(
-                f"{path}, row {int(row) - 2:,}: has {there} columns, and the header {wanted}: {text[:SHOWN]!r}",
+                f"{path}, row {int(row) - 2:,}: has {columns}, and the header {wanted}: {text[:SHOWN]!r}",
                 hint=f"mend the row; a value with {shown(form.separator)} stands in quotes",
             ) from None
         if "straddling" in words:
