@@ -744,13 +744,13 @@ def test_arrow_that_is_damaged(tmp_path: Path) -> None:
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     """Files of a folder whose names are not known are named, three of them at most."""
     put_csv(tmp_path / "X.CSV")
-    for name in ("a.csv.bz2", "b.tsv", "c.zip", "d.md"):
+    for name in ("a.csv.bz2", "b.tab", "c.zip", "d.md"):
         (tmp_path / name).write_text("")
     seen: list[Event] = []
     mapping = ColumnMapping("m", "t", ("host", "zone"), policy=Policy("UTC"))
     stage_files(FilesSettings(tmp_path / "out", (tmp_path,), mapping, workers=1), seen.append)
     notices = [event.message for event in seen if isinstance(event, Notice)]
-    assert f"{tmp_path}: left out, by their names: a.csv.bz2, b.tsv, c.zip and 1 more" in notices
+    assert f"{tmp_path}: left out, by their names: a.csv.bz2, b.tab, c.zip and 1 more" in notices
 
 
 @pytest.mark.parametrize(("fields", "told"), [(14, True), (2, True), (0, False)])
