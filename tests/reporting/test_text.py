@@ -185,9 +185,12 @@ def test_the_status_follows_the_work(tmp_path: Path) -> None:
     settings = {"target": {"url": "http://h", "bucket": "bucket"}}
     write_metrics(root, "verify", {"started": "then", "settings": settings, "report": {"difference_count": 3}})
     assert "bucket at http://h, then: 3 differences" in status_text(read_status(root))
-    unfit = {"difference_count": 0, "unfit": 38}
+    unfit: dict[str, object] = {"difference_count": 0, "unfit": 38, "unfit_rows": []}
     write_metrics(root, "verify", {"started": "then", "settings": settings, "report": unfit})
     assert "then: 0 differences, 38 rows cannot be points" in status_text(read_status(root))
+    former = {"difference_count": 40, "unfit": 38}  # which counted them as differences
+    write_metrics(root, "verify", {"started": "then", "settings": settings, "report": former})
+    assert "then: 2 differences, 38 rows cannot be points" in status_text(read_status(root))
     write_metrics(root, "verify", {"started": "then", "settings": settings, "report": None})
     assert "not finished" in status_text(read_status(root))
 
