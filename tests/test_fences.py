@@ -30,6 +30,7 @@ SUBSTITUTES = {
     r"^loader stage --out data/$": "loader stage --out data/ --trades 4000 --end 2024-01-31 --workers 1",
     # A minute of measuring is a moment.
     r"^loader tune data/$": "loader tune data/ --seconds 2",
+    r"^export INFLUX_HOST=.*$": "true",
     # The server of the reader is that of the test.
     r'"http://localhost:8086"': '"{url}"',
     r'"my-org"': '"{org}"',

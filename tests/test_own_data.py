@@ -164,7 +164,7 @@ def test_rows_of_one_point(tmp_path: Path, words: str, lines: str, wanted: str) 
     rule = next((each for each in OnDuplicate if f"`--on-duplicate {each}`" in words), OnDuplicate.FAIL)
     settings = FilesSettings(tmp_path / "out", (tmp_path / "x.lp",), on_duplicate=rule)
     if wanted.startswith("refused"):
-        with pytest.raises(ConfigError, match="1 values belong to rows with the same series and time"):
+        with pytest.raises(ConfigError, match="1 value belongs to a row with the same series and time"):
             stage_files(settings)
         return
     assert staged(settings) == [point for line in examples(wanted) for point in decode(line + "\n")]

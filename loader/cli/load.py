@@ -175,7 +175,7 @@ def load(
             state=state,
             on_duplicate=on_duplicate.value,
             assume_distinct=assume_distinct,
-            mapping=read_mapping_options(schema, mapping_flags(context.params)),
+            mapping=read_mapping_options(schema, mapping_flags(context.params), dataset),
         ),
     )
     if tuned:

@@ -114,16 +114,23 @@ def read_duration(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]] * 1_000_000_000 if match else 0
 
 
-def read_mapping_options(schema: Path | None, flags: Mapping[str, str | tuple[str, ...]]) -> ColumnMapping | None:
+def read_mapping_options(
+    schema: Path | None, flags: Mapping[str, str | tuple[str, ...]], path: Path
+) -> ColumnMapping | None:
     """Return the mapping that a file, or flags (as in ``parse_mapping``), describe, None when neither is given.
 
-    Raises ConfigError.
+    Raises ConfigError; if no time is named, its hint has the columns at ``path``.
     """
     said = {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items() if value}
     if schema:
         if said:
             raise ConfigError(f"--schema and flags say the columns ({', '.join(said)})", hint="say all in one of them")
         return read_mapping(schema)
+    if said and not said.get("time"):
+        from loader.staging.inspection import describe_columns  # only this error needs what it imports
+
+        columns = describe_columns(path)
+        raise ConfigError("no time column is named", hint="name it: --time COLUMN" + f"; {columns}" * bool(columns))
     return parse_mapping(said, "") if said else None
 
 

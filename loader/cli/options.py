@@ -17,6 +17,7 @@ from loader.dataset.policy import Ambiguous, Nonexistent, NonFinite
 
 TARGET = "Target"
 COLUMNS = "Columns of your own files"
+CSV = "CSV"
 DATASET = "Dataset"
 FLOW = "Flow"
 OUTPUT = "Output"
@@ -170,6 +171,26 @@ SchemaOption = Annotated[
     Path | None,
     typer.Option(
         "--schema", help="File that says the same, such as points.toml.", metavar="FILE", rich_help_panel=COLUMNS
+    ),
+]
+
+SeparatorOption = Annotated[
+    str,
+    typer.Option(help="What separates columns: , or ; or | or \\t.", metavar="TEXT", rich_help_panel=CSV),
+]
+NullOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A cell that has no value, such as NA; may be repeated.", metavar="TEXT", rich_help_panel=CSV),
+]
+DecimalOption = Annotated[
+    str, typer.Option(help="What begins the decimals of numbers: . or ,", metavar="TEXT", rich_help_panel=CSV)
+]
+TimeFormatOption = Annotated[
+    str,
+    typer.Option(
+        help="How times are written, such as '%d.%m.%Y %H:%M:%S'; ISO 8601 by default.",
+        metavar="FORMAT",
+        rich_help_panel=CSV,
     ),
 ]
 

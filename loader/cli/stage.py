@@ -13,15 +13,19 @@ from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, Metrics
 from loader.cli.options import (
     AmbiguousOption,
     DebugOption,
+    DecimalOption,
     FieldOption,
     JsonOption,
     MeasurementColumnOption,
     MeasurementOption,
     NonexistentOption,
     NonFiniteOption,
+    NullOption,
     QuietOption,
     SchemaOption,
+    SeparatorOption,
     TagOption,
+    TimeFormatOption,
     TimeOption,
     TimeUnitOption,
     TimezoneOption,
@@ -44,6 +48,7 @@ _OF_TRADES = ("trades", "calendar", "symbols", "symbols_file", "start", "end", "
 _OF_FILES = (
     *("measurement", "measurement_column", "tag", "field", "time", "time_unit", "timezone", "ambiguous", "nonexistent"),
     *("non_finite", "unsigned", "schema", "on_duplicate", "on_bad_line", "max_rejected", "temp"),
+    *("separator", "null", "decimal", "time_format"),
 )
 
 
@@ -106,6 +111,10 @@ def stage(
     non_finite: NonFiniteOption = "",
     unsigned: UnsignedOption = "",
     schema: SchemaOption = None,
+    separator: SeparatorOption = ",",
+    null: NullOption = None,
+    decimal: DecimalOption = ".",
+    time_format: TimeFormatOption = "",
     on_duplicate: Annotated[
         OnDuplicate,
         typer.Option(
@@ -156,7 +165,7 @@ def stage(
         from loader.cli.option_values import mapping_flags, read_mapping_options, read_names
         from loader.cli.running import run
         from loader.reporting.text import stage_text
-        from loader.staging import FilesSettings, StageSettings
+        from loader.staging import CsvFormat, FilesSettings, StageSettings
     output = Output(quiet, json, debug, LiveOptions(metrics_port, log_format, log_file))
     guarded(output, lambda: _refuse_idle_flags(context, bool(sources)))
     if sources:
@@ -168,7 +177,7 @@ def stage(
             lambda: FilesSettings(
                 out=out,
                 sources=tuple(sources),
-                mapping=read_mapping_options(schema, mapped if tables else {}),
+                mapping=read_mapping_options(schema, mapped if tables else {}, sources[0]),
                 time_unit="ns" if tables else time_unit or "ns",
                 on_duplicate=on_duplicate.value,
                 on_bad_line=on_bad_line,
@@ -177,6 +186,7 @@ def stage(
                 workers=workers,
                 compression=compression,
                 overwrite=overwrite,
+                csv=CsvFormat(separator, tuple(null or ()), decimal, time_format),
             ),
         )
         run("stage", files, out, output, lambda observe: staging.stage_files(files, observe), stage_text, _judge)

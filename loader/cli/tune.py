@@ -100,7 +100,7 @@ def tune(
             sample_rows=sample_rows,
             timeout_seconds=timeout,
             state=state,
-            mapping=read_mapping_options(schema, mapping_flags(context.params)),
+            mapping=read_mapping_options(schema, mapping_flags(context.params), dataset),
         ),
     )
     stop = threading.Event()

@@ -102,5 +102,5 @@ def verify(
         output,
         lambda observe: verification.verify(settings, observe),
         verify_text,
-        lambda report: DIFFERENT if report.difference_count else DONE,
+        lambda report: DIFFERENT if report.difference_count or report.unfit else DONE,
     )

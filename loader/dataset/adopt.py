@@ -35,6 +35,7 @@ from loader.dataset.state import make_state
 from loader.dataset.time_range import Range, read_time_range
 from loader.errors import ConfigError
 from loader.events import Notice, Observer, ignore
+from loader.quantities import counted
 
 _LOSSLESS = ("integer", "float")
 _WHOLE_HOURS = re.compile(r"[+-]\d\d:00")
@@ -75,7 +76,8 @@ def adopt(
     manifest = make_manifest(place, mapping, observe)
     gone = {each.path for each in former.partitions} - {each.path for each in manifest.partitions} if former else ()
     if gone:
-        observe(Notice(f"{len(gone)} files are gone ({min(gone)}): they are no part of it now, their points stay"))
+        files = counted(len(gone), "file is", "files are")
+        observe(Notice(f"{files} gone ({min(gone)}), and no part of it now; the points stay"))
     return manifest
 
 
@@ -119,8 +121,8 @@ def _refuse_empty(place: Place) -> NoReturn:
             f"{place.path}: no such file or folder",
             hint="name Parquet files or their folder; other files, and trades, are staged first: loader stage --help",
         )
-    what = "no Parquet" if place.pattern == EVERY_FILE else f"no file {place.pattern}"
-    raise ConfigError(f"{place.path}: {what} here", hint=parquet_hint(place.path))
+    what = "no Parquet here" if place.pattern == EVERY_FILE else "no file matches this pattern"
+    raise ConfigError(f"{place.path}: {what}", hint=parquet_hint(place.path))
 
 
 def make_manifest(

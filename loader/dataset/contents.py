@@ -22,6 +22,7 @@ from loader.dataset.manifest import Partition
 from loader.dataset.state import read_json, write_json
 from loader.errors import StageError
 from loader.events import Notice, Observer
+from loader.quantities import counted
 from loader.waiting import Workers
 
 Identity = tuple[int, int, int, int]
@@ -68,7 +69,11 @@ def differing(
     ]
     size = sum(partition.size for partition in unknown)
     if size >= _MENTIONED:
-        observe(Notice(f"comparing {len(unknown)} files ({size / 1e9:,.1f} GB) with the checksums of the manifest"))
+        observe(
+            Notice(
+                f"comparing {counted(len(unknown), 'file')} ({size / 1e9:,.1f} GB) with the checksums of the manifest"
+            )
+        )
     found = {}
     wrong = []
     for partition, identity, checksum in _read(root, unknown, stop):

@@ -124,7 +124,7 @@ def convert_batch(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) ->
         except Unfit as error:
             value = _shown(column[error.row])
             raise EncodeError(
-                f"{address.partition}, row {address.start + error.row}, column {source!r}: {value} {error}",
+                f"{address.partition}, row {address.start + error.row:,}, column {source!r}: {value} {error}",
                 hint=error.hint or "give the field another type, such as string, or leave the column out",
             ) from None
     return pa.RecordBatch.from_arrays(columns, names=list(schema.columns))

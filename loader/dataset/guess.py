@@ -15,6 +15,7 @@ from loader.dataset.instant import NANOSECONDS
 from loader.dataset.mapping import INDEX, ColumnMapping, FieldMapping
 from loader.dataset.policy import Policy
 from loader.dataset.schema import is_text
+from loader.quantities import counted
 
 PATH = "path"
 """The type of a key of the paths."""
@@ -173,9 +174,12 @@ def _part(seen: Seen, distinct: int | None, rows: int) -> tuple[str, str]:
         return LEFT_OUT, _why_left_out(seen)
     if distinct is None or seen.empty:
         return f"field {field}", "the sample has no value of it"
+    plain = kind.value_type if pt.is_dictionary(kind) else kind
     coded = pt.is_integer(kind) and _CODES.search(name) and name.lower() not in _NO_CODES
-    if can_be_tag(kind) and (is_text(kind) or pt.is_dictionary(kind) or pt.is_boolean(kind) or coded):
-        found = f"{distinct:,} in {rows:,} rows; {_FEW}"
+    if can_be_tag(kind) and not pt.is_boolean(plain) and (is_text(kind) or pt.is_dictionary(kind) or coded):
+        found = f"{distinct:,} in {counted(rows, 'row')}; {_FEW}"
+        if distinct == 1 and not is_text(plain):
+            return f"field {field}", "it is a number that is the same in all rows: no series differ by it"
         if distinct * _ROWS_A_VALUE <= rows or distinct == 1:
             return "tag", f"it has few values ({found})"
         return f"field {field}", f"it has many values ({found}), each of which would be a series"

@@ -14,12 +14,13 @@ import pyarrow.types as pt
 
 from loader.dataset.adopt import is_adopted, make_manifest
 from loader.dataset.beneath import look
+from loader.dataset.fieldless import count_fieldless
 from loader.dataset.guess import Column, Seen, guess_columns, guess_keys, guess_mapping
 from loader.dataset.hive import path_keys
 from loader.dataset.manifest import has_manifest, read_manifest
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.own_files import find_files, open_parquet, parquet_hint, unite_columns
-from loader.dataset.place import Place, find_place
+from loader.dataset.place import EVERY_FILE, Place, find_place
 from loader.dataset.reader import buffer_size
 from loader.errors import ConfigError, EncodeError, StageError
 from loader.events import ignore
@@ -36,7 +37,8 @@ class Inspection:
 
     ``order`` says how the rows of the sample, which are the first of ``sample_file``, are sorted: "series", "time" or
     "none". ``mapping`` is the guess, None where no column can be the time or a field; ``problem`` is what keeps the
-    files from being loaded by it, "" when nothing does.
+    files from being loaded by it, "" when nothing does. ``fieldless`` are the least and the most rows without a value
+    of any field of the guess: they cannot be points. ``left_out`` are files of the folder that are no Parquet by name.
     """
 
     path: str
@@ -54,6 +56,8 @@ class Inspection:
     last: int | None
     mapping: ColumnMapping | None
     problem: str = ""
+    fieldless: tuple[int, int] = (0, 0)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass
@@ -101,9 +105,11 @@ def inspect(path: Path) -> Inspection:
     StageError for a file that is damaged, or is no file.
     """
     place = find_place(path)
-    names = list(find_files(place))
+    others: list[str] = []
+    names = list(find_files(place, others.append))
     if not names:
         words = "no Parquet here" if place.root.is_dir() else "no such file or folder"
+        words = "no file matches this pattern" if place.pattern != EVERY_FILE else words
         raise ConfigError(f"{path}: {words}", hint=parquet_hint(path))
     sizes = [_size(place, name) for name in names]
     united, everywhere = unite_columns(place, names)
@@ -136,7 +142,19 @@ def inspect(path: Path) -> Inspection:
         last=max((high for _, high in ranges), default=None),
         mapping=mapping,
         problem=problem,
+        left_out=tuple(others),
+        fieldless=_fieldless(place, names, footers, sample, mapping),
     )
+
+
+def _fieldless(
+    place: Place, names: Sequence[str], footers: _Footers, sample: pa.Table, mapping: ColumnMapping | None
+) -> tuple[int, int]:
+    """Return the least and the most rows without any field; footers are read again where each field has nulls."""
+    fields = [field.column for field in mapping.fields] if mapping else []
+    if not fields or any(footers.nulls[name] == 0 for name in fields):
+        return 0, 0
+    return count_fieldless(place.root, names, fields, sample)
 
 
 def _size(place: Place, name: str) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loader.printable import listed
 
-PARQUET, ARROW, CSV = (".parquet", ".pq"), (".arrow", ".feather", ".ipc"), (".csv",)
+PARQUET, ARROW, CSV = (".parquet", ".pq"), (".arrow", ".feather", ".ipc"), (".csv", ".tsv")
 LINES = (".lp", ".txt", ".line")
 _TABLES = (*PARQUET, *ARROW, *CSV)
 _COMPRESSED = (".gz", ".zst")
@@ -24,7 +24,7 @@ def kind_of(path: Path) -> str:
 
 def known_kinds() -> str:
     """Return all suffixes, as a message shows them."""
-    return f"{', '.join((*_TABLES, *LINES))}; .csv and line protocol also with {' or '.join(_COMPRESSED)}"
+    return f"{', '.join((*_TABLES, *LINES))}; CSV and line protocol also with {' or '.join(_COMPRESSED)}"
 
 
 def left_out(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from loader.dataset.policy import NonFinite
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import FieldType, PointSchema
 from loader.events import Notice, Observer
+from loader.quantities import counted
 
 
 def count_non_finite(root: Path, manifest: Manifest, stop: threading.Event | None = None) -> Mapping[str, int]:
@@ -49,7 +50,7 @@ def tell_non_finite(root: Path, manifest: Manifest, observe: Observer, stop: thr
 def non_finite_text(counts: Mapping[str, int]) -> str:
     """Return the message about ``counts``."""
     fields = ", ".join(f"{count:,} of {field}" for field, count in counts.items())
-    return f"{sum(counts.values()):,} values are NaN or infinite, and left out: {fields}"
+    return f"{counted(sum(counts.values()), 'value is', 'values are')} NaN or infinite, and left out: {fields}"
 
 
 def _floats(schema: PointSchema) -> PointSchema:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loader.dataset.claims import check_checksum, check_integer, check_mapping, check_path, check_text, excerpt
+from loader.quantities import counted
 
 
 @dataclass(frozen=True, order=True)
@@ -53,7 +54,8 @@ class Moves:
     checksum: str
 
     def __str__(self) -> str:
-        return f"{self.rows:,} rows are moved behind others of the same series and time, by {self.longest:,} ns at most"
+        rows = counted(self.rows, "row is", "rows are")
+        return f"{rows} moved behind others of the same series and time, by {self.longest:,} ns at most"
 
 
 def read_partition(entry: Any) -> Partition:

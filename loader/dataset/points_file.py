@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from loader.dataset.atomic import write_whole
 from loader.dataset.guess import LEFT_OUT, Column
-from loader.dataset.inspection import Inspection
 from loader.dataset.mapping import ColumnMapping, mapping_json
 from loader.errors import ConfigError
 from loader.printable import printable
@@ -20,7 +20,26 @@ _REASONS = {
 }
 
 
-def write_points_file(inspection: Inspection, path: Path) -> None:
+class Guess(Protocol):
+    """What an inspection guesses: a mapping, with a reason for each column."""
+
+    @property
+    def path(self) -> str:
+        """What was looked at."""
+        ...
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The columns, with roles and reasons."""
+        ...
+
+    @property
+    def mapping(self) -> ColumnMapping | None:
+        """The guess, None where there is none."""
+        ...
+
+
+def write_points_file(inspection: Guess, path: Path) -> None:
     """Write the guess as TOML that ``read_mapping`` reads, with its reasons; the file appears whole.
 
     Raises ConfigError when there is no guess, something is there already, or nothing can be written.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from functools import cache
 from typing import Any, Self
 
 from loader.errors import ConfigError
+from loader.quantities import counted
 
 
 class Ambiguous(StrEnum):
@@ -97,3 +99,13 @@ class Policy:
 
 
 STRICT = Policy()
+
+
+def duplicates_error(values: int, examples: Sequence[str], where: str = "") -> ConfigError:
+    """Return the error for ``values`` that later rows of the same identity replace, where none should."""
+    said = counted(values, "value belongs to a row", "values belong to rows")
+    return ConfigError(
+        f"{where}{said} with the same series and time as a later row: {'; '.join(examples)}",
+        hint="let the last one count (--on-duplicate last), move them apart by nanoseconds (--on-duplicate nudge),"
+        " or make more columns tags (--tag)",
+    )

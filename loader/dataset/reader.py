@@ -25,6 +25,7 @@ from loader.dataset.manifest import Manifest, Partition, read_manifest
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError, EncodeError, StageError
 from loader.events import Observer, ignore
+from loader.quantities import counted
 
 GROUP_ROWS = 131_072
 """Rows of a staged row group, and of a batch that is not joined."""
@@ -57,8 +58,9 @@ def check_dataset(
     StageError when staging did not finish, or a file is missing, damaged, or disagrees with the manifest.
     """
     if not manifest.complete:
+        there = counted(len(manifest.partitions), "partition is", "partitions are")
         raise StageError(
-            f"{root}: staging did not finish ({len(manifest.partitions)} partitions are there)",
+            f"{root}: staging did not finish ({there} there)",
             hint=f"run it again with the same settings, it goes on where it was: loader stage --out {root}",
         )
     if not manifest.rows:
@@ -67,7 +69,7 @@ def check_dataset(
     for partition in manifest.partitions:
         _check(root, partition, manifest.schema_of(partition.path))
     if wrong := differing(root, manifest.partitions, observe, stop):
-        more = f", and that of {len(wrong) - 1} more files" if len(wrong) > 1 else ""
+        more = f", and that of {counted(len(wrong) - 1, 'more file')}" if len(wrong) > 1 else ""
         raise _disagreement(root, root / wrong[0].path, f"its content is not what the manifest says (SHA-256){more}")
 
 
@@ -87,7 +89,7 @@ def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int)
         names = [name for name in map(schema.source, schema.columns) if name in there]
         time = schema.source(schema.time)
         if chunk.stop > file.metadata.num_rows:
-            raise _disagreement(root, path, f"holds {file.metadata.num_rows} rows, {chunk} is wanted")
+            raise _disagreement(root, path, f"holds {counted(file.metadata.num_rows, 'row')}, {chunk} is wanted")
         row = 0
         for group in range(file.metadata.num_row_groups):
             stop = row + file.metadata.row_group(group).num_rows
@@ -241,8 +243,8 @@ def _check(root: Path, partition: Partition, schema: PointSchema) -> None:
         size = path.stat().st_size
         found = (size, file.metadata.num_rows)
         if found != (partition.size, partition.rows):
-            expected = f"the manifest says {partition.size} bytes, {partition.rows} rows"
-            raise _disagreement(root, path, f"has {found[0]} bytes, {found[1]} rows; {expected}")
+            expected = f"the manifest says {partition.size:,} bytes, {counted(partition.rows, 'row')}"
+            raise _disagreement(root, path, f"has {found[0]:,} bytes, {counted(found[1], 'row')}; {expected}")
         columns = file.schema_arrow
         time = schema.source(schema.time)
         known = columns.names.count(time) == 1

@@ -18,6 +18,7 @@ from loader.loading.identity_reader import THREADS, IdentityReader, Numbers, ove
 from loader.loading.known_rows import KnownRows
 from loader.loading.repetitions import Identities, Slice, keys_of
 from loader.loading.series_order import SeriesOrder
+from loader.quantities import counted
 from loader.waiting import Workers
 
 _EXAMPLES = 3
@@ -48,8 +49,8 @@ def look_at_identities(
     if found.values_superseded:
         observe(
             Notice(
-                f"{found.values_superseded:,} values are replaced by later rows of the same series and time, and left"
-                f" out: {found.rows_superseded:,} rows lose all their values"
+                f"{counted(found.values_superseded, 'value is', 'values are')} replaced by later rows of the same"
+                f" series and time, and left out: {counted(found.rows_superseded, 'row loses', 'rows lose')} all values"
             )
         )
     return found

@@ -7,7 +7,7 @@ import threading
 from loader.dataset.adopt import is_adopted
 from loader.dataset.manifest import Manifest
 from loader.dataset.non_finite import tell_non_finite
-from loader.dataset.policy import OnDuplicate
+from loader.dataset.policy import OnDuplicate, duplicates_error
 from loader.errors import ConfigError
 from loader.events import ignore
 from loader.loading.identities import look_at_identities
@@ -36,10 +36,5 @@ def look_through(tally: Tally, manifest: Manifest, stop: threading.Event) -> tup
     refused = is_adopted(manifest) and settings.on_duplicate == OnDuplicate.FAIL
     found = look_at_identities(root, manifest, ignore if refused else tally.observe, stop)
     if found.values_superseded and refused:
-        raise ConfigError(
-            f"{settings.dataset}: {found.values_superseded:,} values belong to rows with the same series and time as a"
-            f" later row: {'; '.join(found.examples)}",
-            hint="let the last one count (--on-duplicate last), move them apart by nanoseconds (--on-duplicate nudge),"
-            " or make more columns tags (--tag)",
-        )
+        raise duplicates_error(found.values_superseded, found.examples, f"{settings.dataset}: ")
     return manifest, found

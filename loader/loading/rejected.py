@@ -12,6 +12,7 @@ from loader.dataset.rejected_file import RejectedFile
 from loader.errors import LoadError
 from loader.loading.ledger import Ledger
 from loader.printable import MESSAGE, printable
+from loader.quantities import counted
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Rejections:
             return None
         first = f"; the first of this run is {self.first}" if self.first else ""
         return LoadError(
-            f"{self.total:,} rows were rejected, more than the {self.most:,} allowed{first}",
+            f"{counted(self.total, 'row was', 'rows were')} rejected, more than the {self.most:,} allowed{first}",
             hint=f"see {self.file.path}; go on with a higher --max-rejected",
         )
 
@@ -70,9 +71,12 @@ class Rejections:
 def describe(rejected: RejectedRow | RejectedLine) -> str:
     """Return which row was rejected, and why."""
     if isinstance(rejected, RejectedLine):
-        place, why = f"{rejected.chunk.partition}, row {rejected.chunk.start}", f"{rejected.status}: {rejected.reason}"
+        place, why = (
+            f"{rejected.chunk.partition}, row {rejected.chunk.start:,}",
+            f"{rejected.status}: {rejected.reason}",
+        )
     else:
-        place = f"{rejected.partition}, row {rejected.row}, column {rejected.column!r}"
+        place = f"{rejected.partition}, row {rejected.row:,}, column {rejected.column!r}"
         why = f"{rejected.value}: {rejected.reason}"
     return printable(f"{place}: {why}", MESSAGE)
 

@@ -16,7 +16,7 @@ def check_times(times: Integers, selected: SelectedRows, root: Path, partition: 
         return
     place = int(((times < partition.time_min) | (times > partition.time_max)).argmax())
     raise StageError(
-        f"{root / partition.path}, row {selected.rows[place]}: the time {times[place]} is not among those that the"
+        f"{root / partition.path}, row {selected.rows[place]:,}: the time {times[place]} is not among those that the"
         f" manifest says, {partition.time_min} to {partition.time_max}",
         hint="the file is not the one that was staged: stage into another folder",
     )

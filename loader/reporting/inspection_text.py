@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from loader.dataset.guess import LEFT_OUT, PATH, Column
 from loader.dataset.inspection import Inspection
 from loader.dataset.instant import instant
-from loader.dataset.mapping import INDEX
+from loader.dataset.kinds import left_out
+from loader.dataset.mapping import INDEX, ColumnMapping
 from loader.printable import MESSAGE, printable
 from loader.quantities import counted, size_text
 
@@ -42,28 +43,49 @@ def inspection_text(found: Inspection, width: int = WIDE, written: str = "") -> 
     ]
     if found.first is not None and found.last is not None:
         lines.append(f"from {instant(found.first)} to {instant(found.last)}")
+    if found.left_out:
+        lines += wrapped(printable(left_out(found.left_out), MESSAGE), width)
     note = f"values: how many there are in {sample}{where}; null counts as one"
+    warning = [*wrapped(fieldless_text(*found.fieldless), width), ""] if found.fieldless[0] else []
     return "\n".join(
-        [*lines, "", *_table(found.columns, width), *_wrapped(note, width), "", *_end(found, width, written)]
+        [*lines, "", *table(found.columns, width), *wrapped(note, width), "", *warning, *_end(found, width, written)]
     )
 
 
 def load_commands(found: Inspection, written: str = "") -> list[list[str]]:
     """Return the commands, as lists of words, that load ``found`` by the guess; none where there is no guess."""
-    mapping = found.mapping
-    if not mapping:
+    if not found.mapping:
         return []
-    load = ["loader", "load", found.path]
+    words = mapping_words(found.mapping, found.columns, written)
+    before = [["loader", "inspect", found.path, "--write", "points.toml"]] if words is None else []
+    return [*before, ["loader", "load", found.path, *(words or ["--schema", "points.toml"])]]
+
+
+def mapping_words(mapping: ColumnMapping, columns: Sequence[Column], written: str = "") -> list[str] | None:
+    """Return the options that say ``mapping``, None where only a file can; ``written`` is such a file, if any."""
     if written:
-        return [[*load, "--schema", written]]
-    fields = [field.column for field in mapping.fields] if _must_name_fields(found.columns) else []
+        return ["--schema", written]
+    fields = [field.column for field in mapping.fields] if _must_name_fields(columns) else []
     if not all(_is_plain(name) for name in (mapping.time, *mapping.tags, *fields)):
-        return [["loader", "inspect", found.path, "--write", "points.toml"], [*load, "--schema", "points.toml"]]
-    load += ["--measurement", mapping.measurement, "--time", mapping.time]
-    load += ["--tag", ",".join(mapping.tags)] if mapping.tags else []
-    load += [word for name in fields for word in ("--field", name)]
-    load += ["--time-unit", mapping.time_unit] if mapping.time_unit else []
-    return [load + (["--timezone", mapping.policy.timezone] if mapping.policy.timezone else [])]
+        return None
+    words = ["--measurement", mapping.measurement, "--time", mapping.time]
+    words += ["--tag", ",".join(mapping.tags)] if mapping.tags else []
+    words += [word for name in fields for word in ("--field", name)]
+    words += ["--time-unit", mapping.time_unit] if mapping.time_unit else []
+    return words + (["--timezone", mapping.policy.timezone] if mapping.policy.timezone else [])
+
+
+def fieldless_text(least: int, most: int) -> str:
+    """Return what is said of rows without any field, "" where none is known."""
+    if not least:
+        return ""
+    if most == 1:
+        return "1 row has no value of any field, and cannot be a point: a load or stage keeps it in the rejected file"
+    number = f"{least:,}" if least == most else f"from {least:,} to {most:,}"
+    return (
+        f"{number} rows have no value of any field, and cannot be points: a load or stage keeps them in the rejected"
+        " file, and ends if they are more than --max-rejected"
+    )
 
 
 def _must_name_fields(columns: Sequence[Column]) -> bool:
@@ -77,7 +99,8 @@ def _is_plain(name: str) -> bool:
     return name.isprintable() and name == name.strip() and "," not in name
 
 
-def _table(columns: Sequence[Column], width: int) -> Iterator[str]:
+def table(columns: Sequence[Column], width: int) -> Iterator[str]:
+    """Yield the lines of a table of ``columns``; reasons are below it if there is no room for them."""
     rows = [_HEADS, *map(_cells, columns)]
     widths = [max(len(row[number]) for row in rows) for number in range(6)]
     wide = sum(widths) + 2 * 5 <= width
@@ -112,29 +135,30 @@ def _reasons(columns: Sequence[Column], width: int) -> Iterator[str]:
     for column in columns:
         together.setdefault(printable(column.reason), []).append(printable(column.name))
     for reason, names in together.items():
-        yield from _wrapped(f"{', '.join(names)}: {reason}", width)
+        yield from wrapped(f"{', '.join(names)}: {reason}", width)
 
 
 def _end(found: Inspection, width: int, written: str) -> Iterator[str]:
     commands = load_commands(found, written)
     if found.problem:
-        yield from _wrapped(f"it cannot be loaded as it is: {printable(found.problem)}", width)
+        yield from wrapped(f"it cannot be loaded as it is: {printable(found.problem)}", width)
         if not commands:
             return
-        yield from _wrapped("a guess, once that is mended:", width)
+        yield from wrapped("a guess, once that is mended:", width)
     elif written:
         yield f"a guess, to be checked; it is in {printable(written)}:"
     else:
         yield "a guess, to be checked; --write points.toml writes it down:"
     for words in commands:
-        yield from _command(words, width)
+        yield from command_lines(words, width)
 
 
-def _command(words: Sequence[str], width: int) -> Iterator[str]:
-    """Yield a command (three words, then options with values) on several lines if it is too long for one."""
+def command_lines(words: Sequence[str], width: int) -> Iterator[str]:
+    """Yield a command (two or three words, then options with values) on several lines if it is too long for one."""
     quoted = [printable(shlex.quote(word), MESSAGE) for word in words]
-    line = "  " + " ".join(quoted[:3])
-    for option, value in zip(quoted[3::2], quoted[4::2], strict=True):
+    first = 2 + len(words) % 2
+    line = "  " + " ".join(quoted[:first])
+    for option, value in zip(quoted[first::2], quoted[first + 1 :: 2], strict=True):
         if len(f"{line} {option} {value} \\") > width:
             yield f"{line} \\"
             line = "   "
@@ -142,7 +166,8 @@ def _command(words: Sequence[str], width: int) -> Iterator[str]:
     yield line
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int) -> list[str]:
+    """Return ``text`` in lines of up to ``width`` characters."""
     return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
 
 

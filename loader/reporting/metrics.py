@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loader.dataset.beneath import list_folder
-from loader.dataset.claims import check_mapping
+from loader.dataset.claims import check_integer, check_mapping
 from loader.dataset.state import read_json, state_name, state_path, write_json
 from loader.errors import StageError
 from loader.servers.address import redacted
@@ -85,3 +85,17 @@ def newest_metrics(root: Path, activity: str) -> tuple[Path, dict[str, Any]] | N
 def damaged_metrics(path: Path, why: object) -> StageError:
     """Return the error for metrics that do not have the form that a run writes."""
     return StageError(f"{path}: damaged metrics: {why}", hint="move this file away")
+
+
+def count_differences(report: Mapping[str, Any]) -> int:
+    """Return the number of differences in the report of a verification, without rows that cannot be points.
+
+    Former versions counted such rows as differences, and had no ``unfit_rows``. Raises KeyError or ValueError.
+    """
+    number = check_integer("the number of differences", report["difference_count"], 0)
+    return number if "unfit_rows" in report else max(0, number - count_unfit(report))
+
+
+def count_unfit(report: Mapping[str, Any]) -> int:
+    """Return how many rows cannot be points, by the report of a verification; raises ValueError."""
+    return check_integer("the number of rows that are no points", report.get("unfit", 0), 0)

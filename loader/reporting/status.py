@@ -6,24 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loader.dataset.claims import check_integer, check_line, check_mapping
+from loader.dataset.claims import check_line, check_mapping
 from loader.dataset.manifest import read_manifest
 from loader.dataset.place import find_place
 from loader.loading.ledger import last_load
 from loader.loading.ledger_values import LastLoad
 from loader.printable import printable
-from loader.reporting.metrics import damaged_metrics, newest_metrics
+from loader.reporting.metrics import count_differences, count_unfit, damaged_metrics, newest_metrics
 from loader.servers.address import redacted
 
 
 @dataclass(frozen=True)
 class LastVerification:
-    """How the newest verification ended; ``differences`` is None when it could not finish."""
+    """How the newest verification ended; ``differences`` is None when it could not finish.
+
+    ``unfit`` counts rows that cannot be points, and were not compared.
+    """
 
     started: str
     url: str
     bucket: str
     differences: int | None
+    unfit: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ def _last_verification(root: Path) -> LastVerification | None:
             check_line("the start", metrics["started"]),
             redacted(check_line("the address", target["url"])),
             printable(check_line("the bucket", target["bucket"])),
-            check_integer("the number of differences", report["difference_count"], 0) if report else None,
+            count_differences(report) if report else None,
+            count_unfit(report) if report else 0,
         )
     except KeyError as error:
         raise damaged_metrics(path, f"{error} is missing") from error

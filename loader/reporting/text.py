@@ -124,24 +124,35 @@ def verify_text(report: VerifyReport) -> str:
     outcome = counted(report.difference_count, "difference") if report.difference_count else "no differences"
     looked_at = f"all {counted(report.values, 'value')}" if report.values else counted(report.samples, "sample")
     looked_at = f"{report.windows:,} series and days, {looked_at}"
+    points = f"{report.rows - report.unfit:,} of " * bool(report.unfit) + counted(report.rows, "point")
+    unfit = f"; {counted(report.unfit, 'row')} not compared" * bool(report.unfit)
     lines = [
-        f"verified {counted(report.rows, 'point')}{_of(report.measurements)}: {outcome}",
+        f"verified {points}{_of(report.measurements)}: {outcome}{unfit}",
         f"         {counted(report.candles, 'candle') if report.candles else looked_at}, {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
     ]
     if report.unfit:
-        rows = counted(report.unfit, "row cannot be a point: it is missing", "rows cannot be points: they are missing")
-        lines.append(f"         {rows}")
+        lines.append(f"         {unfit_text(report.unfit)}: a load rejects them, and they are not compared")
     if report.superseded:
         values = counted(report.superseded, "value is", "values are")
         lines.append(f"         {values} superseded by later rows of the same series and time")
     for difference in report.differences:
         field = f" {difference.field}" if difference.field else ""
         lines.append(f"  {difference.kind:<9} {difference.day} {difference.series}{field}: {difference.detail}")
+    for rows in report.unfit_rows:
+        name = f"{rows.measurement}, " * bool(rows.measurement)
+        others = rows.number - len(rows.examples)
+        lines.append(f"  {'no point':<9} {counted(rows.number, 'row')}: {name}{rows.column}: {rows.reason}")
+        lines.append(f"            {'; '.join(rows.examples)}" + f"; and {others:,} more" * bool(others))
     more = report.difference_count - len(report.differences)
     if more > 0:
         lines.append(f"  and {more:,} more")
     return "\n".join(lines)
+
+
+def unfit_text(rows: int) -> str:
+    """Return the words for ``rows`` rows that verification does not compare."""
+    return counted(rows, "row cannot be a point", "rows cannot be points")
 
 
 def status_text(status: Status) -> str:
@@ -168,5 +179,6 @@ def status_text(status: Status) -> str:
     else:
         seen = status.verification
         differences = "not finished" if seen.differences is None else counted(seen.differences, "difference")
+        differences += f", {unfit_text(seen.unfit)}" * bool(seen.unfit)
         lines.append(f"verified {seen.bucket} at {seen.url}, {seen.started}: {differences}")
     return "\n".join(lines)

@@ -6,12 +6,14 @@ from loader.dataset.policy import OnDuplicate
 from loader.events import Observer, ignore
 from loader.staging.candles.settings import CandleReport, CandleRule, CandleSettings
 from loader.staging.settings import FilesSettings, StageReport, StageSettings
+from loader.staging.sources.csv_format import CsvFormat
 from loader.staging.stage import stage
 
 __all__ = [
     "CandleReport",
     "CandleRule",
     "CandleSettings",
+    "CsvFormat",
     "FilesSettings",
     "OnDuplicate",
     "StageReport",

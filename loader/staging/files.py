@@ -14,10 +14,11 @@ import pyarrow as pa
 from loader.dataset.atomic import write_whole
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import NANOSECONDS
+from loader.dataset.kinds import CSV, kind_of
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.mapping import ColumnMapping, FieldMapping, mapping_json, parse_mapping
 from loader.dataset.points_file import points_text
-from loader.dataset.policy import OnDuplicate
+from loader.dataset.policy import OnDuplicate, duplicates_error
 from loader.dataset.rejected_file import RejectedFile
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
@@ -28,6 +29,7 @@ from loader.errors import ConfigError, EncodeError, StageError
 from loader.events import Advanced, Notice, Observer, Rejected, Started, ignore
 from loader.memory import measure_peak_memory
 from loader.printable import MESSAGE, listed, printable
+from loader.quantities import counted
 from loader.staging.dataset import FOUND, DatasetWriter
 from loader.staging.explained import explained
 from loader.staging.folder import temporary_folder
@@ -35,6 +37,7 @@ from loader.staging.identities import ORDER, PointMerger
 from loader.staging.partition import Compression
 from loader.staging.points import write_partitions
 from loader.staging.settings import FilesSettings, StageReport
+from loader.staging.sources.csv_format import ISO
 from loader.staging.sources.line_protocol import LineProtocolSource, refuse_bad_line
 from loader.staging.sources.paths import find_sources
 from loader.staging.sources.source import MeasurementPoints, Source
@@ -57,6 +60,11 @@ def stage_files(settings: FilesSettings, observe: Observer = ignore) -> StageRep
     began = time.monotonic()
     paths, lines = find_sources(settings.sources, settings.out, observe)
     _check(settings, lines)
+    if settings.csv != ISO and not any(kind_of(path) in CSV for path in paths):
+        raise ConfigError(
+            "how CSV is written is said, and no source is CSV",
+            hint="leave out --separator, --null, --decimal and --time-format",
+        )
     described = _describe(settings, paths)
     with (
         explained(settings.out),
@@ -132,7 +140,9 @@ class _Stage:
     def _open(self, paths: Sequence[Path], lines: bool) -> Source:
         if not lines:
             assert self._settings.mapping
-            return TableSource(paths, self._settings.mapping, self._temporary, self._reject_rows, self._observe)
+            return TableSource(
+                paths, self._settings.mapping, self._temporary, self._reject_rows, self._observe, self._settings.csv
+            )
         unit = NANOSECONDS[self._settings.time_unit]
         return LineProtocolSource(paths, unit, self._temporary, self._reject_line, self._observe)
 
@@ -175,12 +185,7 @@ class _Stage:
         if not self._unwanted:
             return
         examples = [example for each in self._merged for example in each.examples][:3]
-        raise ConfigError(
-            f"{self._unwanted:,} values belong to rows with the same series and time as a later row:"
-            f" {'; '.join(examples)}",
-            hint="let the last one count (--on-duplicate last), move them apart by nanoseconds (--on-duplicate nudge),"
-            " or make more columns tags (--tag)",
-        )
+        raise duplicates_error(self._unwanted, examples)
 
     def _refuse_changed(self, paths: Sequence[Path]) -> None:
         """Raise ConfigError when a source has changed since the beginning: parts of two versions may have been read."""
@@ -212,7 +217,7 @@ class _Stage:
         self._reject([{**entry, "text": bad.text.decode(errors="backslashreplace")}], f"{path}, line {bad.line:,}")
 
     def _reject_rows(self, rows: Sequence[RejectedRow]) -> None:
-        first = f"{rows[0].partition}, row {rows[0].row}, column {rows[0].column!r}: {rows[0].value}"
+        first = f"{rows[0].partition}, row {rows[0].row:,}, column {rows[0].column!r}: {rows[0].value}"
         self._reject([asdict(row) for row in rows], first)
 
     def _reject(self, entries: Sequence[Mapping[str, Any]], first: str) -> None:
@@ -221,8 +226,9 @@ class _Stage:
         self._rejected += len(entries)
         self._observe(Rejected(len(entries)))
         if self._rejected > self._settings.max_rejected:
+            rows = counted(self._rejected, "row was", "rows were")
             raise StageError(
-                f"{self._rejected:,} rows were rejected, more than the {self._settings.max_rejected:,} allowed; the"
+                f"{rows} rejected, more than the {self._settings.max_rejected:,} allowed; the"
                 f" first is {self._first_rejected}",
                 hint=f"see {self._file.path}; allow more with a higher --max-rejected",
             )
@@ -258,6 +264,7 @@ def _describe(settings: FilesSettings, paths: Sequence[Path]) -> dict[str, Any]:
         "on_duplicate": str(settings.on_duplicate),
         "on_bad_line": settings.on_bad_line,
         "compression": settings.compression,
+        **({"csv": {**asdict(settings.csv), "nulls": list(settings.csv.nulls)}} if settings.csv != ISO else {}),
     }
 
 

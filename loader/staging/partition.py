@@ -105,7 +105,7 @@ def check_order(trades: pa.Table, path: str) -> None:
         row = int(np.argmin(fits)) + 1
         found = ", ".join(f"{name} {trades[name][row].as_py()}" for name in ("symbol", "side"))
         raise StageError(
-            f"{path}, row {row}: {found}, time {times[row]} does not come after the row before it ({times[row - 1]})",
+            f"{path}, row {row:,}: {found}, time {times[row]} does not come after the row before it ({times[row - 1]})",
             hint="this is a fault of the loader: report it with the settings of this stage",
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.policy import OnDuplicate
+from loader.staging.sources.csv_format import ISO, CsvFormat
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class FilesSettings:
     (.arrow, .feather, .ipc) and CSV, ``mapping`` says which columns are tags, fields and time. ``on_duplicate`` is
     "fail", "last" (the last row of an identity counts) or "nudge" (later ones are moved by nanoseconds);
     ``on_bad_line`` is "fail" or "skip". ``temporary`` is the folder for data that does not fit into memory, by default
-    beside ``out``. ``workers`` is the number of threads that sort, by default that of processors.
+    beside ``out``. ``workers`` is the number of threads that sort, by default that of processors. ``csv`` is how
+    CSV is written.
     """
 
     out: Path
@@ -56,6 +58,7 @@ class FilesSettings:
     workers: int = os.cpu_count() or 1
     compression: str = "zstd"
     overwrite: bool = False
+    csv: CsvFormat = ISO
 
 
 @dataclass(frozen=True)

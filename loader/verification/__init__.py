@@ -1,6 +1,6 @@
 """Verifies that every point arrived."""
 
-from loader.verification.settings import Difference, VerifyReport, VerifySettings
+from loader.verification.settings import Difference, UnfitRows, VerifyReport, VerifySettings
 from loader.verification.verify import verify
 
-__all__ = ["Difference", "VerifyReport", "VerifySettings", "verify"]
+__all__ = ["Difference", "UnfitRows", "VerifyReport", "VerifySettings", "verify"]

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from loader.verification.aggregates.frames import Aggregates
-from loader.verification.settings import Difference
+from loader.verification.points import EXAMPLES
+from loader.verification.settings import Difference, UnfitRows
 from loader.verification.texts import cut
+
+
+def merge_unfit(groups: Iterable[UnfitRows]) -> tuple[UnfitRows, ...]:
+    """Return ``groups`` with those of one reason as one, the largest first; each has up to EXAMPLES examples."""
+    numbers: Counter[tuple[str, str, str]] = Counter()
+    examples: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    for group in groups:
+        key = (group.measurement, group.column, group.reason)
+        numbers[key] += group.number
+        examples[key] = (*examples.get(key, ()), *group.examples)[:EXAMPLES]
+    return tuple(UnfitRows(*key, number, examples[key]) for key, number in numbers.most_common())
 
 
 @dataclass
@@ -16,7 +29,7 @@ class Outcome:
 
     ``places`` are the (day, series) of all differences, as they are shown; ``cells`` has the counts of the dataset's
     values, one entry for each window; ``superseded`` counts values that a later row of the same identity replaces;
-    ``unfit`` counts rows that cannot be points, which are differences, too.
+    ``unfit`` are rows that cannot be points, by reason: they are not compared, and are no differences.
     """
 
     limit: int
@@ -26,7 +39,7 @@ class Outcome:
     places: set[tuple[str, str]] = field(default_factory=set)
     cells: list[Aggregates] = field(default_factory=list)
     superseded: int = 0
-    unfit: int = 0
+    unfit: tuple[UnfitRows, ...] = ()
 
     def add(self, differences: Iterable[Difference]) -> None:
         """Count ``differences``, and list them up to the limit."""
@@ -36,16 +49,15 @@ class Outcome:
             if len(self.differences) < self.limit:
                 self.differences.append(difference)
 
-    def add_unfit(self, differences: Sequence[Difference], number: int) -> None:
-        """Count ``number`` rows that cannot be points, and list ``differences``, their first ones, up to the limit."""
-        self.unfit += number
-        self.difference_count += number
-        self.differences += differences[: self.limit - len(self.differences)]
+    def add_unfit(self, groups: Iterable[UnfitRows]) -> None:
+        """Count rows that cannot be points."""
+        self.unfit = merge_unfit((*self.unfit, *groups))
 
     def of_measurement(self, name: str) -> Outcome:
         """Return the outcome with the measurement ``name`` before the name of each series."""
         named = [replace(each, series=f"{cut(name)},{each.series}".rstrip(",")) for each in self.differences]
-        return replace(self, differences=named)
+        unfit = tuple(replace(each, measurement=cut(name)) for each in self.unfit)
+        return replace(self, differences=named, unfit=unfit)
 
 
 def merge_outcomes(outcomes: Sequence[Outcome], limit: int) -> Outcome:
@@ -59,5 +71,5 @@ def merge_outcomes(outcomes: Sequence[Outcome], limit: int) -> Outcome:
         set[tuple[str, str]]().union(*(outcome.places for outcome in outcomes)),
         [cells for outcome in outcomes for cells in outcome.cells],
         sum(outcome.superseded for outcome in outcomes),
-        sum(outcome.unfit for outcome in outcomes),
+        merge_unfit(group for outcome in outcomes for group in outcome.unfit),
     )

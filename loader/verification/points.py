@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from loader.dataset.instant import instant
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import StageError
-from loader.servers.frames import ANSWER_TYPES, FIRST, LAST, tag_columns
-from loader.verification.settings import Difference
-from loader.verification.texts import compact, cut, named
+from loader.servers.frames import ANSWER_TYPES, FIRST, LAST
+from loader.verification.settings import UnfitRows
+from loader.verification.texts import compact, cut
 
+EXAMPLES = 5
+"""Most rows that are named for each reason why rows cannot be points."""
+_NULL = "null"
 _TOLD = ("column", "value", "reason")
+_NO_FIELD = "a point needs a value of at least one field"
 _DAY_SECONDS = 86_400
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
@@ -77,7 +80,7 @@ def make_points(schema: PointSchema, partition: Partition, start: int, raw: pl.D
         empty = pl.select(pl.all_horizontal(pl.lit(column).is_null() for column in fields)).to_series()
         if empty.any():
             names = ", ".join(field.column for field in schema.fields)
-            doubts.append(_Doubt(empty, names, pl.repeat("null", len(empty), eager=True), "a point needs a field"))
+            doubts.append(_Doubt(empty, names, pl.repeat(_NULL, len(empty), eager=True), _NO_FIELD))
     points = pl.DataFrame([*columns, *fields])
     if not doubts:
         return Rows(start, _within(partition, points), _none_unfit(points))
@@ -86,14 +89,14 @@ def make_points(schema: PointSchema, partition: Partition, start: int, raw: pl.D
     return Rows(start, _within(partition, good), _unfit(start, points, doubts, bad))
 
 
-def unfit_differences(schema: PointSchema, partition: Partition, unfit: pl.DataFrame) -> Iterator[Difference]:
-    """Yield a difference for each of the rows in ``unfit``, which cannot be points."""
-    tags = tag_columns(len(schema.tags))
-    for row in unfit.iter_rows(named=True):
-        series = named(list(zip(schema.tags, (str(row[tag] or "") for tag in tags), strict=True)))
-        day = "" if row["time"] is None else instant(row["time"])[:10]
-        detail = f"{cut(partition.path)}, row {row['row']:,}: {cut(row['value'])} cannot be stored, {row['reason']}"
-        yield Difference("missing", day, series, cut(row["column"]), detail)
+def unfit_rows(partition: Partition, unfit: pl.DataFrame) -> Iterator[UnfitRows]:
+    """Yield the rows in ``unfit``, which cannot be points, by column and reason."""
+    for (column, reason), rows in unfit.group_by("column", "reason", maintain_order=True):
+        examples = [
+            f"{cut(partition.path)}, row {row:,}" + (f": {cut(value)}" if value != _NULL else "")
+            for row, value in rows.select("row", "value").head(EXAMPLES).iter_rows()
+        ]
+        yield UnfitRows("", cut(str(column)), str(reason), rows.height, tuple(examples))
 
 
 def _times(schema: PointSchema, partition: Partition, column: pl.Series, doubts: list[_Doubt]) -> pl.Series:
@@ -115,7 +118,7 @@ def _times(schema: PointSchema, partition: Partition, column: pl.Series, doubts:
     within = low is None or bounds[0] <= low <= high <= bounds[1]  # type: ignore[operator]
     if numbers.has_nulls() or not within:
         bad = ~numbers.is_between(*bounds).fill_null(value=False)
-        shown = column.to_physical().cast(pl.String).fill_null("null")
+        shown = column.to_physical().cast(pl.String).fill_null(_NULL)
         reason = f"a point needs a time between 1677-09-21 and 2262-04-11 (unit: {unit})"
         doubts.append(_Doubt(bad, schema.time, shown, reason))
         numbers = pl.select(pl.when(~bad).then(pl.lit(numbers))).to_series()
@@ -177,7 +180,7 @@ def _field(
         if not finite.all():
             reason = "InfluxDB holds numbers only"
             bad = ~finite.fill_null(value=True)
-            doubts.append(_Doubt(bad, field.column, values.cast(pl.String).fill_null("null"), reason))
+            doubts.append(_Doubt(bad, field.column, values.cast(pl.String).fill_null(_NULL), reason))
     return values.alias(f"f{number}")
 
 

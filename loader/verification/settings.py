@@ -68,13 +68,33 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class UnfitRows:
+    """Rows that cannot be points for one ``reason``, which lies in ``column``; ``examples`` are the first few of them.
+
+    ``measurement`` is "" where the dataset has only one.
+    """
+
+    measurement: str
+    column: str
+    reason: str
+    number: int
+    examples: tuple[str, ...]
+
+    def shown(self) -> UnfitRows:
+        """Return the same with texts that are printable, and cut where they are long."""
+        measurement, column, reason = map(printable, (self.measurement, self.column, self.reason))
+        return UnfitRows(measurement, column, reason, self.number, tuple(map(printable, self.examples)))
+
+
+@dataclass(frozen=True)
 class VerifyReport:
     """The outcome. ``differences`` holds at most ``max_listed``; ``difference_count`` counts all that were found.
 
     ``windows`` counts the (series, UTC day) that were compared, ``values`` the values of the dataset that were compared
     one by one, ``candles`` its candles, ``superseded`` the values that a later row of the same identity replaces.
-    ``unfit`` counts rows that cannot be points; each is a difference. If there are several ``measurements``, the series
-    of a difference begins with the name of its measurement.
+    ``unfit`` counts rows that cannot be points: they are not compared, and are no differences; ``unfit_rows`` has them
+    by reason. If there are several ``measurements``, the series of a difference begins with the name of its
+    measurement.
     """
 
     server: str
@@ -86,6 +106,7 @@ class VerifyReport:
     seconds: float
     values: int = 0
     unfit: int = 0
+    unfit_rows: tuple[UnfitRows, ...] = ()
     superseded: int = 0
     measurements: Mapping[str, int] = field(default_factory=dict)
     candles: int = 0

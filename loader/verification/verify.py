@@ -16,6 +16,7 @@ from loader.dataset.opened import opened_dataset
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Notice, Observer, Started, ignore, one_at_a_time
+from loader.quantities import counted
 from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
 from loader.servers.field_types import find_types
@@ -58,8 +59,8 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     prices, counts and volumes of integers exactly, sums of floats within the tolerance.
     With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``.
 
-    A row that cannot be a point (a null time, NaN, ...) is a difference of its own, and is left out of all other
-    comparisons. Of rows with one identity, in any partitions, the last value of each field is expected.
+    Rows that cannot be points (a null time, NaN, ...) are compared with nothing, and counted by reason, apart from
+    differences. Of rows with one identity, in any partitions, the last value of each field is expected.
 
     Memory is bounded by one batch of the dataset (for unsorted rows, see ``summarise``), the aggregates of all
     (series, day), and the points of one (series, day), at most DRILL_POINTS on the server; with ``settings.values``,
@@ -135,7 +136,8 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         difference_count=found.difference_count,
         seconds=monotonic() - started,
         values=found.values,
-        unfit=found.unfit,
+        unfit=sum(group.number for group in found.unfit),
+        unfit_rows=tuple(group.shown() for group in found.unfit),
         superseded=found.superseded,
         measurements=manifest.rows_by_measurement,
         fingerprint=manifest.fingerprint,
@@ -147,7 +149,8 @@ def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> N
     if manifest.moves and manifest.moves.rows:
         observe(Notice(str(manifest.moves)))
     if manifest.moves and found.superseded:
-        detail = f"{found.superseded:,} values have the series and time of a later row that sets the same field"
+        values = counted(found.superseded, "value has", "values have")
+        detail = f"{values} the series and time of a later row that sets the same field"
         found.add([Difference("missing", "", "", "", f"{detail}, though rows were moved apart")])
     elif found.superseded:
         observe(Notice(superseded_text(found.superseded)))
@@ -156,8 +159,8 @@ def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> N
 def superseded_text(number: int) -> str:
     """Return the message that later rows of the same identity replace ``number`` values."""
     return (
-        f"{number:,} values of the dataset are superseded: a later row of the same series and time sets the same field;"
-        " a server keeps one of them, and the last one is expected"
+        f"{counted(number, 'value of the dataset is', 'values of the dataset are')} superseded: a later row of the same"
+        " series and time sets the same field; a server keeps one of them, and the last one is expected"
     )
 
 
@@ -214,10 +217,10 @@ class _Verification:
         for window, answer in zip(windows, answers, strict=True):
             parts = []
             for together in overlapping(window.partitions):
-                part = summarise(self.settings.place.root, self.schema, together, picks, self.settings.max_listed)
+                part = summarise(self.settings.place.root, self.schema, together, picks)
                 parts.append(part.cells)
                 outcome.superseded += part.superseded
-                outcome.add_unfit(part.unfit, part.unfit_count)
+                outcome.add_unfit(part.unfit)
                 self._ask_samples(part.picked)
                 self.observe(Advanced(sum(partition.rows for partition in together)))
             expected = by_field(self.schema, merge_cells(self.schema, parts))

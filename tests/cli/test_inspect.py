@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from loader.cli import build_app
 from loader.dataset.mapping import mapping_json, parse_mapping, read_mapping
+from tests.datasets import small_dataset
 
 ROWS = 40
 TIMES = pa.array([1_704_067_200_000 + row for row in range(ROWS)], pa.timestamp("ms"))
@@ -70,6 +71,53 @@ def test_the_written_guess_is_the_one_that_is_told(folder: Path, table: dict[str
     assert [field["column"] for field in told["mapping"]["fields"]] == said["fields"]
     assert (told["rows"], told["problem"], len(told["columns"])) == (ROWS, "", len(table))
     assert run("load", "trips.parquet", "--schema", "points.toml", "--dry-run").exit_code == 0
+
+
+CSVS = (
+    "when,host,v,ok\n" + "".join(f"2024-01-02 03:04:{row:02},{'ab'[row % 2]},{row}.5,true\n" for row in range(ROWS)),
+    "Zeit;Ort;Wert\n" + "".join(f"{row + 1:02}.01.2024 10:00;x;{row},5\n" for row in range(30)),
+    "time_ms\tx,y\tv\n" + "".join(f"{1_704_067_200_000 + row}\tx\t{row}\n" for row in range(ROWS)),
+)
+
+
+@pytest.mark.parametrize("text", CSVS)
+@pytest.mark.parametrize("write", [False, True])
+def test_the_printed_commands_stage_csv(folder: Path, text: str, *, write: bool) -> None:
+    """Whatever its separator, decimals and times, what is printed stages and loads each row."""
+    (folder / "my.csv").write_text(text)
+    result = run("inspect", "my.csv", *["--write", "said.toml"] * write)
+    assert result.exit_code == 0, result.output
+    assert all(line.isprintable() and len(line) <= 80 for line in result.stdout.splitlines())
+    printed = result.stdout[result.stdout.index("\n  loader ") :].replace("\\\n", "").strip().splitlines()
+    told = json.loads(run("inspect", "my.csv", "--json").stdout)
+    assert (told["whole"], told["sample_rows"]) == (True, text.count("\n") - 1)
+    for line in printed:
+        last = run(*shlex.split(line)[1:], *["--dry-run"] * (" load " in line))
+        assert last.exit_code == 0, last.output
+    assert f"{told['sample_rows']} of {told['sample_rows']} points" in last.stdout
+
+
+def test_a_staged_dataset_is_recognised(folder: Path) -> None:
+    """It and each part of it are said to be what they are, with the command that loads it; no guess is written."""
+    small_dataset(folder / "data")
+    part = next((folder / "data").rglob("*.parquet")).relative_to(folder)
+    for path in (Path("data"), part, part.parent):
+        result = run("inspect", path)
+        assert result.exit_code == 0
+        assert "dataset that loader staged" in result.stdout
+        assert "fields: price float, amount integer" in result.stdout
+        assert result.stdout.endswith("  loader load data\n")
+        assert json.loads(run("inspect", path, "--json").stdout)["commands"] == ["loader load data"]
+    refused = run("inspect", "data", "--write", "points.toml")
+    assert (refused.exit_code, (folder / "points.toml").exists()) == (2, False)
+    assert "knows its columns" in refused.stderr
+
+
+def test_flags_of_csv_are_for_csv(folder: Path) -> None:
+    """Of Parquet they are an error."""
+    pq.write_table(pa.table(TABLES[0]), folder / "trips.parquet")
+    result = run("inspect", "trips.parquet", "--decimal", ",", "--separator", ";")
+    assert (result.exit_code, "trips.parquet: is no CSV" in result.stderr) == (2, True)
 
 
 def test_what_is_written_is_said(folder: Path) -> None:

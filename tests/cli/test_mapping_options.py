@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from loader.cli import build_app
 from loader.dataset.place import find_place
 from loader.errors import ConfigError
+from tests.datasets import small_dataset
 
 TIMES = pa.array([1_704_067_200_000, 1_704_067_201_000], pa.timestamp("ms", "UTC"))
 
@@ -51,6 +52,31 @@ def test_a_file_without_a_mapping(path: Path) -> None:
     assert result.exit_code == 2
     assert "--measurement NAME --tag COLUMN" in result.stderr
     assert not (path.parent / ".loader").exists()
+
+
+def test_a_mapping_without_a_time(path: Path, tmp_path: Path) -> None:
+    """The error names the columns, and those that may be the time; of what cannot be read it names none."""
+    for command in (("load", path), ("stage", "--from", path, "--out", tmp_path / "out"), ("tune", path)):
+        result = run(*command, "--measurement", "m")
+        assert result.exit_code == 2
+        assert "error: no time column is named" in result.stderr
+        assert "name it: --time COLUMN; columns are when, a,b, v; when may be the time" in " ".join(
+            result.stderr.split()
+        )
+    assert "--time COLUMN\n" in run("load", tmp_path / "none.parquet", "--measurement", "m").stderr
+    staged = tmp_path / "staged"
+    small_dataset(staged)
+    assert "--time COLUMN\n" in run("load", staged, "--measurement", "m").stderr
+
+
+def test_patterns_that_match_nothing(tmp_path: Path) -> None:
+    """They are named, with what is wrong."""
+    pattern = str(tmp_path / "*.parquet")
+    flags = ("--measurement", "m", "--time", "t")
+    for command in (("load", pattern, *flags), ("stage", "--from", pattern, *flags), ("inspect", pattern)):
+        result = run(*command)
+        assert result.exit_code == 2
+        assert "*.parquet: no file matches this pattern" in result.stderr
 
 
 def test_places(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def test_tables_with_flags_and_with_the_file_that_a_stage_writes(path: Path, tmp
     assert json.loads(again.stdout)["report"]["partitions_kept"] == 1
     skipped = run("--from", path, "--out", tmp_path / "skip", *flags, "--non-finite", "skip", "--max-rejected", "0")
     assert skipped.exit_code == 3
-    assert "1 rows were rejected, more than the 0 allowed" in skipped.stderr
-    assert "1 values are NaN or infinite, and left out: 1 of v" in skipped.stderr
+    assert "1 row was rejected, more than the 0 allowed" in skipped.stderr
+    assert "1 value is NaN or infinite, and left out: 1 of v" in skipped.stderr
     path.write_text("host,at,u,v\na,1,1,1.5\nb,2,2,-inf\na,3,1,NaN\n")
     left_out = run("--from", path, "--out", tmp_path / "skip", *flags, "--non-finite", "skip")
     assert left_out.exit_code == 0

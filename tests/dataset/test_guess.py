@@ -54,7 +54,12 @@ FEW, MANY = ["x", "y"] * 20, [f"text {row}" for row in range(ROWS)]
         ("ratio", pa.array([0.5, 1.5] * 20).dictionary_encode(), "field float", "it is what is measured"),
         ("text", MANY, "field string", "it has many values (40 in 40 rows; "),
         ("text", pa.nulls(ROWS, pa.string()), "field string", "the sample has no value of it"),
-        ("ok", [True, False] * 20, "tag", "it has few values"),
+        ("site", ["x"] * ROWS, "tag", "it has few values (1 in 40 rows; "),
+        ("ok", [True, False] * 20, "field boolean", "it is what is measured"),
+        ("ok", [True] * ROWS, "field boolean", "it is what is measured"),
+        ("ok", pa.array([True, False] * 20).dictionary_encode(), "field boolean", "it is what is measured"),
+        ("station_id", [7] * ROWS, "field integer", "it is a number that is the same in all rows"),
+        ("level", pa.array([7] * ROWS).dictionary_encode(), "field integer", "it is a number that is the same"),
         ("VendorID", [1, 2] * 20, "tag", "it has few values"),
         ("trip_id", list(range(ROWS)), "field integer", "it has many values"),
         ("bid", [1, 2] * 20, "field integer", "it is what is measured"),
@@ -70,7 +75,7 @@ FEW, MANY = ["x", "y"] * 20, [f"text {row}" for row in range(ROWS)]
     ],
 )
 def test_the_part_of_a_column(name: str, values: Any, role: str, reason: str) -> None:
-    """Text, booleans and codes of few values are tags, what has a form is a field, the rest is left out."""
+    """Text and codes of few values are tags, constant numbers and booleans are not; what has no form is left out."""
     found = guess(column("when", times()), column(name, values))[name]
     assert found[0] == role
     assert found[1].startswith(reason)

@@ -136,7 +136,9 @@ def test_files_of_which_one_cannot_be_loaded(tmp_path: Path) -> None:
     """The guess is that of the sample; what speaks against it is said as a load says it."""
     put(tmp_path / "1.parquet", SIMPLE)
     put(tmp_path / "2.parquet", {"t": times(), "x": ["a"] * ROWS})
+    (tmp_path / "3.csv").write_text("t,x\n")
     found = inspect(tmp_path)
+    assert found.left_out == ("3.csv",)
     assert found.mapping is not None
     assert "2.parquet: column 'x' is string; it cannot be a field of type integer" in found.problem
 
@@ -229,7 +231,7 @@ def test_places_without_parquet(tmp_path: Path) -> None:
     for path, words in (
         (tmp_path / "missing", "no such file or folder"),
         (tmp_path / "empty", "no Parquet here"),
-        (tmp_path / "*.csv", "no Parquet here"),
+        (tmp_path / "*.csv", "no file matches this pattern"),
         (tmp_path / "none.parquet", "its files have no rows"),
     ):
         with pytest.raises(ConfigError, match=words):
@@ -251,6 +253,6 @@ def test_files_that_are_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     path.symlink_to("/dev/zero")
     with pytest.raises(StageError, match="is a link"):
         inspect(tmp_path)
-    monkeypatch.setattr(inspection, "find_files", lambda _: ["gone.parquet"])
+    monkeypatch.setattr(inspection, "find_files", lambda *_: ["gone.parquet"])
     with pytest.raises(StageError, match=r"gone\.parquet: is gone"):
         inspect(tmp_path)

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -122,3 +124,29 @@ def test_a_wrong_token_ends_in_3(influx_v2: Any, tmp_path: Path, command: str) -
     assert result.exit_code == 3
     assert "401" in result.stderr
     assert "very-secret-token" not in result.output
+
+
+def test_rows_that_cannot_be_points_are_told_apart_from_differences(influx_v2: Any, tmp_path: Path) -> None:
+    """Load and verify leave out the same rows and exit with 1; the verdict, the status and the report name them."""
+    times = pa.array([JANUARY_2 + number for number in range(20)], pa.timestamp("ns", "UTC"))
+    gaps = pa.array([None if 3 <= number < 12 else float(number) for number in range(20)])
+    pq.write_table(pa.table({"time": times, "x": gaps}), tmp_path / "gaps.parquet")
+    bucket = influx_v2.new_bucket()
+    loaded = run(
+        influx_v2, "load", tmp_path / "gaps.parquet", "--bucket", bucket, "--measurement", "m", "--time", "time"
+    )
+    assert (loaded.exit_code, "loaded   11 of 20 points" in loaded.stdout) == (1, True)
+    for more in ([], ["--values"]):
+        told = run(influx_v2, "verify", tmp_path / "gaps.parquet", *more)
+        assert told.exit_code == 1
+        assert told.stdout.startswith("verified 11 of 20 points: no differences; 9 rows not compared\n")
+        assert "no point  9 rows: x: a point needs a value of at least one field" in told.stdout
+        assert told.stdout.count("gaps.parquet, row ") == 5
+        assert "missing" not in told.stdout
+    assert "0 differences, 9 rows cannot be points" in run(influx_v2, "status", tmp_path / "gaps.parquet").stdout
+    page = tmp_path / "report.html"
+    assert run(influx_v2, "report", tmp_path / "gaps.parquet", "--out", page).exit_code == 0
+    words = page.read_text()
+    assert "no differences, 9 rows cannot be points" in words
+    assert "All rows that can be points were verified" in words
+    assert "--restart" not in words

@@ -65,7 +65,7 @@ def test_rows(
     rule = "nudge" if "`--on-duplicate nudge`" in words else "fail"
     server, settings = begin(mapping=mapping, on_duplicate=rule)
     if "refused" in becomes:
-        with pytest.raises(ConfigError, match="1 values belong to rows with the same series and time"):
+        with pytest.raises(ConfigError, match="1 value belongs to a row with the same series and time"):
             load(settings)
         server, settings = begin(mapping=mapping, on_duplicate="last")
     elif "rejected" in becomes:

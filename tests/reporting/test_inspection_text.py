@@ -122,6 +122,12 @@ def test_a_file_that_was_written() -> None:
     assert text.endswith(words)
 
 
+def test_files_that_are_left_out() -> None:
+    """They are named above the table."""
+    text = inspection_text(replace(FOUND, left_out=("a.csv", "b.csv", "c.csv", "d.csv")), 80)
+    assert "\nleft out, by their names: a.csv, b.csv, c.csv and 1 more\n" in text
+
+
 def test_a_problem() -> None:
     """It is said before the guess, if there is one."""
     text = inspection_text(replace(FOUND, problem="no time (mend it)"), 80)

@@ -75,6 +75,7 @@ CHANGES: tuple[Callable[[dict[str, Any]], Any], ...] = (
         lambda data, value=value: data.update(report={"difference_count": value})  # type: ignore[misc]
         for value in (None, "0", 0.0, True, -1, 10**30)
     ),
+    lambda data: data.update(report={"difference_count": 0, "unfit": "1"}),
 )
 
 

@@ -21,7 +21,7 @@ from loader.reporting.usage import Usage
 from loader.reporting.versions import versions
 from loader.servers.base import Target
 from loader.staging import StageReport
-from loader.verification import Difference, VerifyReport
+from loader.verification import Difference, UnfitRows, VerifyReport
 from tests.datasets import small_dataset
 
 LOADED = LoadReport("InfluxDB 2.9.1", "write", 1_000, 0, 1_000, 1_000, 0, 0, 72_000, 72_000, 2.0, 0, {}, False, "", "")
@@ -185,6 +185,12 @@ def test_the_status_follows_the_work(tmp_path: Path) -> None:
     settings = {"target": {"url": "http://h", "bucket": "bucket"}}
     write_metrics(root, "verify", {"started": "then", "settings": settings, "report": {"difference_count": 3}})
     assert "bucket at http://h, then: 3 differences" in status_text(read_status(root))
+    unfit: dict[str, object] = {"difference_count": 0, "unfit": 38, "unfit_rows": []}
+    write_metrics(root, "verify", {"started": "then", "settings": settings, "report": unfit})
+    assert "then: 0 differences, 38 rows cannot be points" in status_text(read_status(root))
+    former = {"difference_count": 40, "unfit": 38}  # which counted them as differences
+    write_metrics(root, "verify", {"started": "then", "settings": settings, "report": former})
+    assert "then: 2 differences, 38 rows cannot be points" in status_text(read_status(root))
     write_metrics(root, "verify", {"started": "then", "settings": settings, "report": None})
     assert "not finished" in status_text(read_status(root))
 
@@ -205,15 +211,24 @@ def test_the_status_names_what_is_unfinished(tmp_path: Path) -> None:
 
 def test_rows_that_cannot_be_compared() -> None:
     """A verification says how many rows cannot be points, and how many values later rows set again."""
-    text = verify_text(replace(VERIFIED, unfit=2, superseded=3_000))
-    assert "2 rows cannot be points" in text
+    groups = (UnfitRows("m", "a, b", "a point needs a field", 1_002, ("x.parquet, row 1,000", "x.parquet, row 1,001")),)
+    text = verify_text(replace(VERIFIED, rows=2_000, unfit=1_002, unfit_rows=groups, superseded=3_000))
+    assert text.startswith("verified 998 of 2,000 points: no differences; 1,002 rows not compared\n")
+    assert "1,002 rows cannot be points: a load rejects them" in text
+    assert "  no point  1,002 rows: m, a, b: a point needs a field\n" in text
+    assert "            x.parquet, row 1,000; x.parquet, row 1,001; and 1,000 more" in text
     assert "3,000 values are superseded" in text
 
 
 def test_one_is_not_many() -> None:
     """A single thing is told as one."""
     text = verify_text(replace(VERIFIED, difference_count=1, unfit=1, superseded=1, samples=1))
-    for words in (": 1 difference\n", "1 row cannot be a point: it is missing\n", "1 value is superseded", "1 sample,"):
+    for words in (
+        ": 1 difference; 1 row not compared\n",
+        "1 row cannot be a point: a load rejects",
+        "1 value is superseded",
+        "1 sample,",
+    ):
         assert words in text
     assert (counted(1, "retry", "retries"), counted(0, "retry", "retries")) == ("1 retry", "0 retries")
     assert (counted(1, "row"), counted(2_000, "row")) == ("1 row", "2,000 rows")

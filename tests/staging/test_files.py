@@ -28,7 +28,7 @@ from loader.dataset.schema import Field, FieldType
 from loader.errors import ConfigError, LoaderError, StageError
 from loader.events import Advanced, Event, Notice, Rejected, Started
 from loader.reporting.text import stage_text
-from loader.staging import FilesSettings, StageReport, dataset, files, points, stage_files
+from loader.staging import CsvFormat, FilesSettings, StageReport, dataset, files, points, stage_files
 from loader.staging.mark import is_marked
 
 SECOND = 10**9
@@ -414,7 +414,7 @@ def test_an_empty_tag_is_none(tmp_path: Path) -> None:
     table = pa.table({"host": ["", None, None, ""], "t": pa.array(times, pa.timestamp("ns", "UTC")), "n": [1, 2, 3, 4]})
     pq.write_table(table, tmp_path / "x.parquet")
     mapping = ColumnMapping("m", "t", ("host",))
-    with pytest.raises(ConfigError, match="1 values belong to rows with the same series and time"):
+    with pytest.raises(ConfigError, match="1 value belongs to a row with the same series and time"):
         staged(tmp_path, "x.parquet", mapping=mapping)
     staged(tmp_path, "x.parquet", mapping=mapping, on_duplicate="last")
     found = stored(tmp_path / "out")
@@ -532,7 +532,7 @@ def written(content: bytes | str, name: str = "x.csv") -> Callable[[Path], Any]:
     [
         (lambda root: None, ["none.csv"], {}, "none.csv: no such file"),
         (lambda root: (root / "in").mkdir(), ["in"], {}, "in: no file here that is known"),
-        (lambda root: None, ["*.lp"], {}, r"\*\.lp: no such file"),
+        (lambda root: None, ["*.lp"], {}, r"\*\.lp: no file matches this pattern"),
         (written("", "x.json"), ["x.json"], {}, "x.json: what it holds is not known"),
         (written("", "x.parquet.gz"), ["x.parquet.gz"], {}, "what it holds is not known"),
         (
@@ -552,7 +552,7 @@ def written(content: bytes | str, name: str = "x.csv") -> Callable[[Path], Any]:
         ),
         (written(b"t,n\n2024-01-01,\xff\n"), ["x.csv"], {}, "x.csv: column 'n' is not text in UTF-8"),
         (written("t,n,n\n2024-01-01,1,2\n"), ["x.csv"], {}, "x.csv: two columns are called 'n'"),
-        (written("t,n\nyesterday,1\n"), ["x.csv"], {}, "column 't' is string; a time is a timestamp, in CSV such as"),
+        (written("t,n\nyesterday,1\n"), ["x.csv"], {}, "row 0, column 't': 'yesterday' is no time of nanoseconds"),
         (written("u,n\n2024-01-01,1\n"), ["x.csv"], {}, "there is no column 't', named as time"),
         (written("x", "x.parquet"), ["x.parquet"], {}, "x.parquet: cannot be read as Parquet"),
         (written("x", "x.arrow"), ["x.arrow"], {}, "x.arrow: cannot be read"),
@@ -744,13 +744,13 @@ def test_arrow_that_is_damaged(tmp_path: Path) -> None:
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     """Files of a folder whose names are not known are named, three of them at most."""
     put_csv(tmp_path / "X.CSV")
-    for name in ("a.csv.bz2", "b.tsv", "c.zip", "d.md"):
+    for name in ("a.csv.bz2", "b.tab", "c.zip", "d.md"):
         (tmp_path / name).write_text("")
     seen: list[Event] = []
     mapping = ColumnMapping("m", "t", ("host", "zone"), policy=Policy("UTC"))
     stage_files(FilesSettings(tmp_path / "out", (tmp_path,), mapping, workers=1), seen.append)
     notices = [event.message for event in seen if isinstance(event, Notice)]
-    assert f"{tmp_path}: left out, by their names: a.csv.bz2, b.tsv, c.zip and 1 more" in notices
+    assert f"{tmp_path}: left out, by their names: a.csv.bz2, b.tab, c.zip and 1 more" in notices
 
 
 @pytest.mark.parametrize(("fields", "told"), [(14, True), (2, True), (0, False)])
@@ -787,3 +787,20 @@ def test_links_to_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "in" / "more").symlink_to(tmp_path)
     with pytest.raises(ConfigError, match="more: is a link to a folder"):
         staged(tmp_path, "in")
+
+
+def test_how_csv_is_written(tmp_path: Path) -> None:
+    """It is part of what makes a dataset, and of no use without CSV."""
+    written("Zeit;Ort;Wert\n31.01.2024 10:00;x;1,5\n31.01.2024 11:00;x;k.A.\n31.01.2024 12:00;x;2\n")(tmp_path)
+    mapping = ColumnMapping("m", "Zeit", ("Ort",), policy=Policy("UTC"))
+    form = CsvFormat(";", ("k.A.",), ",", "%d.%m.%Y %H:%M")
+    report = staged(tmp_path, "x.csv", mapping=mapping, csv=form)
+    assert (report.rows, report.rows_rejected) == (2, 1)
+    assert stored(tmp_path / "out") == [("x", 1_706_695_200 * 10**9, 1.5), ("x", 1_706_702_400 * 10**9, 2.0)]
+    assert staged(tmp_path, "x.csv", mapping=mapping, csv=form).partitions_kept == 1
+    with pytest.raises(ConfigError, match="other settings"):
+        staged(tmp_path, "x.csv", mapping=mapping, csv=replace(form, nulls=("k.A.", "x")))
+    pq.write_table(pa.table({"t": [1], "v": [1]}), tmp_path / "y.parquet")
+    with pytest.raises(ConfigError, match="no source is CSV") as caught:
+        staged(tmp_path, "y.parquet", mapping=mapping, csv=form)
+    assert "--separator" in caught.value.hint

@@ -220,7 +220,7 @@ class Decoder:
                 there = int(values.kinds[former])
                 return f"field {key!r} is {_WITH_ARTICLE[_TYPES[there]]} and {_WITH_ARTICLE[_TYPES[here]]} in one line"
         origin = self._origins[field]
-        where = f"line {origin.line}" if origin.file == self._file else f"line {origin.line} of {origin.file}"
+        where = f"line {origin.line:,}" if origin.file == self._file else f"line {origin.line:,} of {origin.file}"
         return f"field {key!r} is {_WITH_ARTICLE[_TYPES[here]]} here and {_WITH_ARTICLE[origin.type]} in {where}"
 
 

@@ -20,6 +20,7 @@ from loader.loading.ledger_values import make_mark
 from loader.loading.restore_path.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
 from loader.loading.settings import LoadSettings
 from loader.printable import listed
+from loader.quantities import counted
 from loader.servers import flux
 from loader.servers import restore as api
 from loader.servers.backup import is_open, list_shards
@@ -135,8 +136,9 @@ class BucketMaker:
 
     def _with_shards(self, bucket: Bucket, shards: tuple[Shard, ...], ids: Mapping[int, int]) -> RestoredBucket:
         if missing := [shard for shard in shards if shard.start not in ids]:
+            needed = counted(len(shards), "shard")
             raise LoadError(
-                f"bucket {bucket.name!r} lacks {len(missing)} of the {len(shards)} shards that this load needs",
+                f"bucket {bucket.name!r} lacks {len(missing):,} of the {needed} that this load needs",
                 hint="begin again, which removes the bucket first: --restart",
             )
         return RestoredBucket(bucket, shards, ids)
@@ -164,5 +166,7 @@ class BucketMaker:
             return Bucket(settings.target.bucket, api.parse_bucket(settings.target, self.link.send(request)))
 
         bucket = self.patience.ask(make)
-        self.observe(Notice(f"created bucket {bucket.name!r} with {len(shards)} shards and infinite retention"))
+        self.observe(
+            Notice(f"created bucket {bucket.name!r} with {counted(len(shards), 'shard')} and infinite retention")
+        )
         return self._with_shards(bucket, shards, self._ids(bucket))

@@ -35,6 +35,7 @@ from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, check_du
 from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
 from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.tally import DRY_RUN, Tally
+from loader.quantities import counted
 from loader.servers.patience import Patience, find_server
 from loader.servers.retries import Retries
 from loader.servers.transport import Connection
@@ -109,9 +110,9 @@ def _fill(
     if done == manifest.rows:
         ledger.finish()
     elif not flow.stop.is_set():
+        rows = counted(manifest.rows - done, "row is", "rows are")
         raise StageError(
-            f"{settings.dataset}: {manifest.rows - done:,} rows are in no shard: their times are not those that the"
-            " manifest says of their partition",
+            f"{settings.dataset}: {rows} in no shard: times are not those that the manifest says of their partition",
             hint="stage the dataset again",
         )
     return resumed, rejections

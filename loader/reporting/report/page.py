@@ -18,6 +18,7 @@ from loader.quantities import counted, size_text
 from loader.reporting.report.charts import Chart, draw
 from loader.reporting.report.report import DatasetReport, Report
 from loader.reporting.report.runs import Run, newest
+from loader.reporting.text import unfit_text
 
 _ACTIVITIES = {"stage": "Staging", "load": "Loading", "verify": "Verification"}
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
@@ -122,7 +123,8 @@ def _steps(dataset: DatasetReport) -> Iterator[dict[str, str]]:
         ways = {"write": "write path", "restore": "restore path", "values": "every value", "sums": "sums and samples"}
         way = f" ({ways.get(run.way, run.way)})" if run.way else ""
         if activity == "verify":
-            figure = "no differences" if not run.differences else f"{run.differences:,} differences"
+            figure = counted(run.differences, "difference") if run.differences else "no differences"
+            detail += f", {unfit_text(run.unfit)}" * bool(run.unfit)
             yield {"name": name + way, "figure": figure, "detail": f"{detail}, {run.rate:,.0f} rows/s"}
         else:
             yield {"name": name + way, "figure": f"{run.rate:,.0f} rows/s", "detail": detail}
@@ -164,10 +166,10 @@ def _ending(run: Run) -> str:
     if run.error:
         return "failed"
     if run.differences:
-        return f"{run.differences:,} differences"
+        return counted(run.differences, "difference")
     if run.unfit:
-        return f"no differences, {counted(run.unfit, 'row')} cannot be points"
-    return f"{run.rejected:,} rows rejected" if run.rejected else "well"
+        return f"no differences, {unfit_text(run.unfit)}"
+    return f"{counted(run.rejected, 'row')} rejected" if run.rejected else "well"
 
 
 _FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(

@@ -11,7 +11,14 @@ from typing import Any
 from loader.dataset.claims import check_integer, check_line, check_list, check_mapping, check_number, excerpt
 from loader.events import SERVER_BUSY
 from loader.printable import printable
-from loader.reporting.metrics import activity_of, damaged_metrics, list_metrics, read_metrics
+from loader.reporting.metrics import (
+    activity_of,
+    count_differences,
+    count_unfit,
+    damaged_metrics,
+    list_metrics,
+    read_metrics,
+)
 from loader.servers.address import redacted
 
 MOST_RUNS = 50
@@ -159,7 +166,7 @@ def _run(content: Mapping[str, Any]) -> Run:
     differences = report.get("difference_count")
     seconds = check_number("the seconds", content["seconds"])
     timeline = _timeline(content.get("timeline", {}))
-    unfit = check_integer("the number of rows that are no points", report.get("unfit", 0), 0)
+    unfit = count_unfit(report)
     peak = check_integer("the peak memory", content["peak_memory"], 0)
     return Run(
         activity=activity,
@@ -184,18 +191,13 @@ def _run(content: Mapping[str, Any]) -> Run:
         url=redacted(printable(str(target.get("url", "")))),
         bucket=printable(str(target.get("bucket", ""))),
         fingerprint=printable(str(report.get("fingerprint", ""))),
-        differences=None if differences is None else _differences(differences, unfit, apart="unfit_rows" in report),
+        differences=None if differences is None else count_differences(report),
         unfit=unfit,
         interrupted=bool(report.get("interrupted", not report)),
         settings=_told(settings),
         machine=_texts("the machine", content["machine"]),
         versions=_texts("the versions", content["versions"]),
     )
-
-
-def _differences(value: Any, unfit: int, *, apart: bool) -> int:
-    """Return the number of differences of a bucket; unless they are told ``apart``, unfit rows are counted as some."""
-    return max(0, check_integer("the number of differences", value, 0) - (0 if apart else unfit))
 
 
 def _way(activity: str, settings: Mapping[str, Any]) -> str:

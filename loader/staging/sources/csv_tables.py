@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -17,38 +18,74 @@ import pyarrow.types as pt
 
 from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.mapping import ColumnMapping
-from loader.dataset.schema import FieldType
 from loader.errors import ConfigError
+from loader.staging.sources import csv_errors
+from loader.staging.sources.csv_errors import SAMPLE_BYTES, SHOWN, explained_csv
+from loader.staging.sources.csv_format import ISO, CsvFormat, find_separator, shown
+from loader.staging.sources.csv_texts import advice
+from loader.staging.sources.csv_times import read_times, time_type
 from loader.staging.sources.quotes import QuoteScanner
 from loader.staging.sources.text import opened_text
 
-SAMPLE_BYTES = 16 << 20
-"""Bytes of a file from which the types of its columns are inferred."""
-_BLOCK_BYTES = 4 << 20
 _EXACT_DIGITS = 15
 """A double keeps any integer of so many digits."""
 _MOST_UNSIGNED = 2**64 - 1
-_VALUE = re.compile(r"(?s)In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (\S+): (.*)")
-_RAGGED = re.compile(r"(?s)CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+): (.*)")
-_SHOWN = 100
+_ZONED = re.compile(r"(Z|[+-][0-9]{2}:?[0-9]{2})$")
+_INFERRED: Mapping[str, pa.DataType] = MappingProxyType({})
 _HEAD_BYTES = 4 << 10
 
 
-def read_csv(path: Path, mapping: ColumnMapping) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
-    """Return the rows of the file ``path``, compressed as its name says, and their columns.
+def read_csv(
+    path: Path, mapping: ColumnMapping, form: CsvFormat = ISO, tell: Callable[[str], None] = lambda _: None
+) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
+    """Return the rows of the file ``path``, compressed as its name and written as ``form`` says, and their columns.
 
     Types are inferred from SAMPLE_BYTES, or given by ``mapping``, see ``csv_types``. An empty cell is null, ``""`` is
-    an empty text. Memory is SAMPLE_BYTES, and a few blocks of _BLOCK_BYTES. Raises ConfigError, here or while rows are
-    read, for a file that is not such CSV, with row and column if a value does not fit.
+    an empty text. ``tell`` is called with what may be wrong with columns that are taken for text. Memory is
+    SAMPLE_BYTES, twice, and a few blocks. Raises ConfigError, here or while rows are read, for a file that is not such
+    CSV, with row and column if a value does not fit.
     """
-    _refuse_other_forms(path)
-    with _explained(path, [], mapping.time):
-        types = csv_types(path, _sample(path, {}), mapping)
-    return _read_rows(path, types, mapping.time), pa.schema(types.items())
+    refuse_other_forms(path, form)
+    formed = mapping.time if form.time_format else ""
+    types = csv_types(path, sample_csv(path, form), mapping, form)
+    given = {*mapping.tags, mapping.time, mapping.measurement_column, *(f.column for f in mapping.fields if f.type)}
+    if texts := [name for name, kind in types.items() if pt.is_string(kind) and name not in given]:
+        for words in advice(texts, sample_csv(path, form, dict.fromkeys(texts, pa.string())), form.decimal):
+            tell(f"{path}: {words}")
+    _refuse_text_as_time(path, mapping.time, types, form)
+    rows = _read_rows(path, types, mapping.time, form)
+    if formed not in types:
+        return rows, pa.schema(types.items())
+    read = types | {formed: time_type(form.time_format)}
+    return _with_times(path, rows, formed, form.time_format), pa.schema(read.items())
 
 
-def _refuse_other_forms(path: Path) -> None:
-    """Raise ConfigError for a file that seems to be UTF-16, or to separate columns by something else than commas."""
+def _refuse_text_as_time(path: Path, time: str, types: Mapping[str, pa.DataType], form: CsvFormat) -> None:
+    """Raise ConfigError for a column of times that is text, with its first value that is no time."""
+    if not form.time_format and pt.is_string(types.get(time, pa.null())):
+        first = next(iter(sample_csv(path, form, {time: pa.string()}).column(time).drop_null().to_pylist()), "")
+        zone = "UTC" if _ZONED.search(first) else None
+        sample_csv(path, form, {**types, time: pa.timestamp("ns", zone)}, time)
+
+
+def _with_times(path: Path, batches: Iterator[pa.RecordBatch], time: str, form: str) -> Iterator[pa.RecordBatch]:
+    """Yield ``batches`` with times for the texts of column ``time``."""
+    rows = 0
+    for batch in batches:
+        position = batch.schema.get_field_index(time)
+        times, odd = read_times(batch.column(position), form)
+        if odd >= 0:
+            text = repr(batch.column(position)[odd].as_py()[:SHOWN])
+            raise ConfigError(
+                f"{path}, row {rows + odd:,}, column {time!r}: {text} is no time of 1677 to 2262 in the form {form!r}",
+                hint="mend the value, or the form: --time-format",
+            )
+        rows += len(batch)
+        yield batch.set_column(position, pa.field(time, times.type), times)
+
+
+def refuse_other_forms(path: Path, form: CsvFormat) -> None:
+    """Raise ConfigError for a file that seems to be UTF-16, or whose header has other separators than ``form``."""
     with opened_text(path) as file:
         head = file.read(_HEAD_BYTES)
     if not head.strip():
@@ -56,14 +93,17 @@ def _refuse_other_forms(path: Path) -> None:
     if b"\0" in head or head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ConfigError(f"{path}: is not text in UTF-8", hint="convert it: iconv -f UTF-16 -t UTF-8")
     header = head.partition(b"\n")[0]
-    if b"," not in header and (other := next((each for each in b";\t|" if each in header), None)):
+    if (other := find_separator(header, form.separator)) != form.separator:
+        words = header[:SHOWN].decode(errors="replace").strip("\ufeff\r")
         raise ConfigError(
-            f"{path}: columns are parted by commas, and its header has {chr(other)!r}: {header[:_SHOWN]!r}",
-            hint="write it with commas, by Polars for example: pl.read_csv(path, separator=...).write_csv(...)",
+            f"{path}: its header has no {shown(form.separator)} between columns, but {shown(other)}: {words!r}",
+            hint=f"say it: --separator {shown(other)}; if its decimals have commas: --decimal ,",
         )
 
 
-def csv_types(path: Path, sample: pa.RecordBatch, mapping: ColumnMapping) -> dict[str, pa.DataType]:
+def csv_types(
+    path: Path, sample: pa.RecordBatch, mapping: ColumnMapping, form: CsvFormat = ISO
+) -> dict[str, pa.DataType]:
     """Return the type of each column of the CSV file that begins with ``sample``.
 
     Tags are texts as they are written, and fields have the type that the mapping gives, if any. Timestamps are
@@ -71,7 +111,7 @@ def csv_types(path: Path, sample: pa.RecordBatch, mapping: ColumnMapping) -> dic
     unsigned. Raises ConfigError for repeated names, columns that are not text, and integers that no type holds.
     """
     said = {field.column: FIELD_TYPES[field.type] for field in mapping.fields if field.type}
-    said |= dict.fromkeys(mapping.tags, pa.string())
+    said |= dict.fromkeys([*mapping.tags, *[mapping.time] * bool(form.time_format)], pa.string())
     types: dict[str, pa.DataType] = {}
     for name, kind in zip(sample.schema.names, sample.schema.types, strict=True):
         if name in types:
@@ -80,19 +120,29 @@ def csv_types(path: Path, sample: pa.RecordBatch, mapping: ColumnMapping) -> dic
             raise ConfigError(f"{path}: column {name!r} is not text in UTF-8", hint="convert the file, by iconv say")
         types[name] = said.get(name, pa.timestamp("ns", kind.tz) if pt.is_timestamp(kind) else kind)
     if floats := [name for name, kind in types.items() if pt.is_floating(kind) and name not in said]:
-        texts = _sample(path, dict.fromkeys(floats, pa.string()))
-        types |= {name: _number_type(path, name, texts.column(name)) for name in floats}
+        texts = sample_csv(path, form, dict.fromkeys(floats, pa.string()))
+        types |= {name: _number_type(path, name, _pointed(texts.column(name), form)) for name in floats}
     return types
 
 
-def _sample(path: Path, types: dict[str, pa.DataType]) -> pa.RecordBatch:
-    """Return the rows in the first SAMPLE_BYTES; columns have the type in ``types``, or an inferred one."""
+def sample_csv(
+    path: Path, form: CsvFormat = ISO, types: Mapping[str, pa.DataType] = _INFERRED, time: str = ""
+) -> pa.RecordBatch:
+    """Return the rows in the first SAMPLE_BYTES; columns have the type in ``types``, or an inferred one.
+
+    ``time`` is the column of times, if there is one: its errors have other hints. Raises ConfigError.
+    """
     with (
         opened_text(path) as file,
-        _explained(path, list(types), ""),
-        _opened(TerminatedFile(path, file, 1), SAMPLE_BYTES, types) as reader,
+        explained_csv(path, list(types), time, form),
+        _opened(TerminatedFile(path, file, 1, form.separator), SAMPLE_BYTES, types, form) as reader,
     ):
         return next(iter(reader), pa.RecordBatch.from_pylist([], reader.schema))
+
+
+def _pointed(texts: pa.Array, form: CsvFormat) -> pa.Array:
+    """Return numbers with decimal points."""
+    return pc.replace_substring(texts, form.decimal, ".") if form.decimal != "." else texts
 
 
 def _number_type(path: Path, name: str, texts: pa.Array) -> pa.DataType:
@@ -102,7 +152,7 @@ def _number_type(path: Path, name: str, texts: pa.Array) -> pa.DataType:
         return pa.uint64()
     whole = pc.match_substring_regex(texts, r"^\s*[+-]?[0-9]+(\.0*)?\s*$")
     long = texts.filter(pc.and_(whole, pc.greater(pc.utf8_length(texts), _EXACT_DIGITS))).to_pylist()
-    odd = next((text[:_SHOWN] for text in long if Decimal(text) != Decimal(float(text))), None)
+    odd = next((text[:SHOWN] for text in long if Decimal(text) != Decimal(float(text))), None)
     if odd is None:
         return pa.float64()
     raise ConfigError(
@@ -113,28 +163,29 @@ def _number_type(path: Path, name: str, texts: pa.Array) -> pa.DataType:
 
 @contextmanager
 def _opened(
-    file: BinaryIO | io.RawIOBase, block_bytes: int, types: dict[str, pa.DataType]
+    file: BinaryIO | io.RawIOBase, block_bytes: int, types: Mapping[str, pa.DataType], form: CsvFormat
 ) -> Iterator[pyarrow.csv.CSVStreamingReader]:
     """Open ``file``, to be read without threads: only then do errors give the row."""
     convert = pyarrow.csv.ConvertOptions(
-        column_types=types,
-        # Only an empty cell without quotes is null: NA may be Namibia.
-        null_values=[""],
+        column_types=dict(types),
+        # Without being told, only an empty cell without quotes is null: NA may be Namibia.
+        null_values=["", *form.nulls],
+        decimal_point=form.decimal,
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
     read = pyarrow.csv.ReadOptions(use_threads=False, block_size=block_bytes)
-    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    parse = pyarrow.csv.ParseOptions(delimiter=form.separator, newlines_in_values=True)
     with pyarrow.csv.open_csv(pa.PythonFile(file, "r"), read, parse, convert) as reader:
         yield reader
 
 
-def _read_rows(path: Path, types: dict[str, pa.DataType], time: str) -> Iterator[pa.RecordBatch]:
+def _read_rows(path: Path, types: dict[str, pa.DataType], time: str, form: CsvFormat) -> Iterator[pa.RecordBatch]:
     rows = 0
     with (
         opened_text(path) as file,
-        _explained(path, list(types), time),
-        _opened(TerminatedFile(path, file, len(types)), _BLOCK_BYTES, types) as reader,
+        explained_csv(path, list(types), time, form),
+        _opened(TerminatedFile(path, file, len(types), form.separator), csv_errors.BLOCK_BYTES, types, form) as reader,
     ):
         last = pa.RecordBatch.from_pylist([], reader.schema)
         for batch in filter(len, reader):
@@ -154,11 +205,11 @@ class TerminatedFile(io.RawIOBase):
     That row comes together with the last bytes of the file: a block of a single line feed would end the reader.
     """
 
-    def __init__(self, path: Path, file: BinaryIO, columns: int) -> None:
+    def __init__(self, path: Path, file: BinaryIO, columns: int, separator: str = ",") -> None:
         self._path = path
         self._file = file
-        self._quotes = QuoteScanner()
-        self._end = b"\n" + b"," * (columns - 1) + b"\n"
+        self._quotes = QuoteScanner(separator)
+        self._end = b"\n" + separator.encode() * (columns - 1) + b"\n"
         self._next = b""
         self._begun = False
 
@@ -169,13 +220,13 @@ class TerminatedFile(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Return up to ``size`` bytes; ``size`` must be larger than the added row.
 
-        Raises ConfigError for text between a closing quote and the next comma or end of the row.
+        Raises ConfigError for text between a closing quote and the next separator or end of the row.
         """
         piece = self._read(size)
         if line := self._quotes.find_fault(piece):
             raise ConfigError(
                 f"{self._path}, line {line:,}: something stands behind a closing quote",
-                hint='a comma, or the end of the row, comes there; a quote within quotes is written twice: ""',
+                hint='a separator, or the end of the row, comes there; a quote within quotes is written twice: ""',
             )
         return piece
 
@@ -191,55 +242,3 @@ class TerminatedFile(io.RawIOBase):
             return piece
         end, self._end = self._end, b""
         return piece + end
-
-
-@contextmanager
-def _explained(path: Path, names: list[str], time: str) -> Iterator[None]:
-    """Turn errors of the reader into a ConfigError with row and column; rows count from 0 after the header."""
-    try:
-        yield
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: its header is not text in UTF-8", hint="convert the file, by iconv say") from None
-    except pa.ArrowException as error:
-        words = str(error)
-        if found := _VALUE.search(words):
-            raise _unfit(path, names, time, *found.groups()) from None
-        if found := _RAGGED.search(words):
-            row, wanted, there, text = found.groups()
-            raise ConfigError(
-                f"{path}, row {int(row) - 2:,}: has {there} columns, and the header {wanted}: {text[:_SHOWN]!r}",
-                hint="mend the row; a value with a comma stands in quotes",
-            ) from None
-        if "straddling" in words:
-            raise ConfigError(
-                f"{path}: a row is longer than {_BLOCK_BYTES:,} bytes", hint="a quote may not be closed there"
-            ) from None
-        raise ConfigError(
-            f"{path}: cannot be read: {' '.join(words.split())[:300]}", hint="name whole files of CSV with a header"
-        ) from None
-
-
-def _unfit(path: Path, names: list[str], time: str, column: str, row: str | None, kind: str, why: str) -> ConfigError:
-    """Return the error for a value that does not fit the type of its column."""
-    name = names[int(column)] if int(column) < len(names) else f"number {column}"
-    where = f"{path}, row {int(row) - 2:,}, column {name!r}" if row else f"{path}, column {name!r}"
-    value = why.removeprefix("invalid value ")[:_SHOWN]
-    if kind == "string":
-        return ConfigError(f"{where}: {value}", hint="convert the file, by iconv say")
-    other = FieldType.FLOAT if kind == "int64" and _is_number(value) else FieldType.STRING
-    what = f"no {kind}, as the values in the first {SAMPLE_BYTES >> 20} MiB are"
-    if kind == "null":
-        what = f"the first value of its column: there is none in the first {SAMPLE_BYTES >> 20} MiB"
-    elif kind.startswith("timestamp"):
-        what = "no time of nanoseconds, which are of 1677 to 2262, in a form such as 2024-01-31T12:00:00.5Z"
-    mended = "mend the value, or leave the row out"
-    said = f"; or name the fields, this one with its type: --field {name}=:{other}"
-    return ConfigError(f"{where}: {value} is {what}", hint=mended if name == time else mended + said)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.strip("'"))
-    except ValueError:
-        return False
-    return True

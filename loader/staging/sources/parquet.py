@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,14 +12,22 @@ import pyarrow.parquet as pq
 from loader.dataset.kinds import CSV, PARQUET, kind_of
 from loader.dataset.mapping import ColumnMapping
 from loader.errors import ConfigError
+from loader.staging.sources.csv_format import ISO, CsvFormat
 from loader.staging.sources.csv_tables import read_csv
 
 
-def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path | None:
+def as_parquet(
+    path: Path,
+    target: Path,
+    mapping: ColumnMapping,
+    form: CsvFormat = ISO,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Path | None:
     """Return a Parquet file with the content of ``path``: ``target``, or ``path`` if it is Parquet already.
 
-    For CSV, ``mapping`` may give the types of columns, see ``read_csv``. Returns None for a file without rows, whose
-    types are unknown. Memory is that of ``read_csv``, or a record batch. Raises ConfigError for what cannot be read.
+    For CSV, ``mapping`` may give the types of columns, ``form`` says how it is written, see ``read_csv``. Returns None
+    for a file without rows, whose types are unknown. Memory is that of ``read_csv``, or a record batch. Raises
+    ConfigError for what cannot be read.
     """
     kind = kind_of(path)
     if kind in PARQUET:
@@ -29,7 +37,7 @@ def as_parquet(path: Path, target: Path, mapping: ColumnMapping) -> Path | None:
     rows = 0
     target.parent.mkdir(parents=True)
     with _explained(path):
-        batches, schema = read_csv(path, mapping) if kind in CSV else _read_arrow(path)
+        batches, schema = read_csv(path, mapping, form, tell) if kind in CSV else _read_arrow(path)
         with pq.ParquetWriter(target, schema, compression="lz4") as writer:
             for batch in filter(len, batches):
                 writer.write_batch(batch)

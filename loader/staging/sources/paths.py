@@ -8,7 +8,7 @@ from pathlib import Path
 from loader.dataset.hive import path_keys
 from loader.dataset.kinds import LINES, kind_of, known_kinds, left_out
 from loader.dataset.own_files import is_hidden
-from loader.dataset.place import find_place
+from loader.dataset.place import EVERY_FILE, find_place
 from loader.errors import ConfigError
 from loader.events import Notice, Observer, ignore
 
@@ -34,8 +34,9 @@ def find_sources(
             files = [path for path in files if kind_of(path)]
         if not files:
             there = source.exists()
+            missing = "no file matches this pattern" if find_place(source).pattern != EVERY_FILE else "no such file"
             raise ConfigError(
-                f"{source}: " + ("no file here that is known" if there else "no such file"),
+                f"{source}: " + ("no file here that is known" if there else missing),
                 hint=f"known are {known_kinds()}" if there else "name files, folders, or patterns in quotes",
             )
         for path in files:

@@ -29,6 +29,7 @@ from loader.errors import ConfigError, LoaderError, StageError
 from loader.events import Notice, Observer
 from loader.staging.identities import ORDER, TIME
 from loader.staging.points import TAG
+from loader.staging.sources.csv_format import ISO, CsvFormat
 from loader.staging.sources.parquet import as_parquet
 from loader.staging.sources.source import MeasurementPoints
 from loader.staging.sources.spool import Spool
@@ -39,7 +40,7 @@ _ANY = "any"
 
 
 class TableSource:
-    """The points of ``paths``; ``mapping`` says which columns are tags, fields and time.
+    """The points of ``paths``; ``mapping`` says which columns are tags, fields and time, ``form`` how CSV is written.
 
     The constructor writes Arrow and CSV as Parquet into ``folder``. ``reject`` is called with unfit rows.
     Memory is a batch. Raises ConfigError for files that cannot be read, or whose columns cannot be points.
@@ -52,6 +53,7 @@ class TableSource:
         folder: Path,
         reject: Callable[[Sequence[RejectedRow]], None],
         observe: Observer,
+        form: CsvFormat = ISO,
     ) -> None:
         self._folder = folder
         self._reject = reject
@@ -66,7 +68,9 @@ class TableSource:
         for number, path in enumerate(paths):
             # The path keeps keys of the original path, which may be tags.
             keys = [part for part in path.resolve().parent.parts if "=" in part]
-            parquet = as_parquet(path, Path(folder, str(number), *keys, "x.parquet"), mapping)
+            parquet = as_parquet(
+                path, Path(folder, str(number), *keys, "x.parquet"), mapping, form, lambda said: observe(Notice(said))
+            )
             if not parquet:
                 observe(Notice(f"{path}: has no rows, and is left out"))
                 continue

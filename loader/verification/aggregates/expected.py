@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ from loader.dataset.schema import PointSchema
 from loader.servers.frames import ANSWER_TYPES, day_of, field_columns, tag_columns
 from loader.verification.aggregates.frames import functions_of, key_columns
 from loader.verification.identities import identity_columns, merge_rows, text_tags
-from loader.verification.points import Rows, unfit_differences
+from loader.verification.outcome import merge_unfit
+from loader.verification.points import Rows, unfit_rows
 from loader.verification.reading import read_rows
-from loader.verification.settings import Difference
+from loader.verification.settings import UnfitRows
 from loader.verification.texts import compact, shortened
 from loader.verification.windows import day_stop, days_of
 
@@ -34,19 +35,18 @@ class Expected:
     """The aggregates and picked rows of partitions.
 
     ``cells`` has the tags, ``day`` and columns such as ``sum0``, of field 0; ``picked`` has the points of picked rows;
-    ``superseded`` counts values that a later row of the same identity replaces. ``unfit_count`` counts rows that cannot
-    be points, and ``unfit`` has the first of them, up to a limit.
+    ``superseded`` counts values that a later row of the same identity replaces; ``unfit`` are rows that cannot be
+    points, by reason.
     """
 
     cells: pl.DataFrame
     picked: pl.DataFrame
     superseded: int
-    unfit: list[Difference] = field(default_factory=list)
-    unfit_count: int = 0
+    unfit: tuple[UnfitRows, ...] = ()
 
 
 def summarise(
-    root: Path, schema: PointSchema, partitions: Sequence[Partition], picks: Mapping[str, Sequence[int]], listed: int
+    root: Path, schema: PointSchema, partitions: Sequence[Partition], picks: Mapping[str, Sequence[int]]
 ) -> Expected:
     """Aggregate ``partitions``, which overlap in time, and pick rows by number (ascending) in each.
 
@@ -55,10 +55,10 @@ def summarise(
     to search MERGED_BYTES of rows at a time. Integer sums wrap at 64 bits, as the server's do. Raises StageError.
     """
     if len(partitions) == 1:
-        found = _in_order(root, schema, partitions[0], picks[partitions[0].path], listed)
+        found = _in_order(root, schema, partitions[0], picks[partitions[0].path])
         if found:
             return found
-    return _in_no_order(root, schema, partitions, picks, listed)
+    return _in_no_order(root, schema, partitions, picks)
 
 
 def merge_cells(schema: PointSchema, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -102,7 +102,7 @@ def points_of(schema: PointSchema, rows: pl.DataFrame) -> pl.DataFrame:
 class _Sum:
     """Adds up the aggregates, picked and unfit rows of batches."""
 
-    def __init__(self, schema: PointSchema, partitions: Sequence[Partition], listed: int) -> None:
+    def __init__(self, schema: PointSchema, partitions: Sequence[Partition]) -> None:
         self.schema = schema
         first, last = (partition.time_min // DAY for partition in partitions), (p.time_max // DAY for p in partitions)
         self.day, last_day = min(first), max(last)
@@ -110,21 +110,17 @@ class _Sum:
         self.cells: list[pl.DataFrame] = []
         self.picked: list[pl.DataFrame] = []
         self.superseded = 0
-        self.unfit: list[Difference] = []
-        self.unfit_count = 0
-        self.listed = listed
+        self.unfit: tuple[UnfitRows, ...] = ()
 
     def add(self, points: pl.DataFrame) -> None:
         self.cells.append(self._aggregate(points))
 
     def add_unfit(self, partition: Partition, rows: Rows) -> None:
-        self.unfit_count += rows.unfit.height
-        some = rows.unfit.head(self.listed - len(self.unfit))
-        self.unfit += unfit_differences(self.schema, partition, some)
+        self.unfit = merge_unfit((*self.unfit, *unfit_rows(partition, rows.unfit)))
 
     def result(self) -> Expected:
         cells = merge_cells(self.schema, self.cells)
-        return Expected(cells, pl.concat(self.picked), self.superseded, self.unfit, self.unfit_count)
+        return Expected(cells, pl.concat(self.picked), self.superseded, self.unfit)
 
     def _aggregate(self, points: pl.DataFrame) -> pl.DataFrame:
         """Return the cells of ``points``; days are only computed where there are several.
@@ -150,11 +146,9 @@ class _Sum:
         return text_tags(self.schema, cells)
 
 
-def _in_order(
-    root: Path, schema: PointSchema, partition: Partition, picks: Sequence[int], listed: int
-) -> Expected | None:
+def _in_order(root: Path, schema: PointSchema, partition: Partition, picks: Sequence[int]) -> Expected | None:
     """Aggregate rows that are in series order or in time order, None where they are in neither."""
-    total = _Sum(schema, [partition], listed)
+    total = _Sum(schema, [partition])
     by_series, by_time = _SeriesOrder(schema), _TimeOrder(schema, total)
     for rows in read_rows(root, schema, partition):
         total.add_unfit(partition, rows)
@@ -259,10 +253,10 @@ class _TimeOrder:
 
 
 def _in_no_order(
-    root: Path, schema: PointSchema, partitions: Sequence[Partition], picks: Mapping[str, Sequence[int]], listed: int
+    root: Path, schema: PointSchema, partitions: Sequence[Partition], picks: Mapping[str, Sequence[int]]
 ) -> Expected:
     """Aggregate rows in any order, in passes, each for a part of the identities."""
-    total = _Sum(schema, partitions, listed)
+    total = _Sum(schema, partitions)
     identity = identity_columns(schema)
     wanted = []
     size = 0.0

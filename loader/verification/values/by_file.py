@@ -172,10 +172,10 @@ def _compare_window(
     """Compare the points of ``window``; raises TooManyPoints when they take more than ``most`` bytes, 0 for any."""
     found = _found(stored, window, keys, most)
     order = {key: number for number, key in enumerate(keys.values())}
-    expected = expected_values(settings.place.root, schema, window, order, settings.max_listed, most, extents)
+    expected = expected_values(settings.place.root, schema, window, order, most, extents)
     outcome.values += expected.size
     outcome.superseded += expected.superseded
-    outcome.add_unfit(expected.unfit, expected.unfit_count)
+    outcome.add_unfit(expected.unfit)
     outcome.cells.append(day_counts(schema, expected.columns))
     if not columns_equal(expected.columns, found):
         outcome.add(columns_differences(schema, expected.columns, found))

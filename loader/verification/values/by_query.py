@@ -47,10 +47,10 @@ def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, 
             outcome.add(compare_points(query, expected, found.result()))
 
     def compare(window: Window, most: int) -> None:
-        values = expected_values(settings.place.root, manifest.schema, window, {}, settings.max_listed, most, extents)
+        values = expected_values(settings.place.root, manifest.schema, window, {}, most, extents)
         outcome.values += values.size
         outcome.superseded += values.superseded
-        outcome.add_unfit(values.unfit, values.unfit_count)
+        outcome.add_unfit(values.unfit)
         outcome.cells.append(day_counts(manifest.schema, values.columns))
         for query, expected in _questions(manifest.schema, window, values.columns):
             asked.append((query, expected, pool.points(query)))

@@ -19,10 +19,11 @@ from loader.encoding.arrays import Integers, Mask
 from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.columns import Column, TooManyPoints, bounds_within, by_time, pick
 from loader.servers.frames import tag_columns
-from loader.verification.points import unfit_differences
+from loader.verification.outcome import merge_unfit
+from loader.verification.points import unfit_rows
 from loader.verification.reading import read_rows
 from loader.verification.series import dataset_key
-from loader.verification.settings import Difference
+from loader.verification.settings import UnfitRows
 from loader.verification.texts import compact, short_texts
 from loader.verification.values.extents import Extents
 from loader.verification.windows import Window
@@ -74,14 +75,13 @@ class _Rows:
 class ExpectedValues:
     """The points in a window: a column for each field, with series in the form of ``dataset_key``.
 
-    ``superseded`` counts the values that a later row of the same identity replaces; ``unfit`` are the first of
-    ``unfit_count`` rows that cannot be points.
+    ``superseded`` counts the values that a later row of the same identity replaces; ``unfit`` are rows that
+    cannot be points, by reason.
     """
 
     columns: list[Column]
     superseded: int
-    unfit: list[Difference]
-    unfit_count: int
+    unfit: tuple[UnfitRows, ...]
 
     @property
     def size(self) -> int:
@@ -94,7 +94,6 @@ def expected_values(
     schema: PointSchema,
     window: Window,
     order: Mapping[bytes, int],
-    listed: int,
     most: int,
     extents: Extents,
 ) -> ExpectedValues:
@@ -106,8 +105,7 @@ def expected_values(
     StageError, and TooManyPoints when there is more, unless ``most`` is 0.
     """
     rows = _Rows(fields=[[] for _ in schema.fields])
-    unfit: list[Difference] = []
-    unfit_count = 0
+    unfit: tuple[UnfitRows, ...] = ()
     for partition in window.partitions:
         for batch in read_rows(root, schema, partition, partial(extents.outside, partition, window)):
             points, bad = batch.points, batch.unfit
@@ -119,13 +117,12 @@ def expected_values(
                 bad = bad.filter(known.is_between(window.start, window.stop - 1))
             if points.height:
                 rows.add(schema, points)
-            unfit_count += bad.height
-            unfit += unfit_differences(schema, partition, bad.head(listed - len(unfit)))
+            unfit = merge_unfit((*unfit, *unfit_rows(partition, bad)))
             if most and rows.size > most:
                 raise TooManyPoints
             del batch, points, bad  # otherwise they would be held while the next ones are read
     columns, superseded = _arrange(schema, rows, order)
-    return ExpectedValues(columns, superseded, unfit, unfit_count)
+    return ExpectedValues(columns, superseded, unfit)
 
 
 def _arrange(schema: PointSchema, rows: _Rows, order: Mapping[bytes, int]) -> tuple[list[Column], int]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from loader.dataset.mapping import ColumnMapping, FieldMapping
 from loader.dataset.schema import FieldType
 from loader.errors import ConfigError
-from loader.staging.sources import csv_tables
+from loader.staging.sources import csv_errors, csv_tables
 from loader.staging.sources.csv_tables import TerminatedFile, read_csv
 
 MAPPING = ColumnMapping("m", "t", ("h",))
@@ -88,8 +88,8 @@ def test_one_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"h;t;v\na;1;2\n", r"parted by commas, and its header has ';': b'h;t;v'"),
-        (b"h\tt\na\t1,5\n", r"parted by commas, and its header has '\\t'"),
+        (b"h;t;v\na;1;2\n", r"its header has no ',' between columns, but ';': 'h;t;v'"),
+        (b"h\tt\na\t1,5\n", r"its header has no ',' between columns, but '\\t'"),
         ("h,t\na,1\n".encode("utf-16"), "is not text in UTF-8"),
         ("h,t\na,1\n".encode("utf-16-be"), "is not text in UTF-8"),
     ],
@@ -110,7 +110,7 @@ def test_a_row_of_nulls_stands_behind_the_end() -> None:
 
 def test_a_line_feed_alone_in_its_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever blocks end, also within the end of the last line, all rows come."""
-    monkeypatch.setattr(csv_tables, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(csv_errors, "BLOCK_BYTES", 64)
     for size in range(1, 50):
         path = written(tmp_path / "x.csv", "h,v\r\na,b\r\nc," + "x" * size + "\r\n")
         assert [column.to_pylist() for column in read(path)] == [["a", "c"], ["b", "x" * size]]
@@ -135,7 +135,7 @@ def test_texts_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tu
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerows([("h", "v"), *rows])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_tables, "_BLOCK_BYTES", 512)
+        patch.setattr(csv_errors, "BLOCK_BYTES", 512)
         found = read(path, ColumnMapping("m", "t", ("h",), (FieldMapping("v", "v", FieldType.STRING),)))
     assert list(zip(found["h"].to_pylist(), found["v"].to_pylist(), strict=True)) == rows
 
@@ -162,7 +162,7 @@ def test_texts_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tu
 )
 def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | bytes, message: str) -> None:
     """The error says where, and what to do."""
-    monkeypatch.setattr(csv_tables, "_BLOCK_BYTES", 512)
+    monkeypatch.setattr(csv_errors, "BLOCK_BYTES", 512)
     with pytest.raises(ConfigError, match=message) as caught:
         read(written(tmp_path / "x.csv", text))
     assert caught.value.hint
@@ -191,7 +191,7 @@ def test_values_behind_the_sample(
 
 def test_line_ends_within_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever blocks end, a value keeps its carriage returns and line feeds."""
-    monkeypatch.setattr(csv_tables, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(csv_errors, "BLOCK_BYTES", 64)
     for size in range(1, 70):
         value = "x" * size + "\r\ny\r\r\n"
         path = written(tmp_path / "x.csv", f'h,v\na,"{value}"\r\nb,"z"\r\n')

@@ -22,7 +22,7 @@ def summary(root: Path, rows: pl.DataFrame, picks: list[int]) -> Expected:
     """Return what ``rows``, as one partition, say."""
     manifest = write_dataset(root, trades_schema(), rows, partition_days=10_000_000)
     part = manifest.partitions[0]
-    return summarise(root, manifest.schema, [part], {part.path: picks}, 10)
+    return summarise(root, manifest.schema, [part], {part.path: picks})
 
 
 @pytest.mark.parametrize("batch_rows", [1, 7, 20, 1_000])
@@ -115,7 +115,7 @@ def test_rows_of_one_identity(
         for place in (0, 1):
             point[place] = point[place] if row[place + 1] is None else row[place + 1]
     picks = {part.path: list(range(part.rows)) for part in partitions}
-    found = summarise(tmp_path, SPARSE, partitions, picks, 10)
+    found = summarise(tmp_path, SPARSE, partitions, picks)
     cells = {cell["t0"]: cell for cell in found.cells.iter_rows(named=True)}
     for tag in {tag for tag, _ in union}:
         numbers = [point[0] for (name, _), point in union.items() if name == tag and point[0] is not None]
@@ -144,11 +144,14 @@ def test_a_long_series_before_others(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_partition_of_no_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that no point can be leave nothing to expect; as many are told of as are listed."""
+    """Rows that no point can be leave nothing to expect; all are counted, and the first few are named."""
     monkeypatch.setattr(reading, "BATCH_ROWS", 20)
     rows = trades(days=1, points=50).with_columns(price=pl.lit(float("nan")))
     found = summary(tmp_path, rows, [3, 60])
-    assert (found.cells.height, found.picked.height, found.unfit_count, len(found.unfit)) == (0, 0, 300, 10)
+    assert (found.cells.height, found.picked.height) == (0, 0)
+    (group,) = found.unfit
+    assert (group.column, group.reason, group.number) == ("price", "InfluxDB holds numbers only", 300)
+    assert [text.partition(".parquet, ")[2] for text in group.examples] == [f"row {row}: NaN" for row in range(5)]
     some = rows.with_columns(price=pl.when(pl.int_range(pl.len()) >= 30).then(pl.lit(1.5)).otherwise("price"))
     (tmp_path / "second").mkdir()
     assert summary(tmp_path / "second", some, []).cells["count0"].sum() == 270

@@ -42,13 +42,13 @@ def test_a_file_in_many_windows_is_read_once(tmp_path: Path, monkeypatch: pytest
     windows = [Window(start, start + 100, (partition,)) for start in range(MOMENT, MOMENT + ROWS, 100)]
 
     def read(extents: Extents | None) -> list[ExpectedValues]:
-        return [expected_values(tmp_path, SCHEMA, window, {}, 10, 0, extents or Extents()) for window in windows]
+        return [expected_values(tmp_path, SCHEMA, window, {}, 0, extents or Extents()) for window in windows]
 
     apart, number = read(None), len(batches)
     together = read(Extents())
     assert number == 10 * ROWS // 50
     assert len(batches) - number <= (ROWS // 50 + 9 * 3 if in_order else number)
-    assert sum(each.unfit_count for each in together) == 2
+    assert sum(group.number for each in together for group in each.unfit) == 2
     assert sum(each.size for each in together) == 2 * (ROWS - 2)
     for one, other in zip(apart, together, strict=True):
         assert columns_equal(one.columns, other.columns)
