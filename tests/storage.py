@@ -10,12 +10,14 @@ import polars as pl
 import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
+from loader.encoding.series import SeriesRuns
 from loader.encoding.tsm.decode.blocks import part_blocks
 from loader.encoding.tsm.decode.fields import Source
 from loader.encoding.tsm.decode.gather import gather_field
 from loader.encoding.tsm.decode.index import StoredFile, read_file
 from loader.encoding.tsm.encode.buffer import Workspace
-from loader.encoding.tsm.encode.file import FileEncoder
+from loader.encoding.tsm.encode.file import encode_file
+from loader.encoding.tsm.encode.rows import Rows
 
 SIZES = (1, 2, 999, 1_000, 1_001, 2_001)
 """Numbers of points around those of whole blocks."""
@@ -33,11 +35,15 @@ Fields = Mapping[str, tuple[FieldType, Sequence[Any]]]
 
 def encode(series: Mapping[str, tuple[Sequence[int], Fields]]) -> bytes:
     """Return a file of times and fields of each series."""
-    encoder = FileEncoder(Workspace())
+    workspace = Workspace()
+    kinds = {name: kind for _, fields in series.values() for name, (kind, _) in fields.items()}
+    rows = Rows([Field(name, kinds[name]) for name in sorted(kinds, key=str.encode)], workspace)
     for text, (times, fields) in series.items():
-        columns = [(Field(name, kind), _joined(kind, values)) for name, (kind, values) in fields.items()]
-        encoder.add(text, np.array(times, np.int64), columns)
-    file = encoder.finish()
+        none = [None] * len(times)
+        columns = [_joined(kind, fields[name][1] if name in fields else none) for name, kind in sorted(kinds.items())]
+        runs = SeriesRuns(np.array([0, len(times)]), np.array([0]), pa.array([text], pa.large_string()))
+        rows.add(np.array(times, np.int64), columns, runs)
+    file = encode_file([rows], workspace)
     content = b"".join(file.pieces)
     assert file.size == len(content)
     return content

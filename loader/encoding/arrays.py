@@ -11,6 +11,8 @@ Bytes: TypeAlias = npt.NDArray[np.uint8]
 Integers: TypeAlias = npt.NDArray[np.int64]
 Words: TypeAlias = npt.NDArray[np.uint64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
+Places: TypeAlias = npt.NDArray[np.int32]
+"""Row numbers; no file is made of 2**31 rows."""
 
 
 def last_in_groups(present: Mask, starts: Integers) -> Integers:

@@ -17,12 +17,14 @@ from loader.encoding.line_protocol.encode import LineEncoder
 from loader.encoding.line_protocol.line_ends import find_end
 from loader.encoding.line_protocol.names import enlarge, new_names
 from loader.encoding.selection import select_points
+from loader.encoding.series import SeriesRuns
 from loader.encoding.tsm.decode.columns import ascending
 from loader.encoding.tsm.decode.fields import Reading, Source
 from loader.encoding.tsm.decode.gather import gather_field
 from loader.encoding.tsm.decode.index import read_file
 from loader.encoding.tsm.encode.buffer import Workspace
-from loader.encoding.tsm.encode.file import FileEncoder
+from loader.encoding.tsm.encode.file import StorageFile, encode_file
+from loader.encoding.tsm.encode.rows import Rows
 from loader.events import Notice, Observer
 from loader.waiting import Workers
 
@@ -74,7 +76,7 @@ def compile_encoders() -> None:
 
 def compile_decoders() -> None:
     """Encode a few points of every type and decode them, to compile the decoders."""
-    data = np.frombuffer(b"".join(_encode_points().finish().pieces), np.uint8)
+    data = np.frombuffer(b"".join(_encode_points().pieces), np.uint8)
     former: Reading | None = None
     for kind in _COLUMNS:
         former = gather_field([Source(read_file("", data))], "m", Field(kind.value, kind)).read(0, 3, former)
@@ -82,7 +84,9 @@ def compile_decoders() -> None:
     ascending(former.column.times, former.column.bounds)
 
 
-def _encode_points() -> FileEncoder:
-    encoder = FileEncoder(Workspace())
-    encoder.add("m", np.arange(3), [(Field(kind.value, kind), pl.Series(values)) for kind, values in _COLUMNS.items()])
-    return encoder
+def _encode_points() -> StorageFile:
+    workspace = Workspace()
+    rows = Rows([Field(kind.value, kind) for kind in _COLUMNS], workspace)
+    runs = SeriesRuns(np.array([0, 3]), np.array([0]), pa.array(["m"], pa.large_string()))
+    rows.add(np.arange(3), [pl.Series(values) for values in _COLUMNS.values()], runs)
+    return encode_file([rows], workspace)

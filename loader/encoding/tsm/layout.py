@@ -15,12 +15,13 @@ Source: the diagram in ``tsdb/engine/tsm1/writer.go`` of InfluxDB, the same in 1
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
+import polars as pl
 
-from loader.dataset.schema import FieldType
+from loader.dataset.schema import Field, FieldType
 from loader.encoding.escaping import KEY_BYTES
 from loader.errors import EncodeError
 
@@ -52,28 +53,23 @@ RAW, PACKED, RUN = 0, 1, 2
 """How timestamps and integers are encoded: eight bytes each, simple8b, or one delta and its count; the high nibble."""
 
 
-def is_storable(series: str) -> bool:
-    """Tell whether the server, which splits a key at its first separator, splits keys of ``series`` behind it."""
-    text = series.encode()
-    return (text + FIELD_SEPARATOR).find(FIELD_SEPARATOR) == len(text)
+def unstorable(series: pl.Series) -> pl.Series:
+    """Tell of each series whether the server, which splits a key at its first separator, would split it elsewhere."""
+    separator = FIELD_SEPARATOR.decode()
+    # A separator can begin in the series and end in the one behind it: their last and first characters are equal.
+    return series.str.contains(separator, literal=True) | series.str.ends_with(separator[:-1])
 
 
-def make_key(series: str, field: str) -> bytes:
-    """Return the key of ``field`` in ``series``, which is measurement and tags as in line protocol, tags by key.
-
-    Raises EncodeError for a key that is too long, or that the server, which splits it at the first separator, would
-    not split between series and field.
-    """
-    text = series.encode()
-    key = text + FIELD_SEPARATOR + field.encode()
-    if len(key) > KEY_BYTES:
+def check_keys(keys: pl.Series, fields: Sequence[Field]) -> None:
+    """Raise EncodeError if one of ``keys``, series and FIELD_SEPARATOR as bytes, has no room for one of ``fields``."""
+    if keys.is_empty():
+        return
+    longest = keys[int(keys.bin.size().arg_max() or 0)]
+    field = max((field.column for field in fields), key=lambda name: len(name.encode()))
+    size = len(longest) + len(field.encode())
+    if size > KEY_BYTES:
         raise EncodeError(
-            f"the key of {series[:100]}… and {field!r} has {len(key):,} bytes; storage files hold {KEY_BYTES:,}",
+            f"the key of {longest[:100].decode(errors='replace')}… and {field!r} has {size:,} bytes;"
+            f" storage files hold {KEY_BYTES:,}",
             hint="shorten tag values, or use the write path",
         )
-    if not is_storable(series):
-        raise EncodeError(
-            f"the series {series!r} holds {FIELD_SEPARATOR.decode()!r}, or ends with the beginning of it",
-            hint="storage files use it to part series and field: take it out of names and tag values",
-        )
-    return key

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import heapq
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from loader.dataset.batches import LONG_TEXTS
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import largest_group, read_joined
-from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.dataset.schema import FieldType, PointSchema
 from loader.encoding.columns import read_columns, read_times, read_valid_times
 from loader.encoding.escaping import check_names, sort_tags
 from loader.encoding.selection import SelectedRows, select_points
 from loader.encoding.series import SeriesRuns, find_series
 from loader.encoding.tsm.encode.buffer import Workspace
-from loader.encoding.tsm.encode.file import FileEncoder, StorageFile
-from loader.encoding.tsm.layout import FIELD_SEPARATOR, is_storable
+from loader.encoding.tsm.encode.file import StorageFile, encode_file
+from loader.encoding.tsm.encode.rows import Rows
+from loader.encoding.tsm.layout import FIELD_SEPARATOR, unstorable
 from loader.encoding.warm import compile_ahead, compile_encoders
 from loader.events import Observer
 from loader.loading.known_rows import KnownRows
-from loader.loading.restore_path.series_points import SeriesPoints, join
 from loader.loading.restore_path.shards import Shard
 from loader.loading.times import check_times
 
@@ -35,8 +35,6 @@ MOST_BYTES = 144 << 20
 WIDE_BYTES = 48 << 20
 """The same where there are strings, or row groups larger than SMALL_GROUP: reading them takes memory, too."""
 SMALL_GROUP = 32 << 20
-_SLICE_BYTES = 1_000
-"""Bytes that a slice takes, besides its rows, until it is in the file's index."""
 _UNSTORABLE = f"storage files part series and field by {FIELD_SEPARATOR.decode()}; the write path takes it"
 _FULLY_COMPACTED = 4
 """The sequence number of a file that the server need not compact; of several files, that of the first."""
@@ -98,7 +96,7 @@ def encode_shard(
     for schema in manifest.schemas:
         check_names(schema)
     most = _most_bytes(root, manifest, shard)
-    collected = _FilePoints(root)
+    collected = _FilePoints(root, workspace)
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
         points = collected.of(manifest.schema_of(partition.path))
@@ -111,11 +109,11 @@ def encode_shard(
             points.add(batch, selected, partition, shard, series)
             del batch, selected  # otherwise rows of other shards would stay in memory, too
             if collected.size >= most:
-                yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
-                collected, sequence = _FilePoints(root), sequence + 1
+                yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
+                collected, sequence = _FilePoints(root, workspace), sequence + 1
                 points = collected.of(points.schema)
     if collected.rows:
-        yield collected.encode(f"{generation:09}-{sequence:09}.tsm", workspace)
+        yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
 
 
 def _most_bytes(root: Path, manifest: Manifest, shard: Shard) -> int:
@@ -144,43 +142,46 @@ def tar_size(file: ShardFile) -> int:
 class _FilePoints:
     """Points of all measurements, for one storage file."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, workspace: Workspace) -> None:
         self._root = root
+        self._workspace = workspace
         self._points: dict[PointSchema, _Points] = {}
 
     def of(self, schema: PointSchema) -> _Points:
         """Return the points of a measurement, to which more can be added."""
-        return self._points.setdefault(schema, _Points(self._root, schema))
+        if schema not in self._points:
+            self._points[schema] = _Points(self._root, schema, self._workspace)
+        return self._points[schema]
 
     @property
     def size(self) -> int:
         """Bytes that are held."""
-        return sum(points.size for points in self._points.values())
+        return sum(points.held.size for points in self._points.values())
 
     @property
     def rows(self) -> int:
         """Rows that are accounted for."""
         return sum(points.rows for points in self._points.values())
 
-    def encode(self, name: str, workspace: Workspace) -> ShardFile:
-        """Return all points as a file, and release them on the way."""
+    def encode(self, name: str) -> ShardFile:
+        """Return all points as a file, and release them."""
         if self.size > LONG_TEXTS * self.rows:
             # Freed memory that is kept for the next batch costs nothing for short rows, and much for long ones.
             pa.default_memory_pool().release_unused()
-        workspace.content.reserve(self.size)  # so that little of the file is copied when it grows
-        encoder = FileEncoder(workspace)
-        series = heapq.merge(*(points.take_series() for points in self._points.values()), key=lambda taken: taken[0])
-        for _, text, fields, joined in series:
-            encoder.add(text, joined.times, tuple(zip(fields, joined.values, strict=True)))
-        counts = {schema: points.counts for schema, points in self._points.items()}
+        content = encode_file([points.held for points in self._points.values()], self._workspace)
+        found = zip(self._points.items(), content.points, content.values, strict=True)
+        counts = {schema: points.counts(number, values) for (schema, points), number, values in found}
         rejected = tuple(row for points in self._points.values() for row in points.rejected)
-        return ShardFile(name, encoder.finish(), counts, self.rows, rejected)
+        file = ShardFile(name, content, counts, self.rows, rejected)
+        for points in self._points.values():
+            points.held.release()
+        return file
 
 
 class _Points:
-    """Points of one measurement by series, for one storage file."""
+    """Points of one measurement, for one storage file."""
 
-    def __init__(self, root: Path, schema: PointSchema) -> None:
+    def __init__(self, root: Path, schema: PointSchema, workspace: Workspace) -> None:
         self._root = root
         self.schema = schema
         # The tags of a storage key are sorted, and so are the fields of a series.
@@ -189,11 +190,14 @@ class _Points:
             tags=sort_tags(schema.tags),
             fields=tuple(sorted(schema.fields, key=lambda field: field.column.encode())),
         )
-        self._slices: dict[str, list[SeriesPoints]] = {}
-        self.counts = PointCounts(0, (0,) * len(schema.fields))
+        self.held = Rows(self.keyed.fields, workspace)
         self.rejected: list[RejectedRow] = []
         self.rows = 0
-        self.size = 0
+
+    def counts(self, points: int, values: Sequence[int]) -> PointCounts:
+        """Return the counts of ``values`` of each stored field in the order of the schema."""
+        found = dict(zip(self.keyed.fields, values, strict=True))
+        return PointCounts(points, tuple(found[field] for field in self.schema.fields))
 
     def add(
         self,
@@ -219,16 +223,16 @@ class _Points:
             self.rows += int(np.count_nonzero(within))
             selected = selected.within(within)
         runs = self._runs(selected, series)
-        texts = runs.texts.to_pylist()
-        if not all(map(is_storable, texts)):
-            of_rows = [texts[code] for code in np.repeat(runs.codes, runs.lengths).tolist()]
-            unfit = np.array([not is_storable(text) for text in of_rows], np.bool_)
-            shown = [repr(text[:100]) for text in of_rows if not is_storable(text)]
-            selected = selected.without(unfit, partition.path, "series", shown, _UNSTORABLE)
+        unfit = unstorable(pl.Series(runs.texts)).to_numpy()
+        if unfit.any():
+            rows = np.repeat(unfit[runs.codes], runs.lengths)
+            texts = runs.texts.take(pa.array(np.repeat(runs.codes, runs.lengths)[rows])).to_pylist()
+            shown = [repr(text[:100]) for text in texts]
+            selected = selected.without(rows, partition.path, "series", shown, _UNSTORABLE)
             runs = self._runs(selected, series)
-            texts = runs.texts.to_pylist()
         self.rejected += selected.rejected
-        self._add(selected.points, runs, texts)
+        columns = read_columns(selected.points, self.keyed)
+        self.held.add(columns.times.to_numpy(), columns.values, runs)
 
     def _runs(self, selected: SelectedRows, series: SeriesRuns | None) -> SeriesRuns:
         if series is None:
@@ -238,33 +242,3 @@ class _Points:
         return SeriesRuns(
             np.append(starts[some], len(selected.points)), np.arange(len(some)), series.texts.take(series.codes[some])
         )
-
-    def _add(self, points: pa.RecordBatch, runs: SeriesRuns, texts: Sequence[str]) -> None:
-        columns = read_columns(points, self.keyed)
-        rows = SeriesPoints(columns.times.to_numpy(), columns.values)
-        starts, codes = runs.starts, runs.codes
-        if len(codes) > 2 * len(texts):
-            series = np.repeat(codes, runs.lengths)
-            order = np.argsort(series, kind="stable")
-            rows = rows.take(order)
-            codes, starts = np.unique(series[order], return_index=True)
-            starts = np.append(starts, len(order))
-        for code, start, stop in zip(codes.tolist(), starts.tolist(), starts[1:].tolist(), strict=False):
-            series = texts[code]
-            if series not in self._slices:
-                self._slices[series] = []
-                # Its keys are held twice until the file is made.
-                self.size += 2 * len(self.schema.fields) * len(series)
-            self._slices[series].append(rows.slice(start, stop))
-            self.size += _SLICE_BYTES
-        self.size += rows.size
-
-    def take_series(self) -> Iterator[tuple[bytes, str, tuple[Field, ...], SeriesPoints]]:
-        """Yield the sort key, the text, the fields and the points of each series; count and release the points."""
-        fields = self.keyed.fields
-        for order, series in sorted((series.encode() + FIELD_SEPARATOR, series) for series in self._slices):
-            joined = join(self._slices.pop(series))
-            present = dict(zip(fields, (len(column) - column.null_count() for column in joined.values), strict=True))
-            values = tuple(present[field] for field in self.schema.fields)
-            self.counts += PointCounts(len(joined.times), values)
-            yield order, series, fields, joined

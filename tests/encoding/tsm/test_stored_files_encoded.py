@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -15,9 +14,8 @@ from loader.dataset.schema import Field, FieldType
 from loader.encoding.tsm.decode.fields import Source
 from loader.encoding.tsm.decode.gather import gather_field
 from loader.encoding.tsm.decode.index import read_file
-from loader.encoding.tsm.encode.buffer import Workspace
-from loader.encoding.tsm.encode.file import FileEncoder
 from tests import reference_tsm as reference
+from tests.storage import encode
 
 VALUES: dict[FieldType, tuple[pa.DataType, Any]] = {
     FieldType.FLOAT: (pa.float64(), st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0])),
@@ -41,9 +39,7 @@ def test_there_and_back(kind: FieldType, times: list[int], data: st.DataObject) 
     """Times and values of every type come back bit for bit, those that are null left out."""
     dtype, choices = VALUES[kind]
     drawn = data.draw(st.lists(choices | st.none(), min_size=len(times), max_size=len(times)))
-    encoder = FileEncoder(Workspace())
-    encoder.add("m,a=b", np.array(times), [(Field("v", kind), pl.Series(pa.array(drawn, dtype)))])
-    content = b"".join(encoder.finish().pieces)
+    content = encode({"m,a=b": (times, {"v": (kind, drawn)})})
     kept = [(time, value) for time, value in zip(times, drawn, strict=True) if value is not None]
     column = (
         gather_field([Source(read_file("1.tsm", np.frombuffer(content, np.uint8)))], "m", Field("v", kind))
@@ -68,10 +64,9 @@ def test_there_and_back(kind: FieldType, times: list[int], data: st.DataObject) 
 def test_bounds_of_blocks(points: int) -> None:
     """Points come back on both sides of a block's bound."""
     times = np.arange(points) * 1_000 + np.arange(points) % 7
-    encoder = FileEncoder(Workspace())
     field = Field("v", FieldType.INTEGER)
-    encoder.add("m", times, [(field, pl.Series(times % 13))])
-    file = read_file("1.tsm", np.frombuffer(b"".join(encoder.finish().pieces), np.uint8))
+    content = encode({"m": (times.tolist(), {"v": (field.type, (times % 13).tolist())})})
+    file = read_file("1.tsm", np.frombuffer(content, np.uint8))
     assert len(file.offsets) == -(-points // 1_000)
     column = gather_field([Source(file)], "m", field).read(-(2**63), 2**63 - 1).column
     assert column.times.tolist() == times.tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loader.encoding.arrays import Bytes
+from loader.encoding.arrays import Bytes, Words
 
 
 class Buffer:
@@ -22,13 +22,36 @@ class Buffer:
             self._bytes = grown
         return self._bytes
 
+    def __len__(self) -> int:
+        """Bytes that are reserved."""
+        return len(self._bytes)
+
 
 class Workspace:
-    """Buffers that encoders use one after another: for the content of a file, and for the timestamps of one series.
+    """Buffers that encoders use one after another: for the blocks of a file, its index, and the rows it is made of.
 
-    Memory is that of the largest file and of its longest series.
+    Memory is that of the largest file. Of the rows of several measurements in one file, the arrays of only one are kept
+    for the next file.
     """
 
     def __init__(self) -> None:
         self.content = Buffer()
+        self.index = Buffer()
         self.times = Buffer()
+        self._rows: Words = np.empty(0, np.uint64)
+        self._texts = Buffer()
+
+    def take_rows(self) -> Words:
+        """Return an array for numbers, which is empty if another one has it."""
+        rows, self._rows = self._rows, np.empty(0, np.uint64)
+        return rows
+
+    def take_texts(self) -> Buffer:
+        """Return a buffer for texts, which is empty if another one has it."""
+        texts, self._texts = self._texts, Buffer()
+        return texts
+
+    def give_back(self, rows: Words, texts: Buffer) -> None:
+        """Keep the larger ones of these arrays and those that are here."""
+        self._rows = max(self._rows, rows, key=len)
+        self._texts = max(self._texts, texts, key=len)

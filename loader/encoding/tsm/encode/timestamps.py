@@ -7,43 +7,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from loader.encoding.arrays import Bytes, Integers, Words
+from loader.encoding.arrays import Bytes, Words
 from loader.encoding.compiled import compiled
 from loader.encoding.tsm.encode.bits import put_uvarint, put_word
 from loader.encoding.tsm.encode.simple8b import PACKED_BITS, pack
-from loader.encoding.tsm.layout import BLOCK_POINTS, PACKED, RAW, RUN
+from loader.encoding.tsm.layout import PACKED, RAW, RUN
 
 _LARGEST_SCALE = 12
 
 
-def most_time_bytes(points: int) -> int:
-    """Return how many bytes the encoded timestamps of ``points`` points need at most."""
-    return 8 * points + 9 * -(-points // BLOCK_POINTS)
+@compiled
+def put_times(times: Words, start: int, stop: int, deltas: Words, out: Bytes, position: int) -> int:
+    """Write the timestamps of one block, which increase strictly; return the position after them.
 
-
-def encode_times(times: Integers, out: Bytes) -> Integers:
-    """Write the timestamps of all blocks of a series to ``out``; return where those of each block end.
-
-    ``times`` increase strictly; ``out`` has room for ``most_time_bytes``.
+    ``times`` are bit patterns of nanoseconds; ``deltas`` is scratch of BLOCK_POINTS words. Eight bytes a point and
+    nine more are needed at most.
     """
-    ends = np.empty(-(-len(times) // BLOCK_POINTS), np.int64)
-    _put_times(times.view(np.uint64), out, ends)
-    return ends
-
-
-@compiled
-def _put_times(times: Words, out: Bytes, ends: Integers) -> None:
-    deltas = np.empty(BLOCK_POINTS, np.uint64)
-    position = 0
-    for block in range(len(ends)):
-        start = block * BLOCK_POINTS
-        position = _put_block(times, start, min(start + BLOCK_POINTS, len(times)), deltas, out, position)
-        ends[block] = position
-
-
-@compiled
-def _put_block(times: Words, start: int, stop: int, deltas: Words, out: Bytes, position: int) -> int:
-    """Write the timestamps of one block; ``deltas`` is scratch of BLOCK_POINTS words."""
     scale = _LARGEST_SCALE
     divisor = np.uint64(10**_LARGEST_SCALE)
     largest = np.uint64(0)
