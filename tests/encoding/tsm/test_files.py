@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.dataset.schema import FieldType
+from loader.dataset.schema import Field, FieldType
+from loader.encoding.series import SeriesRuns
+from loader.encoding.tsm.encode.buffer import Workspace
+from loader.encoding.tsm.encode.file import encode_file
+from loader.encoding.tsm.encode.rows import Rows
 from loader.encoding.tsm.layout import unstorable
 from loader.encoding.warm import compile_encoders
 from loader.errors import EncodeError
@@ -111,6 +117,71 @@ def test_the_index_knows_the_times_of_blocks() -> None:
     file = index(encode({"m": (times, {"v": (FieldType.BOOLEAN, [True] * 2_001)})}))
     assert file.first.tolist() == [0, 7_000, 14_000]
     assert file.last.tolist() == [6_993, 13_993, 14_000]
+
+
+@pytest.mark.parametrize("kind", [FieldType.INTEGER, FieldType.STRING])
+def test_a_later_row_of_the_same_time(kind: FieldType) -> None:
+    """Of rows of one time, in any order, the last value of each field is kept, also at the end of a block."""
+    times = [*range(1_000), 999, 5, 1_000, 1_000]
+    values = [*range(1_000), None, -5, 1_000, None]
+    other = [*range(1_000), -999, None, None, -1_000]
+    if kind is FieldType.STRING:
+        values, other = ([None if value is None else str(value) for value in each] for each in (values, other))
+    content = encode({"m": (times, {"v": (kind, values), "w": (kind, other)})})
+    expected = list(range(1_001))
+    expected[5] = -5
+    assert decode(content, "v", kind) == {"m": (list(range(1_001)), bits(kind, as_kind(kind, expected)))}
+    expected = [*range(999), -999, -1_000]
+    assert decode(content, "w", kind) == {"m": (list(range(1_001)), bits(kind, as_kind(kind, expected)))}
+
+
+def as_kind(kind: FieldType, values: Sequence[int]) -> Sequence[Any]:
+    """Return integers as strings where ``kind`` is that."""
+    return [str(value) for value in values] if kind is FieldType.STRING else values
+
+
+def test_long_strings() -> None:
+    """Strings of more bytes than are held at a time come back, and short ones before and after them."""
+    texts = ["a", "b" * (1 << 20), "c", *("d" * (1 << 19) for _ in range(3)), "e"]
+    content = encode({f"m,t={number}": ([number], {"v": (FieldType.STRING, [texts[number]])}) for number in range(7)})
+    found = decode(content, "v", FieldType.STRING)
+    assert found == {f"m,t={number}": ([number], [text.encode()]) for number, text in enumerate(texts)}
+
+
+def test_many_short_strings() -> None:
+    """More blocks of strings than are handled at a time come back, of two fields each."""
+    series = {
+        f"m,t={number:04}": ([number], {"v": (FieldType.STRING, [f"{number}"]), "w": (FieldType.STRING, ["w"])})
+        for number in range(1_200)
+    }
+    content = encode(series)
+    assert decode(content, "v", FieldType.STRING) == {
+        text: (fields[0], [b"%d" % fields[0][0]]) for text, fields in series.items()
+    }
+    assert decode(content, "w", FieldType.STRING) == {text: (fields[0], [b"w"]) for text, fields in series.items()}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.sets(st.sampled_from(["", ",t=a", ",t=b", "#", "!", "!,t=a", "\\ ,t=a", "é"]), min_size=1), max_size=3)
+)
+def test_several_measurements(chosen: list[set[str]]) -> None:
+    """Keys of several measurements are in one order, in the index as in the file, also where they alternate."""
+    workspace = Workspace()
+    held, taken = [], set[str]()
+    for number, endings in enumerate(chosen):
+        rows = Rows([Field("v", FieldType.INTEGER)], workspace)
+        for text in sorted({f"m{ending}" for ending in endings} - taken):
+            runs = SeriesRuns(np.array([0, 1]), np.array([0]), pa.array([text], pa.large_string()))
+            rows.add(np.array([number]), [pl.Series([number])], runs)
+            taken.add(text)
+        held.append(rows)
+    stored = encode_file(held, workspace)
+    file = index(b"".join(stored.pieces))
+    assert file.keys == sorted(f"{text}#!~#v".encode() for text in taken)
+    assert file.offsets.tolist() == sorted(file.offsets.tolist())
+    assert sum(stored.points) == len(taken)
+    assert stored.values == tuple((points,) for points in stored.points)
 
 
 def test_an_empty_file() -> None:
