@@ -98,6 +98,27 @@ def build_count(target: Target, schema: PointSchema, field: Field, start: int, s
     )
 
 
+def build_totals(target: Target, schema: PointSchema, fields: Sequence[Field], start: int, stop: int) -> Request:
+    """Return the request for the number of values of each of ``fields``, with ``start`` <= time < ``stop``.
+
+    The storage engine adds up the series itself, so that the answer has a row a field, however many series there are.
+    """
+    where = f"r._measurement == {_string(schema.measurement)} and {_any_field(fields)}"
+    return _request(
+        target,
+        f'import "json" {_source(target, start, stop)} |> filter(fn: (r) => {where})'
+        ' |> group(columns: ["_field"]) |> count() |> keep(columns: ["_field", "_value"])'
+        " |> map(fn: (r) => ({_field: string(v: json.encode(v: r._field)), _value: r._value}))",
+    )
+
+
+def parse_totals(fields: Sequence[Field], reply: Reply) -> list[int]:
+    """Read the number of values of each of ``fields`` from the reply to ``build_totals``; raises ServerError."""
+    with reading(reply, "count values"):
+        found = {json.loads(row["_field"]): int(row["_value"]) for row in read_rows(reply)}
+    return [found.get(field.column, 0) for field in fields]
+
+
 def build_other_types(target: Target, schema: PointSchema, field: Field, start: int, stop: int) -> Request:
     """Return the request for the number of values of ``field`` that have another type; the server reads them all."""
     where = f"r._measurement == {_string(schema.measurement)} and r._field == {_string(field.column)}"

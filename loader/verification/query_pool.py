@@ -22,6 +22,7 @@ from loader.servers.base import (
     CandleQuery,
     Dialect,
     PointsQuery,
+    Request,
     Target,
     UnwritableNumber,
 )
@@ -66,6 +67,19 @@ class QueryPool:
                 query = AggregateQuery(schema, fields, function, start, stop)
                 answers.append((function, self.workers.submit(self._aggregate, query, numbers)))
         return answers
+
+    def totals(self, schema: PointSchema, start: int, stop: int) -> list[Future[list[int]]]:
+        """Ask a server that gives files for the number of values of each field, those of all series together.
+
+        The answers, one after the other, have the fields in the order of the schema.
+        """
+        parts = [schema.fields[at : at + QUERY_FIELDS] for at in range(0, len(schema.fields), QUERY_FIELDS)]
+        requests = [flux.build_totals(self.target, schema, fields, start, stop) for fields in parts]
+
+        def ask(fields: Sequence[Field], request: Request) -> list[int]:
+            return self._with_connection(lambda link: flux.parse_totals(fields, link.send(request)))
+
+        return [self.workers.submit(ask, fields, request) for fields, request in zip(parts, requests, strict=True)]
 
     def count(self, schema: PointSchema, field: str, start: int, stop: int) -> Future[pl.DataFrame]:
         """Ask for the number of values of ``field``, which may have any type and need not be in ``schema``."""

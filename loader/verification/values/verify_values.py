@@ -10,10 +10,10 @@ import polars as pl
 
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
-from loader.errors import ConfigError
+from loader.errors import ConfigError, ServerError
 from loader.events import Notice, Observer
 from loader.servers.backup import Shard
-from loader.verification.aggregates.frames import Aggregates, join_answers, sum_parts
+from loader.verification.aggregates.frames import Aggregates, join_answers, key_columns, sum_parts
 from loader.verification.differences import cell_differences, compare_cells
 from loader.verification.outcome import Outcome
 from loader.verification.query_pool import QueryPool
@@ -33,28 +33,58 @@ def verify_values(
     """Return for each measurement the number of (series, UTC day), and the outcome of comparing all values.
 
     Values come from the files of ``shards``, or from queries where the server gives no files. The server also counts
-    the values of every (series, day). This finds files that are missing from an index and, where files are not read,
-    points of series that the dataset does not have. Memory and errors are those of ``compare_values``.
+    the values: of each field where it gives files and, where these counts or the files differ, or it gives none, of
+    every (series, day). This finds files that are missing from an index and, where files are not read, points of series
+    that the dataset does not have. Memory and errors are those of ``compare_values``.
     """
-    answers = [_ask_counts(measurement, pool) for measurement in measurements]
+    totals = [_ask_totals(measurement, pool) if shards is not None else [] for measurement in measurements]
+    answers = [_ask_counts(measurement, pool) if shards is None else [] for measurement in measurements]
     if shards is not None:
         compared = compare_values(settings, measurements, shards, observe)
     else:
         observe(Notice("this server gives no files: all values are read by queries, which takes far longer"))
         compared = [query_values(settings, measurement, pool, observe) for measurement in measurements]
     found = []
-    for measurement, answer, outcome in zip(measurements, answers, compared, strict=True):
+    for measurement, total, answer, outcome in zip(measurements, totals, answers, compared, strict=True):
+        expected = sum_parts(measurement.schema, outcome.cells)
+        if not outcome.difference_count and _are_expected(expected, total):
+            found.append((len(_places(measurement.schema, expected)), outcome))
+            continue
         try:
             counts = [
-                join_answers(measurement.schema, [(name, future.result()) for name, future in each]) for each in answer
+                join_answers(measurement.schema, [(name, future.result()) for name, future in each])
+                for each in answer or _ask_counts(measurement, pool)
             ]
         except ConfigError as error:
             if shards is None:
                 raise
             observe(Notice(f"only the stored files are compared, queries are not: {error.message}"))
             counts = outcome.cells
-        found.append((_compare_counts(measurement.schema, outcome, counts, settings.tolerance), outcome))
+        found.append((_compare_counts(measurement.schema, outcome, expected, counts, settings.tolerance), outcome))
     return found
+
+
+def _ask_totals(measurement: Manifest, pool: QueryPool) -> list[list[Future[list[int]]]]:
+    windows = plan_windows(measurement.filled)
+    return [pool.totals(measurement.schema, window.start, window.stop) for window in windows]
+
+
+def _are_expected(expected: Aggregates, totals: Sequence[Sequence[Future[list[int]]]]) -> bool:
+    """Tell whether the server was asked for totals, and counts as many values of each field as are ``expected``."""
+    if not totals:
+        return False
+    counted = pl.concat([frame.select("field", "count") for frame in expected.values()])
+    wanted = dict(counted.group_by("field").agg(pl.col("count").sum()).iter_rows())
+    try:
+        found = [[number for answer in window for number in answer.result()] for window in totals]
+    except ServerError:  # such as for a field of two types, which has no count of all series together
+        return False
+    return all(wanted.get(field, 0) == sum(numbers) for field, numbers in enumerate(zip(*found, strict=True)))
+
+
+def _places(schema: PointSchema, expected: Aggregates) -> pl.DataFrame:
+    """Return the (series, day) of ``expected``."""
+    return pl.concat([frame.select(key_columns(schema)) for frame in expected.values()]).unique()
 
 
 def _ask_counts(measurement: Manifest, pool: QueryPool) -> list[list[tuple[str, Future[pl.DataFrame]]]]:
@@ -62,12 +92,13 @@ def _ask_counts(measurement: Manifest, pool: QueryPool) -> list[list[tuple[str, 
     return [pool.aggregates(measurement.schema, window.start, window.stop, ["count"]) for window in windows]
 
 
-def _compare_counts(schema: PointSchema, compared: Outcome, counts: Sequence[Aggregates], tolerance: float) -> int:
+def _compare_counts(
+    schema: PointSchema, compared: Outcome, expected: Aggregates, counts: Sequence[Aggregates], tolerance: float
+) -> int:
     """Add to ``compared`` where the server's ``counts`` differ, except where it has differences already.
 
     Returns the number of (series, day).
     """
-    expected = sum_parts(schema, compared.cells)
     number, cells = compare_cells(schema, expected, sum_parts(schema, counts), tolerance)
     # A series name from files may be longer, by tags that the schema does not have.
     explained = {
