@@ -163,6 +163,16 @@ def test_reserved_tags() -> None:
         flux.build_points(TARGET, PointsQuery(schema, ("x",), START, START + 1))
 
 
+def test_totals() -> None:
+    """The number of values of each field comes in the order of fields; one without values has none in the answer."""
+    fields = (Field("a\r", FieldType.FLOAT), PRICE, Field("b", FieldType.STRING))
+    schema = PointSchema("m", ("t",), fields, "time")
+    request = flux.build_totals(TARGET, schema, fields, START, START + 1)
+    assert '|> group(columns: ["_field"]) |> count()' in json.loads(request.body)["query"]
+    body = b',result,table,_field,_value\r\n,_result,0,"""b""",3\r\n,_result,1,"""a\\r""",4\r\n'
+    assert flux.parse_totals(fields, Reply(200, body=body)) == [4, 0, 3]
+
+
 def test_counts() -> None:
     """The number of points is the sum of what is answered."""
     request = flux.build_count(TARGET, trades_schema(), PRICE, START, START + 1)
