@@ -39,8 +39,14 @@ def verify(
     samples: Annotated[int, typer.Option(help="Random points to compare bit for bit.", metavar="N")] = 1_000,
     seed: Annotated[int, typer.Option(help="Same seed, same random points.", metavar="N")] = 1,
     values: Annotated[
-        bool, typer.Option("--values", help="Compare every stored value, not samples; InfluxDB 2.x: operator token.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--values/--no-values",
+            help="Compare every stored value, or sums and samples; values need an operator token of InfluxDB 2.x."
+            " Default: values where there are many series.",
+            show_default=False,
+        ),
+    ] = None,
     candles: Annotated[
         str,
         typer.Option(

@@ -119,6 +119,18 @@ def parse_totals(fields: Sequence[Field], reply: Reply) -> list[int]:
     return [found.get(field.column, 0) for field in fields]
 
 
+def build_cardinality(target: Target, schema: PointSchema, start: int, stop: int) -> Request:
+    """Return the request for the number of series of the measurement, in shards with ``start`` <= time < ``stop``.
+
+    The server answers from its index; ``parse_count`` reads the reply.
+    """
+    return _request(
+        target,
+        f'import "influxdata/influxdb" influxdb.cardinality(bucket: {_string(target.bucket)}, start: {instant(start)},'
+        f" stop: {instant(stop)}, predicate: (r) => r._measurement == {_string(schema.measurement)})",
+    )
+
+
 def build_other_types(target: Target, schema: PointSchema, field: Field, start: int, stop: int) -> Request:
     """Return the request for the number of values of ``field`` that have another type; the server reads them all."""
     where = f"r._measurement == {_string(schema.measurement)} and r._field == {_string(field.column)}"

@@ -17,7 +17,6 @@ from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Notice, Observer, Started, ignore, one_at_a_time
 from loader.quantities import counted
-from loader.servers.backup import list_shards
 from loader.servers.base import PointsQuery
 from loader.servers.field_types import find_types
 from loader.servers.frames import day_of, tag_columns
@@ -27,6 +26,7 @@ from loader.servers.transport import Connection
 from loader.verification.aggregates.expected import merge_cells, points_of, series_points, summarise
 from loader.verification.aggregates.frames import by_field, join_answers, none_of
 from loader.verification.aggregates.other_fields import find_other_fields
+from loader.verification.choice import find_shards
 from loader.verification.differences import Cell, cell_differences, cell_query, compare_cells, compare_points
 from loader.verification.field_types import find_other_types
 from loader.verification.identities import overlapping
@@ -36,6 +36,7 @@ from loader.verification.settings import Difference, VerifyReport, VerifySetting
 from loader.verification.windows import Window, draw_samples, plan_windows
 
 DRILL_POINTS = 500_000
+_VALUES_CHOSEN = "every value is compared: sums of that many series would take the server far longer (--no-values asks)"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
 
     With ``settings.candles``, the server computes the candles of that rule in InfluxQL, and they are compared instead:
     prices, counts and volumes of integers exactly, sums of floats within the tolerance.
-    With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``.
+    With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``; where
+    it is None, that is chosen if the server gives files and sums would take far longer, see ``prefer_files``.
 
     Rows that cannot be points (a null time, NaN, ...) are compared with nothing, and counted by reason, apart from
     differences. Of rows with one identity, in any partitions, the last value of each field is expected.
@@ -84,8 +86,11 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = find_server(connection, observe, patience)
         bucket = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
-        gives_files = settings.values and takes_files(server.dialect)
-        shards = patience.ask(lambda: list_shards(connection.send, bucket)) if gives_files and bucket else None
+        shards = None
+        if bucket and takes_files(server.dialect):
+            shards = find_shards(settings, manifest, bucket, connection, patience)
+            if shards is not None and not settings.values:
+                observe(Notice(_VALUES_CHOSEN))
         types: list[Mapping[str, set[str]] | None] = [{} for _ in manifest.schemas]
         if bucket and shards is None:  # storage files say the type of each block
             of_server = (server.dialect, settings.target, bucket)
@@ -112,7 +117,7 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         comparable = [run for run, known in zip(runs, types, strict=True) if not run.refuse_types(known or {}, pool)]
         if len(comparable) < len(runs):
             observe(Notice("fields are stored in another type: nothing else is compared until types agree"))
-        if settings.values and bucket:
+        if bucket and (settings.values or shards is not None):
             from loader.verification.values.verify_values import verify_values  # noqa: PLC0415
 
             compared = verify_values(settings, [run.manifest for run in comparable], shards, pool, observe)

@@ -1,0 +1,102 @@
+"""Chooses what is compared where nothing is said: the server's own sums, or every value in its storage files.
+
+A sum of each (series, day) is a table of its own for InfluxDB 2.x, and a row of its answer is larger than some points.
+So sums of many short series take far longer than the points themselves, which prove more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from loader.dataset.instant import DAY
+from loader.dataset.manifest import Manifest
+from loader.dataset.schema import PointSchema
+from loader.errors import Refused
+from loader.servers import flux
+from loader.servers.backup import Shard, list_shards
+from loader.servers.base import Bucket, Target
+from loader.servers.patience import Patience
+from loader.servers.transport import Connection
+from loader.verification.aggregates.frames import functions_of
+from loader.verification.settings import VerifySettings
+from loader.verification.windows import plan_windows
+
+AGGREGATE_SECONDS = 50e-6
+"""Time of InfluxDB 2.9 for one aggregate of one field of one (series, day), with two queries at a time."""
+VALUE_SECONDS = 25e-9
+"""Time in which a value is read from storage files and compared."""
+KEY_SECONDS = 20e-6
+"""Time for each series and field of storage files, besides their values."""
+LONG_SECONDS = 10.0
+"""Sums that take less are asked for, whatever files would take."""
+_MUCH = 4
+"""How many times longer sums must take: times are of one machine."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of a measurement there is to compare: ``rows`` of ``series`` series, on ``days`` UTC days."""
+
+    schema: PointSchema
+    rows: int
+    series: int
+    days: int
+
+    @property
+    def sums_seconds(self) -> float:
+        """About how long the server takes for the aggregates of every (series, day)."""
+        aggregates = sum(len(functions_of(field.type)) for field in self.schema.fields)
+        return min(self.rows, self.series * self.days) * aggregates * AGGREGATE_SECONDS
+
+    @property
+    def files_seconds(self) -> float:
+        """About how long it takes to compare every value with storage files."""
+        return len(self.schema.fields) * (self.rows * VALUE_SECONDS + self.series * KEY_SECONDS)
+
+
+def prefer_files(extents: Sequence[Extent]) -> bool:
+    """Tell whether sums take long, and much longer than files do."""
+    sums, files = sum(each.sums_seconds for each in extents), sum(each.files_seconds for each in extents)
+    return sums > LONG_SECONDS and sums > _MUCH * files
+
+
+def find_shards(
+    settings: VerifySettings, manifest: Manifest, bucket: Bucket, connection: Connection, patience: Patience
+) -> Sequence[Shard] | None:
+    """Return the shards of ``bucket`` whose files are to be compared, None where sums are; the server gives files.
+
+    Where the settings leave the choice, the server counts the series of each measurement, unless sums cannot take long;
+    without the permission to read files, sums are compared. Raises Refused otherwise, and ServerError.
+    """
+    if settings.values is None and not _are_many(manifest, settings.target, connection, patience):
+        return None
+    if settings.values is False:
+        return None
+    try:
+        return patience.ask(lambda: list_shards(connection.send, bucket))
+    except Refused:
+        if settings.values:
+            raise
+        return None
+
+
+def _are_many(manifest: Manifest, target: Target, connection: Connection, patience: Patience) -> bool:
+    """Tell whether there are so many series that files are to be preferred."""
+    parts = [part for part in manifest.measurements if part.rows]
+    if not prefer_files([_extent(part, part.rows) for part in parts]):
+        return False
+    series = [patience.ask(partial(_count_series, part, target, connection)) for part in parts]
+    return prefer_files([_extent(part, number) for part, number in zip(parts, series, strict=True)])
+
+
+def _extent(manifest: Manifest, series: int) -> Extent:
+    windows = plan_windows(manifest.filled)
+    return Extent(manifest.schema, manifest.rows, series, (windows[-1].stop - windows[0].start) // DAY)
+
+
+def _count_series(manifest: Manifest, target: Target, connection: Connection) -> int:
+    windows = plan_windows(manifest.filled)
+    request = flux.build_cardinality(target, manifest.schema, windows[0].start, windows[-1].stop)
+    return flux.parse_count(connection.send(request))
