@@ -60,6 +60,11 @@ def index(content: bytes) -> StoredFile:
     return read_file("1.tsm", np.frombuffer(content, np.uint8))
 
 
+def keys_of(file: StoredFile) -> list[bytes]:
+    """Return the keys of a file."""
+    return [file.key(number) for number in range(len(file.types))]
+
+
 def decode(content: bytes, name: str, kind: FieldType) -> dict[str, tuple[list[int], list[Any]]]:
     """Return times and values of a field in each series of measurement m: numbers as bits, strings as bytes."""
     column = gather_field([Source(index(content))], "m", Field(name, kind)).read(*EVERY_TIME).column

@@ -60,7 +60,9 @@ def shown(value: object) -> str:
 
 def cut(text: str) -> str:
     """Return ``text`` on one line, cut to the length that a difference has room for."""
-    line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    line = text
+    if not text.isprintable():
+        line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}… ({len(line):,} characters)"
 
 

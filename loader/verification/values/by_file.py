@@ -21,7 +21,7 @@ from loader.servers.backup import Shard
 from loader.servers.patience import Patience
 from loader.servers.transport import Connection
 from loader.verification.outcome import Outcome, merge_outcomes
-from loader.verification.series import stored_keys, tags_of
+from loader.verification.series import series_name, stored_keys
 from loader.verification.settings import Difference, VerifySettings
 from loader.verification.texts import cut, short_texts
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
@@ -208,4 +208,4 @@ def _mistyped(
         for text, kind in entry.mistyped.items():
             detail = f"stored as {kind} from this day's shard on, expected {field.type}"
             key = keys.get(text) or stored_keys([text])[text]
-            yield Difference("different", start, tags_of(schema, key)[1], cut(field.column), detail)
+            yield Difference("different", start, series_name(schema, key), cut(field.column), detail)

@@ -20,7 +20,7 @@ from loader.servers.base import PointsQuery
 from loader.servers.frames import ANSWER_TYPES, LAST, day_of, tag_columns
 from loader.verification.aggregates.frames import Aggregates, join_answers, key_columns
 from loader.verification.differences import compare_points
-from loader.verification.series import tags_of
+from loader.verification.series import series_name, tag_values
 from loader.verification.settings import Difference
 from loader.verification.windows import day_stop, days_of
 
@@ -84,7 +84,7 @@ def _days(schema: PointSchema, column: Column) -> pl.DataFrame:
     names = tag_columns(len(schema.tags))
     if not names:
         return counts
-    tags = [tags_of(schema, key)[0] for key in column.series]
+    tags = [tag_values(schema, key) for key in column.series]
     texts = pl.DataFrame(tags, schema=dict.fromkeys(names, pl.String), orient="row")
     return pl.concat([texts.select(pl.all().gather(owners)), counts], how="horizontal")
 
@@ -108,7 +108,7 @@ def series_frames(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tu
     places = [_places(column) for column in columns]
     for text in sorted(set[bytes]().union(*places)):
         cuts = [_cut(column, place.get(text)) for column, place in zip(columns, places, strict=True)]
-        yield tags_of(schema, text)[0], _frame(schema, cuts)
+        yield tag_values(schema, text), _frame(schema, cuts)
 
 
 def without_empty_series(column: Column) -> Column:
@@ -169,7 +169,7 @@ def _typed(field: Field, values: Values) -> pl.Series:
 def _series_differences(
     schema: PointSchema, text: bytes, expected: pl.DataFrame, found: pl.DataFrame
 ) -> Iterator[Difference]:
-    tags, name = tags_of(schema, text)
+    tags, name = tag_values(schema, text), series_name(schema, text)
     day = pl.col("time") // DAY
     for number in sorted({*expected.select(day).to_series(), *found.select(day).to_series()}):
         query = PointsQuery(schema, tags, day_of(number * DAY), day_stop(number * DAY))

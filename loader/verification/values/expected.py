@@ -52,13 +52,23 @@ class _Rows:
             column = points[tag]
             begins[1:] |= (column[1:] != column[:-1]).to_numpy()
         starts = np.flatnonzero(begins)
-        heads = points.select(pl.col(tags).gather(starts).cast(pl.String)).rows() if tags else [()] * len(starts)
-        codes = np.array([self.numbers.setdefault(head, len(self.numbers)) for head in heads], np.int64)
+        codes = self._codes(points.select(pl.col(tags).gather(starts).cast(pl.String)), len(starts))
         for first, stop in pairwise([0, *ends.tolist()]):
             runs = slice(*np.searchsorted(starts, (first, stop)))
             self.codes.append(codes[runs])
             self.starts.append(np.append(starts[runs], stop) - first)
             self._add_columns(points[first:stop])
+
+    def _codes(self, heads: pl.DataFrame, number: int) -> Integers:
+        """Return the number of the series of each of ``number`` runs, whose tags are ``heads``."""
+        if not heads.width:
+            return np.full(number, self.numbers.setdefault((), len(self.numbers)))
+        # Each series becomes a Python object once a batch, not once a run.
+        series = heads.unique(maintain_order=True)
+        own = [self.numbers.setdefault(tags, len(self.numbers)) for tags in series.rows()]
+        numbered = series.with_columns(pl.Series("number", own, pl.Int64))
+        codes: Integers = heads.join(numbered, on=heads.columns, how="left", maintain_order="left")["number"].to_numpy()
+        return codes
 
     def _add_columns(self, points: pl.DataFrame) -> None:
         self.times.append(points["time"].to_numpy())

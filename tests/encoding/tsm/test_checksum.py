@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.encoding.tsm.encode.checksum import checksum
+from loader.encoding.tsm.checksum import checksum
 
 
 @given(st.binary(max_size=40), st.integers(0, 9), st.integers(0, 9))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from loader.dataset.schema import FieldType
 from loader.encoding.arrays import Bytes, Integers, Words
 from loader.encoding.compiled import compiled
+from loader.encoding.tsm.checksum import checksum
 from loader.encoding.tsm.decode.floats import decode_floats
 from loader.encoding.tsm.decode.index import StoredFile
 from loader.encoding.tsm.decode.numbers import (
@@ -23,7 +23,7 @@ from loader.encoding.tsm.decode.numbers import (
     decode_times,
 )
 from loader.encoding.tsm.decode.strings import decode_strings
-from loader.encoding.tsm.decode.words import uvarint
+from loader.encoding.tsm.decode.words import half_word, uvarint
 from loader.encoding.tsm.layout import BLOCK_TYPES, CRC_BYTES
 
 _KERNELS: Mapping[FieldType, Callable[..., int]] = {
@@ -58,11 +58,9 @@ class Parts:
 def part_blocks(file: StoredFile, blocks: Integers, kind: FieldType) -> Parts:
     """Check the checksums of ``blocks``, which hold values of ``kind``, and split them; raises DecodeError."""
     offsets, sizes = file.offsets[blocks], file.sizes[blocks]
-    view = memoryview(file.data)  # type: ignore[arg-type]
-    for block, offset, size in zip(blocks.tolist(), offsets.tolist(), sizes.tolist(), strict=True):
-        body = offset + CRC_BYTES
-        if zlib.crc32(view[body : offset + size]) != int.from_bytes(view[offset:body], "big"):
-            raise file.damage("the checksum of the block is wrong", block)
+    bad = _first_wrong(file.data, offsets, sizes)
+    if bad >= 0:
+        raise file.damage("the checksum of the block is wrong", int(blocks[bad]))
     parts = Parts(file, blocks, *(np.empty(len(blocks), np.int64) for _ in range(5)))
     bad = _part(
         file.data,
@@ -115,6 +113,16 @@ def read_strings(parts: Parts, to: Integers, lengths: Integers) -> list[Bytes]:
 def _damaged_values(parts: Parts, kind: FieldType, number: int) -> Exception:
     points = parts.counts[number]
     return parts.file.damage(f"the values of the block are not {points:,} of type {kind}", int(parts.blocks[number]))
+
+
+@compiled
+def _first_wrong(data: Bytes, offsets: Integers, sizes: Integers) -> int:
+    """Return the first block whose checksum is wrong, -1 for none."""
+    for block in range(len(offsets)):
+        body = offsets[block] + CRC_BYTES
+        if checksum(data, body, offsets[block] + sizes[block]) != np.uint32(half_word(data, offsets[block])):
+            return block
+    return -1
 
 
 @compiled

@@ -24,13 +24,15 @@ _FIRST_BLOCK = len(HEADER)
 class StoredFile:
     """A storage file: ``data`` is all of it, block ``b`` belongs to key ``k`` for ``bounds[k] <= b < bounds[k + 1]``.
 
+    The bytes of key ``k`` are in ``data`` from ``key_starts[k]`` to ``key_stops[k]``.
     ``first`` and ``last`` are times (nanoseconds), ``offsets`` and ``sizes`` bytes with the CRC; all blocks lie
     within ``data`` and have at least eight bytes after them.
     """
 
     name: str
     data: Bytes
-    keys: list[bytes]
+    key_starts: Integers
+    key_stops: Integers
     types: npt.NDArray[np.uint8]
     bounds: Integers
     first: Integers
@@ -38,9 +40,13 @@ class StoredFile:
     offsets: Integers
     sizes: Integers
 
+    def key(self, number: int) -> bytes:
+        """Return the bytes of a key."""
+        return self.data[self.key_starts[number] : self.key_stops[number]].tobytes()
+
     def damage(self, what: str, block: int) -> DecodeError:
         """Return the error for a damaged block."""
-        key = self.keys[int(np.searchsorted(self.bounds, block, "right")) - 1]
+        key = self.key(int(np.searchsorted(self.bounds, block, "right")) - 1)
         return damaged(f"{self.name}, key {key.decode(errors='backslashreplace')!r}", int(self.offsets[block]), what)
 
 
@@ -73,9 +79,7 @@ def read_file(name: str, data: Bytes) -> StoredFile:
     entries = np.empty((4, blocks), np.uint64)
     _fill(data, start, key_starts, key_stops, types, bounds, entries)
     first, last, offsets, sizes = entries.view(np.int64)
-    text = data[start:stop].tobytes()
-    spans = zip((key_starts - start).tolist(), (key_stops - start).tolist(), strict=True)
-    file = StoredFile(name, data, [text[a:b] for a, b in spans], types, bounds, first, last, offsets, sizes)
+    file = StoredFile(name, data, key_starts, key_stops, types, bounds, first, last, offsets, sizes)
     # An offset beyond 63 bits has become negative.
     outside = (offsets < _FIRST_BLOCK) | (sizes < LEAST_BLOCK) | (offsets > start - sizes) | (first > last)
     if outside.any():

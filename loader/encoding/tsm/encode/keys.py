@@ -7,8 +7,8 @@ import numpy as np
 from loader.dataset.schema import FieldType
 from loader.encoding.arrays import Bytes, Integers, Mask, Places, Words
 from loader.encoding.compiled import compiled
+from loader.encoding.tsm.checksum import checksum
 from loader.encoding.tsm.encode.bits import put_bytes, put_uvarint, put_word
-from loader.encoding.tsm.encode.checksum import checksum
 from loader.encoding.tsm.encode.numbers import (
     MOST_BYTES_A_BLOCK,
     MOST_BYTES_A_VALUE,
