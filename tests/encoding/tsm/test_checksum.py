@@ -5,12 +5,13 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.encoding.tsm.checksum import checksum
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.integers(0, 9), st.integers(0, 9))
 def test_as_zlib(data: bytes, before: int, after: int) -> None:
     """A checksum is that of zlib, wherever the bytes begin and end."""

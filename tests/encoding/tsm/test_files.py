@@ -189,6 +189,7 @@ def test_an_empty_file() -> None:
     assert encode({}) == b"\x16\xd1\x16\xd1\x01" + (5).to_bytes(8)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("m#!~é", max_size=9)))
 def test_series_that_cannot_be_parted(series: list[str]) -> None:
     """A series in which the separator occurs, or begins at its end, cannot be stored; the server would lose it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.encoding.tsm.encode.order import order_rows
@@ -13,6 +13,7 @@ RUNS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(RUNS)
 def test_rows_are_sorted_by_series_and_time(runs: list[tuple[int, list[int]]]) -> None:
     """Rows come by series, by time in each, those of equal time in their order; points are counted once."""

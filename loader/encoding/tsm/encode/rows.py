@@ -18,8 +18,8 @@ _WORD_BYTES = 8
 _KEY_BYTES = KEY_LENGTH.size + len(FIELD_SEPARATOR) + INDEX_KEY.size + INDEX_BLOCK.itemsize
 """Bytes of a key of one block in the index, besides its series and its field."""
 _RUN_BYTES = 16
-_TEXT_ROWS = 1 << 16
-"""Strings that are copied at a time."""
+_TEXT_BYTES = 4 << 20
+"""About how many bytes of strings are copied at a time."""
 
 
 class Rows:
@@ -141,8 +141,9 @@ class Rows:
 
     def _add_texts(self, number: int, column: pl.Series, start: int) -> None:
         """Add strings from row ``start`` on, a part of them at a time, because each part is copied twice."""
-        for at in range(0, len(column), _TEXT_ROWS):
-            part = column.slice(at, _TEXT_ROWS)
+        step = max(1, _TEXT_BYTES * len(column) // max(1, column.estimated_size()))
+        for at in range(0, len(column), step):
+            part = column.slice(at, step)
             array = part.to_arrow(compat_level=pl.CompatLevel.oldest())
             _, offset_buffer, data_buffer = array.buffers()
             offsets = np.frombuffer(offset_buffer, np.uint64)[array.offset : array.offset + len(array) + 1]
