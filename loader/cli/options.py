@@ -134,7 +134,7 @@ TimezoneOption = Annotated[
 AmbiguousOption = Annotated[
     str,
     typer.Option(
-        help="Local times that occur twice: refuse, earliest, latest.",
+        help="Local times that occur twice: refuse, infer (stage only), earliest, latest.",
         metavar="CHOICE",
         autocompletion=values(Ambiguous),
         rich_help_panel=COLUMNS,

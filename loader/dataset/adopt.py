@@ -26,9 +26,10 @@ from loader.dataset.kinds import left_out
 from loader.dataset.manifest import ADOPTED, Manifest, Partition, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import INDEX, ColumnMapping, make_schema, mapping_json, parse_mapping
 from loader.dataset.moves import write_moves
+from loader.dataset.odd_times import odd_times
 from loader.dataset.own_files import find_files, open_parquet, parquet_hint, unite_columns
 from loader.dataset.place import EVERY_FILE, Place
-from loader.dataset.policy import known_zones
+from loader.dataset.policy import Ambiguous, known_zones
 from loader.dataset.reader import refuse_unitless
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import make_state
@@ -53,9 +54,9 @@ def adopt(
 
     Without ``mapping``, the one in the former manifest is used; a staged dataset needs none. Files that were added
     since belong to the dataset. Of each file only the footer is read, and its times where the footer has no statistics
-    of them. Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points, and
-    StageError for a file that has changed, unless ``afresh`` is set. Says so when the last load moved rows apart, and
-    this one is not ``moving`` them.
+    of them. Memory is bounded by the manifest and one batch. Raises ConfigError for what cannot be points, and for
+    times whose instants are to be inferred; StageError for a file that has changed, unless ``afresh`` is set. Says so
+    when the last load moved rows apart, and this one is not ``moving`` them.
     """
     former = read_manifest(place.state, place.root) if has_manifest(place.state) else None
     if former and not is_adopted(former):
@@ -70,6 +71,11 @@ def adopt(
         )
     if not mapping:
         mapping = _kept_mapping(place, former)
+    if mapping.policy.ambiguous == Ambiguous.INFER:
+        raise ConfigError(
+            f"{place.path}: is loaded in place, part by part, where no order of all rows tells local times apart",
+            hint=f"stage it, and load the result: loader stage --from {place.path} --out FOLDER, with the same flags",
+        )
     if former and not afresh:
         here = [partition for partition in former.partitions if (place.root / partition.path).exists()]
         refuse_changed(place.root, here)
@@ -165,6 +171,8 @@ def make_manifest(
         each if found else replace(each, time_min=first, time_max=first)
         for each, found in zip(partitions, ranges, strict=True)
     ]
+    for sentence in odd_times(*schemas[names[0]], max(partition.time_max for partition in partitions)):
+        observe(Notice(sentence))
     settings = {"source": ADOPTED, "mapping": mapping_json(mapping)}
     distinct = tuple(schemas[group[0]][0] for group in groups.values())
     return Manifest(distinct, settings, {"pyarrow": version("pyarrow")}, tuple(partitions), complete=True)
@@ -275,7 +283,7 @@ def _check_columns(place: Place, name: str, file: pq.ParquetFile, schema: PointS
     if problem := conversion_problem(schema, columns, name) or _other_kind(columns, united, schema):
         raise ConfigError(
             f"{place.root / name}: {problem}",
-            hint="name other columns, or another type of field: column=key:type",
+            hint="name other columns (--time, --tag, --field), or another type of field: column=key:type",
         )
 
 

@@ -41,6 +41,14 @@ _ALWAYS_WITHIN: Mapping[FieldType, tuple[pa.DataType, ...]] = MappingProxyType(
 )
 
 
+CHOICES = (
+    "--ambiguous earliest takes all such times for the first pass (in most zones summer time), latest for the second:"
+    " if both are there, rows collide, or get a wrong time"
+)
+"""What the two choices do that do not look at rows."""
+_NO_TIME = "leave such values out (--nonexistent skip), or mend them"
+
+
 class Unfit(Exception):
     """Row ``row`` has a value that the wanted type cannot hold; ``hint`` says what to do, if not the usual."""
 
@@ -58,11 +66,12 @@ class Kind:
     tag: Callable[[pa.Array], pa.Array] | None
 
 
-def localise(column: pa.Array, policy: Policy) -> pa.Array:
+def localise(column: pa.Array, policy: Policy, remedy: str) -> pa.Array:
     """Return local times as instants; raises Unfit for a time that clocks skip or repeat when they change.
 
-    The policy may choose an instant for a repeated time, and null for a skipped one. From 2038 on nobody knows when
-    clocks change, and libraries disagree: such times are refused, too.
+    The policy may choose an instant for a repeated time, and null for a skipped one; nothing is inferred here.
+    ``remedy`` says what to do about a repeated one instead. From 2038 on nobody knows when clocks change, and libraries
+    disagree: such times are refused, too.
     """
     if not policy.local or not pt.is_timestamp(column.type) or column.type.tz is not None:
         return column
@@ -78,7 +87,7 @@ def localise(column: pa.Array, policy: Policy) -> pa.Array:
         raise Unfit(row, f"is after 2037 or before 1678, and when clocks change in {policy.local} is not known")
     skip = policy.nonexistent == Nonexistent.SKIP
     choice = {
-        "ambiguous": "raise" if policy.ambiguous == Ambiguous.REFUSE else policy.ambiguous,
+        "ambiguous": "raise" if policy.ambiguous in {Ambiguous.REFUSE, Ambiguous.INFER} else policy.ambiguous,
         "nonexistent": "earliest" if skip else "raise",
     }
     try:
@@ -90,16 +99,8 @@ def localise(column: pa.Array, policy: Policy) -> pa.Array:
         try:
             pc.assume_timezone(column.slice(row, 1), policy.local, ambiguous="earliest", nonexistent="raise")
         except pa.ArrowInvalid:
-            raise Unfit(
-                row,
-                f"is no time in {policy.local}: clocks go forward then",
-                hint="leave such values out (--nonexistent skip), or mend them",
-            ) from None
-        raise Unfit(
-            row,
-            f"is twice in {policy.local}: clocks go back then",
-            hint="say which it is: --ambiguous earliest, or latest",
-        ) from None
+            raise Unfit(row, f"is no time in {policy.local}: clocks go forward then", hint=_NO_TIME) from None
+        raise Unfit(row, f"is twice in {policy.local}: clocks go back then", hint=f"{remedy}; {CHOICES}") from None
 
 
 def _first_unfit(column: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> int:

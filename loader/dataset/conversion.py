@@ -38,6 +38,11 @@ from loader.errors import EncodeError
 
 _NESTED = "nested types have no form in a point: take it apart first, by Polars for example (unnest, explode)"
 
+_TWICE = "convert times to UTC first, or stage them: loader stage --from infers them by their order (--ambiguous infer)"
+_FIELD_TWICE = "convert it to UTC first, or leave it out: name the fields (--field)"
+
+_TIME_UNFIT = "mend the value, leave the row out, or convert times to UTC first"
+
 
 def default_type(kind: pa.DataType) -> FieldType | None:
     """Return the default type of a field of Arrow type ``kind``, None where it has none."""
@@ -90,6 +95,10 @@ def _column_problem(schema: PointSchema, name: str, field: FieldType | None, kin
 
 
 def _time_problem(kind: pa.DataType, unit: str) -> str:
+    if unit and pt.is_timestamp(kind):
+        return "it has a unit of its own: leave out the time unit (--time-unit)"
+    if unit and pt.is_floating(kind):
+        return "it should be int64, since floats lose digits: make integers of it first, of milliseconds for example"
     if unit:
         return "" if kind == pa.int64() else "it should be int64, since the schema says a unit"
     if pt.is_timestamp(kind) or pt.is_date(kind):
@@ -105,7 +114,8 @@ def _time_problem(kind: pa.DataType, unit: str) -> str:
 def convert_batch(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) -> pa.RecordBatch:
     """Return ``batch``, which begins at ``address``, with the columns of ``schema``, each in a type that points have.
 
-    Columns that already have such a type are not copied. Raises EncodeError, with the row, for values that do not fit.
+    Columns that already have such a type are not copied. If the policy infers which instant a local time means, times
+    are the earliest, and who reads them decides. Raises EncodeError, with the row, for values that do not fit.
     """
     types = {field.column: field.type for field in schema.fields}
     keys = path_keys(address.partition)
@@ -123,9 +133,12 @@ def convert_batch(batch: pa.RecordBatch, schema: PointSchema, address: Chunk) ->
             columns.append(_converted(schema, name, types.get(name), column))
         except Unfit as error:
             value = _shown(column[error.row])
+            usual = (
+                _TIME_UNFIT if name == schema.time else "give the field another type, such as string, or leave it out"
+            )
             raise EncodeError(
                 f"{address.partition}, row {address.start + error.row:,}, column {source!r}: {value} {error}",
-                hint=error.hint or "give the field another type, such as string, or leave the column out",
+                hint=error.hint or usual,
             ) from None
     return pa.RecordBatch.from_arrays(columns, names=list(schema.columns))
 
@@ -144,7 +157,7 @@ def _constant(text: str | None, rows: int) -> pa.Array:
 
 def _converted(schema: PointSchema, name: str, field: FieldType | None, column: pa.Array) -> pa.Array:
     if name == schema.time:
-        return _time(localise(column, schema.policy))
+        return _time(localise(column, schema.policy.for_times, _TWICE))
     if is_text(column.type) and field in {None, FieldType.STRING}:
         return column
     plain = column.dictionary_decode() if pt.is_dictionary(column.type) else column
@@ -155,7 +168,7 @@ def _converted(schema: PointSchema, name: str, field: FieldType | None, column: 
         return kind.tag(plain)
     if pt.is_null(plain.type):
         return plain.cast(FIELD_TYPES[field])
-    values = kind.fields[field](localise(plain, schema.policy))
+    values = kind.fields[field](localise(plain, schema.policy, _FIELD_TWICE))
     if field is FieldType.FLOAT and schema.policy.non_finite == NonFinite.SKIP:
         return pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
     return values

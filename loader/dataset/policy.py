@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, Self
@@ -14,9 +14,10 @@ from loader.quantities import counted
 
 
 class Ambiguous(StrEnum):
-    """Which instant a local time means that occurs twice, because clocks go back."""
+    """Which instant a local time means that occurs twice, because clocks go back; staging infers it of times."""
 
     REFUSE = "refuse"
+    INFER = "infer"
     EARLIEST = "earliest"
     LATEST = "latest"
 
@@ -63,6 +64,11 @@ class Policy:
         """The time zone of timestamps without one, "" where they need no conversion."""
         return "" if self.timezone == "UTC" else self.timezone
 
+    @property
+    def for_times(self) -> Policy:
+        """The policy by which a time column is converted: to the earliest instant, if the right one is inferred."""
+        return replace(self, ambiguous=Ambiguous.EARLIEST) if self.ambiguous == Ambiguous.INFER else self
+
     def check(self, where: str = "") -> None:
         """Raise ConfigError for a choice that is not known."""
         for name, value, known in (
@@ -101,11 +107,19 @@ class Policy:
 STRICT = Policy()
 
 
-def duplicates_error(values: int, examples: Sequence[str], where: str = "") -> ConfigError:
-    """Return the error for ``values`` that later rows of the same identity replace, where none should."""
+def duplicates_error(
+    values: int, examples: Sequence[str], where: str = "", cause: str = "", remedy: str = ""
+) -> ConfigError:
+    """Return the error for ``values`` that later rows of the same identity replace, where none should.
+
+    ``cause`` says what may have made them duplicates, if that is known, and ``remedy`` what is to be done then.
+    """
     said = counted(values, "value belongs to a row", "values belong to rows")
+    usual = (
+        "let the last one count (--on-duplicate last), move them apart by nanoseconds (--on-duplicate nudge),"
+        " or make more columns tags (--tag)"
+    )
     return ConfigError(
-        f"{where}{said} with the same series and time as a later row: {'; '.join(examples)}",
-        hint="let the last one count (--on-duplicate last), move them apart by nanoseconds (--on-duplicate nudge),"
-        " or make more columns tags (--tag)",
+        f"{where}{said} with the same series and time as a later row: {'; '.join(examples)}{cause and f'; {cause}'}",
+        hint=f"{remedy}; only for true duplicates: {usual}" if cause else usual,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,10 @@ import pyarrow.compute as pc
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers, Mask
 from loader.encoding.escaping import MEASUREMENT, TAG_ESCAPES, TAG_KEY
+
+Numbers: TypeAlias = dict[str | bytes, int]
+"""The number of each series, by its text, or by a digest of a long text."""
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,17 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema) -> SeriesRuns:
         pairs = pc.if_else(pc.fill_null(pc.equal(values, ""), True), _text(""), pairs)
         texts = pc.binary_join_element_wise(texts.take(pa.array(former)), pairs, _text(""))
     return SeriesRuns(np.append(rows, len(batch)), codes, texts)
+
+
+def number_series(runs: SeriesRuns, known: Numbers) -> Integers:
+    """Return the number of the series of each run; ``known`` numbers the series, and gets new ones."""
+    names = map(_name, runs.texts.to_pylist())
+    return np.array([known.setdefault(name, len(known)) for name in names], np.int64)[runs.codes]
+
+
+def _name(series: str) -> str | bytes:
+    """Return the text of a series, or a digest of 128 bits of a long one, so that long texts are not held in memory."""
+    return series if len(series) <= _LONGEST_NAME else hashlib.blake2b(series.encode(), digest_size=16).digest()
 
 
 def run_begins(indices: Iterable[npt.NDArray[np.integer[Any]]], rows: int) -> Mask:

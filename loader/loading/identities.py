@@ -12,9 +12,11 @@ import polars as pl
 
 from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest, Partition
-from loader.encoding.arrays import last_in_groups
+from loader.encoding.arrays import Integers, Mask, last_in_groups
+from loader.encoding.folds import merged_folds
+from loader.encoding.series import Numbers
 from loader.events import Notice, Observer
-from loader.loading.identity_reader import THREADS, IdentityReader, Numbers, overlapping
+from loader.loading.identity_reader import THREADS, IdentityReader, overlapping
 from loader.loading.known_rows import KnownRows
 from loader.loading.repetitions import Identities, Slice, keys_of
 from loader.loading.series_order import SeriesOrder
@@ -107,6 +109,7 @@ class _Search:
         for field in range(present.shape[1]):
             last = last_in_groups(present[:, field], starts)
             superseded[:, field] = present[:, field] & (order < last[owners])
+        self._count_in_folds(frame["time"].to_numpy(), superseded)
         whole = superseded.any(axis=1) & (superseded == present).all(axis=1)
         for number, partition in enumerate(group):
             place = np.flatnonzero(numbers == number)
@@ -114,6 +117,11 @@ class _Search:
         for line in np.flatnonzero(superseded.any(axis=1))[: _EXAMPLES - len(self.found.examples)].tolist():
             former, later = (f"{group[numbers[each]].path} row {rows[each]:,}" for each in (line, line + 1))
             self.found.examples.append(f"{former} and {later} ({instant(frame['time'][line])})")
+
+    def _count_in_folds(self, times: Integers, superseded: Mask) -> None:
+        if superseded.any():
+            folds = merged_folds(self.reader.schema.policy, int(times.min()), int(times.max()))
+            self.found.values_in_folds += int(np.count_nonzero(superseded[folds.either_pass(times)]))
 
 
 def _repeated(parts: Sequence[tuple[int, Identities]]) -> pl.DataFrame:

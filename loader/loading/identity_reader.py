@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +9,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +20,7 @@ from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers, Mask
 from loader.encoding.columns import read_times
 from loader.encoding.selection import SelectedRows, select_points
-from loader.encoding.series import find_series
+from loader.encoding.series import Numbers, find_series, number_series
 from loader.loading.repetitions import Identities, Keys, Slice
 from loader.loading.series_order import SeriesOrder, find_series_order
 from loader.loading.times import check_times
@@ -36,10 +34,6 @@ _KEY_BYTES = 9
 """Bytes of a row while its key is sorted."""
 _ROW_BYTES = 200
 """Bytes of a row with a repeated key while it is compared, besides one for each field."""
-_LONGEST_NAME = 100
-
-Numbers: TypeAlias = dict[str | bytes, int]
-"""The number of each series, by its text, or by a digest of a long text."""
 
 
 def overlapping(partitions: Sequence[Partition]) -> Iterator[list[Partition]]:
@@ -162,11 +156,9 @@ class IdentityReader:
                 return
             selected = select_points(batch, schema, address)
             runs = find_series(selected.points, schema)
-            texts = map(_name, runs.texts.to_pylist())
-            numbers = np.array([known.setdefault(name, len(known)) for name in texts], np.int64)
             times = read_times(selected.points, schema).to_numpy()
             check_times(times, selected, self.root, partition)
-            yield _Runs(numbers[runs.codes], runs.starts, times, selected)
+            yield _Runs(number_series(runs, known), runs.starts, times, selected)
 
 
 @dataclass(frozen=True)
@@ -177,11 +169,6 @@ class _Runs:
     starts: Integers
     times: Integers
     selected: SelectedRows
-
-
-def _name(series: str) -> str | bytes:
-    """Return the text of a series, or a digest of 128 bits of a long one, so that long texts are not held in memory."""
-    return series if len(series) <= _LONGEST_NAME else hashlib.blake2b(series.encode(), digest_size=16).digest()
 
 
 def _ascends(parts: Iterator[_Runs]) -> bool:

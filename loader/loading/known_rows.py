@@ -17,7 +17,8 @@ class KnownRows:
     """Tells which values are superseded by a later row of the same identity, and in which order some partitions lie.
 
     Superseded values are left out, so that the order in which rows are sent does not matter. ``rows_superseded`` counts
-    the rows that lose all values, ``values_superseded`` all such values; ``examples`` names a few pairs of rows.
+    the rows that lose all values, ``values_superseded`` all such values, ``values_in_folds`` those where the
+    mapping takes two local times for one; ``examples`` names a few pairs of rows.
     A partition with superseded values takes a bit for each row and field, in a temporary file without a name. Orders
     take MOST_ORDER_BYTES; those that would take more are forgotten.
     """
@@ -29,6 +30,7 @@ class KnownRows:
         self._order_bytes = 0
         self.rows_superseded = 0
         self.values_superseded = 0
+        self.values_in_folds = 0
         self.examples: list[str] = []
 
     def add_superseded(self, partition: Partition, rows: Integers, values: Mask, whole: Mask) -> None:

@@ -8,6 +8,7 @@ from loader.dataset.adopt import is_adopted
 from loader.dataset.manifest import Manifest
 from loader.dataset.non_finite import tell_non_finite
 from loader.dataset.policy import OnDuplicate, duplicates_error
+from loader.encoding.folds import merged_text
 from loader.errors import ConfigError
 from loader.events import ignore
 from loader.loading.identities import look_at_identities
@@ -36,5 +37,11 @@ def look_through(tally: Tally, manifest: Manifest, stop: threading.Event) -> tup
     refused = is_adopted(manifest) and settings.on_duplicate == OnDuplicate.FAIL
     found = look_at_identities(root, manifest, ignore if refused else tally.observe, stop)
     if found.values_superseded and refused:
-        raise duplicates_error(found.values_superseded, found.examples, f"{settings.dataset}: ")
+        raise duplicates_error(
+            found.values_superseded,
+            found.examples,
+            f"{settings.dataset}: ",
+            merged_text(manifest.schemas[0].policy, found.values_in_folds),
+            f"stage the files: loader stage --from {settings.dataset} tells the passes apart by --ambiguous infer",
+        )
     return manifest, found

@@ -15,10 +15,10 @@ from loader.dataset.moves import no_moves, with_moves
 from loader.dataset.scratch import Scratch
 from loader.encoding.arrays import Integers, Mask
 from loader.encoding.ascend import ascend
-from loader.encoding.series import run_begins
+from loader.encoding.series import Numbers, run_begins
 from loader.errors import ConfigError
 from loader.events import Notice, Observer
-from loader.loading.identity_reader import THREADS, IdentityReader, Numbers, overlapping
+from loader.loading.identity_reader import THREADS, IdentityReader, overlapping
 from loader.loading.repetitions import Identities, Slice
 from loader.waiting import Workers
 

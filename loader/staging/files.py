@@ -18,11 +18,12 @@ from loader.dataset.kinds import CSV, kind_of
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.mapping import ColumnMapping, FieldMapping, mapping_json, parse_mapping
 from loader.dataset.points_file import points_text
-from loader.dataset.policy import OnDuplicate, duplicates_error
+from loader.dataset.policy import STRICT, OnDuplicate, duplicates_error
 from loader.dataset.rejected_file import RejectedFile
 from loader.dataset.schema import PointSchema
 from loader.dataset.state import writing
 from loader.encoding.escaping import check_names
+from loader.encoding.folds import merged_text
 from loader.encoding.line_protocol.decode import BadLine
 from loader.encoding.warm import compile_ahead, compile_line_decoder
 from loader.errors import ConfigError, EncodeError, StageError
@@ -39,6 +40,7 @@ from loader.staging.points import write_partitions
 from loader.staging.settings import FilesSettings, StageReport
 from loader.staging.sources.csv_format import ISO
 from loader.staging.sources.line_protocol import LineProtocolSource, refuse_bad_line
+from loader.staging.sources.local_times import IN_UTC, INFER
 from loader.staging.sources.paths import find_sources
 from loader.staging.sources.source import MeasurementPoints, Source
 from loader.staging.sources.tables import TableSource
@@ -151,7 +153,7 @@ class _Stage:
             check_names(points.schema)
         except EncodeError as error:
             raise ConfigError(error.message, hint=error.hint) from error
-        merger = PointMerger(points.series, self._settings.on_duplicate, source.address)
+        merger = PointMerger(points.series, self._settings.on_duplicate, source.address, source.merged_folds)
         self._merged.append(merger)
         keys = (*points.series, points.columns.names[len(points.series)], ORDER)
         ordered = sort_rows(points.columns, points.batches, keys, self._temporary, self._settings.workers)
@@ -185,7 +187,9 @@ class _Stage:
         if not self._unwanted:
             return
         examples = [example for each in self._merged for example in each.examples][:3]
-        raise duplicates_error(self._unwanted, examples)
+        policy = self._settings.mapping.policy if self._settings.mapping else STRICT
+        cause = merged_text(policy, sum(each.superseded_in_folds for each in self._merged))
+        raise duplicates_error(self._unwanted, examples, cause=cause, remedy=f"{INFER}, or {IN_UTC}")
 
     def _refuse_changed(self, paths: Sequence[Path]) -> None:
         """Raise ConfigError when a source has changed since the beginning: parts of two versions may have been read."""

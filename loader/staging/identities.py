@@ -11,6 +11,7 @@ from loader.dataset.instant import DAY, TIME_MAX, instant
 from loader.dataset.policy import OnDuplicate
 from loader.encoding.arrays import Integers, Mask, last_in_groups
 from loader.encoding.ascend import ascend
+from loader.encoding.folds import NO_FOLDS, Folds
 from loader.errors import ConfigError
 
 _EXAMPLES = 3
@@ -23,18 +24,24 @@ class PointMerger:
 
     The first columns are those of ``series``, then come TIME, ORDER and fields. Rows that set different fields are
     merged. Of rows that set the same field the last one counts, or, with ``nudge``, later ones are moved by a
-    nanosecond, and the rows after them in the series as far as needed to stay after them. Memory is a batch and a row.
+    nanosecond, and the rows after them in the series as far as needed to stay after them. In ``folds``, local times of
+    two passes became one time. Memory is a batch and a row.
     """
 
-    def __init__(self, series: Sequence[str], on_duplicate: str, address: Callable[[int], str]) -> None:
+    def __init__(
+        self, series: Sequence[str], on_duplicate: str, address: Callable[[int], str], folds: Folds = NO_FOLDS
+    ) -> None:
         self._series = series
         self._nudges = on_duplicate == OnDuplicate.NUDGE
         self._address = address
+        self._folds = folds
         self._held: pa.RecordBatch | None = None
         self._held_time = 0
         """The time of the held row before it was moved."""
         self.superseded = 0
         """Values that a later row of the same identity replaces."""
+        self.superseded_in_folds = 0
+        """How many of them are in a fold."""
         self.moved = 0
         """Rows that were moved."""
         self.examples: list[str] = []
@@ -86,6 +93,7 @@ class PointMerger:
             owners = np.cumsum(np.append(True, ~same)) - 1
             ends = np.append(starts[1:], len(batch)) - 1
             orders, times = batch.column(ORDER).to_numpy(), batch.column(TIME).to_numpy()
+            self.superseded_in_folds += int(superseded[self._folds.either_pass(times)].sum())
             for row in np.flatnonzero(superseded)[: _EXAMPLES - len(self.examples)].tolist():
                 pair = self._address(int(orders[row])), self._address(int(orders[ends[owners[row]]]))
                 self.examples.append(f"{pair[0]} and {pair[1]} ({instant(int(times[row]))})")

@@ -330,7 +330,7 @@ def replaced(name: str, values: Any) -> pa.Table:
         (
             tables(replaced("t", TIMES)),
             ColumnMapping("m", "t", time_unit="s"),
-            "'t' is timestamp.*; it should be in",
+            "'t' is timestamp.*; it has a unit of its own",
         ),
     ],
 )

@@ -73,7 +73,7 @@ def test_a_field_that_is_not_understood(text: str) -> None:
         (GOOD + 'measurement_column = "kind"', "a measurement and a column of measurements", "the one, or the other"),
         (GOOD + 'time_unit = "h"', "time unit 'h'", "s, ms, us, ns"),
         (GOOD + 'unsigned = "boolean"', "unsigned 'boolean'", "unsigned, integer, float, string"),
-        (GOOD + 'ambiguous = "both"', "ambiguous 'both'", "refuse, earliest, latest"),
+        (GOOD + 'ambiguous = "both"', "ambiguous 'both'", "refuse, infer, earliest, latest"),
         (GOOD + 'non_finite = "keep"', "non-finite 'keep'", "reject, skip"),
         (GOOD + 'timezone = "Mars/Olympus"', "time zone 'Mars/Olympus' is not known", "Europe/Berlin"),
         (GOOD + 'timezone = "../../etc/passwd"', "is not known", "Europe/Berlin"),

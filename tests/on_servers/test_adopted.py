@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +22,7 @@ from loader.events import Event, Notice
 from loader.loading import LoadReport, LoadSettings, load
 from loader.reporting.status import read_status
 from loader.servers.base import Target
+from loader.staging import FilesSettings, stage_files
 from loader.verification import VerifyReport, VerifySettings, verify
 from tests.stored import ask
 
@@ -163,6 +165,25 @@ def test_a_local_time_that_there_is_twice(influx_v2: Any, tmp_path: Path, ambigu
     rows = ask(influx_v2, bucket, "SELECT x FROM m")["series"][0]["values"]
     assert rows[1] == [(1_729_996_200 - 3_600 * hours) * 10**9, 2]
     assert verified(influx_v2, path, bucket, values=True).differences == ()
+
+
+def test_both_passes_of_an_hour_in_place(influx_v2: Any, tmp_path: Path) -> None:
+    """A choice that makes them collide is named as the cause; staged by their order, all points arrive as they were."""
+    start = 1_729_987_200  # 2024-10-27T00:00:00, two hours before the first 02:00
+    steps = [start + quarter * 900 for quarter in (*range(12), *range(8, 20))]
+    instants = [step - 7_200 if number < 12 else step - 3_600 for number, step in enumerate(steps)]
+    path = put(tmp_path / "twice.parquet", time=pa.array(steps, pa.timestamp("s")), x=pa.array(range(24)))
+    bucket = f"both-{tmp_path.name}"
+    mapping = ColumnMapping("m", "time", policy=Policy("Europe/Berlin", "earliest"))
+    with pytest.raises(ConfigError, match="lie where Europe/Berlin has each local time twice") as caught:
+        loaded(influx_v2, path, bucket, mapping=mapping)
+    assert caught.value.hint.startswith(f"stage the files: loader stage --from {path}")
+    inferred = replace(mapping, policy=Policy("Europe/Berlin", "infer"))
+    stage_files(FilesSettings(tmp_path / "out", (path,), inferred))
+    loaded(influx_v2, tmp_path / "out", bucket)
+    rows = ask(influx_v2, bucket, "SELECT x FROM m")["series"][0]["values"]
+    assert rows == [[instant * 10**9, x] for x, instant in enumerate(instants)]
+    assert verified(influx_v2, tmp_path / "out", bucket, values=True).differences == ()
 
 
 def test_a_local_time_that_there_is_not(influx_v2: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.schema import Field, FieldType, PointSchema
+from loader.encoding.folds import NO_FOLDS, Folds
 from loader.encoding.line_protocol.decode import BadLine, Decoder
 from loader.errors import ConfigError, StageError
 from loader.events import Advanced, Observer
@@ -92,6 +93,11 @@ class LineProtocolSource:
     def rows(self) -> int:
         """Lines that are points."""
         return sum(spool.rows for spool in self._spools.values())
+
+    @property
+    def merged_folds(self) -> Folds:
+        """None: times of line protocol are UTC."""
+        return NO_FOLDS
 
     def measurements(self) -> Iterator[MeasurementPoints]:
         """Yield the points of one measurement after another, by name; raises ConfigError for names that collide."""

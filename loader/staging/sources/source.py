@@ -9,6 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from loader.dataset.schema import PointSchema
+from loader.encoding.folds import Folds
 from loader.staging.points import ReadTags
 
 
@@ -32,6 +33,11 @@ class Source(Protocol):
     @property
     def rows(self) -> int:
         """The number of all rows, or of lines that are points."""
+        ...
+
+    @property
+    def merged_folds(self) -> Folds:
+        """Where two local times became one time, because the mapping chose so."""
         ...
 
     def measurements(self) -> Iterator[MeasurementPoints]:

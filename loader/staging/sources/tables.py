@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pyarrow.types as pt
 
 from loader.dataset.adopt import make_manifest
 from loader.dataset.arrow_types import FIELD_TYPES
@@ -20,23 +22,24 @@ from loader.dataset.kinds import CSV, kind_of
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.non_finite import tell_non_finite
 from loader.dataset.place import Place
-from loader.dataset.policy import STRICT
+from loader.dataset.policy import STRICT, Ambiguous
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
+from loader.encoding.arrays import Integers
 from loader.encoding.columns import read_times
-from loader.encoding.selection import select_points
+from loader.encoding.folds import Folds
+from loader.encoding.selection import SelectedRows, select_points
 from loader.errors import ConfigError, LoaderError, StageError
 from loader.events import Notice, Observer
 from loader.staging.identities import ORDER, TIME
 from loader.staging.points import TAG
 from loader.staging.sources.csv_format import ISO, CsvFormat
+from loader.staging.sources.local_times import ANY_MEASUREMENT, LocalTimes
 from loader.staging.sources.parquet import as_parquet
 from loader.staging.sources.source import MeasurementPoints
 from loader.staging.sources.spool import Spool
 
 _ROOT = Path("/")
-_ANY = "any"
-"""The name of the measurement as long as a column says the real one."""
 
 
 class TableSource:
@@ -59,7 +62,10 @@ class TableSource:
         self._reject = reject
         self._column = column = mapping.measurement_column
         if column:
-            mapping = replace(mapping, measurement=_ANY, measurement_column="", tags=(column, *mapping.tags))
+            mapping = replace(mapping, measurement=ANY_MEASUREMENT, measurement_column="", tags=(column, *mapping.tags))
+        policy = mapping.policy
+        if policy.ambiguous == Ambiguous.REFUSE:  # counted below, which tells more than the first of them
+            mapping = replace(mapping, policy=replace(policy, ambiguous=Ambiguous.INFER))
         typed = mapping.fields and all(field.type for field in mapping.fields)
         self.inferred = not typed and any(kind_of(path) in CSV for path in paths)
         """Whether types of fields were inferred from CSV."""
@@ -81,7 +87,16 @@ class TableSource:
             self._manifest = make_manifest(Place(paths[0], _ROOT, folder), mapping, observe, list(self._shown))
         except LoaderError as error:
             raise type(error)(self._meant(error.message), hint=error.hint) from error
-        self._stops = list(accumulate(partition.rows for partition in self._manifest.partitions))
+        partitions = self._manifest.partitions
+        self._stops = list(accumulate(partition.rows for partition in partitions))
+        first, last = min(each.time_min for each in partitions), max(each.time_max for each in partitions)
+        self._times = LocalTimes(policy if self._has_local_times() else STRICT, first, last)
+        if self._times.needed:
+            for number, selected, rows in self._select():
+                self._times.add(
+                    number, selected, self.schema, read_times(selected.points, self.schema).to_numpy(), rows
+                )
+            self._times.decide(self._file_of, self.address, observe)
         with self._in_given_names():
             self.values_not_finite = tell_non_finite(_ROOT, self._manifest, observe)
         """How many values are left out because they are NaN or infinite."""
@@ -95,6 +110,11 @@ class TableSource:
     def schema(self) -> PointSchema:
         """The schema of all files; if there are several measurements, of all of them together."""
         return self._manifest.schema
+
+    @property
+    def merged_folds(self) -> Folds:
+        """Where two local times became one time, because the mapping chose so."""
+        return self._times.merged_folds
 
     def measurements(self) -> Iterator[MeasurementPoints]:
         """Yield the points of the measurement, or of one measurement after another where a column names them."""
@@ -138,24 +158,30 @@ class TableSource:
 
     def _read(self, schema: PointSchema, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows that can be points; the others are rejected."""
+        for number, selected, rows in self._select():
+            if selected.rejected:
+                shown = str(self._shown[self._manifest.partitions[number].path])
+                self._reject([replace(each, partition=shown) for each in selected.rejected])
+            points = selected.points
+            times = read_times(points, self.schema).to_numpy()
+            arrays = [
+                *(_tag(points.column(tag)) for tag in schema.tags),
+                pa.array(self._times.resolve(selected, self.schema, times, rows)),
+                pa.array(rows),
+                *(_plain(points.column(field.column), FIELD_TYPES[field.type]) for field in schema.fields),
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=columns)
+
+    def _select(self) -> Iterator[tuple[int, SelectedRows, Integers]]:
+        """Yield the points of all files, with the number of their file, and their numbers in the source."""
         first = 0
-        for partition in self._manifest.partitions:
+        for number, partition in enumerate(self._manifest.partitions):
             row = 0
             for batch in self._batches(Chunk(partition.path, 0, partition.rows)):
                 address = Chunk(partition.path, row, row + len(batch))
                 row = address.stop
                 selected = select_points(batch, self.schema, address)
-                if selected.rejected:
-                    shown = str(self._shown[partition.path])
-                    self._reject([replace(each, partition=shown) for each in selected.rejected])
-                points = selected.points
-                arrays = [
-                    *(_tag(points.column(tag)) for tag in schema.tags),
-                    pa.array(read_times(points, self.schema).to_numpy()),
-                    pa.array(selected.rows + first),
-                    *(_plain(points.column(field.column), FIELD_TYPES[field.type]) for field in schema.fields),
-                ]
-                yield pa.RecordBatch.from_arrays(arrays, schema=columns)
+                yield number, selected, selected.rows + first
             first += partition.rows
 
     def _batches(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
@@ -182,9 +208,26 @@ class TableSource:
 
     def address(self, order: int) -> str:
         """Return the source file of the row at position ``order``, and its number there."""
-        number = bisect_right(self._stops, order)
+        number = self._file_of(order)
         before = self._stops[number - 1] if number else 0
         return f"{self._shown[self._manifest.partitions[number].path]} row {order - before:,}"
+
+    def _has_local_times(self) -> bool:
+        """Tell whether times have no zone; raises ConfigError if that differs from file to file."""
+        time = self.schema.source(self.schema.time)
+        paths = [partition.path for partition in self._manifest.partitions]
+        kinds = {path: pq.read_schema(_ROOT / path).field(time).type for path in paths}
+        local = [path for path, kind in kinds.items() if pt.is_timestamp(kind) and kind.tz is None]
+        if self.schema.policy.local and 0 < len(local) < len(paths):
+            other = next(path for path in paths if path not in local)
+            raise ConfigError(
+                f"{self._shown[other]}: column {time!r} is {kinds[other]}, and local time in {self._shown[local[0]]}",
+                hint="stage files with times of one kind together",
+            )
+        return bool(local)
+
+    def _file_of(self, order: int) -> int:
+        return bisect_right(self._stops, order)
 
 
 def _columns(schema: PointSchema) -> pa.Schema:
