@@ -141,7 +141,7 @@ class Rows:
 
     def _add_texts(self, number: int, column: pl.Series, start: int) -> None:
         """Add strings from row ``start`` on, a part of them at a time, because each part is copied twice."""
-        step = max(1, _TEXT_BYTES * len(column) // max(1, column.estimated_size()))
+        step = max(1, _TEXT_BYTES * len(column) // max(1, int(column.estimated_size())))
         for at in range(0, len(column), step):
             part = column.slice(at, step)
             array = part.to_arrow(compat_level=pl.CompatLevel.oldest())
