@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tests.cases import Case, agreeing, name_of, post
 from tests.points import DAY, FIRST_DAY, MINUTE, line
 from tests.staging.candles.test_compute import random_trades
 from tests.tables import MOMENT, write_tables
+from tools.influxd import RunningServer
 
 HOUR = 60 * MINUTE
 DAILY = CandleRule(DAY)
@@ -210,6 +212,21 @@ def test_both_comparisons(case: Case) -> None:
     """Values and candles are not compared at once."""
     with pytest.raises(ConfigError, match="values and candles"):
         case.verify(candles=DAILY, values=True)
+
+
+def test_a_server_that_bounds_the_rows_of_an_answer(
+    start_influxd: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    """What is beyond max-row-limit is compared, too: also where the limit is just the rows of the first series."""
+    case = agreeing(start_influxd("v1", row_limit=3), tmp_path / "data")
+    assert case.verify(candles=DAILY).differences == ()
+    (tmp_path / "x.lp").write_text("".join(f"one,s=a price={day} {FIRST_DAY + day * DAY}\n" for day in range(3)))
+    stage_files(FilesSettings(tmp_path / "one", (tmp_path / "x.lp",), workers=1))
+    load(LoadSettings(tmp_path / "one", case.target))
+    case.write(f"one,s=b price=1 {FIRST_DAY}")
+    (difference,) = verify(VerifySettings(tmp_path / "one", case.target, candles=DAILY)).differences
+    assert name_of(difference) == ("surplus", "2024-01-02", "s=b", "")
+    assert {each.series for each in verify(VerifySettings(tmp_path / "one", case.target)).differences} == {"s=b"}
 
 
 def test_days_beyond_windows(influx_v2: Any, tmp_path: Path) -> None:
