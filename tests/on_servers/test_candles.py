@@ -120,12 +120,18 @@ def test_no_bucket(case: Case) -> None:
 
 @pytest.mark.parametrize("size", [1 << 20, 1])
 def test_own_data(influx: Any, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of rows in no order that share series and time the last counts, as it was loaded; answers are bounded."""
+    """Of rows in no order that share series and time the last counts, as it was loaded; answers are bounded.
+
+    The second file has the earliest row.
+    """
     monkeypatch.setattr(expected, "MERGED_BYTES", size * 100)
     monkeypatch.setattr(verify_candles, "ASKED_CANDLES", 10)
     source, state = tmp_path / "own", tmp_path / "state"
     source.mkdir()
     frame = random_trades(300)
+    frame = pl.concat(
+        [frame.filter(pl.col("at") > pl.col("at").min()), frame.filter(pl.col("at") == pl.col("at").min())]
+    )
     frame.head(200).write_parquet(source / "a.parquet")
     frame.tail(100).write_parquet(source / "b.parquet")
     target = target_of(influx)
