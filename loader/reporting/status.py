@@ -12,18 +12,22 @@ from loader.dataset.place import find_place
 from loader.loading.ledger import last_load
 from loader.loading.ledger_values import LastLoad
 from loader.printable import printable
-from loader.reporting.metrics import damaged_metrics, newest_metrics
+from loader.reporting.metrics import compared, damaged_metrics, newest_metrics
 from loader.servers.address import redacted
 
 
 @dataclass(frozen=True)
 class LastVerification:
-    """How the newest verification ended; ``differences`` is None when it could not finish."""
+    """How the newest verification ended; ``differences`` is None when it could not finish.
+
+    ``way`` is what was compared, see ``compared``.
+    """
 
     started: str
     url: str
     bucket: str
     differences: int | None
+    way: str
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,15 @@ def _last_verification(root: Path) -> LastVerification | None:
         return None
     path, metrics = newest
     try:
-        target = check_mapping("the target", check_mapping("the settings", metrics["settings"])["target"])
+        settings = check_mapping("the settings", metrics["settings"])
+        target = check_mapping("the target", settings["target"])
         report = metrics["report"] and check_mapping("the report", metrics["report"])
         return LastVerification(
             check_line("the start", metrics["started"]),
             redacted(check_line("the address", target["url"])),
             printable(check_line("the bucket", target["bucket"])),
             check_integer("the number of differences", report["difference_count"], 0) if report else None,
+            compared(settings),
         )
     except KeyError as error:
         raise damaged_metrics(path, f"{error} is missing") from error

@@ -55,9 +55,13 @@ def candles_text(report: CandleReport) -> str:
         f"         {report.seconds:.1f} s, {rate_text(report.rows - report.rows_kept, report.seconds)}, "
         f"peak memory {size_text(report.peak_memory)}",
     ]
-    if report.rows_left_out:
-        lines.append(f"         {counted(report.rows_left_out, 'row')} left out: no price, no amount, or no time")
+    lines += _left_out(report.rows_left_out)
     return "\n".join(lines)
+
+
+def _left_out(rows: int) -> list[str]:
+    """Return the line that says how many rows are in no candle, if there are such rows."""
+    return [f"         {counted(rows, 'row')} left out: no price, no amount, or no time"] if rows else []
 
 
 def load_text(report: LoadReport) -> str:
@@ -132,9 +136,12 @@ def verify_text(report: VerifyReport) -> str:
     if report.unfit:
         rows = counted(report.unfit, "row cannot be a point: it is missing", "rows cannot be points: they are missing")
         lines.append(f"         {rows}")
+    lines += _left_out(report.rows_left_out)
     if report.superseded:
         values = counted(report.superseded, "value is", "values are")
         lines.append(f"         {values} superseded by later rows of the same series and time")
+        if report.candles:
+            lines.append("         loader candles counts each of these rows; the server keeps the last")
     for difference in report.differences:
         field = f" {difference.field}" if difference.field else ""
         lines.append(f"  {difference.kind:<9} {difference.day} {difference.series}{field}: {difference.detail}")
@@ -168,5 +175,6 @@ def status_text(status: Status) -> str:
     else:
         seen = status.verification
         differences = "not finished" if seen.differences is None else counted(seen.differences, "difference")
-        lines.append(f"verified {seen.bucket} at {seen.url}, {seen.started}: {differences}")
+        what = " of candles, and nothing else was compared" if seen.way == "candles" else ""
+        lines.append(f"verified {seen.bucket} at {seen.url}, {seen.started}: {differences}{what}")
     return "\n".join(lines)
