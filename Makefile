@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # One more than there are processors: tests wait for servers.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Jupyter asks root, as in a container, to say that it is meant.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 KERNELS := $(CURDIR)/$(VENV)/kernels
 COMPILED := tests/encoding/tsm/test_compiled.py::test_the_same_bytes_compiled_and_interpreted
 
@@ -38,7 +40,7 @@ docs: $(READY)  ## build the documentation as a site, which is read without a se
 	@echo "the documentation: $(CURDIR)/build/site/index.html"
 
 notebooks: $(READY) $(VENV)/.notebooks-ready  ## open the notebooks in Jupyter Lab
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+	@$(BIN)/jupyter lab --notebook-dir=notebooks $(AS_ROOT)
 
 notebooks-run: $(READY)  ## run the notebooks on the sample and a real InfluxDB, and keep their outputs
 	@$(BIN)/python -m tools.notebooks

@@ -64,7 +64,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.line(f"left out: InfluxDB {version}; to include it: tools/build-influxd {version}")
 
 
-def _started(config: pytest.Config, kind: str, folder: Path, *, users: bool = False) -> RunningServer:
+def _started(config: pytest.Config, kind: str, folder: Path, **settings: Any) -> RunningServer:
     binary = find_binary(kind)
     if binary is None:
         config.stash[_LEFT_OUT][kind] = VERSIONS[kind]
@@ -72,7 +72,7 @@ def _started(config: pytest.Config, kind: str, folder: Path, *, users: bool = Fa
         if os.environ.get("LOADER_REQUIRE_SERVERS") and kind not in OPTIONAL:
             pytest.fail(message)
         pytest.skip(message)
-    server = start(binary, folder, users=users)
+    server = start(binary, folder, **settings)
     config.stash[_TESTED][kind] = server.version
     return server
 
@@ -112,11 +112,11 @@ def influx(request: pytest.FixtureRequest) -> RunningServer:
 def start_influxd(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., RunningServer]]:
-    """Return a function that starts a server of its own, which may be killed and restarted, or ask for passwords."""
+    """Return a function that starts a server of its own, which may be killed and restarted, or has other settings."""
     servers: list[RunningServer] = []
 
-    def begin(kind: str, *, users: bool = False) -> RunningServer:
-        servers.append(_started(request.config, kind, tmp_path_factory.mktemp(f"influxd-{kind}"), users=users))
+    def begin(kind: str, **settings: Any) -> RunningServer:
+        servers.append(_started(request.config, kind, tmp_path_factory.mktemp(f"influxd-{kind}"), **settings))
         return servers[-1]
 
     yield begin

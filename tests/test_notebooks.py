@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ def test_it_runs_and_says_what_is_kept(path: Path, request: pytest.FixtureReques
     notebook = run(path, environment)
     assert find_faults(notebook, secrets) == []
     assert shown(notebook) == shown(nbformat.read(path, as_version=4)), "make notebooks-run keeps the new outputs"
+
+
+def test_jupyter_starts_for_root_too() -> None:
+    """Jupyter Lab refuses root, which people are in a container, unless its command line says that it is meant."""
+    said = subprocess.run(["make", "-n", "notebooks"], cwd=NOTEBOOKS[0].parents[1], capture_output=True, check=True)
+    (command,) = [line for line in said.stdout.decode().splitlines() if "jupyter lab" in line]
+    assert ("--allow-root" in command) == (os.geteuid() == 0)
 
 
 @each

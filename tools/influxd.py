@@ -116,11 +116,18 @@ class RunningServer:
 
 
 def start(
-    binary: Path, folder: Path, *, org: str = "loader", token: str = "local-test-token", users: bool = False
+    binary: Path,
+    folder: Path,
+    *,
+    org: str = "loader",
+    token: str = "local-test-token",
+    users: bool = False,
+    row_limit: int = 0,
 ) -> RunningServer:
     """Start ``binary`` with all its data in ``folder`` and return once it answers; raises RuntimeError.
 
-    With ``users``, 1.x wants a user and password once there is one.
+    With ``users``, 1.x wants a user and password once there is one. With ``row_limit``, 1.x answers in one piece with
+    so many rows at most.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -128,7 +135,7 @@ def start(
     first = version.startswith("1.")
     kind = next(kind for kind, series in _SERIES.items() if re.match(series, version))
     folder.mkdir(parents=True, exist_ok=True)
-    command = _command_v1(binary, folder, port, users) if first else _command_v2(binary, folder, port)
+    command = _command_v1(binary, folder, port, users, row_limit) if first else _command_v2(binary, folder, port)
     process = _run(command, folder)
     server = RunningServer(kind, version, url, org, token, command, folder, process)
     try:
@@ -155,7 +162,7 @@ def _command_v2(binary: Path, folder: Path, port: int) -> list[str]:
     ]
 
 
-def _command_v1(binary: Path, folder: Path, port: int, users: bool) -> list[str]:
+def _command_v1(binary: Path, folder: Path, port: int, users: bool, row_limit: int) -> list[str]:
     configuration = folder / "influxdb.conf"
     configuration.write_text(
         f"""reporting-disabled = true
@@ -171,6 +178,7 @@ query-log-enabled = false
 bind-address = "127.0.0.1:{port}"
 flux-enabled = true
 auth-enabled = {str(users).lower()}
+max-row-limit = {row_limit}
 log-enabled = false
 [logging]
 level = "warn"

@@ -82,6 +82,11 @@ def newest_metrics(root: Path, activity: str) -> tuple[Path, dict[str, Any]] | N
     return read_metrics(root, names[-1]) if names else None
 
 
+def compared(settings: Mapping[str, Any]) -> str:
+    """Return what a verification with ``settings`` compares: sums, values or candles."""
+    return "candles" if settings.get("candles") else "values" if settings.get("values") else "sums"
+
+
 def damaged_metrics(path: Path, why: object) -> StageError:
     """Return the error for metrics that do not have the form that a run writes."""
     return StageError(f"{path}: damaged metrics: {why}", hint="move this file away")

@@ -12,7 +12,7 @@ from loader.dataset.place import find_place
 from loader.loading.ledger import last_load
 from loader.loading.ledger_values import LastLoad
 from loader.printable import printable
-from loader.reporting.metrics import count_differences, count_unfit, damaged_metrics, newest_metrics
+from loader.reporting.metrics import compared, count_differences, count_unfit, damaged_metrics, newest_metrics
 from loader.servers.address import redacted
 
 
@@ -20,13 +20,14 @@ from loader.servers.address import redacted
 class LastVerification:
     """How the newest verification ended; ``differences`` is None when it could not finish.
 
-    ``unfit`` counts rows that cannot be points, and were not compared.
+    ``unfit`` counts rows that cannot be points, and were not compared; ``way`` is what was compared, see ``compared``.
     """
 
     started: str
     url: str
     bucket: str
     differences: int | None
+    way: str
     unfit: int = 0
 
 
@@ -78,13 +79,15 @@ def _last_verification(root: Path) -> LastVerification | None:
         return None
     path, metrics = newest
     try:
-        target = check_mapping("the target", check_mapping("the settings", metrics["settings"])["target"])
+        settings = check_mapping("the settings", metrics["settings"])
+        target = check_mapping("the target", settings["target"])
         report = metrics["report"] and check_mapping("the report", metrics["report"])
         return LastVerification(
             check_line("the start", metrics["started"]),
             redacted(check_line("the address", target["url"])),
             printable(check_line("the bucket", target["bucket"])),
             count_differences(report) if report else None,
+            compared(settings),
             count_unfit(report) if report else 0,
         )
     except KeyError as error:

@@ -55,9 +55,13 @@ def candles_text(report: CandleReport) -> str:
         f"         {report.seconds:.1f} s, {rate_text(report.rows - report.rows_kept, report.seconds)}, "
         f"peak memory {size_text(report.peak_memory)}",
     ]
-    if report.rows_left_out:
-        lines.append(f"         {counted(report.rows_left_out, 'row')} left out: no price, no amount, or no time")
+    lines += _left_out(report.rows_left_out)
     return "\n".join(lines)
+
+
+def _left_out(rows: int) -> list[str]:
+    """Return the line that says how many rows are in no candle, if there are such rows."""
+    return [f"         {counted(rows, 'row')} left out: no price, no amount, or no time"] if rows else []
 
 
 def load_text(report: LoadReport) -> str:
@@ -133,9 +137,12 @@ def verify_text(report: VerifyReport) -> str:
     ]
     if report.unfit:
         lines.append(f"         {unfit_text(report.unfit)}: a load rejects them, and they are not compared")
+    lines += _left_out(report.rows_left_out)
     if report.superseded:
         values = counted(report.superseded, "value is", "values are")
         lines.append(f"         {values} superseded by later rows of the same series and time")
+        if report.candles:
+            lines.append("         loader candles counts each of these rows; the server keeps the last")
     for difference in report.differences:
         field = f" {difference.field}" if difference.field else ""
         lines.append(f"  {difference.kind:<9} {difference.day} {difference.series}{field}: {difference.detail}")
@@ -179,6 +186,7 @@ def status_text(status: Status) -> str:
     else:
         seen = status.verification
         differences = "not finished" if seen.differences is None else counted(seen.differences, "difference")
+        differences += " of candles, and nothing else was compared" * (seen.way == "candles")
         differences += f", {unfit_text(seen.unfit)}" * bool(seen.unfit)
         lines.append(f"verified {seen.bucket} at {seen.url}, {seen.started}: {differences}")
     return "\n".join(lines)

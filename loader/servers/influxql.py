@@ -22,7 +22,7 @@ from loader.servers.frames import aggregate_frame, day_of, points_frame, refuse_
 from loader.servers.replies import message_of, raise_for, reading, shown
 
 _UNWRITABLE = b'{"error":"json: unsupported value: '
-"""The beginning of an answer with a number that JSON cannot hold: an infinite sum of floats, or NaN."""
+"""The beginning of a line in place of a number that JSON cannot hold: an infinite sum of floats, or NaN."""
 
 
 def build_aggregate(target: Target, query: AggregateQuery) -> Request:
@@ -43,7 +43,7 @@ def build_aggregate(target: Target, query: AggregateQuery) -> Request:
 
 def parse_aggregate(query: AggregateQuery, reply: Reply) -> pl.DataFrame:
     """Read the answer, see ``Dialect.parse_aggregate``; raises ServerError, UnwritableNumber."""
-    if query.function == "sum" and reply.body.startswith(_UNWRITABLE):
+    if query.function == "sum" and _UNWRITABLE in reply.body:
         raise UnwritableNumber
     kind = FieldType.INTEGER if query.function == "count" else query.fields[0].type
     rows = (
@@ -124,12 +124,16 @@ def identifier(text: str) -> str:
 
 
 def build_statement(target: Target, text: str, values: Mapping[str, str] | None = None) -> Request:
-    """Return the request for a statement; tag values are parameters, so that any value is possible."""
+    """Return the request for a statement; tag values are parameters, so that any value is possible.
+
+    The answer comes in pieces, which ``max-row-limit`` of a server does not bound: an answer in one piece ends there,
+    and does not say so when the first series ends there, too.
+    """
     form = {"q": text, **({"params": json.dumps(values)} if values else {})}
     return Request(
         method="POST",
         path="/query",
-        params=(*database_of(target.bucket).params, ("epoch", "ns")),
+        params=(*database_of(target.bucket).params, ("epoch", "ns"), ("chunked", "true")),
         headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
         body=urlencode(form).encode(),
         reply=ReplyKind.ANSWER,
@@ -137,22 +141,35 @@ def build_statement(target: Target, text: str, values: Mapping[str, str] | None 
 
 
 def read_series(reply: Reply) -> Iterator[dict[str, Any]]:
-    """Yield the series of the only statement; raises ServerError for an error in it, or an answer cut short."""
+    """Yield the series of the only statement; a long one comes in several parts, with the same tags.
+
+    Raises ServerError for an error in the answer, and for one that was cut short.
+    """
     if reply.status != 200:
         raise_for(reply, "query")
+    more = True
+    for piece in filter(None, map(bytes.strip, reply.body.split(b"\n"))):
+        result = _read_piece(reply, piece)
+        yield from result.get("series", ())
+        more = any(part.get("partial") for part in (result, *result.get("series", ())[-1:]))
+    if more:
+        raise ServerError(
+            "the server cut the answer of a query short",
+            hint="if a proxy is between, raise max-row-limit in the [http] section of the server's configuration",
+            status=reply.status,
+        )
+
+
+def _read_piece(reply: Reply, piece: bytes) -> dict[str, Any]:
+    """Return the result in a line of the answer."""
     try:
         # integers stay text until their type is known: as an integer, -0 would lose its sign
-        (result,) = json.loads(reply.body.decode(errors="replace"), parse_int=str)["results"]
+        content = json.loads(piece.decode(errors="replace"), parse_int=str)
     except ValueError:
         raise ServerError(f"query: the reply is not JSON: {message_of(reply)}", status=200) from None
+    (result,) = [content] if "error" in content else content["results"]
     if "error" in result:
         words = shown(reply, str(result["error"]))
         raise ServerError(f"the server gave up a query: {words}", status=reply.status)
-    for series in result.get("series", ()):
-        if series.get("partial") or result.get("partial"):
-            raise ServerError(
-                "the server cut the answer of a query short",
-                hint="raise max-row-limit in the [http] section of its configuration",
-                status=reply.status,
-            )
-        yield series
+    found: dict[str, Any] = result
+    return found

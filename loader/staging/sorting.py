@@ -47,7 +47,9 @@ def sort_batches(
         "preserve_insertion_order": False,
     }
     with duckdb.connect(config=settings) as database:
-        database.execute("SET enable_progress_bar = false")  # it would be printed to stdout, in the middle of a result
+        # It would be printed to stdout, in the middle of a result. Jupyter without ipywidgets has none, and no setting.
+        with suppress(duckdb.InvalidInputException):
+            database.execute("SET enable_progress_bar = false")
         sorting = _Sorting(database, schema, batches, keys)
         worker = threading.Thread(target=sorting.run, daemon=True)
         worker.start()

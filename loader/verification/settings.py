@@ -92,10 +92,10 @@ class VerifyReport:
     """The outcome. ``differences`` holds at most ``max_listed``; ``difference_count`` counts all that were found.
 
     ``windows`` counts the (series, UTC day) that were compared, ``values`` the values of the dataset that were compared
-    one by one, ``candles`` its candles, ``superseded`` the values that a later row of the same identity replaces.
-    ``unfit`` counts rows that cannot be points: they are not compared, and are no differences; ``unfit_rows`` has them
-    by reason. If there are several ``measurements``, the series of a difference begins with the name of its
-    measurement.
+    one by one, ``candles`` its candles, ``rows_left_out`` the rows that are in no candle, ``superseded`` the values
+    that a later row of the same identity replaces. ``unfit`` counts rows that cannot be points: they are not compared,
+    and are no differences; ``unfit_rows`` has them by reason. If there are several ``measurements``, the series of a
+    difference begins with the name of its measurement.
     """
 
     server: str
@@ -111,4 +111,5 @@ class VerifyReport:
     superseded: int = 0
     measurements: Mapping[str, int] = field(default_factory=dict)
     candles: int = 0
+    rows_left_out: int = 0
     fingerprint: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -30,7 +30,10 @@ def day_stop(time: int) -> int:
 
 @dataclass(frozen=True)
 class Window:
-    """Whole UTC days ``start`` <= time < ``stop`` (nanoseconds), and the partitions within them."""
+    """Whole UTC days ``start`` <= time < ``stop`` (nanoseconds), and the partitions within them.
+
+    Partitions are in the order of the dataset, which says which of several rows of one identity is the last.
+    """
 
     start: int
     stop: int
@@ -60,7 +63,11 @@ def plan_windows(partitions: Sequence[Partition], days: int = WINDOW_DAYS, rows:
             windows[-1] = Window(last.start, max(last.stop, stop), (*last.partitions, partition))
         else:
             windows.append(Window(last.stop, stop, (partition,)))
-    return windows
+    places = {partition.path: number for number, partition in enumerate(partitions)}
+    return [
+        replace(window, partitions=tuple(sorted(window.partitions, key=lambda each: places[each.path])))
+        for window in windows
+    ]
 
 
 def draw_samples(partitions: Sequence[Partition], number: int, seed: int) -> Mapping[str, list[int]]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
 
 from loader import CandleRule, CandleSettings, LoadSettings, VerifySettings, load, stage_candles, verify
+from loader.dataset.manifest import read_manifest
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError
@@ -25,6 +28,7 @@ from tests.cases import Case, agreeing, name_of, post
 from tests.points import DAY, FIRST_DAY, MINUTE, line
 from tests.staging.candles.test_compute import random_trades
 from tests.tables import MOMENT, write_tables
+from tools.influxd import RunningServer
 
 HOUR = 60 * MINUTE
 DAILY = CandleRule(DAY)
@@ -96,6 +100,20 @@ def test_a_trade_in_another_window(case: Case) -> None:
     assert case.verify(candles=CandleRule(HOUR)).differences == (), "prices of one hour do not tell their order"
 
 
+def test_sums_that_cancel(influx: Any, tmp_path: Path) -> None:
+    """Prices of both signs make a turnover of nearly nothing, whose rounding is that of what is added."""
+    chance = np.random.default_rng(3)
+    prices = chance.random(2_000) * 1e6
+    rows = [(price * sign, number) for number, price in enumerate(prices) for sign in (1, -1)]
+    chance.shuffle(rows)
+    lines = [f"m price={price},amount={0.1 + number} {at}\n" for at, (price, number) in enumerate(rows)]
+    (tmp_path / "x.lp").write_text("".join(lines))
+    stage_files(FilesSettings(tmp_path / "data", (tmp_path / "x.lp",), workers=1))
+    target = target_of(influx)
+    load(LoadSettings(tmp_path / "data", target))
+    assert verify(VerifySettings(tmp_path / "data", target, candles=DAILY)).differences == ()
+
+
 def test_a_candle_more(case: Case) -> None:
     """Trades of a symbol that the dataset does not have are surplus candles."""
     row = case.rows.row(0, named=True)
@@ -118,12 +136,18 @@ def test_no_bucket(case: Case) -> None:
 
 @pytest.mark.parametrize("size", [1 << 20, 1])
 def test_own_data(influx: Any, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of rows in no order that share series and time the last counts, as it was loaded; answers are bounded."""
+    """Of rows in no order that share series and time the last counts, as it was loaded; answers are bounded.
+
+    The second file has the earliest row.
+    """
     monkeypatch.setattr(expected, "MERGED_BYTES", size * 100)
     monkeypatch.setattr(verify_candles, "ASKED_CANDLES", 10)
     source, state = tmp_path / "own", tmp_path / "state"
     source.mkdir()
     frame = random_trades(300)
+    frame = pl.concat(
+        [frame.filter(pl.col("at") > pl.col("at").min()), frame.filter(pl.col("at") == pl.col("at").min())]
+    )
     frame.head(200).write_parquet(source / "a.parquet")
     frame.tail(100).write_parquet(source / "b.parquet")
     target = target_of(influx)
@@ -134,7 +158,7 @@ def test_own_data(influx: Any, tmp_path: Path, size: int, monkeypatch: pytest.Mo
     real = verify_candles._ask
     monkeypatch.setattr(verify_candles, "_ask", lambda *of, **how: asked.append(len(made := real(*of, **how))) or made)
     report = verify(VerifySettings(source, target, state=state, candles=rule))
-    assert (report.differences, report.rows) == ((), 300)
+    assert (report.differences, report.rows, report.rows_left_out) == ((), 300, 0)
     assert report.superseded > 0
     assert asked[0] > 5
 
@@ -148,7 +172,8 @@ def test_rows_without_price_or_amount(influx: Any, tmp_path: Path) -> None:
     target = target_of(influx)
     load(LoadSettings(tmp_path / "data", target))
     report = verify(VerifySettings(tmp_path / "data", target, candles=DAILY))
-    assert (report.differences, report.candles) == ((), 2)
+    assert (report.differences, report.candles, report.rows_left_out) == ((), 2, 3)
+    assert report.fingerprint == read_manifest(tmp_path / "data").fingerprint
     case = Case(influx, tmp_path, target, pl.DataFrame())
     case.write("m,s=a amount=7i 1")
     (difference,) = verify(VerifySettings(tmp_path / "data", target, candles=DAILY)).differences
@@ -184,7 +209,7 @@ def test_rows_that_no_load_takes(case: Case) -> None:
     write_tables(root, PointSchema("m", (), (Field("price", FieldType.FLOAT),), "t", "ns"), {"a.parquet": table})
     load(LoadSettings(root, case.target))
     report = verify(VerifySettings(root, case.target, candles=DAILY))
-    assert (report.differences, report.candles) == ((), 1)
+    assert (report.differences, report.candles, report.rows_left_out) == ((), 1, 1)
     nothing = case.root.parent / "nothing"
     write_tables(nothing, PointSchema("n", (), (Field("price", FieldType.FLOAT),), "t", "ns"), {"a.parquet": table[1:]})
     report = verify(VerifySettings(nothing, case.target, candles=DAILY))
@@ -210,6 +235,21 @@ def test_both_comparisons(case: Case) -> None:
     """Values and candles are not compared at once."""
     with pytest.raises(ConfigError, match="values and candles"):
         case.verify(candles=DAILY, values=True)
+
+
+def test_a_server_that_bounds_the_rows_of_an_answer(
+    start_influxd: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    """What is beyond max-row-limit is compared, too: also where the limit is just the rows of the first series."""
+    case = agreeing(start_influxd("v1", row_limit=3), tmp_path / "data")
+    assert case.verify(candles=DAILY).differences == ()
+    (tmp_path / "x.lp").write_text("".join(f"one,s=a price={day} {FIRST_DAY + day * DAY}\n" for day in range(3)))
+    stage_files(FilesSettings(tmp_path / "one", (tmp_path / "x.lp",), workers=1))
+    load(LoadSettings(tmp_path / "one", case.target))
+    case.write(f"one,s=b price=1 {FIRST_DAY}")
+    (difference,) = verify(VerifySettings(tmp_path / "one", case.target, candles=DAILY)).differences
+    assert name_of(difference) == ("surplus", "2024-01-02", "s=b", "")
+    assert {each.series for each in verify(VerifySettings(tmp_path / "one", case.target)).differences} == {"s=b"}
 
 
 def test_days_beyond_windows(influx_v2: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from loader import LoadSettings, load
 from loader.dataset.manifest import Manifest, Partition, write_manifest
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.errors import ConfigError, StageError
@@ -105,6 +107,22 @@ def test_duplicates_across_files(influx: Any, tmp_path: Path, values: bool) -> N
         ("different", "a"),
         ("different", "b"),
     }
+
+
+@both_ways
+def test_duplicates_across_files_of_which_the_last_begins_first(influx: Any, tmp_path: Path, values: bool) -> None:
+    """The last file counts, also where its first row is earlier than those of the others; a load does the same."""
+    rows = [("x", float(number), number, "s", FIRST_DAY + number * MINUTE) for number in range(1, 50)]
+    later = [("x", number + 0.5, 7, "s", FIRST_DAY + number * MINUTE) for number in range(50)]
+    root = dataset(tmp_path, SPARSE, [sparse_table(rows), sparse_table(later)])
+    case = case_of(influx, root, "\n".join(f'm,t=x a={row[1]},b=7i,c="s" {row[4]}' for row in later))
+    report = case.verify(values=values, drills=0)
+    assert (names(report), report.superseded) == ([], 147)
+    target = replace(case.target, bucket=influx.new_bucket())
+    load(LoadSettings(root, target))
+    assert verify(VerifySettings(root, target, values=values, drills=0)).differences == ()
+    old = case_of(influx, root, "\n".join(f'm,t=x a={row[1]},b={row[2]}i,c="s" {row[4]}' for row in [later[0], *rows]))
+    assert {difference.kind for difference in old.verify(values=values).differences} == {"different"}
 
 
 @both_ways

@@ -185,6 +185,9 @@ def test_the_status_follows_the_work(tmp_path: Path) -> None:
     settings = {"target": {"url": "http://h", "bucket": "bucket"}}
     write_metrics(root, "verify", {"started": "then", "settings": settings, "report": {"difference_count": 3}})
     assert "bucket at http://h, then: 3 differences" in status_text(read_status(root))
+    of_candles = {**settings, "candles": {"every": 1}}
+    write_metrics(root, "verify", {"started": "then", "settings": of_candles, "report": {"difference_count": 0}})
+    assert "then: 0 differences of candles, and nothing else was compared" in status_text(read_status(root))
     unfit: dict[str, object] = {"difference_count": 0, "unfit": 38, "unfit_rows": []}
     write_metrics(root, "verify", {"started": "then", "settings": settings, "report": unfit})
     assert "then: 0 differences, 38 rows cannot be points" in status_text(read_status(root))
@@ -218,6 +221,14 @@ def test_rows_that_cannot_be_compared() -> None:
     assert "  no point  1,002 rows: m, a, b: a point needs a field\n" in text
     assert "            x.parquet, row 1,000; x.parquet, row 1,001; and 1,000 more" in text
     assert "3,000 values are superseded" in text
+
+
+def test_rows_that_are_in_no_candle() -> None:
+    """A comparison of candles says how many rows it did not compare, and what staged candles have that servers lack."""
+    text = verify_text(replace(VERIFIED, candles=7, rows_left_out=1, superseded=2))
+    assert "         1 row left out: no price, no amount, or no time\n" in text
+    assert "loader candles counts each of these rows" in text
+    assert "loader candles" not in verify_text(replace(VERIFIED, superseded=2))
 
 
 def test_one_is_not_many() -> None:

@@ -30,7 +30,7 @@ def test_requests() -> None:
     for values in CandleValues:
         request = InfluxDB2().build_candles(TARGET, query(values))
         texts += parse_qs(request.body.decode())["q"]
-        assert dict(request.params) == {"db": "tr", "rp": "x", "epoch": "ns", "org": "o"}
+        assert dict(request.params) == {"db": "tr", "rp": "x", "epoch": "ns", "chunked": "true", "org": "o"}
     within = f"WHERE time >= {START} AND time < {START + DAY}"
     grouped = f'{within} GROUP BY time(3600s), "s\\"" FILL(none)'
     price, amount = '"p"::field', '"a"::field'

@@ -12,7 +12,7 @@ import pytest
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.errors import ConfigError, Retryable, ServerError
 from loader.servers import influxql
-from loader.servers.base import AggregateQuery, PointsQuery, Reply, Target
+from loader.servers.base import AggregateQuery, PointsQuery, Reply, Target, UnwritableNumber
 
 DAY = 86_400_000_000_000
 START = 1_704_153_600_000_000_000
@@ -32,7 +32,7 @@ def test_aggregate_request() -> None:
     assert (request.method, request.path, request.params) == (
         "POST",
         "/query",
-        (("db", "trades"), ("epoch", "ns")),
+        (("db", "trades"), ("epoch", "ns"), ("chunked", "true")),
     )
     assert parse_qs(request.body.decode())["q"] == [
         f'SELECT SUM("amount"::field) FROM "trades" WHERE time >= {START} AND time < {START + DAY}'
@@ -85,12 +85,32 @@ def test_points_reply() -> None:
     assert math.copysign(1, frame["f0"][0]) == -1
 
 
+def test_an_answer_in_pieces() -> None:
+    """Lines of an answer belong together, also where one continues the series of the line before."""
+    body = (
+        b'{"results":[{"series":[{"values":[[1,0.5,null]],"partial":true}],"partial":true}]}\n'
+        b'{"results":[{"series":[{"values":[[2,1,7]]}]}]}\n'
+    )
+    assert influxql.parse_points(POINTS, Reply(200, body=body)).rows() == [(1, 0.5, None), (2, 1.0, 7)]
+
+
+def test_an_infinite_sum_in_a_later_piece() -> None:
+    """The server cannot write an infinite sum, whichever series has it."""
+    body = b'{"results":[{"partial":true}]}\n{"error":"json: unsupported value: +Inf"}\n'
+    with pytest.raises(UnwritableNumber):
+        influxql.parse_aggregate(aggregate("sum"), Reply(200, body=body))
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
         (b'{"results":[{"error":"timeout reached"}]}', "timeout reached"),
         (b'{"results":[{"partial":true,"series":[{"values":[]}]}]}', "cut"),
         (b'{"results":[{"series":[{"values":[],"partial":true}]}]}', "cut"),
+        (b'{"results":[{"series":[{"values":[[1,1,1]]}],"partial":true}]}\n', "cut"),
+        (b"", "cut"),
+        (b'{"results":[{"series":[{"values":[]}],"partial":true}]}\n{"results":[{"error":"killed"}]}\n', "killed"),
+        (b'{"results":[{"partial":true}]}\n{"error":"timeout"}\n', "gave up a query: timeout"),
         (b"<html>", "not JSON: <html>"),
     ],
 )

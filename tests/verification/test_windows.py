@@ -32,6 +32,13 @@ def test_partitions_that_share_a_day_share_a_window() -> None:
     assert (window.start, window.stop) == (0, 3 * DAY)
 
 
+def test_partitions_keep_the_order_of_the_dataset() -> None:
+    """Within a window partitions are as they were given, also where a later one begins earlier."""
+    given_order = [partition(2), partition(0, days=4), partition(1)]
+    (window,) = plan_windows(given_order)
+    assert list(window.partitions) == given_order
+
+
 @given(st.sets(st.integers(0, 2_000), max_size=30))
 def test_windows_have_no_gaps(days: set[int]) -> None:
     """Every day from the first to the last is asked for once, also those without a partition."""

@@ -13,6 +13,7 @@ from loader.events import SERVER_BUSY
 from loader.printable import printable
 from loader.reporting.metrics import (
     activity_of,
+    compared,
     count_differences,
     count_unfit,
     damaged_metrics,
@@ -202,7 +203,7 @@ def _run(content: Mapping[str, Any]) -> Run:
 
 def _way(activity: str, settings: Mapping[str, Any]) -> str:
     if activity == "verify":
-        return "candles" if settings.get("candles") else "values" if settings.get("values") else "sums"
+        return compared(settings)
     if activity == "load":
         return DRY_RUN if settings.get("dry_run") else printable(str(settings.get("via", "")))
     return ""

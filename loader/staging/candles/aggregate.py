@@ -19,12 +19,14 @@ from loader.errors import StageError
 _WRAPPED = 2.0**62
 """A sum of 64-bit integers that wrapped is wrong by 2**64, and a sum of floats by far less."""
 _CHECK, _CANDLE = "check", "candle"
+GROSS = {"volume": "gross volume", "turnover": "gross turnover"}
+"""Sums of the same numbers without their signs: the rounding of a sum is a part of these."""
 _RUN_ROWS = 8
 """Average rows of a run from which runs are worth more than candles that are merged at once."""
 
 
-def aggregate(trades: pl.DataFrame, keys: Sequence[str], every: int) -> pl.DataFrame:
-    """Return parts of the candles of ``trades``, of which several may belong to one candle.
+def aggregate(trades: pl.DataFrame, keys: Sequence[str], every: int, *, gross: bool = False) -> pl.DataFrame:
+    """Return parts of the candles of ``trades``, of which several may belong to one candle; ``gross`` adds GROSS.
 
     A part is a run of one series and window with ascending times: rows in series order have long runs. The runs of
     other orders are short, and are merged. Raises StageError as ``merge_parts`` does, and for a window that begins
@@ -55,6 +57,11 @@ def aggregate(trades: pl.DataFrame, keys: Sequence[str], every: int) -> pl.DataF
             pl.col("turnover").sum(),
             pl.col("approximate").sum().alias(_CHECK),
         ]
+        if gross:
+            columns += [
+                pl.col("approximate").abs().sum().alias(GROSS["volume"]),
+                pl.col("turnover").abs().sum().alias(GROSS["turnover"]),
+            ]
     run = begins.cast(pl.UInt32).cum_sum().set_sorted()
     parts = dated.with_columns(run=run).group_by("run", maintain_order=True).agg(columns).drop("run")
     parts = _unwrapped(parts)
@@ -77,7 +84,7 @@ def merge_parts(parts: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         pl.when(first == first.min().over(_CANDLE)).then("open").alias("open"),
         pl.when(last == last.max().over(_CANDLE)).then("close").alias("close"),
     )
-    added = [name for name in ("count", "volume", "turnover", _CHECK) if name in parts.columns]
+    added = [name for name in ("count", "volume", "turnover", _CHECK, *GROSS.values()) if name in parts.columns]
     merged = marked.group_by(_CANDLE, maintain_order=True).agg(
         pl.col(identity).first(),
         first.min(),

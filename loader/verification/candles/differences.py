@@ -9,12 +9,15 @@ import polars as pl
 
 from loader.dataset.instant import instant
 from loader.servers.frames import tag_columns
+from loader.staging.candles.aggregate import GROSS
 from loader.staging.candles.plan import CandlePlan
 from loader.verification.differences import FOUND, series_text
 from loader.verification.settings import Difference
 from loader.verification.texts import cut
 
 EXACT = ("open", "high", "low", "close", "count")
+_ROUNDING = 2.0**-52
+"""Most that two sums of n floats may differ by, in whatever order they are added: n times so much of their gross."""
 
 
 def compare_candles(
@@ -22,8 +25,9 @@ def compare_candles(
 ) -> Iterator[Difference]:
     """Yield a difference for each candle that differs, by time and series.
 
-    Both have the tags ``t0``, …, ``start``, and the values of candles, with ``turnover`` in place of VWAP. Sums of
-    floats may differ by ``tolerance`` times the larger one; a zero has no sign.
+    Both have the tags ``t0``, …, ``start``, and the values of candles, with ``turnover`` in place of VWAP; ``expected``
+    has GROSS, too. Sums of floats may differ by ``tolerance`` of the gross, or by what rounding makes of so many trades
+    if that is more; a zero has no sign.
     """
     tags = tag_columns(len(plan.by))
     names = [*EXACT, *(name for name in ("volume", "turnover") if name in expected.columns)]
@@ -57,21 +61,21 @@ def _differs(name: str, kind: pl.DataType, tolerance: float) -> pl.Expr:
     left, right = pl.col(name), pl.col(name + FOUND)
     if name in EXACT or kind.is_integer():
         return left.ne_missing(right)
-    bound = tolerance * pl.max_horizontal(left.abs(), right.abs())
-    return ((left - right).abs() > bound).fill_null(left.is_null() != right.is_null())
+    bound = pl.max_horizontal(pl.lit(tolerance), pl.col("count") * _ROUNDING) * pl.col(GROSS[name])
+    rounded = bound.is_finite() & ((left - right).abs() <= bound)
+    return (left.ne_missing(right) & ~rounded).fill_null(left.is_null() != right.is_null())
 
 
 def _shown(row: dict[str, Any], suffix: str) -> dict[str, str]:
-    """Return what differs in a candle, as texts; a turnover as the VWAP that it makes."""
+    """Return what differs in a candle, as texts; a turnover as the VWAP that it makes, if both sides have a volume."""
     shown = {}
-    for name in (*EXACT, "volume", "turnover"):
+    for column in (*EXACT, "volume", "turnover"):
+        name = column
         if row.get(f"{name} differs"):
             value = row[name + suffix]
-            if name == "turnover":
-                volume = row["volume" + suffix]
-                shown["vwap"] = f"{value / volume!r}" if value is not None and volume else "nothing"
-            else:
-                shown[name] = "nothing" if value is None else repr(value)
+            if name == "turnover" and row["volume"] and row["volume" + FOUND]:
+                name, value = "vwap", None if value is None else value / row["volume" + suffix]
+            shown[name] = "nothing" if value is None else repr(value)
     return shown
 
 

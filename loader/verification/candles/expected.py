@@ -11,7 +11,7 @@ import polars as pl
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import PointSchema
 from loader.servers.frames import ANSWER_TYPES, tag_columns
-from loader.staging.candles.aggregate import aggregate, merge_parts
+from loader.staging.candles.aggregate import GROSS, aggregate, merge_parts
 from loader.staging.candles.plan import CandlePlan
 from loader.verification.identities import identity_columns, merge_rows, overlapping, text_tags
 from loader.verification.reading import read_rows
@@ -28,19 +28,20 @@ _TAG_BYTES = 24
 class Expected:
     """Parts of candles (tags ``t0``, …), of how many rows, and what no candle has.
 
-    ``without`` counts points that lack price or amount; ``superseded`` counts values that a later row of the same
-    identity replaces.
+    ``without`` counts points that lack price or amount; ``left_out`` counts them, too, and the rows that cannot be
+    points. ``superseded`` counts values that a later row of the same identity replaces.
     """
 
     parts: list[pl.DataFrame] = field(default_factory=list)
     without: int = 0
+    left_out: int = 0
     superseded: int = 0
 
 
 def expect_candles(
     root: Path, plan: CandlePlan, partitions: Sequence[Partition], *, distinct: bool
 ) -> tuple[pl.DataFrame, Expected]:
-    """Return the candles of ``partitions`` by tags and time, and what was found beside them.
+    """Return the candles of ``partitions`` by tags and time, with GROSS, and what was found beside them.
 
     Of rows of one series and time, the last value of each field counts; rows that cannot be points are left out. Memory
     is bounded by a batch and the candles; where rows are not known to be ``distinct``, by MERGED_BYTES, too, and the
@@ -60,9 +61,10 @@ def expect_candles(
         trades = found.drop_nulls()
         total.without += found.height - trades.height
         if trades.height:
-            parts = aggregate(trades, keys, plan.every).with_columns(pl.col(keys).cast(pl.String))
+            parts = aggregate(trades, keys, plan.every, gross=True).with_columns(pl.col(keys).cast(pl.String))
             total.parts.append(merge_parts(parts, keys))
     none = pl.DataFrame(schema={**dict.fromkeys(keys, pl.String), "start": pl.Int64, **_columns(plan)})
+    total.left_out += total.without
     return merge_parts(pl.concat(total.parts), keys) if total.parts else none, total
 
 
@@ -72,7 +74,10 @@ def _columns(plan: CandlePlan) -> dict[str, type[pl.DataType]]:
         **dict.fromkeys(("open", "close", "high", "low"), price),
         "count": pl.Int64,
     }
-    return columns | ({"volume": ANSWER_TYPES[plan.amount.type], "turnover": pl.Float64} if plan.amount else {})
+    if plan.amount:
+        sums = dict.fromkeys(("turnover", *GROSS.values()), pl.Float64)
+        columns |= {"volume": ANSWER_TYPES[plan.amount.type], **sums}
+    return columns
 
 
 def _points(
@@ -87,6 +92,7 @@ def _points(
             held = []
             for partition in together:
                 for rows in read_rows(root, schema, partition):
+                    total.left_out += rows.unfit.height if number == 0 else 0
                     if distinct:
                         yield rows.points
                         continue

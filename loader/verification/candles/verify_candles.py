@@ -36,9 +36,10 @@ _AHEAD = 2
 
 @dataclass(frozen=True)
 class _Asked:
-    """The candles of the dataset in a window of days, and the server's answers."""
+    """The candles of the dataset in a window of days, how many rows are in none of them, and the server's answers."""
 
     rows: int
+    left_out: int
     expected: pl.DataFrame
     answers: list[dict[CandleValues, Future[pl.DataFrame]]]
 
@@ -66,11 +67,12 @@ def verify_candles(
     if bucket is None:
         observe(Notice(f"bucket {settings.target.bucket!r} does not exist: every candle is missing"))
     outcome = Outcome(settings.max_listed)
-    number = 0
+    number = left_out = 0
     with query_pool(settings, server.dialect, observe) as pool:
         for asked in _ahead(_ask_all(settings, plan, part, pool if bucket else None, outcome)):
             found = _joined(plan, asked)
             number += asked.expected.height
+            left_out += asked.left_out
             outcome.add(compare_candles(plan, asked.expected, found, settings.tolerance))
             observe(Advanced(asked.rows))
     return VerifyReport(
@@ -84,6 +86,8 @@ def verify_candles(
         superseded=outcome.superseded,
         measurements=part.rows_by_measurement,
         candles=number,
+        rows_left_out=left_out,
+        fingerprint=manifest.fingerprint,
     )
 
 
@@ -94,7 +98,8 @@ def _ask_all(
         candles, seen = expect_candles(settings.place.root, plan, window.partitions, distinct=manifest.distinct)
         outcome.superseded += seen.superseded
         sparse = plan.amount is not None and seen.without > 0
-        yield _Asked(window.rows, candles, _ask(plan, window, candles, pool, sparse=sparse) if pool else [])
+        answers = _ask(plan, window, candles, pool, sparse=sparse) if pool else []
+        yield _Asked(window.rows, seen.left_out, candles, answers)
 
 
 def _ahead(asked: Iterator[_Asked]) -> Iterator[_Asked]:
