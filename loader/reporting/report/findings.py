@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
-from types import MappingProxyType
 
 from loader.quantities import counted, size_text
+from loader.reporting.metrics import COMPARED, moment_text
 from loader.reporting.report.runs import DRY_RUN, Run, did_something, newest
 from loader.reporting.report.sample import Sample
 from loader.servers.load_method import LoadMethod
@@ -69,9 +69,6 @@ class Evidence:
     sample: Sample
 
 
-_VERIFIED: Mapping[str, str] = MappingProxyType({"values": "every value", "sums": "counts, sums, extremes and samples"})
-"""What the ways of verification compare with all points of the dataset."""
-
 Rule = Callable[[Evidence], Iterator[Finding]]
 
 
@@ -128,19 +125,19 @@ def _is_verified(evidence: Evidence) -> Iterator[Finding]:
     checks = [
         run
         for run in evidence.runs[loads[-1] :]
-        if run.activity == "verify" and run.finished and run.place == load.place and run.way in _VERIFIED
+        if run.activity == "verify" and run.finished and run.place == load.place and run.way in COMPARED
     ]
     rule = "a verification of the bucket of the last load comes after it, and finds no differences"
     where = f"bucket {load.bucket!r} at {load.url}"
     if not checks:
-        figure = f"{where}, loaded {load.started}"
+        figure = f"{where}, loaded {moment_text(load.started)}"
         yield Finding(Level.ADVICE, "The last load is not verified", figure, rule, "run loader verify")
     elif checks[-1].differences:
         figure = f"{where}: {counted(checks[-1].differences, 'difference')}"
         advice = "look at what loader verify lists; loader load --restart loads this bucket anew"
         yield Finding(Level.PROBLEM, "The bucket differs from the dataset", figure, rule, advice)
     else:
-        figure = f"{where}: {_VERIFIED[checks[-1].way]}, no differences"
+        figure = f"{where}: {COMPARED[checks[-1].way]}, no differences"
         yield Finding(Level.GOOD, "The bucket was verified after the load", figure, rule)
 
 

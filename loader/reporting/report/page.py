@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from loader.dataset.instant import instant
 from loader.quantities import size_text
+from loader.reporting.metrics import moment_text
 from loader.reporting.report.charts import Chart, draw
 from loader.reporting.report.report import DatasetReport, Report
 from loader.reporting.report.runs import Run, newest
@@ -49,11 +50,6 @@ def render(report: Report) -> str:
 
 def _minute(nanoseconds: int) -> str:
     return instant(nanoseconds)[:16].replace("T", " ")
-
-
-def _moment(text: str) -> str:
-    """Return a time of metrics, ISO 8601 in UTC, as people read it."""
-    return text.replace("T", " ").replace("+00:00", " UTC")
 
 
 def _count(number: float) -> str:
@@ -164,5 +160,12 @@ def _ending(run: Run) -> str:
 
 
 _FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(
-    {"count": _count, "size": size_text, "time": _minute, "moment": _moment, "duration": _duration, "ending": _ending}
+    {
+        "count": _count,
+        "size": size_text,
+        "time": _minute,
+        "moment": moment_text,
+        "duration": _duration,
+        "ending": _ending,
+    }
 )

@@ -11,7 +11,7 @@ from typing import Any
 from loader.dataset.claims import check_integer, check_line, check_list, check_mapping, check_number, excerpt
 from loader.events import SERVER_BUSY
 from loader.printable import printable
-from loader.reporting.metrics import activity_of, damaged_metrics, list_metrics, read_metrics
+from loader.reporting.metrics import activity_of, damaged_metrics, list_metrics, read_metrics, verified_by
 from loader.servers.address import redacted
 
 MOST_RUNS = 50
@@ -178,7 +178,7 @@ def _run(content: Mapping[str, Any]) -> Run:
 
 def _way(activity: str, settings: Mapping[str, Any]) -> str:
     if activity == "verify":
-        return "candles" if settings.get("candles") else "values" if settings.get("values") else "sums"
+        return verified_by(settings)
     if activity == "load":
         return DRY_RUN if settings.get("dry_run") else printable(str(settings.get("via", "")))
     return ""
