@@ -1,7 +1,7 @@
 """How a command ends: its result, an error in words, and its exit code.
 
 Exit codes: 0 done; 1 differences, or rejected rows; 2 usage or configuration, or the server refuses it; 3 it could not
-finish; 130 interrupted. No error of any kind becomes a 1. After a 3, the same command may go on; after a 2, it never will.
+finish; 130 interrupted. No error of any kind becomes a 1. After a 3 the same command may go on, after a 2 it will not.
 """
 
 from __future__ import annotations
