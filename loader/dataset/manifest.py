@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from loader.dataset.beneath import look, remove_file
+from loader.dataset.beneath import list_folder, look, remove_file
 from loader.dataset.claims import (
     check_distinct,
     check_flag,
@@ -26,9 +29,9 @@ from loader.dataset.claims import (
 )
 from loader.dataset.partition import Moves, Partition, read_moves_summary, read_partition
 from loader.dataset.schema import PointSchema
-from loader.dataset.state import STATE, has_state, read_json, state_name, state_path, write_json
+from loader.dataset.state import STATE, has_state, read_json, state_beside, state_name, state_path, write_json
 from loader.errors import ConfigError, StageError
-from loader.printable import printable
+from loader.printable import listed, printable
 
 __all__ = [
     "NAME",
@@ -38,6 +41,8 @@ __all__ = [
     "Moves",
     "Partition",
     "has_manifest",
+    "list_datasets",
+    "name_datasets",
     "read_manifest",
     "write_manifest",
 ]
@@ -165,7 +170,8 @@ def read_manifest(root: Path, files: Path | None = None) -> Manifest:
             hint="load it first, with a mapping of its columns; if its state lies elsewhere, say --state",
         )
     if not _is_folder(root):
-        raise ConfigError(f"{root}: no such folder", hint="name the folder of a dataset; loader stage makes one")
+        hint = name_datasets(root, "name the folder of a dataset; loader stage makes one")
+        raise ConfigError(f"{root}: no such folder", hint=hint)
     try:
         data = check_mapping("the manifest", read_json(root, _FILE))
         if data["version"] != VERSION:
@@ -177,10 +183,9 @@ def read_manifest(root: Path, files: Path | None = None) -> Manifest:
         for partition in manifest.partitions:
             look(files or root, partition.path)
     except FileNotFoundError:
-        raise ConfigError(
-            f"{root}: holds no dataset ({NAME} is missing)",
-            hint=f"stage trades first: loader stage --out {root}; or load your own Parquet first, see loader inspect",
-        ) from None
+        begin = f"stage trades first: loader stage --out {root}; or load your own Parquet first, see loader inspect"
+        hint = name_datasets(root, begin)
+        raise ConfigError(f"{root}: holds no dataset ({NAME} is missing)", hint=hint) from None
     except (ValueError, KeyError) as error:
         what = f"{excerpt(error.args[0])} is missing" if isinstance(error, KeyError) else error
         raise StageError(f"{path}: damaged manifest: {what}", hint=_ELSEWHERE) from error
@@ -190,6 +195,39 @@ def read_manifest(root: Path, files: Path | None = None) -> Manifest:
 def has_manifest(root: Path) -> bool:
     """Tell whether there is a manifest at ``root``; raises StageError for what is no regular file."""
     return has_state(root, _FILE)
+
+
+def list_datasets(folder: Path) -> list[Path]:
+    """Return the datasets directly below ``folder``, and the files and patterns in it that were loaded by themselves.
+
+    What cannot be read is none. Memory is bounded by the names in the folder.
+    """
+    found = [folder / name for name in _names(folder) if not name.startswith(".") and _holds(folder / name)]
+    for name in _names(folder, STATE):
+        path = folder / name if (folder / name).is_file() else folder / unquote(name)
+        with suppress(StageError):
+            found += [path] if _holds(state_beside(folder / name)) else []
+    return found
+
+
+def name_datasets(root: Path, otherwise: str) -> str:
+    """Return a hint that names datasets below ``root``, or beside it where it is missing; if there are none, another."""
+    found = list_datasets(root if root.is_dir() else root.parent)
+    return f"datasets are there: {listed([shlex.quote(str(path)) for path in found], 3)}" if found else otherwise
+
+
+def _names(folder: Path, name: str = "") -> list[str]:
+    try:
+        return sorted(list_folder(folder, name))
+    except (OSError, StageError):
+        return []
+
+
+def _holds(root: Path) -> bool:
+    try:
+        return has_manifest(root)
+    except (OSError, StageError):
+        return False
 
 
 def remove_manifest(root: Path) -> None:

@@ -125,6 +125,13 @@ def test_a_missing_dataset_is_an_error_with_a_hint(tmp_path: Path) -> None:
         assert result.stderr.startswith("error: ")
         assert "hint: name " in result.stderr
     assert not (tmp_path / "missing").exists()
+    small_dataset(tmp_path / "there")
+    for command in ("load", "verify", "status", "doctor"):
+        for wrong in ("missing", ".") if command != "doctor" else ("missing",):
+            hinted = run(command, tmp_path / wrong, "--host", "http://127.0.0.1:1").output.replace(
+                "\n               ", ""
+            )
+            assert f"datasets are there: {tmp_path / 'there'}" in hinted, (command, wrong)
     (tmp_path / "empty").mkdir()
     assert run("load", tmp_path / "empty").exit_code == 2
     assert list((tmp_path / "empty").iterdir()) == []
