@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loader.cli.options import (
-    BucketOption,
+    BucketOfLastLoadOption,
     CaFileOption,
     DebugOption,
     HostOption,
@@ -23,6 +23,7 @@ from loader.cli.options import (
     TokenOption,
 )
 from loader.cli.outcome import DIFFERENT, DONE, Outcome, Output, guarded, show
+from loader.errors import LoaderError
 from loader.importing import importing
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def doctor(
     token: TokenOption = "",
     token_file: TokenFileOption = None,
     org: OrgOption = "",
-    bucket: BucketOption = "",
+    bucket: BucketOfLastLoadOption = "",
     ca_file: CaFileOption = "",
     state: StateOption = None,
     timeout: Annotated[float, typer.Option(help="How long to wait for one reply.", metavar="SECONDS")] = 10.0,
@@ -54,12 +55,18 @@ def doctor(
     """
     with importing():
         from loader import diagnosis
-        from loader.cli.option_values import read_target
+        from loader.cli.option_values import read_target, read_target_of
         from loader.reporting.diagnosis_text import WIDE, diagnosis_text
     output = Output(quiet=False, json=json, debug=debug)
 
+    options = (host, token, token_file, org, bucket, ca_file)
+
     def work() -> Diagnosis:
-        target = read_target(host, token, token_file, org, bucket, ca_file)
+        try:
+            target = read_target_of(dataset, state, *options) if dataset else read_target(*options)
+        except LoaderError:
+            # Wrong options are an error here, too; what is wrong with the dataset, or its last load, is a finding.
+            target = read_target(*options)
         return diagnosis.diagnose(diagnosis.DiagnosisSettings(target, dataset, state, timeout))
 
     found: Diagnosis = guarded(output, work)

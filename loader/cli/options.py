@@ -81,6 +81,15 @@ BucketOption = Annotated[
         rich_help_panel=TARGET,
     ),
 ]
+BucketOfLastLoadOption = Annotated[
+    str,
+    typer.Option(
+        "--bucket",
+        help="Bucket, or database for 1.x [of the last load, or INFLUX_BUCKET_NAME, or trades].",
+        metavar="NAME",
+        rich_help_panel=TARGET,
+    ),
+]
 CaFileOption = Annotated[
     str,
     typer.Option(

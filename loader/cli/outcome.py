@@ -1,7 +1,7 @@
 """How a command ends: its result, an error in words, and its exit code.
 
-Exit codes: 0 done; 1 differences, or rejected rows; 2 usage or configuration; 3 it could not finish;
-130 interrupted. No error of any kind becomes a 1.
+Exit codes: 0 done; 1 differences, or rejected rows; 2 usage or configuration, or the server refuses it; 3 it could not
+finish; 130 interrupted. No error of any kind becomes a 1. After a 3 the same command may go on, after a 2 it will not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from loader.cli.interrupts import INTERRUPTED
 from loader.cli.live import LiveOptions
 from loader.cli.messages import tell
 from loader.cli.streams import say
-from loader.errors import ConfigError, LoaderError
+from loader.errors import ConfigError, LoaderError, Refused
 from loader.unexpected import explain, find_secrets, hide, trace
 
 DONE, DIFFERENT, MISUSED, UNFINISHED = 0, 1, 2, 3
@@ -65,7 +65,8 @@ def attempt(
     except KeyboardInterrupt:
         return STOPPED
     except LoaderError as error:
-        code = MISUSED if isinstance(error, ConfigError) else UNFINISHED
+        # What a server refuses for good (token, permission, certificate) is configuration, whenever it is found out.
+        code = MISUSED if isinstance(error, ConfigError | Refused) else UNFINISHED
         return Outcome(None, code, hide(error.message, secrets), error.hint, trace(error, secrets))
     except BaseException as error:  # also a panic of Polars, which is not an Exception
         explained = explain(error, secrets)

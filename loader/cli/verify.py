@@ -11,7 +11,7 @@ from loader.cli.candles import AmountOption, ByOption, PriceOption, TradesOption
 from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
 from loader.cli.options import (
     FLOW,
-    BucketOption,
+    BucketOfLastLoadOption,
     CaFileOption,
     DatasetArgument,
     DebugOption,
@@ -33,7 +33,7 @@ def verify(
     token: TokenOption = "",
     token_file: TokenFileOption = None,
     org: OrgOption = "",
-    bucket: BucketOption = "",
+    bucket: BucketOfLastLoadOption = "",
     ca_file: CaFileOption = "",
     state: StateOption = None,
     samples: Annotated[int, typer.Option(help="Random points to compare bit for bit.", metavar="N")] = 1_000,

@@ -26,6 +26,7 @@ from loader.dataset.kinds import left_out
 from loader.dataset.manifest import ADOPTED, Manifest, Partition, has_manifest, read_manifest, write_manifest
 from loader.dataset.mapping import INDEX, ColumnMapping, make_schema, mapping_json, parse_mapping
 from loader.dataset.moves import write_moves
+from loader.dataset.nearby import name_datasets
 from loader.dataset.odd_times import odd_times
 from loader.dataset.own_files import find_files, open_parquet, parquet_hint, unite_columns
 from loader.dataset.place import EVERY_FILE, Place
@@ -115,18 +116,15 @@ def _kept_mapping(place: Place, former: Manifest | None) -> ColumnMapping:
         return parse_mapping(said if isinstance(said, dict) else {}, f"{place.path}: ")
     if not any(True for _ in find_files(place)):
         _refuse_empty(place)
-    raise ConfigError(
-        f"{place.path}: which of its columns are tags, fields and time is not known",
-        hint="say it: --measurement NAME --tag COLUMN --field COLUMN --time COLUMN; loader inspect shows the columns",
-    )
+    say = "say it: --measurement NAME --tag COLUMN --field COLUMN --time COLUMN; loader inspect shows the columns"
+    hint = name_datasets(place.root, say) if place.pattern == EVERY_FILE else say
+    raise ConfigError(f"{place.path}: which of its columns are tags, fields and time is not known", hint=hint)
 
 
 def _refuse_empty(place: Place) -> NoReturn:
     if not place.root.is_dir():
-        raise ConfigError(
-            f"{place.path}: no such file or folder",
-            hint="name Parquet files or their folder; other files, and trades, are staged first: loader stage --help",
-        )
+        other = "name Parquet files or their folder; other files, and trades, are staged first: loader stage --help"
+        raise ConfigError(f"{place.path}: no such file or folder", hint=name_datasets(place.root, other))
     what = "no Parquet here" if place.pattern == EVERY_FILE else "no file matches this pattern"
     raise ConfigError(f"{place.path}: {what}", hint=parquet_hint(place.path))
 

@@ -24,9 +24,10 @@ from loader.dataset.claims import (
     check_schema,
     excerpt,
 )
+from loader.dataset.nearby import name_datasets
 from loader.dataset.partition import Moves, Partition, read_moves_summary, read_partition
 from loader.dataset.schema import PointSchema
-from loader.dataset.state import STATE, has_state, read_json, state_name, state_path, write_json
+from loader.dataset.state import MANIFEST_FILE, STATE, has_state, read_json, state_name, state_path, write_json
 from loader.errors import ConfigError, StageError
 from loader.printable import printable
 
@@ -42,8 +43,7 @@ __all__ = [
     "write_manifest",
 ]
 
-_FILE = "manifest.json"
-NAME = state_name(_FILE)
+NAME = state_name(MANIFEST_FILE)
 VERSION = 1
 ADOPTED = "adopted"
 """What the settings in the manifest of Parquet of others say of its source."""
@@ -149,7 +149,7 @@ def _told_schemas(schemas: Sequence[PointSchema]) -> dict[str, Any]:
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
     """Put ``manifest`` into the dataset at ``root``, whole or not at all; raises OSError or StageError."""
-    write_json(root, _FILE, manifest.to_json())
+    write_json(root, MANIFEST_FILE, manifest.to_json())
 
 
 def read_manifest(root: Path, files: Path | None = None) -> Manifest:
@@ -158,16 +158,17 @@ def read_manifest(root: Path, files: Path | None = None) -> Manifest:
     Partitions lie below ``files``, or below ``root``.
     Raises ConfigError when there is no dataset, StageError when the manifest is damaged.
     """
-    path = state_path(root, _FILE)
+    path = state_path(root, MANIFEST_FILE)
     if files not in {None, root} and not has_manifest(root):
         raise ConfigError(
             f"{path}: is missing: nothing was loaded from here yet",
             hint="load it first, with a mapping of its columns; if its state lies elsewhere, say --state",
         )
     if not _is_folder(root):
-        raise ConfigError(f"{root}: no such folder", hint="name the folder of a dataset; loader stage makes one")
+        hint = name_datasets(root, "name the folder of a dataset; loader stage makes one")
+        raise ConfigError(f"{root}: no such folder", hint=hint)
     try:
-        data = check_mapping("the manifest", read_json(root, _FILE))
+        data = check_mapping("the manifest", read_json(root, MANIFEST_FILE))
         if data["version"] != VERSION:
             raise ConfigError(
                 f"{path}: version {excerpt(data['version'])} of the manifest; this loader reads {VERSION}",
@@ -177,10 +178,9 @@ def read_manifest(root: Path, files: Path | None = None) -> Manifest:
         for partition in manifest.partitions:
             look(files or root, partition.path)
     except FileNotFoundError:
-        raise ConfigError(
-            f"{root}: holds no dataset ({NAME} is missing)",
-            hint=f"stage trades first: loader stage --out {root}; or load your own Parquet first, see loader inspect",
-        ) from None
+        begin = f"stage trades first: loader stage --out {root}; or load your own Parquet first, see loader inspect"
+        hint = name_datasets(root, begin)
+        raise ConfigError(f"{root}: holds no dataset ({NAME} is missing)", hint=hint) from None
     except (ValueError, KeyError) as error:
         what = f"{excerpt(error.args[0])} is missing" if isinstance(error, KeyError) else error
         raise StageError(f"{path}: damaged manifest: {what}", hint=_ELSEWHERE) from error
@@ -189,7 +189,7 @@ def read_manifest(root: Path, files: Path | None = None) -> Manifest:
 
 def has_manifest(root: Path) -> bool:
     """Tell whether there is a manifest at ``root``; raises StageError for what is no regular file."""
-    return has_state(root, _FILE)
+    return has_state(root, MANIFEST_FILE)
 
 
 def remove_manifest(root: Path) -> None:

@@ -19,6 +19,7 @@ from loader.dataset.atomic import temporary_of, whole_file, write_whole
 from loader.dataset.beneath import list_folder, look, open_file, opened_folder
 from loader.errors import ConfigError, StageError
 
+MANIFEST_FILE = "manifest.json"
 STATE = ".loader"
 MOST_BYTES = 16 << 20
 """Most bytes of a file that is read as a whole; a manifest of 60,000 partitions has about as many."""
@@ -37,6 +38,11 @@ def state_beside(path: Path) -> Path:
     with suppress(FileNotFoundError), opened_folder(path.parent, f"{STATE}/{path.name}"):
         pass
     return path.parent / STATE / path.name
+
+
+def names_beside(folder: Path) -> list[str]:
+    """Return the names in ``folder`` of which the loader keeps something, see ``state_beside``; raises StageError."""
+    return list_folder(folder, STATE)
 
 
 def state_name(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from loader.dataset.adopt import is_adopted
 from loader.dataset.contents import identities
 from loader.dataset.manifest import Manifest, has_manifest, read_manifest
+from loader.dataset.nearby import name_datasets
 from loader.dataset.place import Place
 from loader.dataset.state import MOST_BYTES, may_keep_state, reading
 from loader.diagnosis.findings import Finding, Level, ok, problem, warning
@@ -127,7 +128,8 @@ def _not_known(place: Place) -> Finding:
     """Return the finding for a place without a manifest: Parquet that can be adopted, or nothing."""
     effect = "there is nothing to load"
     if not place.root.is_dir():
-        return problem("dataset", f"{place.path}: no such file or folder", effect, "name a dataset, or stage one")
+        hint = name_datasets(place.root, "name a dataset, or stage one")
+        return problem("dataset", f"{place.path}: no such file or folder", effect, hint)
     if next(place.root.glob(place.pattern), None) is None:
         hint = "name Parquet, or stage other files: loader stage --from"
         return problem("dataset", f"{place.path}: no Parquet is there", effect, hint)

@@ -68,7 +68,12 @@ def look_at_open_files() -> Iterator[Finding]:
     text = f"up to {soft:,} at a time" if limited else "any number at a time"
     if limited and soft < _FEW_FILES:
         most = _MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, _MANY_FILES)
-        yield warning("open files", text, 'commands may end with "Too many open files"', f"run ulimit -n {most}")
+        hint = (
+            f"run ulimit -n {most}"
+            if most >= _FEW_FILES
+            else f"have the hard limit of {hard:,} raised: limits.conf, LimitNOFILE of systemd, or docker --ulimit"
+        )
+        yield warning("open files", text, 'commands may end with "Too many open files"', hint)
     else:
         yield ok("open files", text)
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import trades_schema
@@ -20,6 +22,7 @@ from loader.servers.base import Bucket, Request, Target
 from loader.servers.probe import Server, probe
 from loader.servers.restore import is_operator, takes_files
 from loader.servers.transport import Connection
+from loader.servers.v1 import InfluxDB1
 
 _SKEW_SECONDS = 5.0
 _NOTHING = "nothing can be loaded or verified"
@@ -36,11 +39,20 @@ def look_at_server(target: Target, timeout_seconds: float, manifest: Manifest | 
 
 
 def _look(connection: Connection, manifest: Manifest | None) -> Iterator[Finding]:
+    yield from _look_at_proxy(connection.target)
     server = probe(connection)
     yield ok("server", f"{server.name} at {connection.target.url}, healthy")
     yield from _look_at_address(connection.target)
     yield from _look_at_clock(connection)
     yield from looked_at("bucket", _NOTHING, lambda: _look_at_bucket(connection, server, manifest))
+
+
+def _look_at_proxy(target: Target) -> Iterator[Finding]:
+    """Say that a proxy in the environment is not used, where other programs would use it for the address."""
+    parts, proxies = urlsplit(target.url), getproxies()
+    scheme = parts.scheme if parts.scheme in proxies else "all"
+    if scheme in proxies and not (is_loopback(target.url) or proxy_bypass(parts.netloc)):
+        yield ok("proxy", f"{scheme}_proxy of the environment is not used: the loader connects to the server itself")
 
 
 def _look_at_address(target: Target) -> Iterator[Finding]:
@@ -83,7 +95,7 @@ def _look_at_bucket(connection: Connection, server: Server, manifest: Manifest |
     operator = takes_files(server.dialect) and is_operator(connection.send)
     bucket = server.dialect.find_bucket(connection.send, target)
     if bucket is None:
-        yield _missing(target, operator)
+        yield _missing(connection, server, operator)
     else:
         yield from _look_at_retention(bucket, manifest)
         yield from _look_at_writing(connection, server)
@@ -97,12 +109,17 @@ def _look_at_bucket(connection: Connection, server: Server, manifest: Manifest |
         yield ok("restore", f"{server.name} takes no files: --via write is the way")
 
 
-def _missing(target: Target, operator: bool) -> Finding:
+def _missing(connection: Connection, server: Server, operator: bool) -> Finding:
+    """Return the finding for a bucket that is missing: a load makes it if the token may do that."""
+    target, dialect = connection.target, server.dialect
     text = f"{target.bucket!r} is missing; a load makes it"
-    if operator:
+    if operator or (isinstance(dialect, InfluxDB1) and dialect.is_administrator(connection.send, target)):
         return ok("bucket", text)
-    effect = "a load fails, unless the token may make buckets"
-    return warning("bucket", text, effect, f"make it first, name another one (--bucket), or use {_OPERATOR}")
+    if isinstance(dialect, InfluxDB1):
+        effect, other = "a load fails: the user may not make databases", "the name and password of an administrator"
+    else:
+        effect, other = "a load fails, unless the token may make buckets", _OPERATOR
+    return warning("bucket", text, effect, f"make it first, name another one (--bucket), or use {other}")
 
 
 def _look_at_retention(bucket: Bucket, manifest: Manifest | None) -> Iterator[Finding]:

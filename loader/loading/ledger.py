@@ -201,9 +201,9 @@ class Ledger:
         )
 
     def finish(self) -> None:
-        """Record that every row is acknowledged."""
+        """Record that every row is acknowledged; the time stays when an earlier run has recorded it."""
         with self._database:
-            self._database.execute("UPDATE loads SET finished = ? WHERE id = ?", (_now(), self._load))
+            self._database.execute("UPDATE loads SET finished = ? WHERE id = ? AND finished = ''", (_now(), self._load))
 
     @property
     def rejected(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from loader.dataset.beneath import list_folder
@@ -17,6 +18,8 @@ from loader.dataset.state import read_json, state_name, state_path, write_json
 from loader.errors import StageError
 from loader.servers.address import redacted
 
+COMPARED: Mapping[str, str] = MappingProxyType({"values": "every value", "sums": "counts, sums, extremes and samples"})
+"""What the ways of verification compare that look at all points of the dataset."""
 _FOLDER = "metrics"
 _NAME = re.compile(r"[a-z-]+-\d{8}T\d{6}\.\d{6}Z\.json")
 
@@ -73,18 +76,19 @@ def read_metrics(root: Path, name: str) -> tuple[Path, dict[str, Any]]:
         raise damaged_metrics(path, error) from error
 
 
-def newest_metrics(root: Path, activity: str) -> tuple[Path, dict[str, Any]] | None:
-    """Return path and content of the newest metrics of ``activity`` below ``root``, None when there are none.
+def moment_text(text: str) -> str:
+    """Return a time of metrics, ISO 8601 in UTC, as people read it, without parts of a second."""
+    return re.sub(r"\.\d+", "", text).replace("T", " ").replace("+00:00", " UTC")
 
-    Raises StageError when they are damaged; older ones are not used instead, because the newest may differ.
+
+def compared(settings: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Return what a verification with ``settings`` compared: candles, or one of COMPARED; ``report`` may be empty.
+
+    Where the settings leave the choice, the report tells by its number of values.
     """
-    names = [name for name in list_metrics(root) if activity_of(name) == activity]
-    return read_metrics(root, names[-1]) if names else None
-
-
-def compared(settings: Mapping[str, Any]) -> str:
-    """Return what a verification with ``settings`` compares: sums, values or candles."""
-    return "candles" if settings.get("candles") else "values" if settings.get("values") else "sums"
+    if settings.get("candles"):
+        return "candles"
+    return "values" if settings.get("values") or report.get("values") else "sums"
 
 
 def damaged_metrics(path: Path, why: object) -> StageError:

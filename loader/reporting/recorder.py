@@ -66,7 +66,7 @@ class Recorder:
             "settings": settings_json(self._settings),
             "report": asdict(report) if report else None,
             **self._counts.read(),
-            "started": self._started.isoformat(timespec="seconds"),
+            "started": self._started.isoformat(timespec="milliseconds"),
             "seconds": self._seconds(),
             **self._usage.read_peak(),
             "phases": self._phases,

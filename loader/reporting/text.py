@@ -8,7 +8,8 @@ from loader.events import SERVER_BUSY
 from loader.loading.restore_path.export import ExportReport
 from loader.loading.settings import LoadReport
 from loader.quantities import counted, size_text
-from loader.reporting.status import Status
+from loader.reporting.metrics import COMPARED, moment_text
+from loader.reporting.status import Status, Verification
 from loader.servers.load_method import LoadMethod
 from loader.staging.candles.settings import CandleReport
 from loader.staging.settings import StageReport
@@ -165,9 +166,10 @@ def unfit_text(rows: int) -> str:
 def status_text(status: Status) -> str:
     """Summarise what is staged, loaded and verified."""
     unfinished = "" if status.complete else " (unfinished: stage again with the same settings)"
-    partitions = f"{counted(status.partitions, 'partition')}, {size_text(status.size)}"
-    noun = "trade" if [*status.measurements] == ["trades"] else "row"
-    lines = [f"staged   {counted(status.rows, noun)}{_of(status.measurements)} in {partitions}{unfinished}"]
+    word, parts = ("adopted", "file") if status.adopted else ("staged", "partition")
+    partitions = f"{counted(status.partitions, parts)}, {size_text(status.size)}"
+    noun = "trade" if [*status.measurements] == ["trades"] and not status.adopted else "row"
+    lines = [f"{word:<8} {counted(status.rows, noun)}{_of(status.measurements)} in {partitions}{unfinished}"]
     if len(status.measurements) > 1:
         lines += [f"         {rows:>14,}  {measurement}" for measurement, rows in status.measurements.items()]
     if status.rows_moved:
@@ -181,12 +183,21 @@ def status_text(status: Status) -> str:
         state = "finished" if load.finished else "unfinished"
         points = counted(load.rows - load.rejected, "point")
         lines.append(f"loaded   {points} into {load.bucket} at {load.url}{current}: {state}{rejected}")
-    if status.verification is None:
+    seen, of_load = status.verification, status.load_verification
+    if seen is None:
         lines.append("verified nothing yet")
     else:
-        seen = status.verification
-        differences = "not finished" if seen.differences is None else counted(seen.differences, "difference")
-        differences += " of candles, and nothing else was compared" * (seen.way == "candles")
-        differences += f", {unfit_text(seen.unfit)}" * bool(seen.unfit)
-        lines.append(f"verified {seen.bucket} at {seen.url}, {seen.started}: {differences}")
+        lines.append(f"verified {seen.bucket} at {seen.url}, {_ending(seen)}")
+    if of_load and of_load != seen:
+        lines.append(f"         the last load, {_ending(of_load)}")
+    elif status.load and not of_load:
+        lines.append("         the last load is not verified: loader verify does it")
     return "\n".join(lines)
+
+
+def _ending(verification: Verification) -> str:
+    """Say when a verification began, what it compared, and how it ended."""
+    found = verification.differences
+    end = "not finished" if found is None else counted(found, "difference") if found else "no differences"
+    unfit = f", {unfit_text(verification.unfit)}" * bool(verification.unfit)
+    return f"{moment_text(verification.started)}: {COMPARED.get(verification.way, verification.way)}, {end}{unfit}"

@@ -97,6 +97,16 @@ class InfluxDB1:
             _query(send, statement, f"create database {target.bucket!r}")
         return Bucket(target.bucket, shard_duration=shard_duration or _USUAL_SHARD_DURATION)
 
+    def is_administrator(self, send: Send, target: Target) -> bool:
+        """Tell whether the user may make databases, as everybody may without authentication; raises ServerError."""
+        try:
+            _query(send, "SHOW USERS", "look whether the user is an administrator")
+        except Refused as error:
+            if error.status in {401, 403}:
+                return False
+            raise
+        return True
+
     def list_buckets(self, send: Send, target: Target, prefix: str) -> list[Bucket]:
         """Describe the databases whose names begin with ``prefix``, each by its default policy."""
         found = []
@@ -169,6 +179,10 @@ class EarlyInfluxDB1(InfluxDB1):
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
         """Make the database or policy with infinite retention."""
         return super().create_bucket(lambda request: send(_authorised(request, target)), target, shard_duration)
+
+    def is_administrator(self, send: Send, target: Target) -> bool:
+        """Tell whether the user may make databases."""
+        return super().is_administrator(lambda request: send(_authorised(request, target)), target)
 
     def list_buckets(self, send: Send, target: Target, prefix: str) -> list[Bucket]:
         """Describe databases by their default policies."""

@@ -125,6 +125,19 @@ def test_a_missing_dataset_is_an_error_with_a_hint(tmp_path: Path) -> None:
         assert result.stderr.startswith("error: ")
         assert "hint: name " in result.stderr
     assert not (tmp_path / "missing").exists()
+    small_dataset(tmp_path / "there")
+    server = ("--host", "http://127.0.0.1:1")
+    for command, wrong in (
+        ("load", "missing"),
+        ("load", "."),
+        ("verify", "missing"),
+        ("verify", "."),
+        ("status", "missing"),
+        ("status", "."),
+        ("doctor", "missing"),
+    ):
+        said = run(command, tmp_path / wrong, *(() if command == "status" else server)).output
+        assert f"datasetsarethere:{tmp_path / 'there'}" in "".join(said.split()), (command, wrong)  # lines are wrapped
     (tmp_path / "empty").mkdir()
     assert run("load", tmp_path / "empty").exit_code == 2
     assert list((tmp_path / "empty").iterdir()) == []

@@ -11,6 +11,8 @@ from typer.testing import CliRunner, Result
 from loader import diagnosis
 from loader.cli import build_app
 from loader.diagnosis import Diagnosis, Finding, Level
+from loader.loading.ledger import Ledger, ledger_path
+from loader.servers.base import Target
 from tests.datasets import small_dataset
 from tools.influxd import RunningServer
 
@@ -36,6 +38,37 @@ def test_all_is_well(influx_v2: RunningServer, tmp_path: Path) -> None:
     subjects = [finding["subject"] for finding in content["findings"]]
     assert {"memory", "open files", "server", "clock", "write", "read", "restore", "disk", "dataset"} <= {*subjects}
     assert influx_v2.token not in result.output + json.dumps(content)
+
+
+def test_the_bucket_is_that_of_the_last_load(influx_v2: RunningServer, tmp_path: Path) -> None:
+    """As for a verification: if flags name no other, and the load went to the server that is looked at."""
+    manifest = small_dataset(tmp_path)
+    bucket = influx_v2.new_bucket()
+    target = Target(influx_v2.url, bucket, influx_v2.org)
+    with Ledger.opened(tmp_path, target, "", manifest.fingerprint, restart=False):
+        pass
+    here = ("--host", influx_v2.url, "--token", influx_v2.token)
+    assert f"bucket: {bucket!r} is there" in run(tmp_path, *here).stdout
+    named = run(tmp_path, *here, "--org", influx_v2.org, "--bucket", "not-there")
+    assert "bucket: 'not-there' is missing" in named.stdout
+
+
+def test_a_last_load_elsewhere_or_a_damaged_one_is_no_error(tmp_path: Path) -> None:
+    """A diagnosis looks at the server that is named, and at all else, too."""
+    manifest = small_dataset(tmp_path)
+    target = Target("http://127.0.0.1:2", "elsewhere", "org")
+    with Ledger.opened(tmp_path, target, "", manifest.fingerprint, restart=False):
+        pass
+    result = run(tmp_path)
+    assert result.exit_code == 1, result.output
+    assert "server: http://localhost:8086" in result.stdout
+    assert "into 'elsewhere' at http://127.0.0.1:2" in result.stdout
+    ledger_path(tmp_path).write_bytes(b"not a database" * 100)
+    damaged = run(tmp_path, "--host", "http://127.0.0.1:1")
+    assert damaged.exit_code == 1, damaged.output
+    assert "ok       dataset: 600 rows" in damaged.stdout
+    assert "ledger.sqlite" in damaged.stdout
+    assert run(tmp_path, "--host", "nonsense").exit_code == 2
 
 
 def test_problems_are_a_1(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_old_records_are_shown_without_passwords(tmp_path: Path) -> None:
         database.execute("UPDATE loads SET url = ?", (url,))
     settings = {"target": {"url": url, "bucket": "b"}}
     (root / ".loader" / "metrics").mkdir()
-    content = {"started": "then", "settings": settings, "report": None}
+    content = {"started": "2024-01-02T00:00:00+00:00", "settings": settings, "report": None}
     (root / ".loader" / "metrics" / "verify-20240102T000000.000000Z.json").write_text(json.dumps(content))
     for flags in ((), ("--json",)):
         result = run("status", root, *flags)

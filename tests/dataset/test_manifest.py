@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from loader.dataset import Manifest, Partition, open_dataset, read_manifest, trades_schema, write_manifest
 from loader.dataset.claims import excerpt
 from loader.dataset.manifest import NAME, has_manifest
+from loader.dataset.nearby import list_datasets
+from loader.dataset.place import find_place
 from loader.errors import ConfigError, LoaderError, StageError
 from tests.plants import KINDS, plant, untouched
 
@@ -258,3 +260,36 @@ def test_an_excerpt_is_short_and_plain() -> None:
         assert excerpt(value).isprintable()
     while deep:  # or Python takes it apart by recursion
         deep = deep.pop()  # type: ignore[assignment]
+
+
+def test_datasets_nearby_are_named(root: Path, tmp_path: Path) -> None:
+    """Who names the folder above, or mistypes the name, is told what is there: folders, files and patterns."""
+    beside = tmp_path / "data"
+    (tmp_path / "trips.parquet").write_bytes(b"PAR1")
+    for path in (tmp_path / "trips.parquet", tmp_path / "week*.parquet"):
+        state = find_place(path).state
+        state.mkdir(parents=True)
+        write_manifest(state, MANIFEST)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "planted" / ".loader").mkdir(parents=True)
+    (tmp_path / "planted" / NAME).symlink_to(root / NAME)
+    (tmp_path / ".hidden").symlink_to(root)
+    found = [beside, tmp_path / "trips.parquet", tmp_path / "week*.parquet"]
+    assert list_datasets(tmp_path) == found
+    assert list_datasets(tmp_path / "other") == list_datasets(tmp_path / "nowhere") == []
+    words = f"datasets are there: {beside}, {found[1]}, '{found[2]}'"
+    for wrong in (tmp_path, tmp_path / "dta"):
+        with pytest.raises(ConfigError) as error:
+            read_manifest(wrong)
+        assert error.value.hint == words
+    with pytest.raises(ConfigError) as error:
+        read_manifest(tmp_path / "other")
+    assert "loader stage --out" in error.value.hint
+
+
+def test_links_among_the_loaders_own_are_no_datasets(root: Path, tmp_path: Path) -> None:
+    """They may lead anywhere, and are not followed."""
+    (tmp_path / ".loader").mkdir()
+    (tmp_path / ".loader" / "a.parquet").symlink_to(root)
+    assert list_datasets(tmp_path) == [root]

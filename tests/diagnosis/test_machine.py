@@ -66,10 +66,15 @@ def test_memory(monkeypatch: pytest.MonkeyPatch, available: int, level: Level, w
         ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), Level.OK, ""),
         ((20, resource.RLIM_INFINITY), Level.WARNING, "run ulimit -n 1024"),
         ((20, 100), Level.WARNING, "run ulimit -n 100"),
+        (
+            (20, 20),
+            Level.WARNING,
+            "have the hard limit of 20 raised: limits.conf, LimitNOFILE of systemd, or docker --ulimit",
+        ),
     ],
 )
 def test_open_files(monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], level: Level, hint: str) -> None:
-    """Few files are a warning, with a limit that may be set."""
+    """Few files are a warning, with a limit that may be set, or whose limit it is."""
     monkeypatch.setattr(resource, "getrlimit", lambda which: limits)
     finding = only(machine.look_at_open_files())
     assert (finding.level, finding.hint) == (level, hint)

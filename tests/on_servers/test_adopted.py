@@ -319,7 +319,8 @@ def test_duplicates_are_refused_or_the_last_counts(influx_v2: Any, tmp_path: Pat
     with pytest.raises(ConfigError, match="which of its columns are tags, fields and time is not known"):
         loaded(influx_v2, root, bucket, via=way, on_duplicate="last")
     report = loaded(influx_v2, root, bucket, via=way, on_duplicate="last", mapping=mapping)
-    assert read_status(root).rows == 5
+    status = read_status(root)
+    assert (status.rows, status.adopted) == (5, True)
     assert report.rows_acknowledged == 5
     rows = ask(influx_v2, bucket, "SELECT x, y FROM m")["series"][0]["values"]
     assert [row[1:] for row in rows] == [[1, 5], [2, None], [30, None]]

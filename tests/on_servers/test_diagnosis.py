@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from loader.diagnosis import DiagnosisSettings, Finding, Level, diagnose
-from loader.diagnosis.server import _look_at_address
+from loader.diagnosis.server import _look_at_address, _look_at_proxy
 from loader.errors import ConfigError, ServerError
 from loader.loading import LoadSettings, load
 from loader.servers.base import Target
@@ -134,6 +134,10 @@ def test_what_a_user_of_1_may_do(start_influxd: Any) -> None:
         assert levels(found) == level, user
         assert "--via write is the way" in found["restore"].text
     assert look(Target(server.url, "trades", token="nobody:own-secret"))["bucket"].level is PROBLEM
+    assert look(Target(server.url, "not-there", token="admin:own-secret"))["bucket"].level is OK
+    finding = look(Target(server.url, "not-there", token="both:own-secret"))["bucket"]
+    assert (finding.level, finding.effect) == (WARNING, "a load fails: the user may not make databases")
+    assert finding.hint.endswith("or use the name and password of an administrator")
 
 
 def test_an_early_server(influx_early: RunningServer) -> None:
@@ -141,6 +145,51 @@ def test_an_early_server(influx_early: RunningServer) -> None:
     bucket = influx_early.new_bucket()
     found = look(Target(influx_early.url, bucket))
     assert levels(found) == (OK, OK)
+    assert look(Target(influx_early.url, "not-there"))["bucket"].level is OK
+
+
+def test_anybody_may_make_a_database_where_nobody_is_asked_who_he_is(influx_v1: RunningServer) -> None:
+    """Without authentication a missing database is no warning, and it is missing afterwards, too."""
+    for token in ("", "some:body", "some:body"):
+        finding = look(Target(influx_v1.url, "not-there", token=token))["bucket"]
+        assert (finding.level, finding.text) == (OK, "'not-there' is missing; a load makes it")
+
+
+def test_an_administrator_who_cannot_be_asked_for(influx_v1: RunningServer) -> None:
+    """A server that is busy by then is a problem, and no verdict about permissions."""
+
+    def busy(call: Call) -> Fault | None:
+        return Answer(503) if b"USERS" in call.body or "USERS" in call.path else None
+
+    def gone(call: Call) -> Fault | None:
+        return Answer(404) if b"USERS" in call.body or "USERS" in call.path else None
+
+    for fault, status in ((busy, "503"), (gone, "404")):
+        with fault_proxy(influx_v1.url, fault, watched=["/query"]) as proxy:
+            finding = look(Target(proxy.url, "not-there"))["bucket"]
+        assert (finding.level, status in finding.text) == (PROBLEM, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "text"),
+    [
+        ("https://db.example", {"HTTPS_PROXY": "http://p:1"}, "https_proxy of the environment is not used"),
+        ("http://db.example", {"all_proxy": "http://p:1"}, "all_proxy of the environment is not used"),
+        ("http://db.example", {"HTTPS_PROXY": "http://p:1"}, ""),
+        ("https://db.example", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "db.example"}, ""),
+        ("http://127.0.0.1:1", {"HTTP_PROXY": "http://p:1"}, ""),
+    ],
+)
+def test_a_proxy_that_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, url: str, environment: Mapping[str, str], text: str
+) -> None:
+    """Where other programs would go by a proxy, it is told that the loader does not."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert [finding.text.partition(":")[0] for finding in _look_at_proxy(Target(url, "trades"))] == [text] * bool(text)
 
 
 def test_points_that_retention_would_drop(influx_v2: RunningServer, tmp_path: Path) -> None:

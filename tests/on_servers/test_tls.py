@@ -73,7 +73,7 @@ def test_an_authority_in_the_environment(
     secret = {"INFLUX_TOKEN": behind_tls.token}
     ca_file = str(certificates / "ca.pem")
     unknown = CliRunner().invoke(build_app(), ["load", str(tmp_path), *parts], env=secret)
-    assert unknown.exit_code == 3
+    assert unknown.exit_code == 2
     assert "the server's certificate is not trusted: unable to get local issuer certificate" in unknown.stderr
     assert "--ca-file, or SSL_CERT_FILE" in unknown.stderr
     by_name = CliRunner().invoke(build_app(), ["load", str(tmp_path), *parts], env={**secret, "SSL_CERT_FILE": ca_file})

@@ -16,7 +16,7 @@ from loader.cli import build_app
 from loader.dataset.state import STATE
 from loader.errors import StageError
 from loader.loading.ledger import Ledger, ledger_path
-from loader.reporting.metrics import newest_metrics, write_metrics
+from loader.reporting.metrics import write_metrics
 from loader.reporting.status import read_status
 from loader.servers.base import Target
 from tests.datasets import small_dataset
@@ -68,6 +68,7 @@ CHANGES: tuple[Callable[[dict[str, Any]], Any], ...] = (
     lambda data: data.update(settings={"target": {"url": 7, "bucket": "b"}}),
     lambda data: data.update(settings={"target": {"url": "http://h"}}),
     lambda data: data.update(started=7),
+    lambda data: data.update(started="yesterday"),
     lambda data: data.update(report=[1]),
     lambda data: data.update(report="no differences"),
     lambda data: data.update(report={"rows": 1}),
@@ -117,16 +118,16 @@ def test_only_metrics_are_taken_for_metrics(root: Path) -> None:
     """Other files beside them are not looked at."""
     for name in ("verify-zzz.json", "verify-20990101T000000.000000Z.json.bak", ".verify-20990101T000000.000000Z.json"):
         (root / STATE / "metrics" / name).write_text("mine")
-    found = newest_metrics(root, "verify")
+    found = read_status(root).verification
     assert found is not None
-    assert found[1]["report"] == {"difference_count": 0}
+    assert found.differences == 0
 
 
 def test_metrics_that_vanish_are_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After they were found."""
     monkeypatch.setattr("loader.reporting.metrics.list_folder", lambda *_: [NAME])
     with pytest.raises(StageError, match=r"damaged metrics: .*No such file"):
-        newest_metrics(root, "verify")
+        read_status(root)
 
 
 @pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\0" + b"\xff" * 5_000])

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
+from loader.dataset.manifest import read_manifest
 from loader.errors import ConfigError
 from loader.events import SERVER_BUSY, Advanced, Answered, Notice, Rejected, Started, Waited
 from loader.loading import LoadReport, LoadSettings
 from loader.loading.ledger import Ledger, last_load
 from loader.quantities import counted, size_text
 from loader.reporting.counts import Counts
-from loader.reporting.metrics import machine, newest_metrics, settings_json, write_metrics
+from loader.reporting.metrics import list_metrics, machine, read_metrics, settings_json, write_metrics
 from loader.reporting.status import read_status
 from loader.reporting.text import load_text, rate_text, stage_text, status_text, verify_text
 from loader.reporting.usage import Usage
@@ -145,16 +151,12 @@ def test_events_add_up() -> None:
 
 def test_metrics_are_found_again(tmp_path: Path) -> None:
     """The newest metrics of an activity are the last that were written."""
-    assert newest_metrics(tmp_path, "load") is None
     for number in range(2):
         write_metrics(tmp_path, "load", {"number": number, **Usage().read_peak()})
-    newest = newest_metrics(tmp_path, "load")
-    assert newest is not None
-    path, content = newest
+    path, content = read_metrics(tmp_path, list_metrics(tmp_path)[-1])
     assert path.is_file()
     assert content["number"] == 1
     assert content["peak_memory"] > 2**20
-    assert newest_metrics(tmp_path, "verify") is None
 
 
 def test_the_machine_and_the_versions_are_named() -> None:
@@ -165,7 +167,7 @@ def test_the_machine_and_the_versions_are_named() -> None:
 
 
 def test_the_status_follows_the_work(tmp_path: Path) -> None:
-    """Staged, then loaded, then verified, then verified without an end."""
+    """Staged, then loaded, and not verified."""
     with pytest.raises(ConfigError):
         read_status(tmp_path / "data")
     manifest = small_dataset(tmp_path / "data")
@@ -182,20 +184,79 @@ def test_the_status_follows_the_work(tmp_path: Path) -> None:
     assert ": finished" in status_text(read_status(root))
     last = last_load(root)
     assert last is not None
-    settings = {"target": {"url": "http://h", "bucket": "bucket"}}
-    write_metrics(root, "verify", {"started": "then", "settings": settings, "report": {"difference_count": 3}})
-    assert "bucket at http://h, then: 3 differences" in status_text(read_status(root))
-    of_candles = {**settings, "candles": {"every": 1}}
-    write_metrics(root, "verify", {"started": "then", "settings": of_candles, "report": {"difference_count": 0}})
-    assert "then: 0 differences of candles, and nothing else was compared" in status_text(read_status(root))
-    unfit: dict[str, object] = {"difference_count": 0, "unfit": 38, "unfit_rows": []}
-    write_metrics(root, "verify", {"started": "then", "settings": settings, "report": unfit})
-    assert "then: 0 differences, 38 rows cannot be points" in status_text(read_status(root))
-    former = {"difference_count": 40, "unfit": 38}  # which counted them as differences
-    write_metrics(root, "verify", {"started": "then", "settings": settings, "report": former})
-    assert "then: 2 differences, 38 rows cannot be points" in status_text(read_status(root))
-    write_metrics(root, "verify", {"started": "then", "settings": settings, "report": None})
-    assert "not finished" in status_text(read_status(root))
+    assert status_text(read_status(root)).endswith(
+        "verified nothing yet\n         the last load is not verified: loader verify does it"
+    )
+
+
+NOW = datetime.now(UTC)
+
+
+def verified(
+    root: Path,
+    minutes: int,
+    *,
+    bucket: str = "bucket",
+    found: int | None = 0,
+    said: Mapping[str, object] = MappingProxyType({}),
+    **settings: Any,
+) -> str:
+    """Return the lines of the status about verifications after one of now and so many ``minutes``."""
+    target = {"url": "http://h", "bucket": bucket}
+    whole = {"difference_count": found, "fingerprint": read_manifest(root, root).fingerprint, **said}
+    report = None if found is None else whole
+    started = (NOW + timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
+    write_metrics(root, "verify", {"started": started, "settings": {"target": target, **settings}, "report": report})
+    text = status_text(read_status(root)).partition("verified ")[2]
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "then", text)
+
+
+def test_the_status_says_whether_the_last_load_is_verified(tmp_path: Path) -> None:
+    """A verification before it, of another bucket, of candles, or without an end tells nothing of it."""
+    manifest = small_dataset(tmp_path)
+    sums, here = "counts, sums, extremes and samples", "bucket at http://h, then"
+    assert verified(tmp_path, -9) == f"{here}: {sums}, no differences"
+    with Ledger.opened(
+        tmp_path, Target("http://h", "bucket", "org"), "", manifest.fingerprint, restart=False
+    ) as ledger:
+        ledger.finish()
+    unverified = "\n         the last load is not verified: loader verify does it"
+    assert verified(tmp_path, -8) == f"{here}: {sums}, no differences{unverified}"
+    assert verified(tmp_path, 1, bucket="b") == f"b at http://h, then: {sums}, no differences{unverified}"
+    assert verified(tmp_path, 2, candles={"every": 1}) == f"{here}: candles, no differences{unverified}"
+    assert verified(tmp_path, 3, found=None) == f"{here}: {sums}, not finished{unverified}"
+    assert verified(tmp_path, 4, found=3) == f"{here}: {sums}, 3 differences"
+    assert verified(tmp_path, 5, values=True) == f"{here}: every value, no differences"
+    end = "\n         the last load, then: every value, no differences"
+    assert verified(tmp_path, 6, candles={"every": 1}) == f"{here}: candles, no differences{end}"
+    assert verified(tmp_path, 7, found=None, values=True) == f"{here}: every value, not finished{end}"
+    assert verified(tmp_path, 8, values=None) == f"{here}: {sums}, no differences"
+    assert verified(tmp_path, 9, values=None, said={"values": 7}) == f"{here}: every value, no differences"
+    unfit = {"unfit": 38, "unfit_rows": []}
+    assert verified(tmp_path, 10, said=unfit) == f"{here}: {sums}, no differences, 38 rows cannot be points"
+    former = {"unfit": 38}  # which counted them as differences
+    assert verified(tmp_path, 11, found=40, said=former) == f"{here}: {sums}, 2 differences, 38 rows cannot be points"
+
+
+def test_a_load_that_had_nothing_to_do_is_verified_as_before(tmp_path: Path) -> None:
+    """A load that runs again and sends nothing leaves what was verified; one that begins anew does not."""
+    manifest = small_dataset(tmp_path)
+    finished = []
+    for restart in (False, False, True):
+        target = Target("http://h", "bucket", "org")
+        with Ledger.opened(tmp_path, target, "", manifest.fingerprint, restart=restart) as ledger:
+            ledger.finish()
+        last = last_load(tmp_path)
+        assert last is not None
+        finished.append(last.finished)
+    assert finished[0] == finished[1] < finished[2]
+
+
+def test_the_status_of_files_that_were_not_staged(tmp_path: Path) -> None:
+    """They are adopted, and their rows are rows, whatever their measurement is called."""
+    small_dataset(tmp_path)
+    text = status_text(replace(read_status(tmp_path), adopted=True))
+    assert text.startswith("adopted  600 rows in 3 files, ")
 
 
 def test_the_status_names_what_is_unfinished(tmp_path: Path) -> None:

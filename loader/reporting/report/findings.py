@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 
 from loader.quantities import counted
+from loader.reporting.metrics import COMPARED
 from loader.reporting.report.finding import Evidence, Finding, Level, Rule
 from loader.reporting.report.pace import PACE_RULES
 from loader.reporting.report.runs import DRY_RUN, did_something, newest
@@ -17,10 +17,6 @@ _OFTEN = 4.0
 """How often the rows of a series begin within a chunk: about once in series order, often where series are mixed."""
 _FILE_SECONDS = 0.05
 """What each storage file costs besides its points, as measured on InfluxDB 2.9.1."""
-
-
-_VERIFIED: Mapping[str, str] = MappingProxyType({"values": "every value", "sums": "counts, sums, extremes and samples"})
-"""What the ways of verification compare with all points of the dataset."""
 
 
 def find(evidence: Evidence) -> tuple[Finding, ...]:
@@ -72,7 +68,7 @@ def _is_verified(evidence: Evidence) -> Iterator[Finding]:
     checks = [
         run
         for run in evidence.runs[loads[-1] :]
-        if run.activity == "verify" and run.finished and run.place == load.place and run.way in _VERIFIED
+        if run.activity == "verify" and run.finished and run.place == load.place and run.way in COMPARED
     ]
     rule = "a verification of the bucket of the last load comes after it, and finds no differences"
     where = f"bucket {load.bucket!r} at {load.url}"
@@ -88,7 +84,7 @@ def _is_verified(evidence: Evidence) -> Iterator[Finding]:
         advice = "loader verify says why; mend such rows, or leave them out"
         yield Finding(Level.NOTE, "All rows that can be points were verified after the load", figure, rule, advice)
     else:
-        figure = f"{where}: {_VERIFIED[checks[-1].way]}, no differences"
+        figure = f"{where}: {COMPARED[checks[-1].way]}, no differences"
         yield Finding(Level.GOOD, "The bucket was verified after the load", figure, rule)
 
 

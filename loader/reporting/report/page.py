@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from loader.dataset.instant import instant
 from loader.quantities import counted, size_text
+from loader.reporting.metrics import moment_text
 from loader.reporting.report.charts import Chart, draw
 from loader.reporting.report.report import DatasetReport, Report
 from loader.reporting.report.runs import Run, newest
@@ -50,11 +51,6 @@ def render(report: Report) -> str:
 
 def _minute(nanoseconds: int) -> str:
     return instant(nanoseconds)[:16].replace("T", " ")
-
-
-def _moment(text: str) -> str:
-    """Return a time of metrics, ISO 8601 in UTC, as people read it."""
-    return text.replace("T", " ").replace("+00:00", " UTC")
 
 
 def _whole_minute(text: str) -> str:
@@ -177,7 +173,7 @@ _FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(
         "count": _count,
         "size": size_text,
         "time": _minute,
-        "moment": _moment,
+        "moment": moment_text,
         "minute": _whole_minute,
         "duration": _duration,
         "ending": _ending,

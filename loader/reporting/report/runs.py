@@ -187,7 +187,7 @@ def _run(content: Mapping[str, Any]) -> Run:
         waits=_numbers("the waits", content["waits"]),
         requests=_requests(content.get("requests", {})),
         timeline=timeline,
-        way=_way(activity, settings),
+        way=_way(activity, settings, report),
         server=printable(str(report.get("server", ""))),
         url=redacted(printable(str(target.get("url", "")))),
         bucket=printable(str(target.get("bucket", ""))),
@@ -201,9 +201,9 @@ def _run(content: Mapping[str, Any]) -> Run:
     )
 
 
-def _way(activity: str, settings: Mapping[str, Any]) -> str:
+def _way(activity: str, settings: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     if activity == "verify":
-        return compared(settings)
+        return compared(settings, report)
     if activity == "load":
         return DRY_RUN if settings.get("dry_run") else printable(str(settings.get("via", "")))
     return ""

@@ -131,8 +131,8 @@ def test_the_newest_of_each_activity_is_read(tmp_path: Path, monkeypatch: pytest
         write_metrics(tmp_path, activity, content(activity=activity, rows=number))
     assert [each.rows for each in read_runs(tmp_path)] == [1, 2, 3, 4]
     ways = {"candles": {"candles": {"every": 1}}, "values": {"values": True}, "sums": {}}
-    assert [runs._way("verify", said) for said in ways.values()] == [*ways]
-    assert runs._way("load", {"dry_run": True, "via": "write"}) == runs.DRY_RUN
+    assert [runs._way("verify", said, {}) for said in ways.values()] == [*ways]
+    assert runs._way("load", {"dry_run": True, "via": "write"}, {}) == runs.DRY_RUN
 
 
 @pytest.mark.parametrize(
