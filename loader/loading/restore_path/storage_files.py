@@ -108,6 +108,9 @@ def encode_shard(
             selected = select_points(batch, columns, address, known.superseded(address), steps)
             points.add(batch, selected, partition, shard, series)
             del batch, selected  # otherwise rows of other shards would stay in memory, too
+            if collected.size > LONG_TEXTS * collected.rows:
+                # Freed memory that is kept for the next batch costs nothing for short rows, and much for long ones.
+                pa.default_memory_pool().release_unused()
             if collected.size >= most:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
                 collected, sequence = _FilePoints(root, workspace), sequence + 1
@@ -165,9 +168,6 @@ class _FilePoints:
 
     def encode(self, name: str) -> ShardFile:
         """Return all points as a file, and release them."""
-        if self.size > LONG_TEXTS * self.rows:
-            # Freed memory that is kept for the next batch costs nothing for short rows, and much for long ones.
-            pa.default_memory_pool().release_unused()
         content = encode_file([points.held for points in self._points.values()], self._workspace)
         found = zip(self._points.items(), content.points, content.values, strict=True)
         counts = {schema: points.counts(number, values) for (schema, points), number, values in found}
