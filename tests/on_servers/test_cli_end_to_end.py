@@ -143,7 +143,7 @@ def test_rows_that_cannot_be_points_are_told_apart_from_differences(influx_v2: A
         assert "no point  9 rows: x: a point needs a value of at least one field" in told.stdout
         assert told.stdout.count("gaps.parquet, row ") == 5
         assert "missing" not in told.stdout
-    assert "0 differences, 9 rows cannot be points" in run(influx_v2, "status", tmp_path / "gaps.parquet").stdout
+    assert "no differences, 9 rows cannot be points" in run(influx_v2, "status", tmp_path / "gaps.parquet").stdout
     page = tmp_path / "report.html"
     assert run(influx_v2, "report", tmp_path / "gaps.parquet", "--out", page).exit_code == 0
     words = page.read_text()
