@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from loader.cli.interrupts import INTERRUPTED
 from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
 from loader.cli.options import DatasetArgument, DebugOption, JsonOption, QuietOption, StateOption
-from loader.cli.outcome import DIFFERENT, DONE, Output, guarded
+from loader.cli.outcome import Output, guarded, judge_rows
 from loader.importing import importing
-
-if TYPE_CHECKING:
-    from loader.loading import ExportReport
 
 
 def export(
@@ -54,12 +50,6 @@ def export(
         output,
         lambda observe: loading.export(settings, observe, stop),
         export_text,
-        _judge,
+        judge_rows,
         stop,
     )
-
-
-def _judge(report: ExportReport) -> int:
-    if report.interrupted:
-        return INTERRUPTED
-    return DIFFERENT if report.rows_rejected else DONE

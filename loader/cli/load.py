@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from loader.cli.interrupts import INTERRUPTED
 from loader.cli.live import LiveOptions, LogFileOption, LogFormatOption, MetricsPortOption
 from loader.cli.options import (
     DATASET,
@@ -40,14 +39,11 @@ from loader.cli.options import (
     given,
     values,
 )
-from loader.cli.outcome import DIFFERENT, DONE, Output, guarded
+from loader.cli.outcome import Output, guarded, judge_rows
 from loader.cli.streams import say
 from loader.dataset.policy import OnDuplicate
 from loader.importing import importing
 from loader.servers.load_method import LoadMethod
-
-if TYPE_CHECKING:
-    from loader.loading import LoadReport
 
 
 def load(
@@ -192,12 +188,6 @@ def load(
         output,
         lambda observe: loading.load(settings, observe, stop),
         load_text,
-        _judge,
+        judge_rows,
         stop,
     )
-
-
-def _judge(report: LoadReport) -> int:
-    if report.interrupted:
-        return INTERRUPTED
-    return DIFFERENT if report.rows_rejected else DONE

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -21,6 +21,10 @@ from loader.cli.messages import tell
 from loader.cli.streams import say
 from loader.errors import ConfigError, LoaderError, Refused
 from loader.unexpected import explain, find_secrets, hide, trace
+
+if TYPE_CHECKING:
+    from loader.loading import ExportReport, LoadReport
+    from loader.staging import StageReport
 
 DONE, DIFFERENT, MISUSED, UNFINISHED = 0, 1, 2, 3
 
@@ -71,6 +75,13 @@ def attempt(
     except BaseException as error:  # also a panic of Polars, which is not an Exception
         explained = explain(error, secrets)
         return Outcome(None, UNFINISHED, explained.message, explained.hint, trace(error, secrets))
+
+
+def judge_rows(report: LoadReport | ExportReport | StageReport) -> int:
+    """Return the exit code for a report that counts rejected rows, and may have been told to stop."""
+    if getattr(report, "interrupted", False):
+        return INTERRUPTED
+    return DIFFERENT if report.rows_rejected else DONE
 
 
 def guarded(output: Output, prepare: Callable[[], Any]) -> Any:

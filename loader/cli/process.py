@@ -42,10 +42,19 @@ def _call(app: typer.Typer) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        context = getattr(error, "ctx", None)
-        path = getattr(context, "command_path", "loader")
-        raise ConfigError(error.format_message(), hint=f"{path} --help says what there is") from None
+        # Typer lists choices in lines of their own, and names the kind of an error of its validation.
+        words = " ".join(error.format_message().split()).replace("Value error, ", "")
+        raise ConfigError(words, hint=f"{_command_of(app, error)} --help says what there is") from None
     return code or DONE
+
+
+def _command_of(app: typer.Typer, error: Exception) -> str:
+    """Return the command that was called wrongly; Typer does not tell it of an option without its value."""
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        return str(context.command_path)
+    known = {command.name for command in app.registered_commands}
+    return " ".join(["loader", *(word for word in sys.argv[1:2] if word in known)])
 
 
 def _check_result(result: Outlet, code: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -33,13 +33,10 @@ from loader.cli.options import (
     given,
     values,
 )
-from loader.cli.outcome import DIFFERENT, DONE, Output, guarded
+from loader.cli.outcome import Output, guarded, judge_rows
 from loader.dataset.policy import OnDuplicate
 from loader.errors import ConfigError
 from loader.importing import importing
-
-if TYPE_CHECKING:
-    from loader.staging import StageReport
 
 _TRADES = "Synthetic trades"
 _FILES = "Files (--from)"
@@ -89,13 +86,21 @@ def stage(
     start: Annotated[
         datetime,
         typer.Option(
-            formats=["%Y-%m-%d"], help="First day.", show_default="2024-01-01", metavar="DATE", rich_help_panel=_TRADES
+            formats=["%Y-%m-%d"],
+            help="First day; by default 2024-01-01.",
+            show_default=False,
+            metavar="DATE",
+            rich_help_panel=_TRADES,
         ),
     ] = datetime(2024, 1, 1),
     end: Annotated[
         datetime,
         typer.Option(
-            formats=["%Y-%m-%d"], help="Last day.", show_default="2024-12-31", metavar="DATE", rich_help_panel=_TRADES
+            formats=["%Y-%m-%d"],
+            help="Last day; by default 2024-12-31.",
+            show_default=False,
+            metavar="DATE",
+            rich_help_panel=_TRADES,
         ),
     ] = datetime(2024, 12, 31),
     seed: Annotated[int, typer.Option(help="Same seed, same trades.", metavar="N", rich_help_panel=_TRADES)] = 1,
@@ -189,7 +194,7 @@ def stage(
                 csv=CsvFormat(separator, tuple(null or ()), decimal, time_format),
             ),
         )
-        run("stage", files, out, output, lambda observe: staging.stage_files(files, observe), stage_text, _judge)
+        run("stage", files, out, output, lambda observe: staging.stage_files(files, observe), stage_text, judge_rows)
     settings = StageSettings(
         out=out,
         trades=trades,
@@ -210,7 +215,7 @@ def stage(
         output,
         lambda observe: staging.stage(settings, observe),
         stage_text,
-        _judge,
+        judge_rows,
     )
 
 
@@ -223,7 +228,3 @@ def _refuse_idle_flags(context: typer.Context, files: bool) -> None:
             f"{', '.join(said)} {'beside' if files else 'without'} --from",
             hint="such flags are for trades: leave them out, or --from" if files else "name the files: --from PATH",
         )
-
-
-def _judge(report: StageReport) -> int:
-    return DIFFERENT if report.rows_rejected else DONE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +15,7 @@ from loader.cli.options import (
     TokenFileOption,
     TokenOption,
 )
-from loader.cli.outcome import DONE, Outcome, Output, guarded, show
+from loader.cli.outcome import DONE, Output, attempt, guarded, show
 from loader.cli.streams import say
 from loader.importing import importing
 from loader.reporting.versions import versions, versions_text
@@ -32,19 +33,20 @@ def version(
     """Say the versions of the loader, of its libraries, and of the server that a load would use."""
     with importing():
         from loader.cli.option_values import read_target
-        from loader.servers.probe import Server, probe
+        from loader.servers.probe import probe
         from loader.servers.transport import Connection
     output = Output(quiet=False, json=json, debug=debug)
 
-    def ask() -> tuple[str, Server]:
-        with Connection(read_target(host, token, token_file, "", "", ca_file), timeout) as connection:
-            return connection.target.url, probe(connection)
-
-    url, server = guarded(output, ask)
-    found = versions()
-    content = {"versions": found, "server": {"url": url, "version": server.version}}
-    text = f"{versions_text(found)}\n\n{server.name} at {url}"
-    raise typer.Exit(show(Outcome(text, DONE), output, content, str))
+    connection = guarded(output, lambda: Connection(read_target(host, token, token_file, "", "", ca_file), timeout))
+    with connection:
+        asked = attempt(lambda: probe(connection), secrets=[connection.target.token])
+    found, server, url = versions(), asked.report, connection.target.url
+    content: dict[str, Any] = {"versions": found, "server": {"url": url, "version": server.version if server else None}}
+    if asked.code != DONE:
+        content |= {"exit_code": asked.code, "error": asked.error}
+    # What is installed is told without a server, too.
+    text = versions_text(found) + (f"\n\n{server.name} at {url}" if server else "")
+    raise typer.Exit(show(replace(asked, report=text), output, content, str))
 
 
 def show_version(wanted: bool) -> None:

@@ -64,10 +64,14 @@ def keeps_state(root: Path) -> bool:
         return False
 
 
+def nearest_folder(path: Path) -> Path:
+    """Return ``path``, or the nearest folder above it that exists."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
+
+
 def may_keep_state(root: Path) -> bool:
     """Tell whether the loader's own files of the dataset at ``root`` could be written; nothing is, to find that out."""
-    own = root / STATE
-    there = next(path for path in (own, root, *root.absolute().parents) if path.is_dir())
+    there = nearest_folder(root / STATE)
     return os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 

@@ -11,7 +11,7 @@ from loader.dataset.contents import identities
 from loader.dataset.manifest import Manifest, has_manifest, read_manifest
 from loader.dataset.nearby import name_datasets
 from loader.dataset.place import Place
-from loader.dataset.state import MOST_BYTES, may_keep_state, reading
+from loader.dataset.state import MOST_BYTES, may_keep_state, nearest_folder, reading
 from loader.diagnosis.findings import Finding, Level, ok, problem, warning
 from loader.loading.ledger import last_load
 from loader.printable import listed
@@ -55,7 +55,7 @@ def look_at_folder(place: Place) -> Iterator[Finding]:
 
 def look_at_disk(place: Place, manifest: Manifest | None) -> Iterator[Finding]:
     """Compare the free space beside the dataset with what is still to be written there."""
-    folder = _nearest(place.state)
+    folder = nearest_folder(place.state)
     free = shutil.disk_usage(folder).free
     text = f"{size_text(free)} are free in {folder}"
     if missing := _missing_trades(manifest):
@@ -142,8 +142,3 @@ def _missing_trades(manifest: Manifest | None) -> int:
         return 0
     trades = manifest.settings.get("trades")
     return max(0, trades - manifest.rows) if type(trades) is int else 0
-
-
-def _nearest(folder: Path) -> Path:
-    """Return ``folder``, or the nearest one above it that exists."""
-    return next(path for path in (folder, *folder.absolute().parents) if path.is_dir())

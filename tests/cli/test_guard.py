@@ -169,6 +169,35 @@ def test_damaged_files_are_no_differences(tmp_path: Path, break_it: Callable[[Pa
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "command"),
+    [
+        (("lod",), "No such command 'lod'. Did you mean 'load'?", ""),
+        (("load", "--bukcet", "b"), "No such option: --bukcet", " load"),
+        (("load", "--bucket"), "Option '--bucket' requires an argument.", " load"),
+        (("--bucket",), "No such option: --bucket", ""),
+        (("load", "--via", "rstore"), "'rstore' is not one of 'write', 'restore'.", " load"),
+        (("completion",), "Missing argument 'SHELL'. Choose from: bash, zsh, fish", " completion"),
+    ],
+)
+def test_wrong_usage_names_the_help_of_its_command(arguments: tuple[str, ...], error: str, command: str) -> None:
+    """In one line without escapes or words about validation; the hint is a command that works."""
+    result = run_process(*arguments)
+    assert result.returncode == 2
+    said, hint = result.stderr.splitlines()
+    assert said.startswith("error: ")
+    assert error in said
+    assert "\\" not in said
+    assert "Value error" not in said
+    assert hint.endswith(f"loader{command} --help says what there is")
+
+
+@pytest.mark.parametrize("arguments", [("-h",), ("load", "-h")])
+def test_help_by_its_short_name(arguments: tuple[str, ...]) -> None:
+    """It is the same help."""
+    assert run(*arguments).stdout == run(*arguments[:-1], "--help").stdout != ""
+
+
 @pytest.mark.parametrize("address", ["http://[::1", "http://a:b", "http://", "http://a b", "http://\x1b[2J:1", "x"])
 @pytest.mark.parametrize("command", ["load", "verify"])
 def test_odd_addresses_are_no_differences(tmp_path: Path, command: str, address: str) -> None:
@@ -186,7 +215,7 @@ def test_a_result_that_cannot_be_shown(tmp_path: Path, monkeypatch: pytest.Monke
     result = run("load", tmp_path, "--dry-run")
     assert result.exit_code == 3
     assert "the result cannot be shown: unexpected ZeroDivisionError" in result.stderr
-    monkeypatch.setattr(sys.modules[load.__module__], "_judge", lambda report: outcome.DIFFERENT)
+    monkeypatch.setattr(sys.modules[load.__module__], "judge_rows", lambda report: outcome.DIFFERENT)
     assert run("load", tmp_path, "--dry-run").exit_code == 1
 
 

@@ -38,9 +38,15 @@ def test_the_version_of_a_server(influx: RunningServer) -> None:
 
 
 def test_a_server_that_is_not_there() -> None:
-    """It is an error with a hint."""
+    """It is an error with a hint, and what is installed is told all the same."""
     result = run("version", "--host", "http://127.0.0.1:1")
     assert result.exit_code == 3
+    assert result.stdout == run("--version").stdout
+    content = json.loads(run("version", "--host", "http://127.0.0.1:1", "--json").stdout)
+    assert content["versions"]["loader"] == version("loader")
+    assert content["server"] == {"url": "http://127.0.0.1:1", "version": None}
+    assert content["exit_code"] == 3
+    assert "cannot connect" in content["error"]
     assert "cannot connect" in result.stderr
     assert "hint: is the server running" in result.stderr
     assert run("version", "--host", "nonsense").exit_code == 2

@@ -108,6 +108,7 @@ def test_a_folder_that_cannot_be_written() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         manifest = small_dataset(root)
+        assert of(look(root), "state").level is Level.OK  # also imports what another user may not read
         user = os.geteuid()
         root.chmod(0o755)
         (root / ".loader").chmod(0o555)
