@@ -129,10 +129,11 @@ def verify_text(report: VerifyReport) -> str:
     outcome = counted(report.difference_count, "difference") if report.difference_count else "no differences"
     looked_at = f"all {counted(report.values, 'value')}" if report.values else counted(report.samples, "sample")
     looked_at = f"{report.windows:,} series and days, {looked_at}"
-    points = f"{report.rows - report.unfit:,} of " * bool(report.unfit) + counted(report.rows, "point")
-    unfit = f"; {counted(report.unfit, 'row')} not compared" * bool(report.unfit)
+    left = report.unfit + report.rows_left_out
+    points = f"{report.rows - left:,} of " * bool(left) + counted(report.rows, "point")
+    not_compared = f"; {counted(left, 'row')} not compared" * bool(left)
     lines = [
-        f"verified {points}{_of(report.measurements)}: {outcome}{unfit}",
+        f"verified {points}{_of(report.measurements)}: {outcome}{not_compared}",
         f"         {counted(report.candles, 'candle') if report.candles else looked_at}, {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
     ]

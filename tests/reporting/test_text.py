@@ -287,6 +287,7 @@ def test_rows_that_cannot_be_compared() -> None:
 def test_rows_that_are_in_no_candle() -> None:
     """A comparison of candles says how many rows it did not compare, and what staged candles have that servers lack."""
     text = verify_text(replace(VERIFIED, candles=7, rows_left_out=1, superseded=2))
+    assert f"{VERIFIED.rows - 1:,} of {VERIFIED.rows:,} points: no differences; 1 row not compared\n" in text
     assert "         1 row left out: no price, no amount, or no time\n" in text
     assert "loader candles counts each of these rows" in text
     assert "loader candles" not in verify_text(replace(VERIFIED, superseded=2))
