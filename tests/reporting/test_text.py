@@ -189,23 +189,20 @@ def test_the_status_follows_the_work(tmp_path: Path) -> None:
     )
 
 
-NOW = datetime.now(UTC)
-
-
 def verified(
     root: Path,
-    minutes: int,
+    hours: int,
     *,
     bucket: str = "bucket",
     found: int | None = 0,
     said: Mapping[str, object] = MappingProxyType({}),
     **settings: Any,
 ) -> str:
-    """Return the lines of the status about verifications after one of now and so many ``minutes``."""
+    """Return the lines of the status about verifications after one of now and so many ``hours``."""
     target = {"url": "http://h", "bucket": bucket}
     whole = {"difference_count": found, "fingerprint": read_manifest(root, root).fingerprint, **said}
     report = None if found is None else whole
-    started = (NOW + timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
+    started = (datetime.now(UTC) + timedelta(hours=hours)).isoformat(timespec="milliseconds")
     write_metrics(root, "verify", {"started": started, "settings": {"target": target, **settings}, "report": report})
     text = status_text(read_status(root)).partition("verified ")[2]
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "then", text)
