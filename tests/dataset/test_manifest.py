@@ -278,6 +278,7 @@ def test_datasets_nearby_are_named(root: Path, tmp_path: Path) -> None:
     found = [beside, tmp_path / "trips.parquet", tmp_path / "week*.parquet"]
     assert list_datasets(tmp_path) == found
     assert list_datasets(tmp_path / "other") == list_datasets(tmp_path / "nowhere") == []
+    assert list_datasets(tmp_path / "notes.txt") == []
     words = f"datasets are there: {beside}, {found[1]}, '{found[2]}'"
     for wrong in (tmp_path, tmp_path / "dta"):
         with pytest.raises(ConfigError) as error:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from loader.encoding.arrays import Integers
 from loader.encoding.folds import Folds, find_folds
-from loader.encoding.passes import Passes, SequenceScan, Undecided, infer_passes
+from loader.encoding.passes import Passes, SequenceScan, Span, Undecided, infer_passes
 from tests.encoding.test_folds import EPOCH, MINUTE, ZONES, nanoseconds
 
 BERLIN = "Europe/Berlin"
@@ -199,3 +199,11 @@ def test_any_mixture_of_ordered_series(made: tuple[str, list[list[Row]]], random
         pairs = [(row.time, time) for row, time in zip(mixed, found.tolist(), strict=True) if row.series == number]
         if [time for time, _ in pairs] == sorted(time for time, _ in pairs):
             assert all(time == inferred_time for time, inferred_time in pairs)
+
+
+def test_steps_are_counted_over_batches() -> None:
+    """Of the times that go back in a sequence, the first two are known, however many batches they are in."""
+    span = Span(first=0, time=0)
+    for start in (0, 10, 20):
+        span.add_steps(np.arange(start, start + 4), np.array([False, True, False, False]))
+    assert (span.before, span.step, span.again, span.steps) == (0, 1, 11, 3)

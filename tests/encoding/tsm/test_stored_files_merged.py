@@ -17,7 +17,7 @@ from loader.encoding.tsm.decode import fields
 from loader.encoding.tsm.decode.blocks import read_times
 from loader.encoding.tsm.decode.columns import TooManyPoints
 from loader.encoding.tsm.decode.fields import Reading, Source
-from loader.encoding.tsm.decode.gather import gather_field
+from loader.encoding.tsm.decode.gather import gather_field, gather_fields
 from loader.encoding.tsm.decode.index import read_file
 from loader.encoding.tsm.decode.tombstones import Tombstone, read_tombstones
 from loader.errors import DecodeError
@@ -64,6 +64,17 @@ def test_files_of_different_times_are_not_sorted() -> None:
     assert points(sources) == {b"m": {1: 10, 2: 20, 5: 50, 6: 60, 7: 70}, b"m,a=b": {9: 90}}
     assert reading(sources).plain
     assert points(sources, 2, 6) == {b"m": {2: 20, 5: 50}}
+
+
+def test_a_deletion_of_a_field_that_a_series_lacks() -> None:
+    """It deletes nothing of the series that have the field."""
+    other = plain_block("integer", [1], [10])
+    mine = plain_block("integer", [1, 2], [10, 20])
+    content = build_file({b"m,a=b#!~#w": ("integer", [other]), b"m,a=c#!~#v": ("integer", [mine])})
+    deletions = [Tombstone(b"m,a=b#!~#v", 1, 1), Tombstone(b"m,a=c#!~#v", 2, 2)]
+    held = Source(read_file("1.tsm", np.frombuffer(content, np.uint8)), deletions)
+    read, _ = (field.read(FIRST, LAST).column for field in gather_fields([held], "m", [FIELD, Field("w", FIELD.type)]))
+    assert (read.series, read.times.tolist()) == ([b"m,a=c"], [1])
 
 
 def test_the_later_file_wins() -> None:
