@@ -72,7 +72,12 @@ def _look_at_files(root: Path, name: str) -> int:
 
 
 def _names_a_file(root: Path, journal: str) -> bool:
-    with os.fdopen(open_file(root, journal, os.O_RDONLY), "rb") as file:
+    try:
+        descriptor = open_file(root, journal, os.O_RDONLY)
+    except FileNotFoundError:
+        # A load that runs has just ended what the journal was for.
+        return False
+    with os.fdopen(descriptor, "rb") as file:
         file.seek(-min(len(_SUPER_JOURNAL), os.fstat(file.fileno()).st_size), os.SEEK_END)
         return file.read() == _SUPER_JOURNAL
 

@@ -122,6 +122,21 @@ def test_a_journal_of_a_killed_load_is_used(root: Path) -> None:
     assert last_load(root) is not None
 
 
+def test_a_journal_that_a_running_load_removes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that was there a moment ago and is gone, as when a ledger is being made, is no error to who reads."""
+    journal = ledger_path(root).with_name("ledger.sqlite-journal")
+    journal.write_bytes(b"\0" * 3)
+    open_file = database.open_file
+
+    def remove_and_open(root: Path, name: str, flags: int) -> int:
+        journal.unlink()
+        return open_file(root, name, flags)
+
+    monkeypatch.setattr(database, "open_file", remove_and_open)
+    assert last_load(root) is not None
+    assert not journal.exists()
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -6,7 +6,7 @@ import json
 import signal
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,12 @@ def test_a_ledger_that_is_locked(influx_v2: Any, tmp_path: Path) -> None:
 
 def open_files(pid: int) -> list[str]:
     """Return the files that a process has open."""
-    return [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
+    found = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        # It may close any of them meanwhile.
+        with suppress(FileNotFoundError):
+            found.append(str(path.readlink()))
+    return found
 
 
 def test_a_compilation(tmp_path: Path) -> None:
