@@ -32,7 +32,7 @@ from loader.loading import LoadSettings, load
 from loader.loading.known_rows import KnownRows
 from loader.loading.write_path.payloads import payloads
 from loader.memory import measure_peak_memory
-from loader.servers.base import Target
+from loader.servers.base import Dialect, Target
 from loader.servers.transport import Connection
 from loader.servers.v2 import InfluxDB2
 from loader.staging import StageSettings, stage
@@ -117,8 +117,9 @@ def ready_bodies(data: Path) -> Iterator[bytes]:
             yield payload.body
 
 
-def replay(target: Target, bodies: list[bytes]) -> float:
-    """Send ready-made bodies over as many connections as the loader has; return the seconds."""
+def replay(target: Target, bodies: list[bytes], dialect: Dialect | None = None) -> float:
+    """Send ready-made bodies over as many connections as the loader has, by default to 2.x; return the seconds."""
+    dialect = dialect or InfluxDB2()
     work: Queue[bytes] = Queue()
     for body in bodies:
         work.put(body)
@@ -130,7 +131,7 @@ def replay(target: Target, bodies: list[bytes]) -> float:
                     body = work.get_nowait()
                 except Empty:
                     return
-                assert connection.send(InfluxDB2().build_write(target, body, gzipped=False)).status == 204
+                assert connection.send(dialect.build_write(target, body, gzipped=False)).status == 204
 
     started = time.monotonic()
     threads = [threading.Thread(target=send) for _ in range(CONNECTIONS)]

@@ -17,9 +17,8 @@ def forget_rows(root: Path, fingerprint: str, paths: Iterable[str]) -> None:
         return
     with opened_ledger(root) as database, database:
         loads = "SELECT id FROM loads WHERE fingerprint = ?"
-        database.executemany(
-            f"DELETE FROM acknowledged WHERE load IN ({loads}) AND partition = ?",
-            [(fingerprint, path) for path in paths],
-        )
+        changed = [(fingerprint, path) for path in paths]
+        for table in ("acknowledged", "scattered"):
+            database.executemany(f"DELETE FROM {table} WHERE load IN ({loads}) AND partition = ?", changed)
         database.execute(f"UPDATE restored SET rows = NULL WHERE load IN ({loads})", (fingerprint,))
         database.execute("UPDATE loads SET finished = '' WHERE fingerprint = ?", (fingerprint,))

@@ -3,7 +3,8 @@
 A load is identified by where it goes (address, organization, bucket, and the bucket's own id where the
 server has one) and by the dataset's fingerprint. The ledger holds acknowledged row ranges, never batch numbers, so
 a rerun with another batch size still resumes. A row range is recorded only after the server's 204. Touching
-ranges are merged, so the size of the ledger depends only on the number of gaps. The restore path acknowledges whole
+ranges are merged, so the size of the ledger depends only on the number of gaps. Rows that are sent in another order
+than that of their partition are bits until their chunk is complete. The restore path acknowledges whole
 shards, by their start, after the server has counted their points. Before it makes a bucket, it records a mark, which
 the bucket's description then carries. No token is ever in the ledger.
 """
@@ -17,20 +18,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from loader.dataset.chunk import Chunk
 from loader.dataset.database import opened_database, read_database
-from loader.dataset.manifest import Partition
 from loader.dataset.state import has_state, sole, state_path
 from loader.errors import ConfigError, LoadError
+from loader.loading.acknowledged_rows import AcknowledgedRows, count_acknowledged, forget_acknowledged
 from loader.loading.ledger_values import (
     LastLoad,
     check_attempts,
     check_count,
     check_last_load,
-    check_ranges,
     check_shards,
     is_mark,
 )
+from loader.loading.row_set import RowSet
 from loader.servers.base import Target
 
 _FILE = "ledger.sqlite"
@@ -47,6 +47,11 @@ CREATE TABLE IF NOT EXISTS loads (
 CREATE TABLE IF NOT EXISTS acknowledged (
     load INTEGER NOT NULL REFERENCES loads, partition TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
     PRIMARY KEY (load, partition, start)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scattered (
+    load INTEGER NOT NULL REFERENCES loads, partition TEXT NOT NULL, cell INTEGER NOT NULL,
+    bits BLOB NOT NULL,
+    PRIMARY KEY (load, partition, cell)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS restored (
     load INTEGER NOT NULL REFERENCES loads, start INTEGER NOT NULL,
@@ -76,17 +81,18 @@ def last_load(root: Path) -> LastLoad | None:
     Raises LoadError or StageError when the ledger cannot be read.
     """
     with _explained(root), read_database(root, _FILE, _SCHEMA) as database:
-        # A load that was killed at its very start has left no tables.
-        row = (
-            database
-            and database.execute(
-                "SELECT url, org, bucket, fingerprint, "
-                "max((SELECT coalesce(sum(stop - start), 0) FROM acknowledged WHERE load = id),"
-                " (SELECT coalesce(sum(rows), 0) FROM restored WHERE load = id)), rejected, started, finished "
-                "FROM loads ORDER BY started DESC, id DESC LIMIT 1"
-            ).fetchone()
-        )
-        return check_last_load(*row) if row else None
+        if database is None:
+            return None  # a load that was killed at its very start has left no tables
+        row = database.execute(
+            "SELECT id, url, org, bucket, fingerprint,"
+            " (SELECT coalesce(sum(rows), 0) FROM restored WHERE load = id), rejected, started, finished "
+            "FROM loads ORDER BY started DESC, id DESC LIMIT 1"
+        ).fetchone()
+        if row is None:
+            return None
+        load, *place, restored, rejected, started, finished = row
+        rows = max(count_acknowledged(database, load), check_count("the number of restored rows", restored))
+        return check_last_load(*place, rows, rejected, started, finished)
 
 
 def forget(root: Path, target: Target) -> None:
@@ -97,17 +103,18 @@ def forget(root: Path, target: Target) -> None:
     with opened_ledger(root) as database, database:
         place = _place(target)
         loads = "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ?"
-        database.execute(f"DELETE FROM acknowledged WHERE load IN ({loads})", place)
+        forget_acknowledged(database, loads, place)
         database.execute(f"DELETE FROM restored WHERE load IN ({loads})", place)
         database.execute(f"DELETE FROM loads WHERE id IN ({loads})", place)
 
 
 class Ledger:
-    """The ledger of one load. Only the coordinator of that load writes to it."""
+    """The ledger of one load: ``rows`` are those acknowledged by the write path. Only its coordinator writes to it."""
 
     def __init__(self, database: sqlite3.Connection, load: int) -> None:
         self._database = database
         self._load = load
+        self.rows = AcknowledgedRows(database, load)
 
     @classmethod
     @contextmanager
@@ -130,7 +137,7 @@ class Ledger:
             others = (
                 "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ? AND bucket_id = ? AND fingerprint <> ?"
             )
-            database.execute(f"DELETE FROM acknowledged WHERE load IN ({others})", key)
+            forget_acknowledged(database, others, key)
             database.execute(f"UPDATE loads SET finished = '' WHERE id IN ({others})", key)
             load = database.execute(
                 "INSERT INTO loads (url, org, bucket, bucket_id, fingerprint, started) VALUES (?, ?, ?, ?, ?, ?) "
@@ -138,7 +145,7 @@ class Ledger:
                 (*key, _now()),
             ).fetchone()[0]
             if restart:
-                database.execute("DELETE FROM acknowledged WHERE load = ?", (load,))
+                forget_acknowledged(database, "?", (load,))
                 # The numbers of attempts stay: their files may still be there.
                 database.execute("UPDATE restored SET rows = NULL WHERE load = ?", (load,))
                 database.execute("UPDATE loads SET rejected = 0, finished = '' WHERE id = ?", (load,))
@@ -149,26 +156,10 @@ class Ledger:
         """The name of the files of this load, without a suffix."""
         return f"load-{self._load}"
 
-    def acknowledge(self, chunk: Chunk, rejected: int) -> None:
-        """Record that the server has the rows of ``chunk``, but for ``rejected`` lines that it refused for good."""
-        touching = (self._load, chunk.partition, chunk.stop, chunk.start)
+    def acknowledge(self, rows: RowSet, rejected: int) -> None:
+        """Record that the server has ``rows``, but for ``rejected`` ones, which cannot be points or were refused."""
         with self._database:
-            start, stop = self._database.execute(
-                "SELECT min(start), max(stop) FROM acknowledged "
-                "WHERE load = ? AND partition = ? AND start <= ? AND stop >= ?",
-                touching,
-            ).fetchone()
-            self._database.execute(
-                "DELETE FROM acknowledged WHERE load = ? AND partition = ? AND start <= ? AND stop >= ?",
-                touching,
-            )
-            merged = (
-                chunk.start if start is None else min(start, chunk.start),
-                chunk.stop if stop is None else max(stop, chunk.stop),
-            )
-            self._database.execute(
-                "INSERT INTO acknowledged VALUES (?, ?, ?, ?)", (self._load, chunk.partition, *merged)
-            )
+            self.rows.add(rows)
             if rejected:
                 self._database.execute("UPDATE loads SET rejected = rejected + ? WHERE id = ?", (rejected, self._load))
 
@@ -210,21 +201,6 @@ class Ledger:
         """Rows that cannot be points or whose lines the server refused for good, over all runs of this load."""
         row = self._database.execute("SELECT rejected FROM loads WHERE id = ?", (self._load,)).fetchone()
         return check_count("the number of rejected rows", row[0])
-
-    def pending(self, partition: Partition) -> list[Chunk]:
-        """Return the row ranges of ``partition`` that are not acknowledged, in order."""
-        gaps, row = [], 0
-        acknowledged = self._database.execute(
-            "SELECT start, stop FROM acknowledged WHERE load = ? AND partition = ? ORDER BY start",
-            (self._load, partition.path),
-        )
-        for start, stop in check_ranges(acknowledged, partition.rows):
-            if start > row:
-                gaps.append(Chunk(partition.path, row, start))
-            row = stop
-        if row < partition.rows:
-            gaps.append(Chunk(partition.path, row, partition.rows))
-        return gaps
 
 
 @contextmanager

@@ -54,6 +54,13 @@ def check_ranges(ranges: Iterable[tuple[Any, Any]], rows: int) -> Iterator[tuple
         least = stop + 1
 
 
+def check_bits(bits: Any, size: int) -> bytes:
+    """Return the bits of some rows, ``size`` bytes."""
+    if type(bits) is not bytes or len(bits) != size:
+        raise sqlite3.DatabaseError(f"it is damaged: the bits of {8 * size} rows are {excerpt(bits)}")
+    return bits
+
+
 def check_shards(shards: Iterable[tuple[Any, Any, Any]]) -> dict[int, int]:
     """Return the rows of acknowledged shards by their start; ``shards`` are starts, rows and numbers of attempts."""
     found = {}

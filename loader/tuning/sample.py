@@ -95,13 +95,16 @@ def take_sample(root: Path, manifest: Manifest, rows: int) -> Sample:
     pieces: list[EncodedLines] = []
     done: dict[str, int] = {}
     size = 0
+    chunk = None
     for payload in _encoded(root, wanted, _PIECE_LINES, lambda: _PIECE_BYTES):
-        done[payload.chunk.partition] = payload.chunk.stop
+        # All payloads of a chunk: only together they account for its rows.
+        if size >= MOST_BYTES and payload.chunk != chunk:
+            break
+        chunk = payload.chunk
+        done[chunk.partition] = chunk.stop
         if len(payload):
             pieces.append(payload.lines)
             size += payload.size
-        if size >= MOST_BYTES:
-            break
     if not pieces:
         raise ConfigError(
             "none of the rows that would be sent can be a point", hint="loader load --dry-run says what is wrong"

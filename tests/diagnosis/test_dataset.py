@@ -20,6 +20,7 @@ from loader.dataset.state import writing
 from loader.diagnosis import Diagnosis, DiagnosisSettings, Finding, Level, diagnose
 from loader.diagnosis.dataset import temporary_bytes
 from loader.loading.ledger import Ledger
+from loader.loading.row_set import RowSet
 from loader.servers.base import Target
 from tests.datasets import small_dataset
 
@@ -151,7 +152,7 @@ def test_the_last_load(tmp_path: Path) -> None:
     """It is unfinished, finished, or of an earlier dataset; where it went is told without secrets."""
     manifest = small_dataset(tmp_path)
     with Ledger.opened(tmp_path, TARGET, "id", manifest.fingerprint, restart=False) as ledger:
-        ledger.acknowledge(Chunk(manifest.partitions[0].path, 0, 100), 0)
+        ledger.acknowledge(RowSet(Chunk(manifest.partitions[0].path, 0, 100)), 0)
         unfinished = of(look(tmp_path), "last load")
         ledger.finish()
     assert unfinished.level is Level.WARNING

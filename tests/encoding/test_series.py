@@ -12,7 +12,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.schema import PointSchema
 from loader.encoding.escaping import sort_tags
 from loader.encoding.selection import select_points
-from loader.encoding.series import find_series
+from loader.encoding.series import find_series, gather_series
 from loader.errors import EncodeError
 
 SCHEMA = PointSchema("m", ("a", "b"), (), "t")
@@ -73,3 +73,34 @@ def test_many_values_of_two_tags() -> None:
     rows = 70_000
     names = [f"v{number}" for number in range(rows)]
     assert series_of(a=names, b=names) == [f"m,a={name},b={name}" for name in names]
+
+
+def gathered_rows(*series: str) -> list[tuple[str, list[int]]] | None:
+    """Return the series of ``series``, one of each row, with their rows, once these are brought together."""
+    found = gather_series(find_series(selected({"a": list(series), "b": ["p"] * len(series)}), SCHEMA))
+    if found is None:
+        return None
+    runs, order = found
+    texts = runs.texts.take(pa.array(runs.codes)).to_pylist()
+    bounds = zip(runs.starts, runs.starts[1:], strict=False)
+    return [(text, order[start:stop].tolist()) for text, (start, stop) in zip(texts, bounds, strict=True)]
+
+
+def test_rows_of_a_series_are_brought_together() -> None:
+    """Those of a series stay in their order."""
+    assert gathered_rows(*"xyxyxyy") == [("m,a=x,b=p", [0, 2, 4]), ("m,a=y,b=p", [1, 3, 5, 6])]
+
+
+@pytest.mark.parametrize("series", ["", "x", "xxyyzz", "xyz", "xxyyx"])
+def test_rows_that_lie_together_stay(series: str) -> None:
+    """Where most series have one run as it is, nothing is moved."""
+    assert gathered_rows(*series) is None
+
+
+def test_more_series_than_a_small_number_holds() -> None:
+    """Codes of thousands of series keep apart."""
+    names = [f"v{number}" for number in range(70_000)]
+    found = gathered_rows(*names, *names, *names)
+    assert found == [
+        (f"m,a={name},b=p", [number, number + 70_000, number + 140_000]) for number, name in enumerate(names)
+    ]

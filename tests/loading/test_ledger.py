@@ -17,6 +17,7 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import STATE, Partition
 from loader.errors import ConfigError, LoadError
 from loader.loading.ledger import Ledger, forget, last_load, ledger_path
+from loader.loading.row_set import RowSet
 from loader.servers.base import Target
 
 TARGET = Target("http://127.0.0.1:1/", "trades", "org", token="very-secret-token")
@@ -38,16 +39,16 @@ def chunk(start: int, stop: int) -> Chunk:
 def test_a_new_load_has_everything_pending(root: Path) -> None:
     """Nothing is acknowledged before the first acknowledgement."""
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-        assert ledger.pending(PARTITION) == [chunk(0, 100)]
+        assert ledger.rows.pending(PARTITION) == [chunk(0, 100)]
 
 
 def test_acknowledged_rows_survive_and_gaps_remain(root: Path) -> None:
     """A second run finds the gaps that the first left, in order."""
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-        ledger.acknowledge(chunk(10, 20), 0)
-        ledger.acknowledge(chunk(40, 60), 2)
+        ledger.acknowledge(RowSet(chunk(10, 20)), 0)
+        ledger.acknowledge(RowSet(chunk(40, 60)), 2)
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-        assert ledger.pending(PARTITION) == [chunk(0, 10), chunk(20, 40), chunk(60, 100)]
+        assert ledger.rows.pending(PARTITION) == [chunk(0, 10), chunk(20, 40), chunk(60, 100)]
         assert ledger.rejected == 2
 
 
@@ -67,7 +68,7 @@ def test_a_bucket_that_is_made_anew_is_forgotten(root: Path) -> None:
     other = Target(TARGET.url, "other", TARGET.org)
     for target, bucket_id, fingerprint in ((TARGET, "", "print"), (TARGET, "id", "older"), (other, "", "print")):
         with Ledger.opened(root, target, bucket_id, fingerprint, restart=False) as ledger:
-            ledger.acknowledge(chunk(0, 100), 0)
+            ledger.acknowledge(RowSet(chunk(0, 100)), 0)
     forget(root, TARGET)
     for target, bucket_id, fingerprint, pending in (
         (TARGET, "", "print", [chunk(0, 100)]),
@@ -75,7 +76,7 @@ def test_a_bucket_that_is_made_anew_is_forgotten(root: Path) -> None:
         (other, "", "print", []),
     ):
         with Ledger.opened(root, target, bucket_id, fingerprint, restart=False) as ledger:
-            assert ledger.pending(PARTITION) == pending
+            assert ledger.rows.pending(PARTITION) == pending
 
 
 def test_the_last_load_is_read_where_nothing_can_be_written() -> None:
@@ -84,7 +85,7 @@ def test_the_last_load_is_read_where_nothing_can_be_written() -> None:
         root = Path(folder)
         (root / STATE).mkdir()
         with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-            ledger.acknowledge(chunk(0, 7), 0)
+            ledger.acknowledge(RowSet(chunk(0, 7)), 0)
         user = os.geteuid()
         root.chmod(0o755)
         (root / STATE).chmod(0o555)
@@ -122,9 +123,9 @@ def test_pending_is_the_complement_of_what_was_acknowledged(
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
         for start, length in ranges:
             stop = min(100, start + length)
-            ledger.acknowledge(chunk(start, stop), 0)
+            ledger.acknowledge(RowSet(chunk(start, stop)), 0)
             rows -= set(range(start, stop))
-        pending = ledger.pending(PARTITION)
+        pending = ledger.rows.pending(PARTITION)
     assert {row for gap in pending for row in range(gap.start, gap.stop)} == rows
     assert all(first.stop < second.start for first, second in pairwise(pending))
 
@@ -142,18 +143,18 @@ def test_pending_is_the_complement_of_what_was_acknowledged(
 def test_another_target_or_dataset_is_another_load(root: Path, other: tuple[Target, str, str]) -> None:
     """Acknowledgements count only for the bucket and the dataset that they were given for."""
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-        ledger.acknowledge(chunk(0, 100), 0)
+        ledger.acknowledge(RowSet(chunk(0, 100)), 0)
     with Ledger.opened(root, *other, restart=False) as ledger:
-        assert ledger.pending(PARTITION) == [chunk(0, 100)]
+        assert ledger.rows.pending(PARTITION) == [chunk(0, 100)]
 
 
 def test_restart_forgets(root: Path) -> None:
     """A restarted load has everything pending and nothing rejected."""
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-        ledger.acknowledge(chunk(0, 100), 3)
+        ledger.acknowledge(RowSet(chunk(0, 100)), 3)
         ledger.finish()
     with Ledger.opened(root, TARGET, "id", "print", restart=True) as ledger:
-        assert ledger.pending(PARTITION) == [chunk(0, 100)]
+        assert ledger.rows.pending(PARTITION) == [chunk(0, 100)]
         assert ledger.rejected == 0
 
 
@@ -162,7 +163,7 @@ def test_last_load_is_the_one_that_began_last(root: Path) -> None:
     assert last_load(root) is None
     for bucket in ("first", "second", "first"):
         with Ledger.opened(root, Target("http://h", bucket, "org"), "", "print", restart=False) as ledger:
-            ledger.acknowledge(chunk(0, 30), 1)
+            ledger.acknowledge(RowSet(chunk(0, 30)), 1)
     last = last_load(root)
     assert last is not None
     assert (last.bucket, last.rows, last.rejected, last.finished) == ("first", 30, 2, "")
@@ -177,7 +178,7 @@ def test_last_load_of_an_empty_ledger_is_none(root: Path) -> None:
 def test_the_token_is_not_in_the_ledger(root: Path) -> None:
     """No byte of any file beside the dataset holds the token."""
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-        ledger.acknowledge(chunk(0, 30), 0)
+        ledger.acknowledge(RowSet(chunk(0, 30)), 0)
         files = [path.read_bytes() for path in (root / STATE).iterdir()]
     assert all(b"very-secret-token" not in content for content in files)
     assert "very-secret-token" not in repr(TARGET)

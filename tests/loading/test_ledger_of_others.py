@@ -26,6 +26,7 @@ from loader.loading.ledger import (
     opened_ledger,
 )
 from loader.loading.ledger_values import make_mark
+from loader.loading.row_set import RowSet
 from loader.servers.base import Target
 from tests.plants import KINDS, PRECIOUS, hard_link, plant, precious, untouched
 
@@ -45,7 +46,7 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "data"
     (root / STATE).mkdir(parents=True)
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-        ledger.acknowledge(Chunk(PARTITION.path, 0, 30), 2)
+        ledger.acknowledge(RowSet(Chunk(PARTITION.path, 0, 30)), 2)
         ledger.begin_shard(7)
         ledger.acknowledge_shard(7, 30)
     return root
@@ -215,7 +216,7 @@ def test_ranges_lie_within_their_partition(root: Path, start: object, stop: obje
         pytest.raises(LoadError, match=r"ledger\.sqlite: .* it is damaged: rows"),
         Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger,
     ):
-        ledger.pending(PARTITION)
+        ledger.rows.pending(PARTITION)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(20, 40), (30, 40), (40, 40), (50, 40)])
@@ -226,7 +227,7 @@ def test_ranges_neither_overlap_nor_touch(root: Path, start: int, stop: int) -> 
         pytest.raises(LoadError, match=f"rows {start} to {stop} of 100"),
         Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger,
     ):
-        ledger.pending(PARTITION)
+        ledger.rows.pending(PARTITION)
 
 
 VALUES = [-1, "x", b"x", 1.5, 2**63 - 1 + 0.0]
@@ -333,17 +334,17 @@ def test_rows_are_forgotten(root: Path) -> None:
     for bucket, fingerprint in (("id", "print"), ("other", "other")):
         with Ledger.opened(root, TARGET, bucket, fingerprint, restart=False) as ledger:
             for chunk in (Chunk(PARTITION.path, 0, 100), other):
-                ledger.acknowledge(chunk, 0)
+                ledger.acknowledge(RowSet(chunk), 0)
             ledger.finish()
     forget_rows(root, "print", [PARTITION.path])
     last = last_load(root)
     assert last is not None
     assert (last.fingerprint, last.finished != "") == ("other", True)
     with Ledger.opened(root, TARGET, "other", "other", restart=False) as ledger:
-        assert ledger.pending(PARTITION) == []
+        assert ledger.rows.pending(PARTITION) == []
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-        assert ledger.pending(PARTITION) == [Chunk(PARTITION.path, 0, 100)]
-        assert ledger.pending(Partition(other.partition, 50, 1, 2, 10, "00")) == []
+        assert ledger.rows.pending(PARTITION) == [Chunk(PARTITION.path, 0, 100)]
+        assert ledger.rows.pending(Partition(other.partition, 50, 1, 2, 10, "00")) == []
         assert ledger.restored == {}
         assert ledger.begin_shard(7) == 2
     last = last_load(root)

@@ -24,7 +24,7 @@ from loader.loading.ledger import last_load, ledger_path
 from loader.loading.write_path import write
 from loader.servers.base import Request, Target
 from loader.servers.transport import Connection
-from tests.datasets import small_dataset, trades, write_dataset
+from tests.datasets import trades, write_dataset
 from tests.fault_proxy import Answer, Call, Fault, Hang, Reset, fault_proxy
 from tests.killing import ServerKiller, kill_at_first_progress
 from tests.stored import delete_bucket, expected, stored
@@ -38,10 +38,13 @@ def settings_for(server: Any, root: Path, **changes: Any) -> LoadSettings:
     return replace(LoadSettings(root, target, write=WriteSettings(batch_lines=37), retry_seconds=20.0), **changes)
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Return a dataset of three days, four series and 600 rows."""
-    assert small_dataset(tmp_path / "data").rows == ROWS
+@pytest.fixture(params=["series order", "time order"])
+def root(request: Any, tmp_path: Path) -> Path:
+    """Return a dataset of three days, four series and 600 rows; those in time order are sent in another order."""
+    tables = [trades(day, ["AAPL", "MSFT"], 50) for day in range(3)]
+    if request.param == "time order":
+        tables = [table.sort_by("timestamp") for table in tables]
+    assert write_dataset(tmp_path / "data", tables).rows == ROWS
     return tmp_path / "data"
 
 
@@ -211,7 +214,7 @@ def test_a_line_that_is_too_large_alone_is_rejected(influx: Any, root: Path) -> 
 def test_rejected_lines_are_kept_with_their_address(influx: Any, tmp_path: Path) -> None:
     """A type conflict costs exactly its own lines: they are on file, all others are stored."""
     root = tmp_path / "data"
-    write_dataset(root, [trades(day, ["AAPL", "MSFT"], 50) for day in (0, 10)])
+    write_dataset(root, [trades(0, ["AAPL", "MSFT"], 50), trades(10, ["AAPL", "MSFT"], 50).sort_by("timestamp")])
     settings = settings_for(influx, root)
     symbol = "trades,symbol=AAPL,side=buy amount="
     first = expected(root)[0][0]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,20 @@ from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
-from loader.encoding.arrays import Integers
+from loader.encoding.arrays import Integers, Mask
 from loader.encoding.line_protocol.encode import EncodedLines, LineEncoder
 from loader.encoding.selection import SelectedRows, select_points
 from loader.loading.known_rows import KnownRows
+from loader.loading.row_set import RowSet
 
 
 @dataclass(frozen=True)
 class Payload:
-    """Lines ``start`` to ``stop`` (exclusive) of ``lines``, which with ``rejected`` account for the rows of ``chunk``.
+    """Lines ``start`` to ``stop`` (exclusive) of ``lines``, whose rows are in ``chunk``.
 
-    Rows that have neither a line nor are rejected are replaced by later ones of the same identity.
+    It accounts for the rows of its lines, for those of ``rejected``, and for those replaced by later ones of the same
+    identity: for all rows of ``chunk`` or, where other payloads have lines of other rows of it, for the rows of its
+    lines and those numbered ``lineless``.
     """
 
     chunk: Chunk
@@ -31,6 +35,7 @@ class Payload:
     start: int
     stop: int
     rejected: tuple[RejectedRow, ...] = ()
+    lineless: Integers | None = None
 
     def __len__(self) -> int:
         """Return the number of lines."""
@@ -52,20 +57,32 @@ class Payload:
         return self.lines.times[self.start : self.stop]
 
     @property
+    def rows(self) -> RowSet:
+        """The rows that it accounts for."""
+        if self.lineless is None:
+            return RowSet(self.chunk)
+        return RowSet(self.chunk, np.concatenate([self.lineless, self.lines.rows[self.start : self.stop]]))
+
+    @property
     def first_row(self) -> Chunk:
         """The address of the first line's row."""
         row = int(self.lines.rows[self.start])
         return Chunk(self.chunk.partition, row, row + 1)
 
     def slice(self, start: int, stop: int) -> Payload:
-        """Return the payload of the lines ``start`` to ``stop`` (exclusive) of this one, without rejected rows."""
+        """Return the payload of the lines ``start`` to ``stop`` (exclusive) of this one, without any other rows."""
         first, last = self.start + start, self.start + stop
-        rows = self.lines.rows
-        chunk = Chunk(self.chunk.partition, int(rows[first]), int(rows[last - 1]) + 1)
-        return Payload(chunk, self.lines, first, last)
+        rows = self.lines.rows[first:last]
+        chunk = Chunk(self.chunk.partition, int(rows.min()), int(rows.max()) + 1)
+        return Payload(chunk, self.lines, first, last, lineless=None if self.lineless is None else _NO_ROWS)
 
     def before(self, count: int) -> Payload:
-        """Return the payload of the first ``count`` lines, fewer than all, and of all rows before the next line's."""
+        """Return the payload of the first ``count`` lines, fewer than all.
+
+        It accounts for all rows before the next line's or, where lines are not in that order, for those without a line.
+        """
+        if self.lineless is not None:
+            return replace(self, stop=self.start + count)
         stop = int(self.lines.rows[self.start + count])
         chunk = Chunk(self.chunk.partition, self.chunk.start, stop)
         rejected = tuple(each for each in self.rejected if each.row < stop)
@@ -85,9 +102,12 @@ def payloads(
     batch_lines: int,
     body_limit: Callable[[], int],
     known: KnownRows,
+    done: Callable[[Chunk], Mask | None] = lambda chunk: None,
 ) -> Iterator[Payload]:
     """Encode ``chunk`` of ``partition``, cut into payloads of at most ``batch_lines`` lines and ``body_limit()`` bytes.
 
+    Rows of a series are brought together within a batch, a window of rows, see ``LineEncoder.encode``. ``done`` tells
+    which rows of a window are acknowledged already; these are left out.
     A line longer than the limit is a payload of its own; a batch without any line is one without lines. Memory is
     bounded by one record batch of at most max(GROUP_ROWS, batch_lines) rows, see ``read_batches``, what its encoder
     needs, and one payload. Raises StageError and EncodeError.
@@ -100,14 +120,38 @@ def payloads(
         row = address.stop
         steps = partition.steps(address.start, address.stop)
         selected = select_points(batch, schema, address, known.superseded(address), steps)
-        yield from _cut(selected, address, encoder.encode(selected, batch_lines, body_limit))
+        earlier = done(address)
+        if earlier is not None:
+            selected = selected.within(~earlier)
+        yield from _cut(selected, address, earlier, encoder.encode(selected, batch_lines, body_limit))
 
 
-def _cut(selected: SelectedRows, address: Chunk, pieces: Iterator[EncodedLines]) -> Iterator[Payload]:
-    """Yield a payload for each of ``pieces``; together they account for all rows of ``address``."""
+def _cut(
+    selected: SelectedRows, address: Chunk, earlier: Mask | None, pieces: Iterator[EncodedLines]
+) -> Iterator[Payload]:
+    """Yield a payload for each of ``pieces``; all rows of ``address`` but ``earlier`` ones are accounted for."""
+    first = next(pieces, _NO_LINES)
+    scattered = first.gathered or earlier is not None
+    pieces = chain([first], pieces)
+    del first  # otherwise it would be held until the last one is sent
+    yield from _scattered(selected, address, earlier, pieces) if scattered else _ranges(selected, address, pieces)
+
+
+def _scattered(
+    selected: SelectedRows, address: Chunk, earlier: Mask | None, pieces: Iterable[EncodedLines]
+) -> Iterator[Payload]:
+    """Yield payloads of sets of rows; the first accounts for all rows that have no line."""
+    rest = np.ones(address.rows, np.bool_) if earlier is None else ~earlier
+    rest[selected.rows - address.start] = False
+    rejected, lineless = selected.rejected, address.start + np.flatnonzero(rest)
+    for lines in pieces:
+        yield Payload(address, lines, 0, len(lines), rejected, lineless)
+        rejected, lineless = (), _NO_ROWS
+
+
+def _ranges(selected: SelectedRows, address: Chunk, pieces: Iterable[EncodedLines]) -> Iterator[Payload]:
+    """Yield payloads of row ranges."""
     start, done = address.start, 0
-    if not len(selected.rows):
-        yield Payload(address, _NO_LINES, 0, 0, selected.rejected)
     for lines in pieces:
         done += len(lines)
         stop = int(selected.rows[done]) if done < len(selected.rows) else address.stop
@@ -116,4 +160,5 @@ def _cut(selected: SelectedRows, address: Chunk, pieces: Iterator[EncodedLines])
         start = stop
 
 
-_NO_LINES = EncodedLines(b"", np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+_NO_ROWS = np.zeros(0, np.int64)
+_NO_LINES = EncodedLines(b"", np.zeros(1, np.int64), _NO_ROWS, _NO_ROWS)

@@ -1,8 +1,8 @@
 """The write path: loads a dataset into a bucket, as line protocol over the write API.
 
-Partitions are sent in the order of the manifest, rows in the order of their file. In a staged dataset these are time
-order and series order, which InfluxDB takes fastest. One thread, the coordinator, reads, encodes and keeps the ledger;
-a few connections send.
+Partitions are sent in the order of the manifest, rows in the order of their file, but those of a series together within
+each batch: InfluxDB takes time order between shards and series order within one fastest. One thread, the coordinator,
+reads, encodes and keeps the ledger; a few connections send.
 
 Memory is bounded by one record batch and 2 x connections payloads; it does not depend on the size of the dataset.
 """
@@ -68,8 +68,9 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
         keep_manifest(settings.place, manifest)
         rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
-        pending = [chunk for partition in manifest.partitions for chunk in ledger.pending(partition)]
-        resumed = manifest.rows - sum(chunk.rows for chunk in pending)
+        pending = [chunk for partition in manifest.partitions for chunk in ledger.rows.pending(partition)]
+        left = sum(chunk.rows - ledger.rows.count_scattered(chunk) for chunk in pending)
+        resumed = manifest.rows - left
         _begin(tally)
         observe(Started("load", manifest.rows, resumed))
         flow = Flow(settings.write.batch_bytes, stop, settings.max_rejected - rejections.total)
@@ -149,6 +150,7 @@ class _Coordinator:
                 self._settings.write.batch_lines,
                 lambda: self._flow.body_limit,
                 known,
+                self._ledger.rows.mask,
             ):
                 self._wait(pace.ahead(len(payload)))
                 if self._flow.stopping:
@@ -197,13 +199,14 @@ class _Coordinator:
     def _acknowledge(self, ack: Ack) -> None:
         rejected: list[RejectedRow | RejectedLine] = [*ack.payload.rejected, *ack.rejected]
         self._rejections.keep(rejected)
-        self._ledger.acknowledge(ack.payload.chunk, len(rejected))
+        rows = ack.payload.rows
+        self._ledger.acknowledge(rows, len(rejected))
         self._flow.count_rejected(len(ack.payload.rejected))
         if not self._error and (error := self._rejections.excess):
             self._flow.aborted.set()
             self._error = error
         self._tally.reject(len(rejected))
-        self._tally.advance(ack.payload.chunk.rows, ack.payload.size, ack.body_size)
+        self._tally.advance(rows.count, ack.payload.size, ack.body_size)
 
 
 def _make_bucket(
@@ -267,7 +270,7 @@ def _encode_all(
             break
         rejections.count(payload.rejected)
         tally.reject(len(payload.rejected))
-        tally.advance(payload.chunk.rows, payload.size, len(compressed(payload.body, level)))
+        tally.advance(payload.rows.count, payload.size, len(compressed(payload.body, level)))
     return tally.report(
         DRY_RUN, manifest, stopped=stop.is_set(), rejections=rejections, rows_replaced=known.rows_superseded
     )
