@@ -114,6 +114,8 @@ def fault_proxy(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Heads and bodies are sent one by one; otherwise the body would wait for an answer to the head.
+        disable_nagle_algorithm = True
 
         skew: float | None = 0.0
 

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 import urllib.parse
+import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -386,7 +387,7 @@ def test_the_server_dies_and_comes_back(start_influxd: Any, root: Path) -> None:
 
 def test_points_older_than_the_retention_are_refused_before_the_load(influx_v2: Any, root: Path) -> None:
     """A bucket that would drop old points is refused with its retention, and nothing is sent."""
-    name = "short-lived"
+    name = f"short-lived-{uuid.uuid4()}"
     org = json.loads(influx_v2.call(f"/api/v2/orgs?org={influx_v2.org}"))["orgs"][0]["id"]
     body = {"orgID": org, "name": name, "retentionRules": [{"type": "expire", "everySeconds": 7 * 86_400}]}
     influx_v2.call("/api/v2/buckets", json.dumps(body).encode())

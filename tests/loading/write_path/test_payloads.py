@@ -24,7 +24,9 @@ def shuffled(table: pa.Table, seed: int) -> pa.Table:
     return table.take(pa.array(np.random.default_rng(seed).permutation(table.num_rows)))
 
 
-def sent(root: Path, manifest: Manifest, start: int, stop: int, lines: int, done: Mask | None = None) -> list[Payload]:
+def sent(
+    root: Path, manifest: Manifest, start: int, stop: int, lines: int, done: Mask | None = None, size: int = 1 << 30
+) -> list[Payload]:
     """Return the payloads of rows ``start`` to ``stop`` of the one partition; ``done`` tells which are acknowledged."""
     (partition,) = manifest.partitions
 
@@ -32,7 +34,7 @@ def sent(root: Path, manifest: Manifest, start: int, stop: int, lines: int, done
         return None if done is None else done[chunk.start : chunk.stop]
 
     chunk = Chunk(partition.path, start, stop)
-    return list(payloads(root, manifest.schemas[0], partition, chunk, lines, lambda: 2_000, KnownRows(), earlier))
+    return list(payloads(root, manifest.schemas[0], partition, chunk, lines, lambda: size, KnownRows(), earlier))
 
 
 def numbers(payload: Payload) -> list[int]:
@@ -64,7 +66,7 @@ def test_each_row_is_accounted_for_once(
     manifest, table = make(root, seed)
     stop = min(240, start + rows)
     done = np.random.default_rng(lines).random(240) < 0.4 if resumed else None
-    made = sent(root, manifest, start, stop, lines, done)
+    made = sent(root, manifest, start, stop, lines, done, 2_000)
     accounted = [row for payload in made for row in numbers(payload)]
     left = [row for row in range(start, stop) if done is None or not done[row]]
     assert sorted(accounted) == left
