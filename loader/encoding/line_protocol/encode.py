@@ -40,6 +40,7 @@ from loader.encoding.line_protocol.lines import (
 from loader.encoding.selection import SelectedRows
 from loader.encoding.series import find_series, gather_series
 
+BYTES_A_VALUE = 100
 _PROBED_ROWS = 4_096
 """How many rows are checked first for being decimals, before the whole column is."""
 _SCALE = float(10**DECIMALS)
@@ -97,7 +98,7 @@ class LineEncoder:
 
         They are in order, except that rows of a series are brought together where they lie apart: a server takes them
         faster so. A longer line is a piece of its own. Floats are written in the shortest form that reads back as the
-        same double. Memory is about 100 bytes a row and field, three times the text of strings and series, and two
+        same double. Memory is about BYTES_A_VALUE a row and field, three times the text of strings and series, and two
         pieces. Raises EncodeError, before anything is yielded, for a name that has no line-protocol form.
         """
         batch = points.points

@@ -10,15 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
+from loader.dataset.batches import join_batches
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers, Mask
-from loader.encoding.line_protocol.encode import EncodedLines, LineEncoder
+from loader.encoding.line_protocol.encode import BYTES_A_VALUE, EncodedLines, LineEncoder
 from loader.encoding.selection import SelectedRows, select_points
 from loader.loading.known_rows import KnownRows
 from loader.loading.row_set import RowSet
+
+WINDOW_BYTES = 128 << 20
+"""Most bytes that the encoder takes for the values of a window, unless a batch that is read alone has more."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +110,18 @@ def payloads(
 ) -> Iterator[Payload]:
     """Encode ``chunk`` of ``partition``, cut into payloads of at most ``batch_lines`` lines and ``body_limit()`` bytes.
 
-    Rows of a series are brought together within a batch, a window of rows, see ``LineEncoder.encode``. ``done`` tells
-    which rows of a window are acknowledged already; these are left out.
-    A line longer than the limit is a payload of its own; a batch without any line is one without lines. Memory is
-    bounded by one record batch of at most max(GROUP_ROWS, batch_lines) rows, see ``read_batches``, what its encoder
-    needs, and one payload. Raises StageError and EncodeError.
+    Rows of a series are brought together within a window, a batch of at most max(GROUP_ROWS, batch_lines) rows, or
+    fewer of many fields, see ``LineEncoder.encode``. ``done`` tells which rows of a window are acknowledged already;
+    these are left out. A line longer than the limit is a payload of its own; a window without any line is one without
+    lines. Memory is bounded by one window twice, see ``join_batches``, what its encoder needs, which is WINDOW_BYTES
+    and what ``read_batches`` bounds, and one payload. Raises StageError and EncodeError.
     """
     encoder = LineEncoder(schema)
     row = chunk.start
-    # Whole row groups: to prepare a batch costs nearly a millisecond, however few its rows are.
-    for batch in read_batches(root, schema, chunk, max(GROUP_ROWS, batch_lines)):
+    most = max(GROUP_ROWS, batch_lines)
+    # To prepare a window costs nearly a millisecond, however few its rows are; and a server gains by long ones.
+    window = min(most, WINDOW_BYTES // (BYTES_A_VALUE * max(1, len(schema.fields))))
+    for batch in join_batches(read_batches(root, schema, chunk, most), window):
         address = Chunk(chunk.partition, row, row + batch.num_rows)
         row = address.stop
         steps = partition.steps(address.start, address.stop)
