@@ -26,8 +26,8 @@ def rows_within(row_bytes: int) -> int:
     return max(1, BATCH_BYTES // row_bytes)
 
 
-def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield ``batches`` joined to ``rows`` rows or JOINED_BYTES bytes each, except for the last; memory is twice that.
+def join_batches(batches: Iterable[pa.RecordBatch], rows: int, size: int = JOINED_BYTES) -> Iterator[pa.RecordBatch]:
+    """Yield ``batches`` joined to ``rows`` rows or ``size`` bytes each, except for the last; memory is twice that.
 
     Row groups are small so that little is held at a time; but each batch has a fixed cost, so large ones are better.
     Batches whose columns differ in type are not joined; those with LONG_TEXTS are joined to half of BATCH_BYTES only.
@@ -41,7 +41,7 @@ def join_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Re
         held.append(batch)
         held_rows += batch.num_rows
         held_bytes += most_bytes(batch)
-        if held_rows >= rows or held_bytes >= (BATCH_BYTES // 2 if _has_long_texts(batch) else JOINED_BYTES):
+        if held_rows >= rows or held_bytes >= (BATCH_BYTES // 2 if _has_long_texts(batch) else size):
             # Joined rows are not held twice while the caller uses them.
             del batch
             yield from _join(held)

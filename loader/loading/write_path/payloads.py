@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loader.dataset.batches import join_batches
+from loader.dataset.batches import BATCH_BYTES, join_batches
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches
@@ -121,7 +121,7 @@ def payloads(
     most = max(GROUP_ROWS, batch_lines)
     # To prepare a window costs nearly a millisecond, however few its rows are; and a server gains by long ones.
     window = min(most, WINDOW_BYTES // (BYTES_A_VALUE * max(1, len(schema.fields))))
-    for batch in join_batches(read_batches(root, schema, chunk, most), window):
+    for batch in join_batches(read_batches(root, schema, chunk, most), window, 2 * BATCH_BYTES):
         address = Chunk(chunk.partition, row, row + batch.num_rows)
         row = address.stop
         steps = partition.steps(address.start, address.stop)
