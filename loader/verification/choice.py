@@ -1,7 +1,7 @@
 """Chooses what is compared where nothing is said: the server's own sums, or every value in its storage files.
 
 A sum of each (series, day) is a table of its own for InfluxDB 2.x, and a row of its answer is larger than some points.
-So sums of many short series take far longer than the points themselves, which prove more.
+So sums of many short series take longer than the points themselves, which prove more.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ VALUE_SECONDS = 25e-9
 """Time in which a value is read from storage files and compared."""
 KEY_SECONDS = 20e-6
 """Time for each series and field of storage files, besides their values."""
-LONG_SECONDS = 10.0
+LONG_SECONDS = 2.0
 """Sums that take less are asked for, whatever files would take."""
-_MUCH = 4
+_LONGER = 2
 """How many times longer sums must take: times are of one machine."""
 
 
@@ -57,9 +57,9 @@ class Extent:
 
 
 def prefer_files(extents: Sequence[Extent]) -> bool:
-    """Tell whether sums take long, and much longer than files do."""
+    """Tell whether sums take long, and longer than files do."""
     sums, files = sum(each.sums_seconds for each in extents), sum(each.files_seconds for each in extents)
-    return sums > LONG_SECONDS and sums > _MUCH * files
+    return sums > LONG_SECONDS and sums > _LONGER * files
 
 
 def find_shards(

@@ -36,7 +36,7 @@ from loader.verification.settings import Difference, VerifyReport, VerifySetting
 from loader.verification.windows import Window, draw_samples, plan_windows
 
 DRILL_POINTS = 500_000
-_VALUES_CHOSEN = "every value is compared: sums of that many series would take the server far longer (--no-values asks)"
+_VALUES_CHOSEN = "every value is compared: sums of that many series would take the server longer (--no-values asks)"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     With ``settings.candles``, the server computes the candles of that rule in InfluxQL, and they are compared instead:
     prices, counts and volumes of integers exactly, sums of floats within the tolerance.
     With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``; where
-    it is None, that is chosen if the server gives files and sums would take far longer, see ``prefer_files``.
+    it is None, that is chosen if the server gives files and sums would take longer, see ``prefer_files``.
 
     Rows that cannot be points (a null time, NaN, ...) are compared with nothing, and counted by reason, apart from
     differences. Of rows with one identity, in any partitions, the last value of each field is expected.

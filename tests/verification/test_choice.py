@@ -16,15 +16,16 @@ TEXT = PointSchema("m", ("t",), (Field("s", FieldType.STRING),), "time")
     [
         pytest.param([Extent(FLOATS, 2_000_000, 200_000, 1)], True, id="many short series"),
         pytest.param([Extent(FLOATS, 400_000, 20_000, 1)], True, id="series of twenty points"),
-        pytest.param([Extent(FLOATS, 4_000, 4_000, 1)], False, id="sums of seconds"),
+        pytest.param([Extent(FLOATS, 4_000, 900, 1)], False, id="sums of seconds"),
+        pytest.param([Extent(FLOATS, 2_400_000, 4_000, 1)], True, id="many hosts of a few hours"),
         pytest.param([Extent(trades_schema(), 300_000_000, 160, 366)], False, id="long series"),
         pytest.param([Extent(FLOATS, 40_000_000, 4_000, 1)], False, id="as many sums as files take"),
         pytest.param([Extent(FLOATS, 3_000, 3_000, 1)] * 2, True, id="several measurements"),
-        pytest.param([Extent(TEXT, 90_000, 90_000, 1)], False, id="strings are only counted"),
+        pytest.param([Extent(TEXT, 30_000, 30_000, 1)], False, id="strings are only counted"),
         pytest.param([Extent(FLOATS, 6_000, 100, 300)], True, id="few points a day"),
         pytest.param([], False, id="nothing"),
     ],
 )
 def test_files_are_preferred_to_sums_of_many_short_series(extents: list[Extent], files: bool) -> None:
-    """Files are compared where sums take long, and much longer than files."""
+    """Files are compared where sums take long, and longer than files."""
     assert prefer_files(extents) == files
