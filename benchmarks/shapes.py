@@ -110,6 +110,11 @@ def _many(generator: np.random.Generator, series: npt.NDArray[np.int64]) -> dict
     return tags | {f"f{number}": pa.array(generator.normal(20, 5, len(series))) for number in range(10)}
 
 
+def _million(generator: np.random.Generator, series: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
+    fields = {name: pa.array(np.round(generator.normal(20, 5, len(series)), 1)) for name in ("temperature", "humidity")}
+    return {"device": pa.array([f"d{number:07}" for number in series.tolist()])} | fields
+
+
 def _wide(generator: np.random.Generator, series: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
     rows = len(series)
     columns: dict[str, pa.Array] = {"machine": _texts([f"machine-{number}" for number in range(200)], series)}
@@ -156,6 +161,7 @@ SHAPES = (
     Shape("many", 2_000_000, 200_000, 10, ("device", "site"), 60, _many),
     Shape("wide", 300_000, 200, 200, ("machine",), 10, _wide),
     Shape("texts", 2_000_000, 1_000, 3, ("app",), 10, _logs),
+    Shape("million", 5_000_000, 1_000_000, 2, ("device",), 60, _million),
 )
 
 
