@@ -33,9 +33,9 @@ def look_at_identities(
 
     Rows are ordered by partition in the manifest, then by row. Rows that cannot be points replace nothing. A dataset
     whose manifest says that it is distinct, or that its rows were moved apart, is not read. Partitions that do not
-    overlap others in time, with rows in series order and ascending times in each series, are checked as a stream,
-    THREADS of them at a time. Other rows are compared in portions that fit into MOST_BYTES. About 200 bytes are held
-    for each series. Setting ``stop`` ends it early.
+    overlap others in time are checked as a stream, THREADS of them at a time, if their rows are in series order with
+    ascending times in each series, or in time order. Other rows are compared in portions that fit into MOST_BYTES.
+    About 200 bytes are held for each series. Setting ``stop`` ends it early.
     Raises StageError and EncodeError as reading does, StageError for times outside the time range of a partition in the
     manifest, and ConfigError when there is no room for temporary files.
     """

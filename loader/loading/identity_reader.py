@@ -23,6 +23,7 @@ from loader.encoding.selection import SelectedRows, select_points
 from loader.encoding.series import Numbers, find_series, number_series
 from loader.loading.repetitions import Identities, Keys, Slice
 from loader.loading.series_order import SeriesOrder, find_series_order
+from loader.loading.time_order import distinct_in_time_order
 from loader.loading.times import check_times
 from loader.waiting import Workers
 
@@ -84,12 +85,18 @@ class IdentityReader:
         if len(group) > 1:
             return False
         (partition,) = group
-        found = find_series_order(self._batches(partition), self.schema, partition)
-        return _ascends(self._runs(partition, {})) if found is None else found
+        names = replace(self.schema, fields=())
+        batches = read_batches(self.root, names, Chunk(partition.path, 0, partition.rows), GROUP_ROWS)
+        found = find_series_order(self._until_stopped(batches), self.schema, partition)
+        if found is not None:
+            return found
+        joined = (batch for _, batch in read_joined(self.root, names, partition))
+        if distinct_in_time_order(self._until_stopped(joined), self.schema, partition):
+            return True
+        return _ascends(self._runs(partition, {}))
 
-    def _batches(self, partition: Partition) -> Iterator[pa.RecordBatch]:
-        whole = Chunk(partition.path, 0, partition.rows)
-        for batch in read_batches(self.root, replace(self.schema, fields=()), whole, GROUP_ROWS):
+    def _until_stopped(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
             if self.stop.is_set():
                 return
             yield batch
