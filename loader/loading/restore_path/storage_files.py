@@ -35,6 +35,8 @@ MOST_BYTES = 144 << 20
 WIDE_BYTES = 48 << 20
 """The same where there are strings, or row groups larger than SMALL_GROUP: reading them takes memory, too."""
 SMALL_GROUP = 32 << 20
+INDEX_BYTES = 192 << 20
+"""Bytes of the index from which a storage file gets no more rows."""
 _UNSTORABLE = f"storage files part series and field by {FIELD_SEPARATOR.decode()}; the write path takes it"
 _FULLY_COMPACTED = 4
 """The sequence number of a file that the server need not compact; of several files, that of the first."""
@@ -89,7 +91,9 @@ def encode_shard(
     """Yield the storage files of ``shard``, none when it has no rows; ``generation`` is a number for each attempt.
 
     A file is valid until the next one is asked for, or ``workspace`` is used for another shard. Memory is bounded by
-    MOST_BYTES (or WIDE_BYTES) and one joined batch, and the file made of them, about as large; texts are held once. Of
+    MOST_BYTES (or WIDE_BYTES) and one joined batch, and the file made of them, about as large, with an index of up to
+    INDEX_BYTES and what one batch adds: in time order, a few large files name each series less often than many small
+    ones. Texts are held once. Of
     several files each holds the rows of some partitions, or parts of them. Rows of one identity become one point where
     they are in one file; in several files, they never set the same field. Raises StageError and EncodeError.
     """
@@ -111,7 +115,7 @@ def encode_shard(
             if collected.size > LONG_TEXTS * collected.rows:
                 # Freed memory that is kept for the next batch costs nothing for short rows, and much for long ones.
                 pa.default_memory_pool().release_unused()
-            if collected.size >= most:
+            if collected.size >= most or collected.index_size >= INDEX_BYTES:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
                 collected, sequence = _FilePoints(root, workspace), sequence + 1
                 points = collected.of(points.schema)
@@ -160,6 +164,11 @@ class _FilePoints:
     def size(self) -> int:
         """Bytes that are held."""
         return sum(points.held.size for points in self._points.values())
+
+    @property
+    def index_size(self) -> int:
+        """Bytes of the index of a file of these points."""
+        return sum(points.held.index_size for points in self._points.values())
 
     @property
     def rows(self) -> int:

@@ -148,9 +148,10 @@ def test_values_are_counted_by_field(tmp_path: Path) -> None:
     assert file.counts == {SCHEMA: PointCounts(3, (3, 1))}
 
 
-def test_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shard of much data becomes several files, whose sequence numbers go up; together they have every row."""
-    monkeypatch.setattr(storage_files, "MOST_BYTES", 300)
+@pytest.mark.parametrize("limit", ["MOST_BYTES", "INDEX_BYTES"])
+def test_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """A shard of much data, or of many series, becomes several files, numbered upwards, which have every row."""
+    monkeypatch.setattr(storage_files, limit, 300)
     rows = rows_of(SERIES, days=4, points=5)
     files = files_of(tmp_path, rows)
     assert [file.name for file in files] == [f"000000003-{number:09}.tsm" for number in (4, 5, 6, 7)]

@@ -41,7 +41,9 @@ def encode_file(measurements: Sequence[Rows], workspace: Workspace) -> StorageFi
     EncodeError for a key that storage files cannot hold.
     """
     position = len(HEADER)
-    size = position + sum(rows.size for rows in measurements)  # so that little of the file is copied when it grows
+    size = position + sum(
+        rows.size + rows.index_size for rows in measurements
+    )  # so that little of the file is copied when it grows
     workspace.content.reserve(size)[:position] = np.frombuffer(HEADER, np.uint8)
     parts = []
     for rows in measurements:

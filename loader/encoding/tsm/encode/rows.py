@@ -57,10 +57,14 @@ class Rows:
 
     @property
     def size(self) -> int:
-        """Bytes that are held, and those of the file's index."""
+        """Bytes that are held."""
         words = self.height * (_WORD_BYTES * self._lines + (len(self.fields) if self.present.size else 0))
-        index = len(self._series) * self._index_bytes + len(self.fields) * self._series_bytes
-        return words + self._text_bytes + self._series_bytes + _RUN_BYTES * self._run_number + index
+        return words + self._text_bytes + self._series_bytes + _RUN_BYTES * self._run_number
+
+    @property
+    def index_size(self) -> int:
+        """About the bytes of the file's index, where each series has a block of each field."""
+        return len(self._series) * self._index_bytes + len(self.fields) * self._series_bytes
 
     @property
     def times(self) -> Integers:
