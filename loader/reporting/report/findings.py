@@ -125,7 +125,7 @@ def _has_order(evidence: Evidence) -> Iterator[Finding]:
             "Rows of series are mixed",
             figure,
             rule,
-            "sort them by series with loader stage --from: servers take such rows faster",
+            "sort them with loader stage --from: the write path brings rows of a series together within windows only",
         )
 
 
