@@ -26,14 +26,16 @@ def rows_within(row_bytes: int) -> int:
     return max(1, BATCH_BYTES // row_bytes)
 
 
-def join_batches(batches: Iterable[pa.RecordBatch], rows: int, size: int = JOINED_BYTES) -> Iterator[pa.RecordBatch]:
-    """Yield ``batches`` joined to ``rows`` rows or ``size`` bytes each, except for the last; memory is twice that.
+def join_batches(batches: Iterable[pa.RecordBatch], rows: int, size: int | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield ``batches`` joined to ``rows`` rows or ``size`` bytes each (JOINED_BYTES), except for the last.
 
     Row groups are small so that little is held at a time; but each batch has a fixed cost, so large ones are better.
+    Memory is twice a joined batch.
     Batches whose columns differ in type are not joined; those with LONG_TEXTS are joined to half of BATCH_BYTES only.
     """
     held: list[pa.RecordBatch] = []
     held_rows = held_bytes = 0
+    size = size or JOINED_BYTES
     for batch in batches:
         if held and held[0].schema != batch.schema:
             yield from _join(held)

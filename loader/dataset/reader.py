@@ -106,15 +106,14 @@ def read_batches(root: Path, schema: PointSchema, chunk: Chunk, batch_rows: int)
             row = stop
 
 
-def read_joined(root: Path, schema: PointSchema, partition: Partition) -> Iterator[tuple[Chunk, pa.RecordBatch]]:
-    """Yield all rows of ``partition`` in batches of about JOINED_ROWS, each with its address.
+def read_joined(root: Path, schema: PointSchema, chunk: Chunk) -> Iterator[tuple[Chunk, pa.RecordBatch]]:
+    """Yield the rows of ``chunk`` in batches of about JOINED_ROWS, each with its address.
 
     Memory is bounded by two such batches; see ``join_batches``. Raises StageError as ``read_batches`` does.
     """
-    row = 0
-    whole = Chunk(partition.path, 0, partition.rows)
-    for batch in join_batches(read_batches(root, schema, whole, GROUP_ROWS), JOINED_ROWS):
-        address = Chunk(partition.path, row, row + batch.num_rows)
+    row = chunk.start
+    for batch in join_batches(read_batches(root, schema, chunk, GROUP_ROWS), JOINED_ROWS):
+        address = Chunk(chunk.partition, row, row + batch.num_rows)
         handed_over = [batch]
         del batch  # otherwise it would be held until the next one is read
         yield address, handed_over.pop()

@@ -237,7 +237,7 @@ def test_joined_batches_are_bounded_by_the_bytes_of_their_texts(
     monkeypatch.setattr(batches, "JOINED_BYTES", 10_000)
     pq.write_table(texts(["x"] * 600, ["y" * 90] * 600), tmp_path / "one.parquet", row_group_size=10)
     partition = Partition("one.parquet", 600, 0, 599, 1, "0" * 64)
-    joined = [batch.num_rows for _, batch in read_joined(tmp_path, TEXTS, partition)]
+    joined = [batch.num_rows for _, batch in read_joined(tmp_path, TEXTS, Chunk(partition.path, 0, partition.rows))]
     assert sum(joined) == 600
     assert max(joined) <= 110
 
@@ -249,7 +249,7 @@ def test_long_texts_are_joined_to_less(tmp_path: Path, monkeypatch: pytest.Monke
         table = texts(["x"] * 600, [f"{row:0{length}}" for row in range(600)])
         pq.write_table(table, tmp_path / "one.parquet", row_group_size=4, use_dictionary=["tag"])
         partition = Partition("one.parquet", 600, 0, 599, 1, "0" * 64)
-        joined = [batch for _, batch in read_joined(tmp_path, TEXTS, partition)]
+        joined = [batch for _, batch in read_joined(tmp_path, TEXTS, Chunk(partition.path, 0, partition.rows))]
         assert [row for batch in joined for row in batch.to_pylist()] == table.to_pylist()
         assert most // 2 < joined[0].num_rows <= most
 
@@ -287,7 +287,7 @@ def test_int96_that_nanoseconds_cannot_hold_arrives_as_seconds(tmp_path: Path) -
     table = pa.table({"n": list(range(7)), "t": seconds.cast(pa.timestamp("us"))})
     write_tables(tmp_path, schema, {"one.parquet": table}, use_deprecated_int96_timestamps=True, row_group_size=4)
     partition = read_manifest(tmp_path).partitions[0]
-    joined = list(read_joined(tmp_path, schema, partition))
+    joined = list(read_joined(tmp_path, schema, Chunk(partition.path, 0, partition.rows)))
     found = [(batch.schema.field("t").type.unit, batch["t"].cast(pa.int64()).to_pylist()) for _, batch in joined]
     assert found == [
         ("ns", [0]),

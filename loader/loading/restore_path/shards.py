@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from loader.dataset.chunk import Chunk
 from loader.dataset.instant import DAY, TIME_MIN
 from loader.dataset.manifest import Manifest, Partition
-from loader.dataset.reader import read_joined
+from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers
 from loader.encoding.columns import read_valid_times
@@ -26,11 +28,19 @@ _YEAR_1 = -62_135_596_800_000_000_000
 
 @dataclass(frozen=True)
 class Shard:
-    """What goes into the shard of ``start`` <= time < ``stop`` (nanoseconds): rows of ``partitions`` in that time."""
+    """What goes into the shard of ``start`` <= time < ``stop`` (nanoseconds): rows of ``partitions`` in that time.
+
+    ``chunks`` has the chunks of a partition in which these rows are, by its path, where only some can have any.
+    """
 
     start: int
     stop: int
     partitions: tuple[Partition, ...]
+    chunks: Mapping[str, tuple[Chunk, ...]] = field(default_factory=dict, compare=False)
+
+    def chunks_of(self, partition: Partition) -> tuple[Chunk, ...]:
+        """Return the chunks of ``partition`` in which the shard's rows are, in order."""
+        return self.chunks.get(partition.path) or (Chunk(partition.path, 0, partition.rows),)
 
     def holds(self, partition: Partition) -> bool:
         """Tell whether all rows of ``partition`` are in the shard's time."""
@@ -53,32 +63,56 @@ def plan_shards(root: Path, manifest: Manifest, duration: int) -> tuple[Shard, .
 
     As on the server, shard groups start at multiples of their duration since year 1: those of 7 days on Mondays.
     The first begins and the last ends at the limits of the times that the server can store. The times of a partition
-    are read where it spans more than two shards. Memory is a number for each shard and partition. Raises StageError.
+    are read where it spans more than two shards. Memory is a number for each shard and partition, and a chunk for each
+    shard and run of batches of such a partition. Raises StageError.
     """
     found: dict[int, list[Partition]] = {}
+    chunks: dict[int, dict[str, tuple[Chunk, ...]]] = {}
     for partition in manifest.filled:
-        schema = manifest.schema_of(partition.path)
         first, last = ((time - _YEAR_1) // duration for time in (partition.time_min, partition.time_max))
-        numbers = {first, last} | (_occupied(root, schema, partition, duration) if last - first > 1 else set())
+        numbers = {first, last}
+        if last - first > 1:
+            occupied = _occupied(root, manifest.schema_of(partition.path), partition, duration)
+            numbers |= {*occupied}
+            for number, some in occupied.items():
+                chunks.setdefault(number, {})[partition.path] = tuple(some)
         for number in numbers:
             found.setdefault(number, []).append(partition)
     starts = {number: _YEAR_1 + number * duration for number in sorted(found)}
     return tuple(
-        Shard(max(start, TIME_MIN), min(start + duration, _END), tuple(found[number]))
+        Shard(max(start, TIME_MIN), min(start + duration, _END), tuple(found[number]), chunks.get(number, {}))
         for number, start in starts.items()
     )
 
 
-def _occupied(root: Path, schema: PointSchema, partition: Partition, duration: int) -> set[int]:
-    """Return the numbers of the shards in which ``partition`` has rows."""
-    found: set[int] = set()
+def _occupied(root: Path, schema: PointSchema, partition: Partition, duration: int) -> dict[int, list[Chunk]]:
+    """Return the chunks of ``partition`` in which each shard has rows, by its number, in order.
+
+    A row without a valid time belongs to the shard of the partition's first time.
+    """
+    found: dict[int, list[Chunk]] = {}
     # Times are counted from a shard's start, since those since year 1 are beyond 64 bits.
     base = (TIME_MIN - _YEAR_1) // duration
     start = _YEAR_1 + base * duration
-    for address, batch in read_joined(root, replace(schema, tags=(), fields=()), partition):
+    first = (partition.time_min - _YEAR_1) // duration
+    row = 0
+    whole = Chunk(partition.path, 0, partition.rows)
+    for batch in read_batches(root, replace(schema, tags=(), fields=()), whole, GROUP_ROWS):
+        address = Chunk(partition.path, row, row + batch.num_rows)
+        row = address.stop
         times, valid = read_valid_times(batch, schema, partition.steps(address.start, address.stop))
-        found.update(base + number for number in _numbers(times[valid], start, duration))
+        numbers = {base + number for number in _numbers(times[valid], start, duration)}
+        for number in numbers if valid.all() else numbers | {first}:
+            _extend(found.setdefault(number, []), address)
     return found
+
+
+def _extend(chunks: list[Chunk], chunk: Chunk) -> None:
+    """Add ``chunk``, to the last one of ``chunks`` if it follows that."""
+    if chunks and chunks[-1].stop == chunk.start:
+        chunks[-1] = replace(chunks[-1], stop=chunk.stop)
+    else:
+        chunks.append(chunk)
 
 
 def _numbers(times: Integers, start: int, duration: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,8 @@ def encode_shard(
         order = known.order(partition)
         series = order.runs(points.keyed) if order else None
         columns = points.schema if series is None else replace(points.schema, tags=())
-        for address, batch in read_joined(root, columns, partition):
+        chunks = shard.chunks_of(partition)
+        for address, batch in chain.from_iterable(read_joined(root, columns, chunk) for chunk in chunks):
             steps = partition.steps(address.start, address.stop)
             selected = select_points(batch, columns, address, known.superseded(address), steps)
             points.add(batch, selected, partition, shard, series)

@@ -13,6 +13,7 @@ from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.schema import PointSchema, trades_schema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
 from loader.errors import ConfigError
+from loader.loading.restore_path import shards
 from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
 
 HOUR = 3_600_000_000_000
@@ -100,3 +101,27 @@ def test_a_duration_that_is_too_short() -> None:
     """The server takes no shards below an hour."""
     with pytest.raises(ConfigError, match="below an hour"):
         check_duration(HOUR - 1)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_shard_knows_where_its_rows_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool) -> None:
+    """Of a partition over many shards, each reads the batches that have its rows; rows without a time count first."""
+    monkeypatch.setattr(shards, "GROUP_ROWS", 4)
+    # Two days in each batch but the third, which has rows without a time, and the last, which returns to the first day.
+    days = [1, 1, 2, 2, 3, 3, 4, 4, None, 5, 5, None, 5, 5, 6, 6, 1, 1]
+    times = pa.array([None if day is None else day * DAY for day in days], pa.int64())
+    pq.write_table(pa.table({"t": times}), tmp_path / "long.parquet")
+    steps = np.zeros(len(days), np.int64)
+    if moved:
+        steps[4] = DAY
+    whole = Partition("long.parquet", len(days), DAY, 6 * DAY, 1, "", moves=steps if moved else None)
+    found = plan_shards(tmp_path, manifest_of(PointSchema("m", (), (), "t", "ns"), [whole]), DAY)
+    rows = {shard.start // DAY: [(c.start, c.stop) for c in shard.chunks_of(whole)] for shard in found}
+    assert rows == {
+        1: [(0, 4), (8, 12), (16, 18)],
+        2: [(0, 4)],
+        3: [(4, 8)],
+        4: [(4, 8)],
+        5: [(8, 16)],
+        6: [(12, 16)],
+    }
