@@ -14,7 +14,7 @@ from loader.dataset.batches import BATCH_BYTES, join_batches
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches
-from loader.dataset.schema import PointSchema
+from loader.dataset.schema import FieldType, PointSchema
 from loader.encoding.arrays import Integers, Mask
 from loader.encoding.line_protocol.encode import BYTES_A_VALUE, EncodedLines, LineEncoder
 from loader.encoding.selection import SelectedRows, select_points
@@ -121,7 +121,9 @@ def payloads(
     most = max(GROUP_ROWS, batch_lines)
     # To prepare a window costs nearly a millisecond, however few its rows are; and a server gains by long ones.
     window = min(most, WINDOW_BYTES // (BYTES_A_VALUE * max(1, len(schema.fields))))
-    for batch in join_batches(read_batches(root, schema, chunk, most), window, 2 * BATCH_BYTES):
+    # Tags are texts once for each series, strings once for each row.
+    size = BATCH_BYTES if any(field.type is FieldType.STRING for field in schema.fields) else 2 * BATCH_BYTES
+    for batch in join_batches(read_batches(root, schema, chunk, most), window, size):
         address = Chunk(chunk.partition, row, row + batch.num_rows)
         row = address.stop
         steps = partition.steps(address.start, address.stop)
