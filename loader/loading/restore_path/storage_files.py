@@ -78,6 +78,11 @@ def prepare_encoders(observe: Observer) -> float:
     return compile_ahead(compile_encoders, "encoders", observe)
 
 
+def load_encoders() -> None:
+    """Have the encoders compiled, without a word; or loaded, where this machine has compiled them before."""
+    compile_encoders()
+
+
 def encode_shard(
     root: Path,
     manifest: Manifest,
