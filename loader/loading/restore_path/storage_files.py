@@ -23,7 +23,7 @@ from loader.encoding.series import SeriesRuns, find_series
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import StorageFile, encode_file
 from loader.encoding.tsm.encode.rows import Rows
-from loader.encoding.tsm.layout import FIELD_SEPARATOR, unstorable
+from loader.encoding.tsm.layout import FIELD_SEPARATOR, may_be_unstorable, unstorable
 from loader.encoding.warm import compile_ahead, compile_encoders
 from loader.events import Observer
 from loader.loading.known_rows import KnownRows
@@ -100,7 +100,7 @@ def encode_shard(
     """
     for schema in manifest.schemas:
         check_names(schema)
-    most = _most_bytes(root, manifest, shard)
+    least, most = min(MOST_BYTES, WIDE_BYTES), 0
     collected = _FilePoints(root, workspace)
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
@@ -116,7 +116,8 @@ def encode_shard(
             if collected.size > LONG_TEXTS * collected.rows:
                 # Freed memory that is kept for the next batch costs nothing for short rows, and much for long ones.
                 pa.default_memory_pool().release_unused()
-            if collected.size >= most:
+            # Files are looked through once it matters, and never for a small shard.
+            if collected.size >= least and collected.size >= (most := most or _most_bytes(root, manifest, shard)):
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
                 collected, sequence = _FilePoints(root, workspace), sequence + 1
                 points = collected.of(points.schema)
@@ -228,8 +229,7 @@ class _Points:
             self.rows += int(np.count_nonzero(within))
             selected = selected.within(within)
         runs = self._runs(selected, series)
-        unfit = unstorable(pl.Series(runs.texts)).to_numpy()
-        if unfit.any():
+        if may_be_unstorable(runs.texts) and (unfit := unstorable(pl.Series(runs.texts)).to_numpy()).any():
             rows = np.repeat(unfit[runs.codes], runs.lengths)
             texts = runs.texts.take(pa.array(np.repeat(runs.codes, runs.lengths)[rows])).to_pylist()
             shown = [repr(text[:100]) for text in texts]
