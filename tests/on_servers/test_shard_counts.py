@@ -24,7 +24,7 @@ from loader.loading.ledger import last_load, opened_ledger
 from loader.loading.restore_path import counting, fill, storage_files
 from loader.loading.restore_path.counting import SentShard, count_shards
 from loader.loading.restore_path.sender import ShardSender
-from loader.loading.restore_path.shards import plan_shards
+from loader.loading.restore_path.shards import Shard, plan_shards
 from loader.servers import restore as api
 from loader.servers.backup import list_shards
 from loader.servers.base import Bucket, Target
@@ -55,18 +55,25 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fill, "_GATHER_SECONDS", 60.0)
 
 
-def send_all(server: Any, root: Path, bucket: str, script: Script = lambda call: None) -> list[SentShard]:
-    """Send all shards of the dataset to a new bucket, and count nothing."""
-    settings, manifest = settings_for(server, root, bucket), read_manifest(root)
-    shards = plan_shards(root, manifest, DAY)
+def prepare(settings: LoadSettings) -> tuple[ShardSender, tuple[Shard, ...]]:
+    """Make the bucket of ``settings``; return what sends its shards, and these."""
+    manifest = read_manifest(settings.dataset)
+    shards = plan_shards(settings.dataset, manifest, DAY)
     groups = [api.ShardGroup(shard.start, shard.stop) for shard in shards]
-    with fault_proxy(server.url, script) as proxy, Connection(replace(settings.target, url=proxy.url), 30.0) as link:
+    with Connection(settings.target, 30.0) as link:
         organization = InfluxDB2().find_organization(link.send, settings.target)
         reply = link.send(api.build_bucket(settings.target, organization, "", DAY, groups))
-        made = Bucket(bucket, api.parse_bucket(settings.target, reply))
+        made = Bucket(settings.target.bucket, api.parse_bucket(settings.target, reply))
         ids = {shard.start: shard.id for shard in list_shards(link.send, made)}
-        sender = ShardSender(settings, manifest, ids, Flow(0, threading.Event()), KnownRows())
-        return [sender.send(link, shard, 1, Workspace()) for shard in shards]
+    return ShardSender(settings, manifest, ids, Flow(0, threading.Event()), KnownRows()), shards
+
+
+def send_all(server: Any, root: Path, bucket: str, script: Script = lambda call: None) -> list[SentShard]:
+    """Send all shards of the dataset to a new bucket, and count nothing."""
+    with fault_proxy(server.url, script) as proxy:
+        sender, shards = prepare(through(settings_for(server, root, bucket), proxy.url))
+        with sender.connection() as link:
+            return [sender.send(link, shard, 1, Workspace()) for shard in shards]
 
 
 def count(
@@ -81,23 +88,33 @@ def count(
 
 def test_all_are_there(influx_v2: Any, root: Path) -> None:
     """One query says so of several shards."""
-    sent = send_all(influx_v2, root, "counted")
-    assert count(influx_v2, "counted", sent) == ([None] * DAYS, 1)
+    sent = send_all(influx_v2, root, "counts counted")
+    assert count(influx_v2, "counts counted", sent) == ([None] * DAYS, 1)
+
+
+def test_a_shard_alone(influx_v2: Any, root: Path) -> None:
+    """It is sent and counted at once, and what its count says is raised."""
+    script: Script = lambda call: CutShort() if call.number == 1 else None  # noqa: E731
+    with fault_proxy(influx_v2.url, script) as proxy:
+        sender, (first, second, *_) = prepare(through(settings_for(influx_v2, root, "counts alone"), proxy.url))
+        assert sender.restore(first, 1, Workspace()).rows == ROWS // DAYS
+        with pytest.raises(Retryable, match="the server counts 0 values"):
+            sender.restore(second, 1, Workspace())
 
 
 def test_many_counts(influx_v2: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a limit to the counts of one query, and each number finds its shard."""
     monkeypatch.setattr(counting, "_MOST_COUNTS", 2)
-    sent = send_all(influx_v2, root, "many counts")
+    sent = send_all(influx_v2, root, "counts many counts")
     wrong = replace(sent[3], counts=tuple((query, number + 1) for query, number in sent[3].counts))
-    found, queries = count(influx_v2, "many counts", [*sent[:3], wrong, sent[4]])
+    found, queries = count(influx_v2, "counts many counts", [*sent[:3], wrong, sent[4]])
     assert ([type(error) for error in found], queries) == ([type(None)] * 3 + [Retryable, type(None)], 3)
 
 
 def test_one_lacks_points(influx_v2: Any, root: Path) -> None:
     """A tar that was cut short, to which the server says 200, is an error of its own shard, which may be sent again."""
-    sent = send_all(influx_v2, root, "one less", lambda call: CutShort() if call.number == 2 else None)
-    (first, second, error, *others), queries = count(influx_v2, "one less", sent)
+    sent = send_all(influx_v2, root, "counts one less", lambda call: CutShort() if call.number == 2 else None)
+    (first, second, error, *others), queries = count(influx_v2, "counts one less", sent)
     assert [first, second, *others] == [None] * (DAYS - 1)
     assert isinstance(error, Retryable)
     assert f"{instant(sent[2].shard.start)}: the server counts 0 values" in str(error)
@@ -106,10 +123,10 @@ def test_one_lacks_points(influx_v2: Any, root: Path) -> None:
 
 def test_one_has_too_many(influx_v2: Any, root: Path) -> None:
     """Points of somebody else are an error of the shard that they are in, and not to be mended."""
-    sent = send_all(influx_v2, root, "one more")
+    sent = send_all(influx_v2, root, "counts one more")
     line = f"trades,symbol=OTHER price=1,amount=1i {sent[1].shard.start + 5}"
-    influx_v2.call(f"/api/v2/write?org={influx_v2.org}&bucket=one+more", line.encode())
-    (first, error, *others), _ = count(influx_v2, "one more", sent)
+    influx_v2.call(f"/api/v2/write?org={influx_v2.org}&bucket=counts+one+more", line.encode())
+    (first, error, *others), _ = count(influx_v2, "counts one more", sent)
     assert [first, *others] == [None] * (DAYS - 1)
     assert isinstance(error, LoadError)
     assert "somebody else writes" in str(error)
@@ -117,24 +134,24 @@ def test_one_has_too_many(influx_v2: Any, root: Path) -> None:
 
 def test_too_many_come_before_too_few(influx_v2: Any, root: Path) -> None:
     """A shard with both is not sent again."""
-    sent = send_all(influx_v2, root, "both")
+    sent = send_all(influx_v2, root, "counts both")
     ((query, number),) = sent[0].counts
     both = replace(sent[0], counts=((query, number + 1), (query, number - 1)))
-    ((error,), _) = count(influx_v2, "both", [both])
+    ((error,), _) = count(influx_v2, "counts both", [both])
     assert isinstance(error, LoadError)
 
 
 def test_a_query_for_several_that_fails(influx_v2: Any, root: Path) -> None:
     """Each shard is asked for alone then, and none is sent again for it."""
-    sent = send_all(influx_v2, root, "together")
-    found, queries = count(influx_v2, "together", sent, lambda call: Answer(500) if call.number == 0 else None)
+    sent = send_all(influx_v2, root, "counts together")
+    found, queries = count(influx_v2, "counts together", sent, lambda call: Answer(500) if call.number == 0 else None)
     assert (found, queries) == ([None] * DAYS, 1 + DAYS)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(503, Retryable), (401, Refused)])
 def test_a_query_that_fails_for_one(influx_v2: Any, root: Path, status: int, kind: type[ServerError]) -> None:
     """It is an error of this shard, and does not stand in the way of others."""
-    name = f"alone {status}"
+    name = f"counts alone {status}"
     sent = send_all(influx_v2, root, name)
     start = instant(sent[3].shard.start).encode()
 
@@ -149,15 +166,15 @@ def test_a_query_that_fails_for_one(influx_v2: Any, root: Path, status: int, kin
 
 def test_a_server_that_does_not_answer(influx_v2: Any, root: Path) -> None:
     """It is not waited for once for each shard."""
-    sent = send_all(influx_v2, root, "silent")
-    found, queries = count(influx_v2, "silent", sent, lambda call: Reset())
+    sent = send_all(influx_v2, root, "counts silent")
+    found, queries = count(influx_v2, "counts silent", sent, lambda call: Reset())
     assert ([type(error) for error in found], queries) == ([Retryable] * DAYS, 2)
 
 
 @pytest.mark.usefixtures("patient")
 def test_a_load_counts_shards_together(influx_v2: Any, root: Path) -> None:
     """Shards that are sent while others are on their way share a query; each has its own entry in the ledger."""
-    settings = settings_for(influx_v2, root, "loaded together")
+    settings = settings_for(influx_v2, root, "counts loaded together")
     events: list[Event] = []
     with fault_proxy(influx_v2.url, lambda call: None, QUERIES) as proxy:
         assert load(through(settings, proxy.url), events.append).rows_acknowledged == ROWS
@@ -169,7 +186,7 @@ def test_a_load_counts_shards_together(influx_v2: Any, root: Path) -> None:
 @pytest.mark.usefixtures("patient")
 def test_only_what_lacks_points_is_sent_again(influx_v2: Any, root: Path) -> None:
     """One shard of those that were counted together gets another attempt; the others keep their first."""
-    settings = settings_for(influx_v2, root, "one again")
+    settings = settings_for(influx_v2, root, "counts one again")
     with fault_proxy(influx_v2.url, lambda call: CutShort() if call.number == 1 else None) as proxy:
         report = load(through(settings, proxy.url))
     assert (report.rows_acknowledged, report.retries, len(proxy.writes)) == (ROWS, 1, DAYS + 1)
@@ -182,12 +199,12 @@ def test_only_what_lacks_points_is_sent_again(influx_v2: Any, root: Path) -> Non
 @pytest.mark.usefixtures("patient")
 def test_others_are_acknowledged_beside_one_with_too_many(influx_v2: Any, root: Path) -> None:
     """The load ends with the error of one shard; what the same query says of the others is kept."""
-    settings = settings_for(influx_v2, root, "one of others")
+    settings = settings_for(influx_v2, root, "counts one of others")
 
     def script(call: Call) -> Fault | None:
         if call.number == 0:
             line = f"trades,symbol=OTHER price=1,amount=1i {expected(root)[0][0]}"
-            influx_v2.call(f"/api/v2/write?org={influx_v2.org}&bucket=one+of+others", line.encode())
+            influx_v2.call(f"/api/v2/write?org={influx_v2.org}&bucket=counts+one+of+others", line.encode())
         return None
 
     with fault_proxy(influx_v2.url, script, QUERIES) as proxy:
@@ -200,7 +217,7 @@ def test_others_are_acknowledged_beside_one_with_too_many(influx_v2: Any, root: 
 
 def test_one_connection_restores_one_shard_at_a_time(influx_v2: Any, root: Path) -> None:
     """With one connection, a shard is counted before the next begins."""
-    settings = settings_for(influx_v2, root, "in turn", connections=1)
+    settings = settings_for(influx_v2, root, "counts in turn", connections=1)
     with fault_proxy(influx_v2.url, lambda call: None, ("/restore/shards", *QUERIES)) as proxy:
         load(through(settings, proxy.url))
     assert ["query" in call.path for call in proxy.writes] == [False, True] * DAYS
@@ -210,7 +227,7 @@ def test_one_connection_restores_one_shard_at_a_time(influx_v2: Any, root: Path)
 def test_most_that_are_not_counted(influx_v2: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many shards are sent before some are counted, and no more."""
     monkeypatch.setattr(fill, "_MOST_UNCOUNTED", 2)
-    settings = settings_for(influx_v2, root, "few at a time")
+    settings = settings_for(influx_v2, root, "counts few at a time")
     with fault_proxy(influx_v2.url, lambda call: None, ("/restore/shards", *QUERIES)) as proxy:
         assert load(through(settings, proxy.url)).rows_acknowledged == ROWS
     asked = ["query" in call.path for call in proxy.writes]
@@ -225,7 +242,7 @@ def test_rejected_rows_are_not_gathered(influx_v2: Any, tmp_path: Path) -> None:
     tables = [trades(day, ["AAPL"], 30) for day in range(DAYS)]
     bad = [table.set_column(2, "price", pa.array([float("nan"), *table["price"].to_pylist()[1:]])) for table in tables]
     write_dataset(root, bad)
-    settings = settings_for(influx_v2, root, "rejected")
+    settings = settings_for(influx_v2, root, "counts rejected")
     with fault_proxy(influx_v2.url, lambda call: None, QUERIES) as proxy:
         report = load(through(settings, proxy.url))
     assert (report.rows_rejected, report.rows_acknowledged) == (DAYS, DAYS * 60)
@@ -234,7 +251,7 @@ def test_rejected_rows_are_not_gathered(influx_v2: Any, tmp_path: Path) -> None:
 
 def test_a_kill_before_the_count(influx_v2: Any, root: Path) -> None:
     """What was sent and not counted is not acknowledged; the same command sends it again, under another name."""
-    arguments = ("load", root, "--org", influx_v2.org, "--bucket", "killed between", "--via", "restore")
+    arguments = ("load", root, "--org", influx_v2.org, "--bucket", "counts killed between", "--via", "restore")
     flags = ("--shard-duration", "1d")
     names: list[bytes] = []
     well = threading.Event()
@@ -256,12 +273,26 @@ def test_a_kill_before_the_count(influx_v2: Any, root: Path) -> None:
         assert last is not None
         assert (last.rows, last.finished) == (0, "")
         well.set()
-        target = Target(proxy.url, "killed between", influx_v2.org, influx_v2.token)
+        target = Target(proxy.url, "counts killed between", influx_v2.org, influx_v2.token)
         settings = LoadSettings(root, target, via="restore", shard_duration=DAY)
         report = load(settings)
     assert (report.rows_resumed, report.rows_acknowledged) == (0, ROWS)
     assert names == [b"000000001"] * DAYS + [b"000000002"] * DAYS
     assert_equal(influx_v2, settings)
+
+
+def test_an_error_that_nobody_expects(influx_v2: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the load, which has acknowledged nothing, instead of leaving it to wait for ever."""
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("no count")
+
+    monkeypatch.setattr(fill, "count_shards", fail)
+    with pytest.raises(RuntimeError, match="no count"):
+        load(settings_for(influx_v2, root, "counts failing"))
+    last = last_load(root)
+    assert last is not None
+    assert (last.rows, last.finished) == (0, "")
 
 
 def test_the_bucket_is_made_while_encoders_are_loaded(
@@ -271,9 +302,9 @@ def test_the_bucket_is_made_while_encoders_are_loaded(
 
     def wait_for_bucket() -> None:
         deadline = time.monotonic() + 20
-        while not exists(influx_v2, "beside"):
+        while not exists(influx_v2, "counts+beside"):
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
     monkeypatch.setattr(storage_files, "compile_encoders", wait_for_bucket)
-    assert load(settings_for(influx_v2, root, "beside")).rows_acknowledged == ROWS
+    assert load(settings_for(influx_v2, root, "counts beside")).rows_acknowledged == ROWS
