@@ -5,6 +5,7 @@ Needs only the standard library, because it is there before any library is.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -38,11 +39,14 @@ def importing() -> Iterator[None]:
 
     A signal ends the process at once: nothing has begun, and an import that is interrupted fails in odd ways.
     Libraries install handlers of their own. With those of Polars, a Ctrl-C that was ignored would no longer be
-    ignored, and others would not end a wait. So the handlers from before are installed again.
+    ignored, and others would not end a wait. So the handlers from before are installed again. The garbage collector
+    pauses: what modules define is not garbage, and to look through it takes a tenth of the time.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    collecting = gc.isenabled()
+    gc.disable()
     found = {number: signal.getsignal(number) for number in SIGNALS}
     before = {number: handler for number, handler in found.items() if handler is not None}  # None: not one of Python
     for number, handler in before.items():
@@ -53,6 +57,36 @@ def importing() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if collecting:
+            gc.freeze()  # nor is it looked through later
+            gc.enable()
+
+
+def import_pyarrow() -> None:
+    """Import pyarrow without pandas, which it imports before it makes its first array, and which takes as long again.
+
+    If that fails, it does not try again until somebody asks it for something of pandas.
+    """
+    finder = _Absent("pandas")
+    sys.meta_path.insert(0, finder)
+    try:
+        import pyarrow  # noqa: PLC0415
+
+        pyarrow.array([])
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _Absent:
+    """Finds that a module is not there."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        """Raise ModuleNotFoundError for the module; leave any other to the next finder."""
+        if name == self._name:
+            raise ModuleNotFoundError(f"{name} is left out here", name=name)
 
 
 def end_at_once(number: int, frame: FrameType | None) -> NoReturn:

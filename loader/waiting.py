@@ -29,6 +29,14 @@ def take(queue: Queue[Item] | SimpleQueue[Item]) -> Item:
             continue
 
 
+def take_within(queue: Queue[Item] | SimpleQueue[Item], seconds: float) -> Item | None:
+    """Wait for the next item of ``queue`` and return it, None after ``seconds``, or after a slice of more seconds."""
+    try:
+        return queue.get(timeout=max(0.0, min(seconds, SLICE_SECONDS)))
+    except Empty:
+        return None
+
+
 def pause(seconds: float, stop: threading.Event | None = None) -> bool:
     """Wait ``seconds``, which may be infinite; return True at once when ``stop`` is set, otherwise False."""
     until = time.monotonic() + seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -92,3 +93,38 @@ def test_a_signal_during_an_import_ends_it(number: signal.Signals, ignored: bool
         assert done.returncode == 130
         assert done.stderr == "error: interrupted\n"
         assert done.stdout == '{"exit_code": 130, "error": "interrupted"}\n'
+
+
+def test_the_garbage_collector_pauses() -> None:
+    """It is back after the block, also after an error, unless it was off before."""
+    seen = []
+    for enabled in (True, False):
+        if not enabled:
+            gc.disable()
+        try:
+            with suppress(ImportError), importing():
+                seen.append(gc.isenabled())
+                raise ImportError
+            assert gc.isenabled() == enabled
+        finally:
+            gc.enable()
+    assert seen == [False, False]
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
+
+
+def test_pyarrow_comes_without_pandas() -> None:
+    """Its arrays need none; who asks for something of pandas gets it, since it is imported then."""
+    program = (
+        "import sys\n"
+        "from loader.importing import import_pyarrow\n"
+        "import_pyarrow()\n"
+        "import pyarrow\n"
+        "pyarrow.array([1])\n"
+        "print('pandas' in sys.modules)\n"
+        "print(len(pyarrow.array([1, 2]).to_pandas()))\n"
+        "import pandas\n"
+        "print(pyarrow.array(pandas.Series([1, 2])).to_pylist())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ["False", "2", "[1, 2]", ""]

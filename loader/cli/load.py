@@ -42,7 +42,7 @@ from loader.cli.options import (
 from loader.cli.outcome import Output, guarded, judge_rows
 from loader.cli.streams import say
 from loader.dataset.policy import OnDuplicate
-from loader.importing import importing
+from loader.importing import import_pyarrow, importing
 from loader.servers.load_method import LoadMethod
 
 
@@ -148,6 +148,7 @@ def load(
 ) -> None:
     """Load a dataset into a bucket; run it again to go on after a stop."""
     with importing():
+        import_pyarrow()
         from loader import loading
         from loader.cli.option_values import mapping_flags, read_duration, read_mapping_options, read_target
         from loader.cli.running import run

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from loader.events import SERVER_BUSY
-from loader.loading.restore_path.export import ExportReport
-from loader.loading.settings import LoadReport
 from loader.quantities import counted, size_text
 from loader.reporting.metrics import COMPARED, moment_text
-from loader.reporting.status import Status, Verification
 from loader.servers.load_method import LoadMethod
-from loader.staging.candles.settings import CandleReport
-from loader.staging.settings import StageReport
-from loader.verification.settings import VerifyReport
+
+if TYPE_CHECKING:  # each command makes one of these reports, and should not import what makes the others
+    from loader.loading.restore_path.export import ExportReport
+    from loader.loading.settings import LoadReport
+    from loader.reporting.status import Status, Verification
+    from loader.staging.candles.settings import CandleReport
+    from loader.staging.settings import StageReport
+    from loader.verification.settings import VerifyReport
 
 PAYLOADS = {LoadMethod.WRITE: "line protocol", LoadMethod.RESTORE: "storage files"}
 """What each load method sends."""

@@ -110,6 +110,16 @@ class PointsQuery:
     stop: int
 
 
+@dataclass(frozen=True)
+class CountQuery:
+    """How many points have ``field`` and ``start`` <= time < ``stop`` (nanoseconds)."""
+
+    schema: PointSchema
+    field: Field
+    start: int
+    stop: int
+
+
 class CandleValues(Enum):
     """What a query of candles asks for: prices, count and volume; the sum of price times amount; or all of these.
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from loader.cli import COMMANDS
 from loader.cli.completion import VARIABLE
+from tests.datasets import small_dataset
 
 HEAVY = (
     *("polars", "pyarrow", "numpy", "numba", "duckdb", "exchange_calendars", "pandas"),
@@ -17,11 +20,13 @@ HEAVY = (
 )
 
 
-def imported(*arguments: str, environment: dict[str, str] | None = None) -> tuple[list[str], str]:
-    """Run the loader; return which of HEAVY it has imported in the end, and what it printed."""
+def imported(
+    *arguments: str, environment: dict[str, str] | None = None, wanted: Sequence[str] = HEAVY
+) -> tuple[list[str], str]:
+    """Run the loader; return which of ``wanted`` it has imported in the end, and what it printed."""
     program = (
         "import atexit, os, sys\n"
-        f"atexit.register(lambda: os.write(2, ' '.join(name for name in {HEAVY!r} if name in sys.modules).encode()))\n"
+        f"atexit.register(lambda: os.write(2, ' '.join(name for name in {wanted!r} if name in sys.modules).encode()))\n"
         f"sys.argv = {['loader', *arguments]!r}\n"
         "from loader.__main__ import main\n"
         "main()\n"
@@ -53,6 +58,20 @@ def test_what_works_imports_what_it_needs() -> None:
     """The test above can fail: a command that looks at data has imported the libraries for it."""
     heavy, _ = imported("status", "/nowhere")
     assert {"pyarrow", "polars"} <= {*heavy}
+
+
+def test_a_load_imports_only_its_own(tmp_path: Path) -> None:
+    """Neither pandas, which pyarrow would import, nor what stages and verifies, nor the encoders of the other path."""
+    small_dataset(tmp_path, days=1, rows=5)
+    others = (
+        "pandas",
+        "loader.verification",
+        "loader.staging",
+        "loader.encoding.line_protocol",
+        "loader.encoding.tsm.decode",
+    )
+    found, _ = imported("load", str(tmp_path), "--via", "restore", "--dry-run", "--quiet", wanted=(*others, "numba"))
+    assert found == ["numba"]
 
 
 def test_no_command_imports_its_work_to_be_declared() -> None:

@@ -93,11 +93,11 @@ def test_every_row_arrives(influx_v2: Any, root: Path) -> None:
 def test_compiling_is_no_part_of_the_rate(
     influx_v2: Any, root: Path, monkeypatch: pytest.MonkeyPatch, dry_run: bool
 ) -> None:
-    """It is done once on a machine, so it would say nothing of the next load."""
+    """It is done once on a machine, so it would say nothing of the next load; what it is waited for does not count."""
     monkeypatch.setattr(storage_files, "compile_encoders", lambda: time.sleep(3.0))
     began = time.monotonic()
     seconds = load(settings_for(influx_v2, root, f"compiled-{dry_run}", dry_run=dry_run)).seconds
-    assert time.monotonic() - began >= 3.0 + seconds
+    assert time.monotonic() - began >= 3.0 > 1.5 + seconds
 
 
 def test_a_second_run_sends_nothing(influx_v2: Any, root: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.errors import ConfigError, Refused, ServerError
 from loader.servers import flux
-from loader.servers.base import AggregateQuery, AmbiguousText, PointsQuery, Reply, Target
+from loader.servers.base import AggregateQuery, AmbiguousText, CountQuery, PointsQuery, Reply, Target
 
 DAY = 86_400_000_000_000
 START = 1_704_153_600_000_000_000
@@ -178,3 +178,20 @@ def test_counts() -> None:
     request = flux.build_count(TARGET, trades_schema(), PRICE, START, START + 1)
     assert "|> group() |> count()" in json.loads(request.body)["query"]
     assert flux.parse_count(Reply(200, body=b",result,table,_value\r\n,_result,0,3\r\n,_result,0,4\r\n")) == 7
+
+
+def test_several_counts() -> None:
+    """Each query of a request names its result by its number; one without a row has counted nothing."""
+    queries = [CountQuery(trades_schema(), PRICE, START + day * DAY, START + (day + 1) * DAY) for day in range(3)]
+    text = json.loads(flux.build_counts(TARGET, queries).body)["query"]
+    alone = [json.loads(flux.build_count(TARGET, *vars(query).values()).body)["query"] for query in queries]
+    assert text.split("\n") == [f'{query} |> yield(name: "{number}")' for number, query in enumerate(alone)]
+    body = b",result,table,_value\r\n,2,0,3\r\n\r\n,result,table,_value\r\n,0,0,4\r\n,0,0,1\r\n"
+    assert flux.parse_counts(Reply(200, body=body), 3) == [5, 0, 3]
+
+
+def test_an_error_among_several_counts() -> None:
+    """Counts that come before an error are not believed either."""
+    body = b",result,table,_value\r\n,0,0,3\r\n\r\nerror,reference\r\nengine is closed,\r\n"
+    with pytest.raises(ServerError, match="engine is closed"):
+        flux.parse_counts(Reply(200, body=body), 2)

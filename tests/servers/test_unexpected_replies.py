@@ -40,6 +40,7 @@ def readers() -> dict[str, Reader]:
         "identify": lambda reply: identify(TARGET.url, reply),
         "identify early": lambda reply: identify_early(TARGET.url, reply),
         "count": flux.parse_count,
+        "counts": lambda reply: flux.parse_counts(reply, 2),
         "types": influxql.parse_types,
         "operator": lambda reply: is_operator(lambda request: reply),
         "restored bucket": lambda reply: parse_bucket(TARGET, Reply(201, body=reply.body)),

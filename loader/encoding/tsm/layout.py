@@ -20,6 +20,8 @@ from types import MappingProxyType
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from loader.dataset.schema import Field, FieldType
 from loader.encoding.escaping import KEY_BYTES
@@ -58,6 +60,11 @@ def unstorable(series: pl.Series) -> pl.Series:
     separator = FIELD_SEPARATOR.decode()
     # A separator can begin in the series and end in the one behind it: their last and first characters are equal.
     return series.str.contains(separator, literal=True) | series.str.ends_with(separator[:-1])
+
+
+def may_be_unstorable(series: pa.LargeStringArray) -> bool:
+    """Tell whether one of ``series`` may be unstorable, in a tenth of the time where there are few."""
+    return bool(pc.any(pc.match_substring(series, FIELD_SEPARATOR[:-1].decode())).as_py())
 
 
 def check_keys(keys: pl.Series, fields: Sequence[Field]) -> None:

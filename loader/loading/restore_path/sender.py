@@ -1,42 +1,28 @@
-"""Sends the files of a shard to the server, and has the server count the values that it took."""
+"""Sends the files of a shard to the server."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import TIME_MAX, instant
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.encode.buffer import Workspace
-from loader.errors import LoadError, Retryable
+from loader.errors import LoadError
 from loader.events import Answered
 from loader.loading.flow import Flow
 from loader.loading.known_rows import KnownRows
+from loader.loading.restore_path.counting import SentShard, count_shards
 from loader.loading.restore_path.shards import Shard
 from loader.loading.restore_path.storage_files import PointCounts, ShardFile, encode_shard, tar, tar_size
 from loader.loading.settings import LoadSettings
-from loader.servers import flux
 from loader.servers import restore as api
 from loader.servers.backup import is_open
+from loader.servers.base import CountQuery
 from loader.servers.replies import raise_for
 from loader.servers.transport import Connection
-
-
-@dataclass(frozen=True)
-class Restored:
-    """What the server has taken and counted of a shard; ``size`` is bytes on the wire.
-
-    ``rows`` is how many rows the shard accounts for, ``rejected`` those of them that cannot be points; ``answers`` are
-    those to the uploads of its files.
-    """
-
-    rows: int
-    size: int
-    rejected: tuple[RejectedRow, ...]
-    answers: tuple[Answered, ...]
 
 
 class Aborted(Exception):
@@ -64,16 +50,26 @@ class ShardSender:
         self._flow = flow
         self._known = known
 
-    def restore(self, shard: Shard, generation: int, workspace: Workspace) -> Restored:
+    def restore(self, shard: Shard, generation: int, workspace: Workspace) -> SentShard:
         """Send the files of ``shard``, made in ``workspace``, and let the server count their values.
 
-        Raises Retryable also when the server counts fewer than were sent, LoadError when more; ServerError, StageError,
-        EncodeError, ShardClosed, Aborted.
+        Raises what ``send`` raises, and what ``count_shards`` returns.
         """
-        with Connection(self._settings.target, self._settings.timeout_seconds) as link:
-            return self._send(link, shard, generation, workspace)
+        with self.connection() as link:
+            sent = self.send(link, shard, generation, workspace)
+            for error in filter(None, count_shards(link, [sent])):
+                raise error
+        return sent
 
-    def _send(self, link: Connection, shard: Shard, generation: int, workspace: Workspace) -> Restored:
+    def connection(self) -> Connection:
+        """Return a new connection to the server."""
+        return Connection(self._settings.target, self._settings.timeout_seconds)
+
+    def send(self, link: Connection, shard: Shard, generation: int, workspace: Workspace) -> SentShard:
+        """Send the files of ``shard``, made in ``workspace``, over ``link``.
+
+        Raises Retryable, ServerError, StageError, EncodeError, ShardClosed, Aborted.
+        """
         request = api.build_shard(self._ids[shard.start])
         rows = size = 0
         rejected: list[RejectedRow] = []
@@ -99,32 +95,19 @@ class ShardSender:
             for schema, found in file.counts.items():
                 counts[schema] = counts[schema] + found if schema in counts else found
             del file  # otherwise it would keep its memory while the next one may replace it
-        for schema, found in counts.items():
-            for field, expected in _counted_fields(schema.fields, found):
-                self._count(link, shard, schema, field, expected)
-        return Restored(rows, size, tuple(rejected), tuple(answers))
+        start, stop = shard.start, min(shard.stop, TIME_MAX + 1)
+        expected = tuple(
+            (CountQuery(schema, field, start, stop), number)
+            for schema, found in counts.items()
+            for field, number in _counted_fields(schema.fields, found)
+        )
+        return SentShard(shard, rows, size, tuple(rejected), tuple(answers), expected)
 
     def _pieces(self, file: ShardFile) -> Iterator[bytes | memoryview]:
         for piece in tar(file):
             if self._flow.aborted.is_set():
                 raise Aborted
             yield piece
-
-    def _count(self, link: Connection, shard: Shard, schema: PointSchema, field: Field, expected: int) -> None:
-        start, stop = shard.start, min(shard.stop, TIME_MAX + 1)
-        found = flux.parse_count(link.send(flux.build_count(self._settings.target, schema, field, start, stop)))
-        if found > expected:
-            raise LoadError(
-                f"the shard of {instant(shard.start)}: the server counts {found:,} values of {field.column!r},"
-                f" and {expected:,} were sent: somebody else writes into this bucket",
-                hint="begin again (--restart) with nobody else at it, or go on by the write path (--via write)",
-            )
-        if found < expected:
-            raise Retryable(
-                f"the shard of {instant(shard.start)}: the server counts {found:,} values of {field.column!r},"
-                f" and {expected:,} were sent",
-                hint="look at the server's log for what it says of the shard's files",
-            )
 
 
 def _counted_fields(fields: Sequence[Field], counts: PointCounts) -> Sequence[tuple[Field, int]]:

@@ -24,7 +24,7 @@ from loader.encoding.series import SeriesRuns, find_series
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import StorageFile, encode_file
 from loader.encoding.tsm.encode.rows import Rows
-from loader.encoding.tsm.layout import FIELD_SEPARATOR, unstorable
+from loader.encoding.tsm.layout import FIELD_SEPARATOR, may_be_unstorable, unstorable
 from loader.encoding.warm import compile_ahead, compile_encoders
 from loader.events import Observer
 from loader.loading.known_rows import KnownRows
@@ -81,6 +81,11 @@ def prepare_encoders(observe: Observer) -> float:
     return compile_ahead(compile_encoders, "encoders", observe)
 
 
+def load_encoders() -> None:
+    """Have the encoders compiled, without a word; or loaded, where this machine has compiled them before."""
+    compile_encoders()
+
+
 def encode_shard(
     root: Path,
     manifest: Manifest,
@@ -93,14 +98,14 @@ def encode_shard(
 
     A file is valid until the next one is asked for, or ``workspace`` is used for another shard. Memory is bounded by
     MOST_BYTES (or WIDE_BYTES) and one joined batch, and the file made of them, about as large, with an index of up to
-    INDEX_BYTES and what one batch adds: in time order, a few large files name each series less often than many small
-    ones. Texts are held once. Of
-    several files each holds the rows of some partitions, or parts of them. Rows of one identity become one point where
-    they are in one file; in several files, they never set the same field. Raises StageError and EncodeError.
+    INDEX_BYTES and what one batch adds: of rows in time order, a few large files name each series less often than many
+    small ones. Texts are held once. Of several files each holds the rows of some partitions, or parts of them. Rows of
+    one identity become one point where they are in one file; in several files, they never set the same field. Raises
+    StageError and EncodeError.
     """
     for schema in manifest.schemas:
         check_names(schema)
-    most = _most_bytes(root, manifest, shard)
+    least, most = min(MOST_BYTES, WIDE_BYTES), 0
     collected = _FilePoints(root, workspace)
     sequence = _FULLY_COMPACTED
     for partition in shard.partitions:
@@ -117,7 +122,10 @@ def encode_shard(
             if collected.size > LONG_TEXTS * collected.rows:
                 # Freed memory that is kept for the next batch costs nothing for short rows, and much for long ones.
                 pa.default_memory_pool().release_unused()
-            if collected.size >= most or collected.index_size >= INDEX_BYTES:
+            # Files are looked through once it matters, and never for a small shard.
+            if collected.size >= least:
+                most = most or _most_bytes(root, manifest, shard)
+            if (most and collected.size >= most) or collected.index_size >= INDEX_BYTES:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
                 collected, sequence = _FilePoints(root, workspace), sequence + 1
                 points = collected.of(points.schema)
@@ -234,8 +242,7 @@ class _Points:
             self.rows += int(np.count_nonzero(within))
             selected = selected.within(within)
         runs = self._runs(selected, series)
-        unfit = unstorable(pl.Series(runs.texts)).to_numpy()
-        if unfit.any():
+        if may_be_unstorable(runs.texts) and (unfit := unstorable(pl.Series(runs.texts)).to_numpy()).any():
             rows = np.repeat(unfit[runs.codes], runs.lengths)
             texts = runs.texts.take(pa.array(np.repeat(runs.codes, runs.lengths)[rows])).to_pylist()
             shown = [repr(text[:100]) for text in texts]

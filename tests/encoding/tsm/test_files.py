@@ -19,7 +19,7 @@ from loader.encoding.series import SeriesRuns
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import encode_file
 from loader.encoding.tsm.encode.rows import Rows
-from loader.encoding.tsm.layout import unstorable
+from loader.encoding.tsm.layout import may_be_unstorable, unstorable
 from loader.encoding.warm import compile_encoders
 from loader.errors import EncodeError
 from tests.storage import bits, decode, encode, index, keys_of
@@ -195,6 +195,12 @@ def test_series_that_cannot_be_parted(series: list[str]) -> None:
     """A series in which the separator occurs, or begins at its end, cannot be stored; the server would lose it."""
     found = unstorable(pl.Series(series, dtype=pl.String)).to_list()
     assert found == [(text + "#!~#").find("#!~#") != len(text) for text in series]
+    assert may_be_unstorable(pa.array(series, pa.large_string())) >= any(found)
+
+
+def test_usual_series_are_not_looked_at_twice() -> None:
+    """Only a text that has the beginning of a separator may be unstorable."""
+    assert not may_be_unstorable(pa.array(["m,t=a#!", "m,t=~#"], pa.large_string()))
 
 
 def test_a_field_with_the_separator() -> None:

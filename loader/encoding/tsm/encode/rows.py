@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from loader.dataset.schema import Field, FieldType
 from loader.encoding.arrays import Bytes, Integers, Mask, Words
@@ -50,7 +52,7 @@ class Rows:
         self.present: Mask = np.empty((len(self.fields), 0), np.bool_)
         self._texts = workspace.take_texts()
         self._text_bytes = 0
-        self._series = pl.Series(dtype=pl.String)
+        self._series: pa.LargeStringArray = pa.array([], pa.large_string())
         self._series_bytes = 0
         self._runs: list[tuple[Integers, Integers]] = []
         self._run_number = 0
@@ -88,8 +90,9 @@ class Rows:
             elif column.dtype == pl.Boolean:
                 self.words[1 + number, start:stop] = column.fill_null(value=False).to_numpy()
             else:
-                self.words[1 + number, start:stop] = column.fill_null(0).to_numpy().view(np.uint64)
-        self._runs.append((runs.starts[:-1] + start, self._numbers(pl.Series(runs.texts))[runs.codes]))
+                filled = column.fill_null(0) if column.has_nulls() else column
+                self.words[1 + number, start:stop] = filled.to_numpy().view(np.uint64)
+        self._runs.append((runs.starts[:-1] + start, self._numbers(runs.texts)[runs.codes]))
         self._run_number += len(runs.codes)
         self.height = stop
 
@@ -102,7 +105,7 @@ class Rows:
 
         Raises EncodeError for a key that is too long.
         """
-        keys = (self._series + FIELD_SEPARATOR.decode()).cast(pl.Binary)
+        keys = (pl.Series(self._series) + FIELD_SEPARATOR.decode()).cast(pl.Binary)
         check_keys(keys, self.fields)
         order = keys.arg_sort()
         ranks = np.empty(len(order), np.int64)
@@ -112,16 +115,16 @@ class Rows:
         numbers = np.concatenate([none, *(numbers for _, numbers in self._runs)])
         return keys.gather(order), order_rows(starts, ranks[numbers], len(keys), self.times)
 
-    def _numbers(self, names: pl.Series) -> Integers:
+    def _numbers(self, names: pa.LargeStringArray) -> Integers:
         """Return the number of each of ``names``; those that are new get the next ones."""
-        new = names.unique(maintain_order=True)
-        new = new.filter(~new.is_in(self._series.implode()))
-        if len(new):
-            self._series = pl.concat([self._series, new])
-            self._series_bytes += int(new.str.len_bytes().sum())
-        known = pl.DataFrame({"name": self._series, "number": pl.int_range(len(self._series), eager=True)})
-        found = pl.DataFrame({"name": names}).join(known, on="name", how="left", maintain_order="left")
-        return found["number"].to_numpy()
+        numbers = pc.index_in(names, self._series)
+        if numbers.null_count:
+            new = pc.unique(names.filter(numbers.is_null()))
+            self._series = pa.concat_arrays([self._series, new])
+            self._series_bytes += pc.sum(pc.binary_length(new)).as_py()
+            numbers = pc.index_in(names, self._series)
+        found: Integers = numbers.to_numpy()
+        return found
 
     def _make_room(self, rows: int) -> None:
         if rows <= self.words.shape[1]:
