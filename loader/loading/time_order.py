@@ -50,7 +50,7 @@ def distinct_in_time_order(batches: Iterable[pa.RecordBatch], schema: PointSchem
 
 
 def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return ``batch`` with only those texts in its dictionaries that it has: joined ones have all of former batches."""
+    """Return ``batch`` with only those texts in its dictionaries that it has; those of joined ones have all of both."""
     for position, column in enumerate(batch.columns):
         if pa.types.is_dictionary(column.type):
             texts = column.cast(column.type.value_type).dictionary_encode().cast(column.type)
