@@ -17,6 +17,8 @@ JOINED_BYTES = 64 << 20
 """Batches are joined until they have so many bytes; the last one may exceed it."""
 LONG_TEXTS = 512
 """Bytes of texts a row from which half of BATCH_BYTES is enough: the fixed cost of a batch is small then."""
+_MOST_PIECES = 1_000
+"""Batches that are held side by side: a batch takes some kilobytes, however few its rows are."""
 INDEX_BYTES = 8
 """Bytes that a text takes besides its own."""
 
@@ -41,6 +43,8 @@ def join_batches(batches: Iterable[pa.RecordBatch], rows: int, size: int | None 
             yield from _join(held)
             held_rows = held_bytes = 0
         held.append(batch)
+        if len(held) > _MOST_PIECES:
+            held = list(_join(held))
         held_rows += batch.num_rows
         held_bytes += most_bytes(batch)
         if held_rows >= rows or held_bytes >= (BATCH_BYTES // 2 if _has_long_texts(batch) else size):

@@ -42,7 +42,10 @@ def opened_database(root: Path, name: str, schema: str) -> Iterator[sqlite3.Conn
 
 @contextmanager
 def read_database(root: Path, name: str, schema: str) -> Iterator[sqlite3.Connection | None]:
-    """Open the database ``name`` to read; None when it is missing or lacks tables. Raises as the writing one does."""
+    """Open the database ``name`` to read it as of one moment; None when it is missing. Raises as the writing one does.
+
+    Tables that are missing, as a former version knew fewer, have no rows.
+    """
     if not _look_at_files(root, name):
         yield None
         return
@@ -55,7 +58,13 @@ def read_database(root: Path, name: str, schema: str) -> Iterator[sqlite3.Connec
             # On a read-only file system SQLite cannot make the file that readers share, and nobody else writes.
             database = stack.enter_context(closing(sqlite3.connect(f"{address}?immutable=1", uri=True)))
             _guard(database, schema)
-        yield database if _objects(database) == _known(schema) else None
+        database.execute("PRAGMA temp_store = MEMORY")
+        for kind, _, _, statement in sorted({*_known(schema)} - {*_objects(database)}, key=repr):
+            if kind == "table":
+                database.execute(statement.replace("CREATE", "CREATE TEMP", 1))
+        # A load that runs may write between two statements.
+        database.execute("BEGIN")
+        yield database
 
 
 def _look_at_files(root: Path, name: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from loader.dataset.state import append_text, clear_text, state_path
+from loader.dataset.state import append_text, clear_text, keep_lines, state_path
 from loader.errors import LoadError, StageError
 
 
@@ -22,6 +22,10 @@ class RejectedFile:
     def clear(self) -> None:
         """Empty the file, if it is there; raises LoadError."""
         self._write(lambda: clear_text(self._root, self._name))
+
+    def keep_first(self, rows: int) -> None:
+        """Cut off what is behind the first ``rows`` rows, if the file is there; raises LoadError."""
+        self._write(lambda: keep_lines(self._root, self._name, rows))
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write ``rows`` and wait until they are on disk; raises LoadError."""

@@ -82,7 +82,7 @@ def last_load(root: Path) -> LastLoad | None:
     """
     with _explained(root), read_database(root, _FILE, _SCHEMA) as database:
         if database is None:
-            return None  # a load that was killed at its very start has left no tables
+            return None
         row = database.execute(
             "SELECT id, url, org, bucket, fingerprint,"
             " (SELECT coalesce(sum(rows), 0) FROM restored WHERE load = id), rejected, started, finished "

@@ -40,6 +40,9 @@ class Rejections:
         rejections = cls(root, ledger.name, most, ledger.rejected)
         if not rejections.total:
             rejections.file.clear()  # left by an earlier load that is begun again
+        else:
+            # A run that was killed may have written rows that are not acknowledged: these will be rejected again.
+            rejections.file.keep_first(rejections.total)
         if rejections.excess:
             raise rejections.excess
         return rejections

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loader.dataset.batches import row_bytes
 from loader.dataset.manifest import Partition
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers, Mask
@@ -16,6 +17,8 @@ from loader.encoding.columns import read_valid_times
 
 MOST_HELD = 2_000_000
 """Most rows of one moment that are held from one batch to the next."""
+MOST_HELD_BYTES = 128 << 20
+"""Most bytes of these rows once their tags are written out."""
 _MOST_CODE = 1 << 62
 
 
@@ -23,7 +26,8 @@ def distinct_in_time_order(batches: Iterable[pa.RecordBatch], schema: PointSchem
     """Tell whether times never descend in ``batches``, all rows of ``partition``, and no two rows have one identity.
 
     False also where it takes a closer look: where times are not those that the manifest says, or more than MOST_HELD
-    rows have one time. Memory is two batches, MOST_HELD rows of tags, and some 50 bytes for each of these rows.
+    rows, or MOST_HELD_BYTES, have one time. Memory is two batches, twice the rows that are held, and some 50 bytes for
+    each of these rows.
     """
     held: pa.RecordBatch | None = None
     for part in batches:
@@ -38,10 +42,20 @@ def distinct_in_time_order(batches: Iterable[pa.RecordBatch], schema: PointSchem
         if not valid.all() or not within or (times[1:] < times[:-1]).any() or _repeats(batch, schema, begins):
             return False
         last = int(np.searchsorted(times, times[-1]))
-        if len(batch) - last > MOST_HELD:
-            return False
         held = batch.slice(last)
+        if len(held) > MOST_HELD or row_bytes(held).sum() > MOST_HELD_BYTES:
+            return False
+        held = _compact(held)
     return True
+
+
+def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return ``batch`` with only those texts in its dictionaries that it has; those of joined ones have all of both."""
+    for position, column in enumerate(batch.columns):
+        if pa.types.is_dictionary(column.type):
+            texts = column.cast(column.type.value_type).dictionary_encode().cast(column.type)
+            batch = batch.set_column(position, batch.schema.field(position), texts)
+    return batch
 
 
 def _joined(held: pa.RecordBatch, batch: pa.RecordBatch) -> pa.RecordBatch | None:

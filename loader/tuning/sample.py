@@ -25,7 +25,7 @@ from loader.loading.known_rows import KnownRows
 from loader.loading.write_path.payloads import Payload, payloads
 
 MOST_BYTES = 64 << 20
-"""Most bytes of line protocol that a sample has, except for the last of its pieces."""
+"""Most bytes of line protocol that a sample has, except for the last of its pieces, or of its windows."""
 _PIECE_LINES, _PIECE_BYTES = 20_000, 4 << 20
 _HOUR = 3_600_000_000_000
 _MOST_HOURS = 10_000

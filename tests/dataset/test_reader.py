@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +193,24 @@ def test_a_file_that_vanished_or_shrank_since_is_named(grouped: tuple[Path, pa.T
         next(read_batches(grouped[0], trades_schema(), Chunk("one.parquet", 50, 101), 10))
     with pytest.raises(StageError, match=r"two\.parquet: is missing"):
         next(read_batches(grouped[0], trades_schema(), Chunk("two.parquet", 0, 1), 10))
+
+
+def test_many_tiny_batches_take_the_memory_of_their_rows() -> None:
+    """Batches of one row, of which each takes kilobytes, do not lie side by side until there are enough of them."""
+    before = pa.total_allocated_bytes()
+    most = 0
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal most
+        for row in range(10_000):
+            # Arrays that Arrow makes take at least 64 bytes.
+            yield pa.record_batch({"x": pa.array([row], pa.int64()), "y": pa.array([str(row % 7)]).dictionary_encode()})
+            most = max(most, pa.total_allocated_bytes() - before)
+
+    (joined,) = join_batches(batches(), 10_000)
+    assert joined["x"].to_pylist() == [*range(10_000)]
+    assert joined["y"].to_pylist() == [str(row % 7) for row in range(10_000)]
+    assert most < 1_000_000
 
 
 def test_batches_are_joined_by_rows_and_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

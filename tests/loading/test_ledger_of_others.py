@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from loader.dataset import database
@@ -136,6 +137,21 @@ def test_a_journal_that_a_running_load_removes(root: Path, monkeypatch: pytest.M
     monkeypatch.setattr(database, "open_file", remove_and_open)
     assert last_load(root) is not None
     assert not journal.exists()
+
+
+def test_a_ledger_of_a_former_version(root: Path) -> None:
+    """One without the table of scattered rows tells what was loaded, and a load goes on from there."""
+    with closing(sqlite3.connect(ledger_path(root))) as database, database:
+        database.execute("DROP TABLE scattered")
+    before = last_load(root)
+    assert before is not None
+    assert (before.rows, before.rejected) == (30, 2)
+    with closing(sqlite3.connect(ledger_path(root))) as database:
+        assert not database.execute("SELECT * FROM sqlite_master WHERE name = 'scattered'").fetchall()
+    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
+        ledger.acknowledge(RowSet(Chunk(PARTITION.path, 30, 40), np.array([31])), 0)
+        assert ledger.rows.pending(PARTITION) == [Chunk(PARTITION.path, 30, 100)]
+    assert last_load(root).rows == 31  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loader.dataset.manifest import Partition
@@ -37,6 +38,7 @@ def told(*parts: Sequence[Row], dictionaries: bool = True) -> bool:
 rows = st.tuples(st.sampled_from([None, "", "a", "b"]), st.sampled_from([None, "", "c"]), st.integers(0, 3))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(rows, max_size=6), max_size=4), st.booleans(), st.booleans(), st.sampled_from([1 << 62, 2, 9]))
 @example([[("a", "c", 1)], [("a", "c", 1)]], True, False, 1 << 62)
 @example([[("a", None, 1)], [], [("a", "", 1)]], True, False, 1 << 62)
@@ -80,6 +82,21 @@ def test_what_takes_a_closer_look(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not told([("a", "c", -1)])
     mixed = [batch([("a", "c", 1)]), batch([("b", "c", 1)], dictionaries=False)]
     assert not distinct_in_time_order(mixed, SCHEMA, WHOLE)
-    monkeypatch.setattr(time_order, "MOST_HELD", 1)
-    assert told([("a", "c", 1), ("b", "c", 2)])
-    assert not told([("a", "c", 1), ("b", "c", 1)])
+    for limit, most in (("MOST_HELD", 1), ("MOST_HELD_BYTES", 40)):
+        with monkeypatch.context() as patch:
+            patch.setattr(time_order, limit, most)
+            assert told([("a", "c", 1), ("b", "c", 2)])
+            assert not told([("a", "c", 1), ("b", "c", 1)])
+
+
+def test_texts_of_former_batches_are_released() -> None:
+    """Memory is that of two batches, also where each has other tags than all before it."""
+    held = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for number in range(20):
+            yield batch([(f"{number:03}{row:01000}", "c", 100 * number // 20 + row // 100) for row in range(200)])
+            held.append(pa.total_allocated_bytes())
+
+    assert distinct_in_time_order(batches(), SCHEMA, replace(WHOLE, time_max=1_000 * SECOND))
+    assert held[-1] - held[0] < 4 * 200 * 1_000
