@@ -49,7 +49,7 @@ def points(sources: list[Source], start: int = FIRST, stop: int = LAST) -> Point
     column = reading(sources, start, stop).column
     values = column.values.view(np.int64).tolist()
     found = {}
-    for number, series in enumerate(column.series):
+    for number, series in enumerate(column.series.to_list()):
         span = slice(column.bounds[number], column.bounds[number + 1])
         times = column.times[span].tolist()
         assert times == sorted(set(times))
@@ -74,7 +74,7 @@ def test_a_deletion_of_a_field_that_a_series_lacks() -> None:
     deletions = [Tombstone(b"m,a=b#!~#v", 1, 1), Tombstone(b"m,a=c#!~#v", 2, 2)]
     held = Source(read_file("1.tsm", np.frombuffer(content, np.uint8)), deletions)
     read, _ = (field.read(FIRST, LAST).column for field in gather_fields([held], "m", [FIELD, Field("w", FIELD.type)]))
-    assert (read.series, read.times.tolist()) == ([b"m,a=c"], [1])
+    assert (read.series.to_list(), read.times.tolist()) == ([b"m,a=c"], [1])
 
 
 def test_the_later_file_wins() -> None:
@@ -127,7 +127,9 @@ def test_strings_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     assert column.times.tolist() == list(range(1, 11))
     assert column.values.to_pylist()[:4] == [b"bb", b"a2", b"bb", b"a4"]
     assert len(pieces) > 1
-    assert released == list(range(1, len(pieces) + 1)), "a file is let go of after each piece"
+    assert [number for number in released if number] == list(range(1, len(pieces) + 1)), (
+        "a file is let go of after each piece"
+    )
     with pytest.raises(TooManyPoints):
         stored.read(1, 11, most=10 * 8 + 5 * 40)
 
