@@ -1,6 +1,7 @@
 """The forms of many series at a time: what :mod:`loader.verification.series` says of one, for whole columns.
 
-Only series that are odd become Python objects. Memory is 16 bytes and the form for each series, and twice that meanwhile.
+Only series that are odd become Python objects. Memory is 16 bytes and the form for each series, and three times that
+meanwhile.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def stored_forms(texts: pl.Series) -> pl.Series:
     _, offsets, content = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
     bounds, data = np.frombuffer(offsets, np.int64), np.frombuffer(content, np.uint8)
     out, ends, plain = np.empty(len(data), np.uint8), np.zeros(len(texts) + 1, np.int64), np.ones(len(texts), np.bool_)
-    _write_forms(data, bounds, out, ends, plain)
+    _write_forms(data, bounds, out, ends, plain, _as_text(texts) is not None)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(out)]
     forms = pl.Series(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(texts), buffers), dtype=pl.Binary)
     odd = pl.Series(~plain)
@@ -54,14 +55,11 @@ def stored_forms(texts: pl.Series) -> pl.Series:
 
 
 def form_tags(schema: PointSchema, forms: pl.Series) -> pl.DataFrame:
-    """Return ``tag_values`` of each of ``forms``, as the columns ``t0``, ``t1``, …"""
+    """Return ``tag_values`` of each of ``forms``, as the columns ``t0``, ``t1`` and so on."""
     names = tag_columns(len(schema.tags))
-    odd = forms.bin.starts_with(_NUL.encode())
-    try:
-        texts = forms.cast(pl.String)
-    except pl.exceptions.ComputeError:  # not UTF-8
-        odd = pl.repeat(value=True, n=len(forms), dtype=pl.Boolean, eager=True)
-        texts = pl.repeat("", len(forms), eager=True)
+    texts, odd = _as_text(forms), forms.bin.starts_with(_NUL.encode())
+    if texts is None:
+        texts, odd = pl.repeat("", len(forms), eager=True), pl.repeat(value=True, n=len(forms), eager=True)
     plain = np.flatnonzero((~odd & (texts != "")).to_numpy())
     parts = texts.gather(plain).str.split(_NUL)
     owners = np.repeat(plain, parts.list.len().to_numpy() // 2)
@@ -78,6 +76,14 @@ def form_tags(schema: PointSchema, forms: pl.Series) -> pl.DataFrame:
         column = values.extend_constant("", 1).gather(at)
         columns.append(_replaced(column, places, [row[number] for row in rows]).alias(name))
     return pl.DataFrame(columns)
+
+
+def _as_text(column: pl.Series) -> pl.Series | None:
+    """Return bytes as text, None where some are not UTF-8."""
+    try:
+        return column.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return None
 
 
 def _one_by_one(forms: pl.Series, texts: pl.Series, odd: pl.Series) -> pl.Series:
@@ -98,11 +104,11 @@ def _replaced(column: pl.Series, places: pl.Series, values: Sequence[object]) ->
 
 
 @compiled
-def _write_forms(data: Bytes, bounds: Integers, out: Bytes, ends: Integers, plain: Mask) -> None:
+def _write_forms(data: Bytes, bounds: Integers, out: Bytes, ends: Integers, plain: Mask, valid: bool) -> None:
     """Write the form of text ``i``, from ``bounds[i]`` to ``bounds[i + 1]``, to ``out``, to ``ends[i + 1]``.
 
     ``plain`` becomes false for the texts of which nothing is written: they hold NUL, or tags that are empty, without
-    ``=``, or not in the order of their keys; or the order of keys hangs on characters that are not ASCII.
+    ``=``, or not in the order of their keys; unless the texts are ``valid`` UTF-8, ASCII must decide that order.
     """
     at = 0
     for number in range(len(plain)):
@@ -114,7 +120,7 @@ def _write_forms(data: Bytes, bounds: Integers, out: Bytes, ends: Integers, plai
             value_at = value_stop = key_stop + 1
             if place < stop and data[place] == _EQUALS:
                 place, value_stop = _unescape(data, place + 1, stop, _COMMA, out, value_at)
-            ordered = at == ends[number] or _ascend(out, former_at, former_stop, key_at, key_stop)
+            ordered = at == ends[number] or _ascend(out, former_at, former_stop, key_at, key_stop, valid)
             if key_stop <= key_at or value_stop <= value_at or not ordered:
                 plain[number] = False
                 break
@@ -151,17 +157,19 @@ def _unescape(data: Bytes, at: int, stop: int, end: int, out: Bytes, to: int) ->
 
 @compiled
 def _is_escape(data: Bytes, at: int, stop: int) -> bool:
+    """Tell whether a character that can be escaped follows a backslash."""
     if data[at] != _BACKSLASH or at + 1 == stop:
         return False
-    return data[at + 1] == _COMMA or data[at + 1] == _EQUALS or data[at + 1] == _SPACE
+    character = np.int64(data[at + 1])
+    return character in (_COMMA, _EQUALS, _SPACE)
 
 
 @compiled
-def _ascend(text: Bytes, left: int, left_stop: int, right: int, right_stop: int) -> bool:
-    """Tell whether the left key of ``text`` is less than the right one, which ASCII must decide."""
+def _ascend(text: Bytes, left: int, left_stop: int, right: int, right_stop: int, valid: bool) -> bool:
+    """Tell whether the left key of ``text`` is less than the right one; unless ``valid``, ASCII must decide."""
     while left < left_stop and right < right_stop and text[left] == text[right]:
         left += 1
         right += 1
     less = text[left] if left < left_stop else 0
     more = text[right] if right < right_stop else 0
-    return less < more < _ASCII
+    return less < more and (valid or more < _ASCII)

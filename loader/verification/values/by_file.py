@@ -18,6 +18,7 @@ from loader.encoding.tsm.decode.gather import gather_fields
 from loader.encoding.tsm.decode.keys import find_numbers
 from loader.encoding.warm import compile_ahead, compile_decoders
 from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
+from loader.memory import release_free_memory
 from loader.servers.backup import Shard
 from loader.servers.patience import Patience
 from loader.servers.transport import Connection
@@ -52,7 +53,9 @@ def compare_values(
 
     There is an outcome for each measurement. Points that the dataset does not have are found from the first day of the
     measurement to its last. Memory is bounded by SHARDS_AT_A_TIME times the files of a shard, up to HELD_BYTES, and
-    WINDOW_BYTES of both sides, twice; and some 200 bytes a series and 100 a key of storage files, besides names. Raises Refused without operator permission, ServerError, StageError, DecodeError.
+    WINDOW_BYTES of both sides, twice; besides, each series of the shard takes some 200 bytes and its name four times,
+    each block of its fields some 40 bytes, and so does each run of rows of one series in a window.
+    Raises Refused without operator permission, ServerError, StageError, DecodeError.
     """
     spans = [plan_spans(shards, each.filled) for each in measurements]
     observe(Started("verify values", sum(span.rows for each in spans for span in each)))
@@ -141,7 +144,7 @@ def _compare_spans(subject: _Subject, spans: _Spans, files: Sequence[Source], ob
 
 @dataclass(frozen=True)
 class _Stored:
-    """The ``fields`` in the files of a shard, all of their ``series`` in the order of the server, and the forms of these.
+    """The ``fields`` in the files of a shard, all of their ``series`` in the server's order, and the forms of these.
 
     ``forms_of_fields`` are the forms of the series of each field.
     """
@@ -176,6 +179,7 @@ def _compare_files(
     observe: Observer,
 ) -> Outcome:
     stored = _gather(schema, files)
+    release_free_memory()
     outcome = Outcome(settings.max_listed)
 
     def compare(window: Window, most: int) -> None:
@@ -199,6 +203,7 @@ def _compare_window(
 ) -> None:
     """Compare the points of ``window``; raises TooManyPoints when they take more than ``most`` bytes, 0 for any."""
     found = _found(stored, window, most)
+    release_free_memory()
     expected = expected_values(settings.place.root, schema, window, stored.forms, most, extents)
     outcome.values += expected.size
     outcome.superseded += expected.superseded

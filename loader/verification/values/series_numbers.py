@@ -54,7 +54,7 @@ class SeriesNumbers:
         return order if order.equals(series) else series, np.concatenate([np.empty(0, np.int32), *codes])
 
     def _number(self) -> None:
-        """Number the series that wait, the new ones after those that are known."""
+        """Give numbers to the series that wait, to new ones after those that are known."""
         forms = pl.concat([self._known[:0], *self._waiting])
         self._waiting.clear()
         self._held = 0

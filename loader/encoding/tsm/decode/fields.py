@@ -99,9 +99,10 @@ class StoredField:
         """Return the points with ``start`` <= time < ``stop``, strings as ``form`` makes them; raises DecodeError.
 
         ``former`` is the reading of another field over the same range: encoded timestamps that are the same bytes
-        are not decoded again, nor are equal times held twice. Memory is bounded by what the range holds, twice, 8 bytes a
-        series, and the blocks that are decoded at a time: DECODED_POINTS, DECODED_BYTES and DECODED_BLOCKS, or one
-        block. Raises TooManyPoints when the range holds more than ``most`` bytes of times and values, 0 for any number.
+        are not decoded again, nor are equal times held twice. Memory is bounded by what the range holds, twice,
+        24 bytes a series, 8 a block, and the blocks that are decoded at a time: DECODED_POINTS, DECODED_BYTES and
+        DECODED_BLOCKS, or one block. Raises TooManyPoints when the range holds more than ``most`` bytes of times and
+        values, 0 for any number.
         """
         chosen = np.flatnonzero((self.first < stop) & (self.last >= start))
         plain = not self.deleted and not (self.mixed.any() and self.mixed[self.owners[chosen]].any())

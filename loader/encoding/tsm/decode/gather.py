@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from loader.dataset.schema import Field, FieldType
@@ -13,12 +15,14 @@ from loader.encoding.arrays import Integers, Mask, Places
 from loader.encoding.tsm.decode.columns import same_series
 from loader.encoding.tsm.decode.fields import Source, StoredField
 from loader.encoding.tsm.decode.index import StoredFile
-from loader.encoding.tsm.decode.keys import Keys, find_keys, find_numbers
+from loader.encoding.tsm.decode.keys import find_keys, find_numbers
 from loader.encoding.tsm.layout import BLOCK_TYPES, FIELD_SEPARATOR, INDEX_BLOCK, INDEX_KEY
 
 _KINDS = {number: kind for kind, number in BLOCK_TYPES.items()}
 _KEY_REST, _BLOCK_BYTES = INDEX_KEY.size, INDEX_BLOCK.itemsize
 _FIRST, _LAST = 2, 3
+_Table = list[npt.NDArray[Any]]
+"""Columns of blocks: series (Int32), number of the file (Int16), first and last time, place (all Int64)."""
 _Deletion = tuple[int, int, int, int]
 """Origin, number of the series, first and last time."""
 
@@ -72,9 +76,9 @@ def _stored(
     deletions: Sequence[_Deletion],
     former: Sequence[StoredField],
 ) -> StoredField:
-    """Return a field, of which ``chosen`` are the ends of keys and the series; what it shares with ``former`` is shared.
+    """Return a field, of which ``chosen`` are the ends of keys and the series, by file.
 
-    ``chosen`` is emptied, so that it is not held any longer.
+    What is equal in the ``former`` field is held once. ``chosen`` is emptied, so that it is not held any longer.
     """
     mistyped: dict[bytes, FieldType] = {}
     present = np.zeros(len(every), np.bool_)
@@ -104,14 +108,14 @@ def _stored(
     columns, mixed = _in_order(tables, len(held))
     for other in former:
         held = other.series if same_series(other.series, held) else held
-        shared = other.owners, other.origins, other.first, other.last
+        shared: _Table = [other.owners, other.origins, other.first, other.last]
         columns[:4] = [old if np.array_equal(old, new) else new for old, new in zip(shared, columns, strict=False)]
     owners, origins, begins, ends, blocks = columns
     return StoredField(kind, sources, held, owners, origins, blocks, begins, ends, mixed, dict(deleted), mistyped)
 
 
-def _blocks(series: Places, origin: int, file: StoredFile, stops: Integers) -> list[Integers]:
-    """Return series, origin, first and last time, and place of the blocks of the keys of a file that end at ``stops``."""
+def _blocks(series: Places, origin: int, file: StoredFile, stops: Integers) -> _Table:
+    """Return series, origin, first and last time, and place of the blocks of the keys that end at ``stops``."""
     counts = file.data[stops + 1].astype(np.int64) << 8 | file.data[stops + 2]
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     places = np.repeat(stops + _KEY_REST, counts) + within * _BLOCK_BYTES
@@ -121,13 +125,13 @@ def _blocks(series: Places, origin: int, file: StoredFile, stops: Integers) -> l
     return [np.repeat(series, counts), np.full(len(places), origin, np.int16), first, last, places]
 
 
-def _in_order(tables: list[list[Integers]], series: int) -> tuple[list[Integers], Mask]:
+def _in_order(tables: list[_Table], series: int) -> tuple[_Table, Mask]:
     """Return the blocks in the order of StoredField, and for which of the ``series`` blocks overlap.
 
     ``tables`` are emptied, so that they are not held twice.
     """
     single = all(first is last for _, _, first, last, _ in tables)
-    table = []
+    table: _Table = []
     for number, dtype in enumerate((np.int32, np.int16, np.int64, np.int64, np.int64)):
         shared = single and number == _LAST
         parts = [np.empty(0, dtype), *(part[number] for part in tables)]
@@ -153,7 +157,7 @@ def _ascend(owners: Integers, times: Integers) -> bool:
     return bool(((owners[1:] > owners[:-1]) | (same & (times[1:] >= times[:-1]))).all())
 
 
-def _arrange(table: list[Integers], order: Integers) -> None:
+def _arrange(table: _Table, order: Integers) -> None:
     """Put the columns of ``table`` in ``order``, one after the other."""
     single = table[_FIRST] is table[_LAST]
     for number in range(len(table)):

@@ -24,8 +24,8 @@ _LAST, _OFFSET, _SIZE = (int(INDEX_BLOCK.fields[name][1]) for name in ("last", "
 class StoredFile:
     """A storage file: ``data`` is all of it, with ``keys`` keys and ``blocks`` blocks in its index.
 
-    The index stays where it is, from ``start`` to ``stop`` of ``data``. A block is known by its place, which is where its
-    entry begins there. All blocks lie within ``data`` and have at least eight bytes after them.
+    The index stays where it is, from ``start`` to ``stop`` of ``data``. A block is known by its place: there its entry
+    begins. All blocks lie within ``data`` and have at least eight bytes after them.
     """
 
     name: str

@@ -91,7 +91,7 @@ def _first(numbers: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
 @compiled
 def _match(
     data: Bytes,
-    at: int,
+    at: Any,
     end: int,
     head: Bytes,
     names: Bytes,
@@ -102,7 +102,7 @@ def _match(
     starts: Integers,
     bounds: Integers,
 ) -> Any:
-    """Find the keys of fields in the index from ``at`` to ``end``: where each ends, and the numbers of field and series.
+    """Find the keys of fields in the index from ``at`` to ``end``: where they end, the numbers of field and series.
 
     Returns the number of keys, that of their series, and whether the texts of these ascend strictly. Text ``i`` is that
     at ``starts[i]``, and its bytes are ``bounds[i + 1] - bounds[i]``; it is another one than the text before.
@@ -112,6 +112,8 @@ def _match(
     count = len(ends) - 1
     keys = number = guess = 0
     ascends = True
+    start: Any = at
+    stop: Any = at
     while at < end:
         start = at + _LENGTH_BYTES
         stop = start + (np.int64(data[at]) << 8 | np.int64(data[at + 1]))
