@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import resource
 from pathlib import Path
@@ -22,6 +23,16 @@ def measure_peak_memory() -> int:
     if found := re.search(r"VmHWM:\s+(\d+) kB", status):
         return int(found[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def release_free_memory() -> None:
+    """Give memory that was freed back to the system, where the C library can (glibc); elsewhere do nothing.
+
+    It keeps the holes between what is still held, which large arrays that come and go make many of.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def measure_available_memory() -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
@@ -18,6 +20,7 @@ from loader.encoding.tsm.decode.index import StoredFile, read_file
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.encoding.tsm.encode.file import encode_file
 from loader.encoding.tsm.encode.rows import Rows
+from loader.encoding.tsm.layout import INDEX_BLOCK, INDEX_KEY, KEY_LENGTH
 
 SIZES = (1, 2, 999, 1_000, 1_001, 2_001)
 """Numbers of points around those of whole blocks."""
@@ -55,24 +58,45 @@ def _joined(kind: FieldType, values: Sequence[Any]) -> pl.Series:
     return pl.concat([array[:1], array[1:]])
 
 
-def index(content: bytes) -> StoredFile:
+@dataclass(frozen=True)
+class Index:
+    """The index of ``file``, with where the entries of blocks are, and the number of blocks of each key."""
+
+    file: StoredFile
+    keys: list[bytes]
+    counts: list[int]
+    places: npt.NDArray[np.int64]
+
+    @property
+    def offsets(self) -> list[int]:
+        """Where the blocks begin."""
+        return self.file.extents(self.places)[0].tolist()
+
+
+def index(content: bytes) -> Index:
     """Return the index of a file."""
-    return read_file("1.tsm", np.frombuffer(content, np.uint8))
-
-
-def keys_of(file: StoredFile) -> list[bytes]:
-    """Return the keys of a file."""
-    return [file.key(number) for number in range(len(file.types))]
+    file = read_file("1.tsm", np.frombuffer(content, np.uint8))
+    keys, counts, places = [], [], []
+    at = file.start
+    while at < file.stop:
+        (length,) = KEY_LENGTH.unpack_from(content, at)
+        stop = at + KEY_LENGTH.size + length
+        keys.append(content[at + KEY_LENGTH.size : stop])
+        counts.append(INDEX_KEY.unpack_from(content, stop)[1])
+        at = stop + INDEX_KEY.size + counts[-1] * INDEX_BLOCK.itemsize
+        places += range(stop + INDEX_KEY.size, at, INDEX_BLOCK.itemsize)
+    assert (len(keys), len(places)) == (file.keys, file.blocks)
+    return Index(file, keys, counts, np.array(places, np.int64))
 
 
 def decode(content: bytes, name: str, kind: FieldType) -> dict[str, tuple[list[int], list[Any]]]:
     """Return times and values of a field in each series of measurement m: numbers as bits, strings as bytes."""
-    column = gather_field([Source(index(content))], "m", Field(name, kind)).read(*EVERY_TIME).column
+    column = gather_field([Source(index(content).file)], "m", Field(name, kind)).read(*EVERY_TIME).column
     values = column.values.tolist() if isinstance(column.values, np.ndarray) else column.values.to_pylist()
     bounds = column.bounds.tolist()
     return {
         text.decode(): (column.times[start:stop].tolist(), values[start:stop])
-        for text, start, stop in zip(column.series, bounds, bounds[1:], strict=False)
+        for text, start, stop in zip(column.series.to_list(), bounds, bounds[1:], strict=False)
     }
 
 
@@ -97,8 +121,7 @@ def assert_comes_back(kind: FieldType, values: Sequence[Any], times: Sequence[in
 
 def parts(content: bytes, kind: FieldType) -> list[tuple[str, str]]:
     """Return timestamps and values of each block of a file of one field, encoded, in hexadecimal."""
-    file = index(content)
-    found = part_blocks(file, np.arange(len(file.offsets)), kind)
+    found = part_blocks(index(content).file, index(content).places, kind)
     spans = zip(found.times_at, found.times_sizes, found.values_at, found.values_sizes, strict=True)
     return [
         (content[time : time + time_size].hex(" "), content[value : value + value_size].hex(" "))

@@ -51,3 +51,25 @@ def test_memory_that_is_available(
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=machine))
     monkeypatch.setattr(memory, "_CONTAINER", tmp_path)
     assert memory.measure_available_memory() == available
+
+
+def test_freed_memory_goes_back_to_the_system() -> None:
+    """What was freed between blocks that are still held is no longer resident."""
+    program = """
+import psutil
+from loader.memory import release_free_memory
+blocks = [bytearray(100_000) for _ in range(2_000)]
+blocks[::2] = blocks[1::2] = [None] * 1_000
+last = bytearray(50_000)
+blocks = [bytearray(100_000) if number % 100 == 0 else None for number in range(2_000)]
+release_free_memory()
+print(psutil.Process().memory_info().rss)
+"""
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(child.stdout) < 150 << 20
+
+
+def test_another_c_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the C library cannot, nothing is done."""
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace())
+    memory.release_free_memory()

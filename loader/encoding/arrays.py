@@ -12,7 +12,7 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 Words: TypeAlias = npt.NDArray[np.uint64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Places: TypeAlias = npt.NDArray[np.int32]
-"""Row numbers; no file is made of 2**31 rows."""
+"""Numbers of rows or series; there are never 2**31."""
 
 
 def last_in_groups(present: Mask, starts: Integers) -> Integers:

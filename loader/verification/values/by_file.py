@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -12,16 +12,19 @@ import pyarrow as pa
 from loader.dataset.instant import instant
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
-from loader.encoding.tsm.decode.columns import Column
+from loader.encoding.tsm.decode.columns import Column, same_series
 from loader.encoding.tsm.decode.fields import Reading, Source, StoredField
 from loader.encoding.tsm.decode.gather import gather_fields
+from loader.encoding.tsm.decode.keys import find_numbers
 from loader.encoding.warm import compile_ahead, compile_decoders
 from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
+from loader.memory import release_free_memory
 from loader.servers.backup import Shard
 from loader.servers.patience import Patience
 from loader.servers.transport import Connection
 from loader.verification.outcome import Outcome, merge_outcomes
 from loader.verification.series import series_name, stored_keys
+from loader.verification.series_columns import stored_forms
 from loader.verification.settings import Difference, VerifySettings
 from loader.verification.texts import cut, short_texts
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
@@ -50,7 +53,9 @@ def compare_values(
 
     There is an outcome for each measurement. Points that the dataset does not have are found from the first day of the
     measurement to its last. Memory is bounded by SHARDS_AT_A_TIME times the files of a shard, up to HELD_BYTES, and
-    WINDOW_BYTES of both sides, twice. Raises Refused without operator permission, ServerError, StageError, DecodeError.
+    WINDOW_BYTES of both sides, twice; besides, each series of the shard takes some 200 bytes and its name four times,
+    each block of its fields some 40 bytes, and so does each run of rows of one series in a window.
+    Raises Refused without operator permission, ServerError, StageError, DecodeError.
     """
     spans = [plan_spans(shards, each.filled) for each in measurements]
     observe(Started("verify values", sum(span.rows for each in spans for span in each)))
@@ -137,6 +142,34 @@ def _compare_spans(subject: _Subject, spans: _Spans, files: Sequence[Source], ob
     ]
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """The ``fields`` in the files of a shard, all of their ``series`` in the server's order, and the forms of these.
+
+    ``forms_of_fields`` are the forms of the series of each field.
+    """
+
+    fields: Sequence[StoredField]
+    series: pl.Series
+    forms: pl.Series
+    forms_of_fields: Sequence[pl.Series]
+
+
+def _gather(schema: PointSchema, files: Sequence[Source]) -> _Stored:
+    """Return where the values of the fields are; series that fields share are held once."""
+    fields = gather_fields(files, schema.measurement, schema.fields)
+    distinct = {id(field.series): field.series for field in fields}
+    series = next(iter(distinct.values()))
+    if len(distinct) > 1:
+        series = pl.concat(distinct.values()).unique().sort()
+    forms = stored_forms(series)
+    named = {
+        key: forms if same_series(part, series) else forms.gather(find_numbers(part, series))
+        for key, part in distinct.items()
+    }
+    return _Stored(fields, series, forms, [named[id(field.series)] for field in fields])
+
+
 def _compare_files(
     settings: VerifySettings,
     schema: PointSchema,
@@ -145,17 +178,17 @@ def _compare_files(
     files: Sequence[Source],
     observe: Observer,
 ) -> Outcome:
-    stored = gather_fields(files, schema.measurement, schema.fields)
-    keys = stored_keys(list(set[bytes]().union(*(field.series for field in stored))))
+    stored = _gather(schema, files)
+    release_free_memory()
     outcome = Outcome(settings.max_listed)
 
     def compare(window: Window, most: int) -> None:
-        _compare_window(settings, schema, extents, window, stored, keys, outcome, most)
+        _compare_window(settings, schema, extents, window, stored, outcome, most)
 
     for whole in span.windows:
         in_parts(whole, WINDOW_BYTES, compare)
         observe(Advanced(whole.rows))
-    outcome.add(_mistyped(schema, span, stored, keys))
+    outcome.add(_mistyped(schema, span, stored))
     return outcome
 
 
@@ -164,15 +197,14 @@ def _compare_window(
     schema: PointSchema,
     extents: Extents,
     window: Window,
-    stored: Sequence[StoredField],
-    keys: Mapping[bytes, bytes],
+    stored: _Stored,
     outcome: Outcome,
     most: int,
 ) -> None:
     """Compare the points of ``window``; raises TooManyPoints when they take more than ``most`` bytes, 0 for any."""
-    found = _found(stored, window, keys, most)
-    order = {key: number for number, key in enumerate(keys.values())}
-    expected = expected_values(settings.place.root, schema, window, order, most, extents)
+    found = _found(stored, window, most)
+    release_free_memory()
+    expected = expected_values(settings.place.root, schema, window, stored.forms, most, extents)
     outcome.values += expected.size
     outcome.superseded += expected.superseded
     outcome.add_unfit(expected.unfit)
@@ -181,17 +213,17 @@ def _compare_window(
         outcome.add(columns_differences(schema, expected.columns, found))
 
 
-def _found(stored: Sequence[StoredField], window: Window, keys: Mapping[bytes, bytes], most: int) -> list[Column]:
-    """Return what the server has in ``window``, with series named by ``keys``; they keep their order."""
+def _found(stored: _Stored, window: Window, most: int) -> list[Column]:
+    """Return what the server has in ``window``, with series by their forms; they keep their order."""
     held = 0
     columns: list[Column] = []
     former: Reading | None = None
-    for field in stored:
+    for field, forms in zip(stored.fields, stored.forms_of_fields, strict=True):
         former = field.read(window.start, window.stop, former, _short_texts, max(1, most - held) if most else 0)
         held += former.column.size
         for source in field.sources:
             source.release()
-        columns.append(replace(former.column, series=[keys[text] for text in former.column.series]))
+        columns.append(replace(former.column, series=forms))
     return columns
 
 
@@ -199,13 +231,12 @@ def _short_texts(texts: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
     return short_texts(pl.Series(texts)).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def _mistyped(
-    schema: PointSchema, span: Span, stored: Sequence[StoredField], keys: Mapping[bytes, bytes]
-) -> Iterator[Difference]:
+def _mistyped(schema: PointSchema, span: Span, stored: _Stored) -> Iterator[Difference]:
     """Yield a difference for each series that holds a field in another type; its values were not read."""
     start = instant(span.windows[0].start)[:10]
-    for field, entry in zip(schema.fields, stored, strict=True):
-        for text, kind in entry.mistyped.items():
+    for field, entry in zip(schema.fields, stored.fields, strict=True):
+        numbers = find_numbers(pl.Series(list(entry.mistyped), dtype=pl.Binary), stored.series)
+        for number, (text, kind) in zip(numbers, entry.mistyped.items(), strict=True):
             detail = f"stored as {kind} from this day's shard on, expected {field.type}"
-            key = keys.get(text) or stored_keys([text])[text]
+            key = stored_keys([text])[text] if number is None else stored.forms[number]
             yield Difference("different", start, series_name(schema, key), cut(field.column), detail)

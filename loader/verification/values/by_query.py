@@ -25,6 +25,7 @@ from loader.verification.values.extents import Extents
 from loader.verification.values.spans import WINDOW_BYTES, WINDOW_DAYS, WINDOW_ROWS, in_parts
 from loader.verification.windows import Window, day_stop, plan_windows
 
+_NO_ORDER = pl.Series(dtype=pl.Binary)
 QUERY_POINTS = 100_000
 """Points of the dataset that one query covers."""
 
@@ -47,7 +48,7 @@ def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, 
             outcome.add(compare_points(query, expected, found.result()))
 
     def compare(window: Window, most: int) -> None:
-        values = expected_values(settings.place.root, manifest.schema, window, {}, most, extents)
+        values = expected_values(settings.place.root, manifest.schema, window, _NO_ORDER, most, extents)
         outcome.values += values.size
         outcome.superseded += values.superseded
         outcome.add_unfit(values.unfit)

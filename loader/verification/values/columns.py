@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,33 @@ from loader.dataset.instant import DAY
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.arrays import Integers, Mask
 from loader.encoding.compiled import compiled
-from loader.encoding.tsm.decode.columns import Column, Values
+from loader.encoding.tsm.decode.columns import Column, Values, same_series
 from loader.servers.base import PointsQuery
 from loader.servers.frames import ANSWER_TYPES, LAST, day_of, tag_columns
 from loader.verification.aggregates.frames import Aggregates, join_answers, key_columns
 from loader.verification.differences import compare_points
 from loader.verification.series import series_name, tag_values
+from loader.verification.series_columns import form_tags
 from loader.verification.settings import Difference
+from loader.verification.values.differing import differing_series, values_equal
 from loader.verification.windows import day_stop, days_of
 
 
 def columns_equal(expected: Sequence[Column], found: Sequence[Column]) -> bool:
-    """Tell whether every series, timestamp and value is the same; times that fields share are compared once."""
+    """Tell whether every series, timestamp and value is the same; what fields share is compared once."""
+    sides = without_empty_series(expected), without_empty_series(found)
     compared: set[tuple[int, int]] = set()
-    for wanted, there in zip(map(without_empty_series, expected), map(without_empty_series, found), strict=True):
-        if wanted.series != there.series or not np.array_equal(wanted.bounds, there.bounds):
+    for wanted, there in zip(*sides, strict=True):
+        series, bounds, times = (
+            (id(getattr(wanted, name)), id(getattr(there, name))) for name in ("series", "bounds", "times")
+        )
+        if series not in compared and not same_series(wanted.series, there.series):
             return False
-        pair = id(wanted.times), id(there.times)
-        if pair not in compared and not np.array_equal(wanted.times, there.times):
+        if bounds not in compared and not np.array_equal(wanted.bounds, there.bounds):
             return False
-        compared.add(pair)
+        if times not in compared and not np.array_equal(wanted.times, there.times):
+            return False
+        compared |= {series, bounds, times}
         if not values_equal(wanted.values, there.values):
             return False
     return True
@@ -45,14 +51,17 @@ def columns_differences(
 ) -> Iterator[Difference]:
     """Yield the differences by series and UTC day, in the words of ``compare_points``.
 
-    Memory is bounded by the points of one series.
+    Memory is bounded by the series, the names of those that differ, and the points of one of them.
     """
-    sides = [[_places(column) for column in side] for side in (expected, found)]
-    for text in sorted(set[bytes]().union(*(places for side in sides for places in side))):
-        wanted = [_cut(column, places.get(text)) for column, places in zip(expected, sides[0], strict=True)]
-        there = [_cut(column, places.get(text)) for column, places in zip(found, sides[1], strict=True)]
-        if not columns_equal(wanted, there):
-            yield from _series_differences(schema, text, _frame(schema, wanted), _frame(schema, there))
+    sides = without_empty_series(expected), without_empty_series(found)
+    differing = pl.concat(map(differing_series, *sides)).unique().sort()
+    places = [[_places(column, differing) for column in side] for side in sides]
+    for text in differing:
+        wanted, there = (
+            [_cut(column, place.get(text)) for column, place in zip(side, of_side, strict=True)]
+            for side, of_side in zip(sides, places, strict=True)
+        )
+        yield from _series_differences(schema, text, _frame(schema, wanted), _frame(schema, there))
 
 
 def day_counts(schema: PointSchema, columns: Sequence[Column]) -> Aggregates:
@@ -84,9 +93,8 @@ def _days(schema: PointSchema, column: Column) -> pl.DataFrame:
     names = tag_columns(len(schema.tags))
     if not names:
         return counts
-    tags = [tag_values(schema, key) for key in column.series]
-    texts = pl.DataFrame(tags, schema=dict.fromkeys(names, pl.String), orient="row")
-    return pl.concat([texts.select(pl.all().gather(owners)), counts], how="horizontal")
+    texts = form_tags(schema, column.series).select(pl.all().gather(owners))
+    return pl.concat([texts, counts], how="horizontal")
 
 
 @compiled
@@ -105,30 +113,36 @@ def _begin_days(times: Integers, bounds: Integers, begins: Mask) -> None:
 
 def series_frames(schema: PointSchema, columns: Sequence[Column]) -> Iterator[tuple[tuple[str, ...], pl.DataFrame]]:
     """Yield the schema's tags of each series and its points, as ``Dialect.parse_points`` returns them."""
-    places = [_places(column) for column in columns]
-    for text in sorted(set[bytes]().union(*places)):
-        cuts = [_cut(column, place.get(text)) for column, place in zip(columns, places, strict=True)]
+    filled = without_empty_series(columns)
+    series = pl.concat([column.series for column in filled]).unique().sort()
+    places = [_places(column, series) for column in filled]
+    for text in series:
+        cuts = [_cut(column, place.get(text)) for column, place in zip(filled, places, strict=True)]
         yield tag_values(schema, text), _frame(schema, cuts)
 
 
-def without_empty_series(column: Column) -> Column:
-    """Return ``column`` without the series that have no points."""
-    filled = np.flatnonzero(np.diff(column.bounds))
-    if len(filled) == len(column.series):
-        return column
-    bounds = np.append(column.bounds[filled], column.bounds[-1])
-    return replace(column, series=[column.series[number] for number in filled.tolist()], bounds=bounds)
+def without_empty_series(columns: Sequence[Column]) -> list[Column]:
+    """Return ``columns`` without the series that have no points; what they share stays shared."""
+    kept: dict[tuple[int, int], tuple[pl.Series, Integers]] = {}
+    for column in columns:
+        shared = id(column.series), id(column.bounds)
+        if shared not in kept:
+            filled = np.diff(column.bounds) > 0
+            kept[shared] = column.series, column.bounds
+            if not filled.all():
+                bounds = np.append(column.bounds[:-1][filled], column.bounds[-1])
+                kept[shared] = column.series.filter(pl.Series(filled)), bounds
+    parts = [kept[id(column.series), id(column.bounds)] for column in columns]
+    return [
+        replace(column, series=series, bounds=bounds) for column, (series, bounds) in zip(columns, parts, strict=True)
+    ]
 
 
-def values_equal(left: Values, right: Values) -> bool:
-    """Tell whether all values have the same bits."""
-    return bool(np.array_equal(left, right) if isinstance(left, np.ndarray) else left.equals(right))
-
-
-def _places(column: Column) -> Mapping[bytes, slice]:
-    """Return where the points of each series are; those without points have no place."""
-    spans = (slice(start, stop) for start, stop in pairwise(column.bounds.tolist()))
-    return {text: span for text, span in zip(column.series, spans, strict=True) if span.start < span.stop}
+def _places(column: Column, series: pl.Series) -> Mapping[bytes, slice]:
+    """Return where the points of each of ``series`` are that ``column`` has."""
+    numbers = column.series.is_in(series.implode()).arg_true()
+    starts, stops = (bounds[numbers.to_numpy()].tolist() for bounds in (column.bounds, column.bounds[1:]))
+    return dict(zip(column.series.gather(numbers).to_list(), map(slice, starts, stops), strict=True))
 
 
 def _cut(column: Column, place: slice | None) -> Column:
@@ -139,7 +153,7 @@ def _cut(column: Column, place: slice | None) -> Column:
         if isinstance(column.values, np.ndarray)
         else column.values.slice(span.start, span.stop - span.start)
     )
-    return Column([b""], np.array([0, span.stop - span.start]), column.times[span], values)
+    return Column(column.series[:0], np.array([0, span.stop - span.start]), column.times[span], values)
 
 
 def _frame(schema: PointSchema, columns: Sequence[Column]) -> pl.DataFrame:

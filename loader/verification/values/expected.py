@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -15,17 +15,18 @@ import polars as pl
 import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType, PointSchema
-from loader.encoding.arrays import Integers, Mask
+from loader.encoding.arrays import Integers, Mask, Places
 from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.columns import Column, TooManyPoints, bounds_within, by_time, pick
 from loader.servers.frames import tag_columns
 from loader.verification.outcome import merge_unfit
 from loader.verification.points import unfit_rows
 from loader.verification.reading import read_rows
-from loader.verification.series import dataset_key
+from loader.verification.series_columns import dataset_forms
 from loader.verification.settings import UnfitRows
 from loader.verification.texts import compact, short_texts
 from loader.verification.values.extents import Extents
+from loader.verification.values.series_numbers import SeriesNumbers
 from loader.verification.windows import Window
 
 _NUMBER_BYTES = 8
@@ -35,8 +36,8 @@ _NUMBER_BYTES = 8
 class _Rows:
     """The rows of a window in the order of reading: runs of one series each, and a list of arrays for each column."""
 
-    numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
-    codes: list[Integers] = field(default_factory=list)
+    series: SeriesNumbers = field(default_factory=SeriesNumbers)
+    codes: list[Places] = field(default_factory=list)
     starts: list[Integers] = field(default_factory=list)
     times: list[Integers] = field(default_factory=list)
     fields: list[list[pl.Series]] = field(default_factory=list)
@@ -52,22 +53,23 @@ class _Rows:
             column = points[tag]
             begins[1:] |= (column[1:] != column[:-1]).to_numpy()
         starts = np.flatnonzero(begins)
-        codes = self._codes(points.select(pl.col(tags).gather(starts).cast(pl.String)), len(starts))
+        codes = self._codes(schema, points.select(pl.col(tags).gather(starts).cast(pl.String)), len(starts))
         for first, stop in pairwise([0, *ends.tolist()]):
             runs = slice(*np.searchsorted(starts, (first, stop)))
             self.codes.append(codes[runs])
             self.starts.append(np.append(starts[runs], stop) - first)
             self._add_columns(points[first:stop])
 
-    def _codes(self, heads: pl.DataFrame, number: int) -> Integers:
-        """Return the number of the series of each of ``number`` runs, whose tags are ``heads``."""
+    def _codes(self, schema: PointSchema, heads: pl.DataFrame, number: int) -> Places:
+        """Return the code of the series of each of ``number`` runs, whose tags are ``heads``."""
         if not heads.width:
-            return np.full(number, self.numbers.setdefault((), len(self.numbers)))
-        # Each series becomes a Python object once a batch, not once a run.
+            return np.full(number, self.series.add(pl.Series([b""])), np.int32)
         series = heads.unique(maintain_order=True)
-        own = [self.numbers.setdefault(tags, len(self.numbers)) for tags in series.rows()]
-        numbered = series.with_columns(pl.Series("number", own, pl.Int64))
-        codes: Integers = heads.join(numbered, on=heads.columns, how="left", maintain_order="left")["number"].to_numpy()
+        first = self.series.add(dataset_forms(schema, series))
+        if series.height == number:
+            return np.arange(first, first + number, dtype=np.int32)
+        numbered = series.with_columns(pl.int_range(first, first + series.height, dtype=pl.Int32).alias("number"))
+        codes: Places = heads.join(numbered, on=heads.columns, how="left", maintain_order="left")["number"].to_numpy()
         return codes
 
     def _add_columns(self, points: pl.DataFrame) -> None:
@@ -83,7 +85,7 @@ class _Rows:
 
 @dataclass
 class ExpectedValues:
-    """The points in a window: a column for each field, with series in the form of ``dataset_key``.
+    """The points in a window: a column for each field, with series in the form of ``dataset_forms``.
 
     ``superseded`` counts the values that a later row of the same identity replaces; ``unfit`` are rows that
     cannot be points, by reason.
@@ -103,7 +105,7 @@ def expected_values(
     root: Path,
     schema: PointSchema,
     window: Window,
-    order: Mapping[bytes, int],
+    order: pl.Series,
     most: int,
     extents: Extents,
 ) -> ExpectedValues:
@@ -111,8 +113,9 @@ def expected_values(
 
     Series are in the ``order`` of the server, followed by those that it lacks. Rows may be in any order; those in
     series order are only copied, run by run. Batches that ``extents`` shows to be outside of the window are not read;
-    the extents of batches that are read are added. Memory is bounded by twice ``most`` bytes and a batch. Raises
-    StageError, and TooManyPoints when there is more, unless ``most`` is 0.
+    the extents of batches that are read are added. Memory is bounded by twice ``most`` bytes, some 150 bytes a series
+    and 50 a run of rows of one series, and a batch. Raises StageError, and TooManyPoints when there is more, unless
+    ``most`` is 0.
     """
     rows = _Rows(fields=[[] for _ in schema.fields])
     unfit: tuple[UnfitRows, ...] = ()
@@ -135,20 +138,10 @@ def expected_values(
     return ExpectedValues(columns, superseded, unfit)
 
 
-def _arrange(schema: PointSchema, rows: _Rows, order: Mapping[bytes, int]) -> tuple[list[Column], int]:
+def _arrange(schema: PointSchema, rows: _Rows, order: pl.Series) -> tuple[list[Column], int]:
     """Arrange the rows by series; parts of ``rows`` are dropped once arranged, so that they are not held twice."""
-    keys = {dataset_key(schema, tags): number for tags, number in rows.numbers.items()}
-    series = sorted(keys, key=lambda key: (order.get(key, len(order)), key))
-    ranks = np.empty(len(series), np.int64)
-    ranks[[keys[key] for key in series]] = np.arange(len(series))
-    lengths = [np.diff(starts) for starts in rows.starts]
-    owners, sizes = _joined([ranks[codes] for codes in rows.codes]), _joined(lengths)
-    by = np.argsort(owners, kind="stable")
-    ends = np.cumsum(sizes[by])
-    to = np.empty_like(ends)
-    to[by] = ends - sizes[by]
-    places = np.split(to, np.cumsum([len(part) for part in lengths]))
-    bounds = np.append(0, ends)[np.searchsorted(owners[by], np.arange(len(series) + 1))]
+    series, ranks = rows.series.ranked(order)
+    places, bounds = _places(rows, ranks, len(series))
     total = int(bounds[-1])
 
     def arranged(parts: Iterable[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -187,6 +180,24 @@ def _arrange(schema: PointSchema, rows: _Rows, order: Mapping[bytes, int]) -> tu
     return columns, superseded
 
 
+def _places(rows: _Rows, ranks: Places, series: int) -> tuple[list[Integers], Integers]:
+    """Return where each run goes, chunk by chunk, and where each of the ``series`` begins and ends.
+
+    ``ranks`` are the places of series by the codes in ``rows``, which are dropped.
+    """
+    owners = np.concatenate([np.empty(0, np.int32), *(ranks[codes] for codes in rows.codes)])
+    rows.codes.clear()
+    sizes = np.concatenate([np.empty(0, np.int32), *(np.diff(starts).astype(np.int32) for starts in rows.starts)])
+    by = np.argsort(owners, kind="stable")
+    ends = np.cumsum(sizes[by], dtype=np.int64)
+    firsts = np.searchsorted(owners[by], np.arange(series + 1, dtype=np.int32))
+    bounds = np.append(0, ends)[firsts]
+    ends -= sizes[by]
+    to = np.empty_like(ends)
+    to[by] = ends
+    return np.split(to, np.cumsum([len(starts) - 1 for starts in rows.starts])), bounds
+
+
 def _repeats(times: Integers, bounds: Integers) -> bool:
     """Tell whether a time comes twice in a series."""
     equal = times[1:] == times[:-1]
@@ -210,10 +221,6 @@ def _kept(column: Column, keep: Mask) -> Column:
 
 
 _NO_TEXTS = pl.Series(dtype=pl.Binary)
-
-
-def _joined(parts: list[Integers]) -> Integers:
-    return np.concatenate([np.empty(0, np.int64), *parts])
 
 
 def _dtype(entry: Field) -> npt.DTypeLike:

@@ -22,7 +22,7 @@ from loader.encoding.tsm.encode.rows import Rows
 from loader.encoding.tsm.layout import may_be_unstorable, unstorable
 from loader.encoding.warm import compile_encoders
 from loader.errors import EncodeError
-from tests.storage import bits, decode, encode, index, keys_of
+from tests.storage import bits, decode, encode, index
 
 VALUES: dict[FieldType, st.SearchStrategy[Any]] = {
     FieldType.FLOAT: st.floats(allow_nan=False, allow_infinity=False),
@@ -83,8 +83,8 @@ def test_nulls_in_whole_blocks() -> None:
     }
     assert decode(content, "none", FieldType.FLOAT) == {}
     file = index(content)
-    assert keys_of(file) == [b"m#!~#again", b"m#!~#all", b"m#!~#late", b"m#!~#sparse"]
-    assert np.diff(file.bounds).tolist() == [3, 3, 1, 2]
+    assert file.keys == [b"m#!~#again", b"m#!~#all", b"m#!~#late", b"m#!~#sparse"]
+    assert file.counts == [3, 3, 1, 2]
 
 
 def test_a_file_byte_by_byte() -> None:
@@ -115,8 +115,9 @@ def test_the_index_knows_the_times_of_blocks() -> None:
     """First and last time of each block are in the index, whatever its size."""
     times = [7 * number for number in range(2_001)]
     file = index(encode({"m": (times, {"v": (FieldType.BOOLEAN, [True] * 2_001)})}))
-    assert file.first.tolist() == [0, 7_000, 14_000]
-    assert file.last.tolist() == [6_993, 13_993, 14_000]
+    first, last = file.file.ranges(file.places)
+    assert first.tolist() == [0, 7_000, 14_000]
+    assert last.tolist() == [6_993, 13_993, 14_000]
 
 
 @pytest.mark.parametrize("kind", [FieldType.INTEGER, FieldType.STRING])
@@ -178,8 +179,8 @@ def test_several_measurements(chosen: list[set[str]]) -> None:
         held.append(rows)
     stored = encode_file(held, workspace)
     file = index(b"".join(stored.pieces))
-    assert keys_of(file) == sorted(f"{text}#!~#v".encode() for text in taken)
-    assert file.offsets.tolist() == sorted(file.offsets.tolist())
+    assert file.keys == sorted(f"{text}#!~#v".encode() for text in taken)
+    assert file.offsets == sorted(file.offsets)
     assert sum(stored.points) == len(taken)
     assert stored.values == tuple((points,) for points in stored.points)
 

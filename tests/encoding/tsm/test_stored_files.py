@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from loader.dataset.schema import Field, FieldType
 from loader.encoding.tsm.decode.columns import Column
 from loader.encoding.tsm.decode.fields import Reading, Source
-from loader.encoding.tsm.decode.gather import gather_field
+from loader.encoding.tsm.decode.gather import gather_field, gather_fields
 from loader.encoding.tsm.decode.index import read_file
 from tests import reference_tsm as reference
 from tests.reference_tsm import Block, block, build_file
@@ -59,7 +59,7 @@ def test_timestamps(parts: list[list[int]], data: st.DataObject) -> None:
         blocks.append(block("boolean", part, encoded, reference.encode_booleans([True] * len(part))))
     column = read(blocks, "boolean")
     assert column.times.tolist() == times
-    assert (column.series, column.bounds.tolist()) == ([b"m,a=b"], [0, len(times)])
+    assert (column.series.to_list(), column.bounds.tolist()) == ([b"m,a=b"], [0, len(times)])
 
 
 @settings(max_examples=40, deadline=None)
@@ -174,13 +174,25 @@ def test_only_the_measurement_and_the_field() -> None:
     field = gather_field(
         [Source(read_file("1.tsm", np.frombuffer(data, np.uint8)))], "m", Field("v", FieldType.INTEGER)
     )
-    assert field.series == [b"m", b"m,a=b"]
+    assert field.series.to_list() == [b"m", b"m,a=b"]
     assert field.mistyped == {b"m,a=c": FieldType.FLOAT}
+
+
+def test_series_that_lack_fields() -> None:
+    """Each field has the series that hold it, in whichever order they come, and those of the same keys share them."""
+    entry = reference.plain_block("integer", [1], [7])
+    held = {b"m,a=a": b"a", b"m,a=b": b"abc", b"m,a=c": b"bc", b"m,a=d": b"ab"}
+    keys = [series + b"#!~#" + bytes([name]) for series, names in held.items() for name in names]
+    file = read_file("1.tsm", np.frombuffer(build_file({key: ("integer", [entry]) for key in keys}), np.uint8))
+    stored = gather_fields([Source(file)], "m", [Field(name, FieldType.INTEGER) for name in "abc"])
+    for name, field in zip(b"abc", stored, strict=True):
+        assert field.series.to_list() == [series for series, names in held.items() if name in names]
+        assert field.owners.tolist() == list(range(len(field.series)))
 
 
 def test_nothing_there() -> None:
     """Without files, and outside of the times of any block, there are no points."""
-    assert gather_field([], "m", Field("v", FieldType.STRING)).read(0, 1).column.series == []
+    assert gather_field([], "m", Field("v", FieldType.STRING)).read(0, 1).column.series.is_empty()
     column = read([reference.plain_block("integer", [5, 6], [1, 2])], "integer")
     assert column.times.tolist() == [5, 6]
 

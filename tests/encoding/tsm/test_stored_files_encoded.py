@@ -67,7 +67,7 @@ def test_bounds_of_blocks(points: int) -> None:
     field = Field("v", FieldType.INTEGER)
     content = encode({"m": (times.tolist(), {"v": (field.type, (times % 13).tolist())})})
     file = read_file("1.tsm", np.frombuffer(content, np.uint8))
-    assert len(file.offsets) == -(-points // 1_000)
+    assert file.blocks == -(-points // 1_000)
     column = gather_field([Source(file)], "m", field).read(-(2**63), 2**63 - 1).column
     assert column.times.tolist() == times.tolist()
     assert column.values.tolist() == (times % 13).tolist()

@@ -21,7 +21,7 @@ from loader.events import Advanced, Event, Observer, Started
 from loader.loading import ExportReport, ExportSettings, export
 from loader.loading.restore_path import storage_files
 from tests.datasets import small_dataset
-from tests.storage import index, keys_of
+from tests.storage import index
 from tests.tables import MOMENT, write_tables
 
 DAY = 86_400_000_000_000
@@ -56,7 +56,7 @@ def test_every_shard_gets_a_file(data: Path, tmp_path: Path) -> None:
     assert (report.rows, report.shards, report.files, report.size) == (ROWS, 3, 3, sum(sizes))
     assert (report.out, report.interrupted) == (str(tmp_path / "out"), False)
     assert events[-4:] == [Started("export", ROWS), *(Advanced(200, size) for size in sizes)]
-    keys = keys_of(index((tmp_path / "out" / names[0]).read_bytes()))
+    keys = index((tmp_path / "out" / names[0]).read_bytes()).keys
     assert keys[0] == b"trades,side=buy,symbol=AAPL#!~#amount"
     assert len(keys) == 8
 

@@ -6,12 +6,13 @@ import struct
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.decode.columns import Column
-from loader.verification.series import stored_keys
+from loader.verification.series_columns import stored_forms
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 
 DAY = 86_400_000_000_000
@@ -26,8 +27,8 @@ def columns(points: Points) -> list[Column]:
     times = np.array([row[0] for row in rows], np.int64)
     floats = np.array([row[1] for row in rows], np.float64).view(np.uint64)
     texts = pa.array([row[2] for row in rows], pa.large_binary())
-    keys = stored_keys(list(points))
-    return [Column([keys[text] for text in points], bounds, times, values) for values in (floats, texts)]
+    forms = stored_forms(pl.Series(list(points), dtype=pl.Binary))
+    return [Column(forms, bounds, times, values) for values in (floats, texts)]
 
 
 GOOD: Points = {b"m": [(1, 0.0, b"x")], b"m,a=b": [(1, 1.5, b""), (2, 2.5, b"y"), (DAY, 0.1, b"z")]}
@@ -67,7 +68,7 @@ def test_bytes_that_no_text_has() -> None:
 
 def test_two_texts_of_one_series() -> None:
     """Two stored texts of the same tags stay apart, so that neither hides the other."""
-    first, second = stored_keys([b"m,a=b", b"m,a\\=b", b"m,a=b,c="]).values(), stored_keys([b"m,a=b"]).values()
+    first, second = stored_forms(pl.Series([b"m,a=b", b"m,a\\=b", b"m,a=b,c="])), stored_forms(pl.Series([b"m,a=b"]))
     assert len(set(first)) == 3
     assert set(second) < set(first)
 

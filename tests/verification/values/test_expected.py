@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -42,7 +43,10 @@ def test_a_file_in_many_windows_is_read_once(tmp_path: Path, monkeypatch: pytest
     windows = [Window(start, start + 100, (partition,)) for start in range(MOMENT, MOMENT + ROWS, 100)]
 
     def read(extents: Extents | None) -> list[ExpectedValues]:
-        return [expected_values(tmp_path, SCHEMA, window, {}, 0, extents or Extents()) for window in windows]
+        return [
+            expected_values(tmp_path, SCHEMA, window, pl.Series(dtype=pl.Binary), 0, extents or Extents())
+            for window in windows
+        ]
 
     apart, number = read(None), len(batches)
     together = read(Extents())

@@ -36,7 +36,7 @@ _KERNELS: Mapping[FieldType, Callable[..., int]] = {
 
 @dataclass(frozen=True)
 class Parts:
-    """The ``blocks`` of ``file``: the place and bytes of their timestamps and values, and their numbers of points."""
+    """The ``blocks`` of ``file``, by place: where timestamps and values are, their bytes, and the numbers of points."""
 
     file: StoredFile
     blocks: Integers
@@ -57,7 +57,7 @@ class Parts:
 
 def part_blocks(file: StoredFile, blocks: Integers, kind: FieldType) -> Parts:
     """Check the checksums of ``blocks``, which hold values of ``kind``, and split them; raises DecodeError."""
-    offsets, sizes = file.offsets[blocks], file.sizes[blocks]
+    offsets, sizes = file.extents(blocks)
     bad = _first_wrong(file.data, offsets, sizes)
     if bad >= 0:
         raise file.damage("the checksum of the block is wrong", int(blocks[bad]))
@@ -86,9 +86,10 @@ def read_times(parts: Parts, to: Integers, out: Words) -> None:
     file = parts.file
     decode_times(file.data, parts.times_at, parts.times_sizes, parts.counts, to, out)
     first, last = out[to].view(np.int64), out[to + parts.counts - 1].view(np.int64)
-    wrong = (first != file.first[parts.blocks]) | (last != file.last[parts.blocks])
+    expected_first, expected_last = file.ranges(parts.blocks)
+    wrong = (first != expected_first) | (last != expected_last)
     if wrong.any():
-        raise file.damage("the timestamps of the block are not those of the index", parts.blocks[wrong.argmax()])
+        raise file.damage("the timestamps of the block are not those of the index", int(parts.blocks[wrong.argmax()]))
 
 
 def read_numbers(parts: Parts, kind: FieldType, to: Integers, out: npt.NDArray[Any]) -> None:

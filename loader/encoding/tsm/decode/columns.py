@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 
 from loader.encoding.arrays import Integers, Mask
@@ -25,10 +27,11 @@ class TooManyPoints(Exception):
 class Column:
     """Series ``i`` of ``series`` (by their bytes) has ``times`` and ``values`` from ``bounds[i]`` to ``bounds[i + 1]``.
 
-    Times are nanoseconds, strictly ascending in each series. A series may have no points.
+    ``series`` are Binary, 16 bytes each and their texts. Times are nanoseconds, strictly ascending in each series. A
+    series may have no points.
     """
 
-    series: list[bytes]
+    series: pl.Series
     bounds: Integers
     times: Integers
     values: Values
@@ -37,6 +40,20 @@ class Column:
     def size(self) -> int:
         """Bytes of times and values."""
         return int(self.times.nbytes) + int(self.values.nbytes)
+
+
+def same_series(left: pl.Series, right: pl.Series) -> bool:
+    """Tell whether these are the same series in the same order, at once where they are the same object."""
+    return left is right or left.equals(right)
+
+
+def runs_of(weights: Integers, most: int) -> list[slice]:
+    """Divide items with ``weights`` into runs of a weight of about ``most`` each, or of one item."""
+    ends = np.cumsum(weights)
+    if not len(ends) or ends[-1] <= most:
+        return [slice(None)]
+    stops = np.flatnonzero(np.diff(ends // most)) + 1
+    return [slice(first, last) for first, last in pairwise([0, *stops.tolist(), len(ends)])]
 
 
 def pick(values: Values, chosen: Mask | Integers) -> Values:

@@ -6,17 +6,27 @@ Of points with one identity, the one in the later file counts. A tombstone delet
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 
 from loader.dataset.schema import FieldType
-from loader.encoding.arrays import Integers, Mask
+from loader.encoding.arrays import Integers, Mask, Places
 from loader.encoding.tsm.decode.blocks import Parts, part_blocks, read_numbers, read_strings, read_times
-from loader.encoding.tsm.decode.columns import Column, TooManyPoints, Values, ascending, bounds_within, pick
+from loader.encoding.tsm.decode.columns import (
+    Column,
+    TooManyPoints,
+    Values,
+    ascending,
+    bounds_within,
+    pick,
+    runs_of,
+    same_series,
+)
 from loader.encoding.tsm.decode.index import StoredFile
 from loader.encoding.tsm.decode.tombstones import Tombstone
 
@@ -24,6 +34,9 @@ DECODED_POINTS = 4 << 20
 """Points of blocks that are decoded at a time; one block has at most a million."""
 DECODED_BYTES = 8 << 20
 """Bytes of blocks of strings that are read and decoded at a time; they may become 32 times as many."""
+DECODED_BLOCKS = 1 << 19
+"""Blocks that are read at a time; each takes some 100 bytes, whatever it holds."""
+_NO_BOUNDS = np.empty(0, np.int64)
 TextForm: TypeAlias = Callable[[pa.LargeBinaryArray], pa.LargeBinaryArray]
 
 
@@ -53,7 +66,7 @@ class Reading:
 
     column: Column
     parts: list[Parts]
-    owners: Integers
+    owners: Places
     keep: Mask | None
     plain: bool
 
@@ -62,16 +75,17 @@ class Reading:
 class StoredField:
     """The blocks of a field: ``owners`` (numbers of ``series``), ``origins`` (numbers of ``sources``), ``blocks``.
 
-    They are sorted by series, then time; where blocks of a series overlap (``mixed``), by file before time.
+    Blocks are known by their places, and sorted by series, then time; where blocks of a series overlap (``mixed``), by
+    file before time. ``first`` and ``last`` are their times, the same object where each has one time.
     ``deleted`` has the deleted ranges by origin and owner. ``mistyped`` are the series that hold another type than
     ``kind``; of these nothing is read.
     """
 
     kind: FieldType
     sources: Sequence[Source]
-    series: list[bytes]
-    owners: Integers
-    origins: Integers
+    series: pl.Series
+    owners: Places
+    origins: npt.NDArray[np.int16]
     blocks: Integers
     first: Integers
     last: Integers
@@ -85,38 +99,52 @@ class StoredField:
         """Return the points with ``start`` <= time < ``stop``, strings as ``form`` makes them; raises DecodeError.
 
         ``former`` is the reading of another field over the same range: encoded timestamps that are the same bytes
-        are not decoded again. Memory is bounded by what the range holds, twice, and the blocks that are decoded at a
-        time: DECODED_POINTS and DECODED_BYTES, or one block. Raises TooManyPoints when the range holds more than
-        ``most`` bytes of times and values, 0 for any number.
+        are not decoded again, nor are equal times held twice. Memory is bounded by what the range holds, twice,
+        24 bytes a series, 8 a block, and the blocks that are decoded at a time: DECODED_POINTS, DECODED_BYTES and
+        DECODED_BLOCKS, or one block. Raises TooManyPoints when the range holds more than ``most`` bytes of times and
+        values, 0 for any number.
         """
         chosen = np.flatnonzero((self.first < stop) & (self.last >= start))
-        plain = not self.deleted and not self.mixed[self.owners[chosen]].any()
-        runs = _cut(self._sizes(chosen), DECODED_BYTES) if self.kind is FieldType.STRING else [slice(None)]
-        columns = []
+        plain = not self.deleted and not (self.mixed.any() and self.mixed[self.owners[chosen]].any())
+        runs = self._runs(chosen)
+        columns: list[Column] = []
+        lengths = np.zeros(len(self.series), np.int64)
         held = 0
         for run in runs:
             blocks = chosen[run]
             parts, places, counts = self._parts(blocks)
-            pieces = _cut(counts, DECODED_POINTS)
+            pieces = runs_of(counts, DECODED_POINTS)
             if len(runs) == len(pieces) == 1:
-                return self._read(chosen, parts, places, counts, start, stop, former, form, most, plain)
+                return self._read(blocks, parts, places, counts, start, stop, former, form, most, plain)
             for piece in pieces:
-                some = blocks[piece]
-                columns.append(self._read(some, *self._parts(some), start, stop, None, form, 0, plain).column)
-                held += columns[-1].size
+                if len(pieces) > 1:
+                    blocks = chosen[run][piece]
+                    parts, places, counts = self._parts(blocks)
+                column = self._read(blocks, parts, places, counts, start, stop, None, form, 0, plain).column
+                lengths += np.diff(column.bounds)
+                held += column.size
                 if most and held > most:
                     raise TooManyPoints
+                columns.append(replace(column, bounds=_NO_BOUNDS))
                 for source in self.sources:
                     source.release()
-        column = _ordered(_concatenated(self.series, columns))
-        return Reading(column, [], self.owners[chosen], None, plain=False)
+        column = _ordered(_concatenated(self.series, np.append(0, np.cumsum(lengths)), columns))
+        if former:
+            column = _shared(column, former.column)
+        return Reading(column, [], self.owners[:0], None, plain=False)
+
+    def _runs(self, chosen: Integers) -> list[slice]:
+        """Divide the ``chosen`` blocks into runs that are read at a time."""
+        if self.kind is FieldType.STRING:
+            return runs_of(np.maximum(self._sizes(chosen), DECODED_BYTES // DECODED_BLOCKS), DECODED_BYTES)
+        return [slice(at, at + DECODED_BLOCKS) for at in range(0, len(chosen), DECODED_BLOCKS)] or [slice(None)]
 
     def _sizes(self, chosen: Integers) -> Integers:
         """Return the bytes of the ``chosen`` blocks, as the indexes have them."""
         sizes = np.zeros(len(chosen), np.int64)
         for number, source in enumerate(self.sources):
             place = self.origins[chosen] == number
-            sizes[place] = source.file.sizes[self.blocks[chosen[place]]]
+            sizes[place] = source.file.extents(self.blocks[chosen[place]])[1]
         return sizes
 
     def _parts(self, chosen: Integers) -> tuple[list[Parts], list[Integers], Integers]:
@@ -160,7 +188,7 @@ class StoredField:
         for part, place in zip(parts, places, strict=True):
             read_times(part, to[place], raw)
         times = raw.view(np.int64)
-        firsts = np.searchsorted(owners, np.arange(len(self.series) + 1))
+        firsts = np.searchsorted(owners, np.arange(len(self.series) + 1, dtype=owners.dtype))
         column = Column(self.series, np.append(to, len(times))[firsts], times, values)
         keep = self._keep(chosen, times, to, ends, start, stop)
         if keep is not None:
@@ -186,9 +214,9 @@ class StoredField:
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
         return pa.LargeBinaryArray.from_buffers(pa.large_binary(), points, buffers)
 
-    def _alike(self, former: Reading, owners: Integers, parts: Sequence[Parts]) -> bool:
+    def _alike(self, former: Reading, owners: Places, parts: Sequence[Parts]) -> bool:
         return (
-            former.column.series == self.series
+            same_series(former.column.series, self.series)
             and np.array_equal(former.owners, owners)
             and all(new.same_times(old) for new, old in zip(parts, former.parts, strict=True))
         )
@@ -210,15 +238,6 @@ class StoredField:
         return keep
 
 
-def _cut(weights: Integers, most: int) -> list[slice]:
-    """Divide items with ``weights`` into runs of a weight of about ``most`` each, or of one item."""
-    ends = np.cumsum(weights)
-    if not len(ends) or ends[-1] <= most:
-        return [slice(None)]
-    stops = np.flatnonzero(np.diff(ends // most)) + 1
-    return [slice(first, last) for first, last in pairwise([0, *stops.tolist(), len(ends)])]
-
-
 def _ordered(column: Column) -> Column:
     """Return ``column`` with times that ascend strictly in each series: of equal times, the last point."""
     order = ascending(column.times, column.bounds)
@@ -228,13 +247,21 @@ def _ordered(column: Column) -> Column:
     return Column(column.series, bounds, column.times[positions], pick(column.values, positions))
 
 
-def _concatenated(series: list[bytes], columns: Sequence[Column]) -> Column:
-    """Return ``columns``, whose points follow each other in the order of ``series``, as one."""
-    bounds = np.append(0, np.cumsum(sum(np.diff(column.bounds) for column in columns)))
+def _concatenated(series: pl.Series, bounds: Integers, columns: list[Column]) -> Column:
+    """Return ``columns``, whose points follow each other in the order of ``series``, as one; they are emptied."""
     values = [column.values for column in columns]
+    times = np.concatenate([column.times for column in columns])
+    columns.clear()
     joined: Values
     if isinstance(values[0], np.ndarray):
         joined = np.concatenate([part for part in values if isinstance(part, np.ndarray)])
     else:
         joined = pa.concat_arrays(values)
-    return Column(series, bounds, np.concatenate([column.times for column in columns]), joined)
+    return Column(series, bounds, times, joined)
+
+
+def _shared(column: Column, other: Column) -> Column:
+    """Return ``column`` with the bounds and times of ``other`` if they are equal, so that they are held once."""
+    if np.array_equal(column.bounds, other.bounds) and np.array_equal(column.times, other.times):
+        return replace(column, bounds=other.bounds, times=other.times)
+    return column

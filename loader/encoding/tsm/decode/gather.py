@@ -3,58 +3,44 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from loader.dataset.schema import Field, FieldType
-from loader.encoding.arrays import Bytes, Integers, Mask
-from loader.encoding.compiled import compiled
-from loader.encoding.escaping import MEASUREMENT
+from loader.encoding.arrays import Integers, Mask, Places
+from loader.encoding.tsm.decode.columns import same_series
 from loader.encoding.tsm.decode.fields import Source, StoredField
 from loader.encoding.tsm.decode.index import StoredFile
-from loader.encoding.tsm.layout import BLOCK_TYPES, FIELD_SEPARATOR
+from loader.encoding.tsm.decode.keys import find_keys, find_numbers
+from loader.encoding.tsm.layout import BLOCK_TYPES, FIELD_SEPARATOR, INDEX_BLOCK, INDEX_KEY
 
 _KINDS = {number: kind for kind, number in BLOCK_TYPES.items()}
-_HASH, _BANG, _TILDE = FIELD_SEPARATOR[:3]
-_COMMA = ord(",")
-
-
-@dataclass(frozen=True)
-class _Keys:
-    """The keys of a file that belong to one of the fields: number of the key, of the field, and of the series."""
-
-    keys: Integers
-    fields: Integers
-    series: Integers
+_KEY_REST, _BLOCK_BYTES = INDEX_KEY.size, INDEX_BLOCK.itemsize
+_FIRST, _LAST = 2, 3
+_Table = list[npt.NDArray[Any]]
+"""Columns of blocks: series (Int32), number of the file (Int16), first and last time, place (all Int64)."""
+_Deletion = tuple[int, int, int, int]
+"""Origin, number of the series, first and last time."""
 
 
 def gather_fields(sources: Sequence[Source], measurement: str, fields: Sequence[Field]) -> list[StoredField]:
     """Return where the values of each of ``fields`` are in ``sources``, which are in the order of their age.
 
-    Memory is 40 bytes a key, and the texts of all series.
+    Memory is that of ``find_keys``, and for each block of a field 8 bytes, 14 or 22 more where another field does not
+    have the same series and times, and some 60 more while they are put in order.
     """
-    head = MEASUREMENT.escape(measurement).encode()
-    names = [field.column.encode() for field in fields]
-    ends = np.cumsum([0, *map(len, names)])
-    flat = [np.frombuffer(text, np.uint8) for text in (head, b"".join(names))]
-    found, texts = [], [pl.Series(dtype=pl.Binary)]
-    for source in sources:
-        keys, part = _find_keys(source.file, flat[0], flat[1], ends)
-        found.append(keys)
-        texts.append(part)
-    every = pl.concat(texts).unique().sort()
-    numbers = [_numbers(part, every) for part in texts[1:]]
-    numbered = [replace(keys, series=mine[keys.series]) for keys, mine in zip(found, numbers, strict=True)]
-    series = every.to_list()
-    deletions = _deletions(sources, names, series)
-    return [
-        _stored(field.type, which, sources, series, numbered, deletions.get(which, []))
-        for which, field in enumerate(fields)
-    ]
+    every, found = find_keys(sources, measurement, fields)
+    deletions = _deletions(sources, fields, every)
+    stored: list[StoredField] = []
+    for which, field in enumerate(fields):
+        mine = [keys.fields == which for keys in found]
+        chosen = [(keys.stops[mask], keys.series[mask]) for keys, mask in zip(found, mine, strict=True)]
+        stored.append(_stored(field.type, sources, every, chosen, deletions.get(which, ()), stored[-1:]))
+    return stored
 
 
 def gather_field(sources: Sequence[Source], measurement: str, field: Field) -> StoredField:
@@ -62,169 +48,117 @@ def gather_field(sources: Sequence[Source], measurement: str, field: Field) -> S
     return gather_fields(sources, measurement, [field])[0]
 
 
-def _find_keys(file: StoredFile, head: Bytes, names: Bytes, ends: Integers) -> tuple[_Keys, pl.Series]:
-    """Return the keys of ``file`` in the measurement ``head`` and one of the fields, and the texts of their series."""
-    number = len(file.types)
-    fields, series_stops, begins = np.empty(number, np.int64), np.empty(number, np.int64), np.empty(number, np.bool_)
-    _match(file.data, file.key_starts, file.key_stops, head, names, ends, fields, series_stops, begins)
-    keys = np.flatnonzero(fields >= 0)
-    firsts = keys[begins[keys]]
-    starts, stops = file.key_starts[firsts], series_stops[firsts]
-    bounds = np.append(0, np.cumsum(stops - starts))
-    text = np.empty(bounds[-1], np.uint8)
-    _copy(file.data, starts, bounds, text)
-    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(text)]
-    texts = pl.Series(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(firsts), buffers), dtype=pl.Binary)
-    return _Keys(keys, fields[keys], np.cumsum(begins[keys]) - 1), texts
-
-
-def _numbers(texts: pl.Series, every: pl.Series) -> Integers:
-    """Return the position of each of ``texts`` in ``every``."""
-    known = pl.DataFrame({"text": every, "number": pl.int_range(len(every), eager=True)})
-    found: Integers = (
-        pl.DataFrame({"text": texts}).join(known, on="text", how="left", maintain_order="left")["number"].to_numpy()
-    )
-    return found
-
-
 def _deletions(
-    sources: Sequence[Source], names: Sequence[bytes], series: Sequence[bytes]
-) -> dict[int, list[tuple[int, int, int, int]]]:
-    """Return origin, number of the series, first and last time of what is deleted of each field."""
+    sources: Sequence[Source], fields: Sequence[Field], every: pl.Series
+) -> Mapping[int, Sequence[_Deletion]]:
+    """Return what is deleted of each field."""
+    wanted = {field.column.encode(): number for number, field in enumerate(fields)}
+    texts, ranges = [], []
+    for origin, source in enumerate(sources):
+        for key, first, last in source.tombstones:
+            text, _, name = key.partition(FIELD_SEPARATOR)
+            if name in wanted:
+                texts.append(text)
+                ranges.append((wanted[name], origin, first, last))
     deletions = defaultdict(list)
-    if any(source.tombstones for source in sources):
-        wanted = {name: number for number, name in enumerate(names)}
-        numbers = {text: number for number, text in enumerate(series)}
-        for origin, source in enumerate(sources):
-            for key, first, last in source.tombstones:
-                text, _, name = key.partition(FIELD_SEPARATOR)
-                if name in wanted and text in numbers:
-                    deletions[wanted[name]].append((origin, numbers[text], first, last))
+    numbers = find_numbers(pl.Series(texts, dtype=pl.Binary), every).to_list() if texts else []
+    for number, (field, origin, first, last) in zip(numbers, ranges, strict=True):
+        if number is not None:
+            deletions[field].append((origin, number, first, last))
     return deletions
 
 
 def _stored(
     kind: FieldType,
-    which: int,
     sources: Sequence[Source],
-    series: list[bytes],
-    found: Sequence[_Keys],
-    deletions: Sequence[tuple[int, int, int, int]],
+    every: pl.Series,
+    chosen: list[tuple[Integers, Places]],
+    deletions: Sequence[_Deletion],
+    former: Sequence[StoredField],
 ) -> StoredField:
-    mine = [keys.fields == which for keys in found]
-    right = [
-        mask & (source.file.types[keys.keys] == BLOCK_TYPES[kind])
-        for mask, keys, source in zip(mine, found, sources, strict=True)
-    ]
-    mistyped = {}
-    for mask, ours, keys, source in zip(mine, right, found, sources, strict=True):
-        for place in np.flatnonzero(mask & ~ours).tolist():
-            other = _KINDS.get(int(source.file.types[keys.keys[place]]))
-            if other:
-                mistyped[series[keys.series[place]]] = other
-    present = np.zeros(len(series), np.bool_)
-    for mask, keys in zip(right, found, strict=True):
-        present[keys.series[mask]] = True
-    # Fields that are in all series share the list, so that it is compared at once.
-    held = series if present.all() else [series[number] for number in np.flatnonzero(present).tolist()]
-    places = np.cumsum(present) - 1
-    tables = [
-        _blocks(places[keys.series[mask]], origin, source.file, keys.keys[mask])
-        for origin, (mask, keys, source) in enumerate(zip(right, found, sources, strict=True))
-    ]
+    """Return a field, of which ``chosen`` are the ends of keys and the series, by file.
+
+    What is equal in the ``former`` field is held once. ``chosen`` is emptied, so that it is not held any longer.
+    """
+    mistyped: dict[bytes, FieldType] = {}
+    present = np.zeros(len(every), np.bool_)
+    tables = []
+    for origin, source in enumerate(sources):
+        stops, series = chosen[origin]
+        types = source.file.data[stops]
+        right = types == BLOCK_TYPES[kind]
+        if not right.all():
+            for number, other in zip(series[~right].tolist(), types[~right].tolist(), strict=True):
+                if other in _KINDS:
+                    mistyped[every[number]] = _KINDS[other]
+            stops, series = stops[right], series[right]
+        present[series] = True
+        tables.append(_blocks(series, origin, source.file, stops))
+        source.release()
+    chosen.clear()
+    held, places = every, np.arange(len(every), dtype=np.int32)
+    if not present.all():
+        held, places = every.filter(pl.Series(present)), np.cumsum(present, dtype=np.int32) - np.int32(1)
+        for table in tables:
+            table[0] = places[table[0]]
     deleted = defaultdict(list)
     for origin, number, first, last in deletions:
         if present[number]:
             deleted[origin, int(places[number])].append((first, last))
-    table, mixed = _in_order(np.concatenate([np.empty((5, 0), np.int64), *tables], axis=1), len(held))
-    owners, origins, blocks, first, last = table
-    return StoredField(kind, sources, held, owners, origins, blocks, first, last, mixed, dict(deleted), mistyped)
+    columns, mixed = _in_order(tables, len(held))
+    for other in former:
+        held = other.series if same_series(other.series, held) else held
+        shared: _Table = [other.owners, other.origins, other.first, other.last]
+        columns[:4] = [old if np.array_equal(old, new) else new for old, new in zip(shared, columns, strict=False)]
+    owners, origins, begins, ends, blocks = columns
+    return StoredField(kind, sources, held, owners, origins, blocks, begins, ends, mixed, dict(deleted), mistyped)
 
 
-def _blocks(owners: Integers, origin: int, file: StoredFile, keys: Integers) -> Integers:
-    """Return an array with rows owner, origin, number, first and last time of the blocks of ``keys`` of a file."""
-    starts, counts = file.bounds[keys], file.bounds[keys + 1] - file.bounds[keys]
-    blocks = np.arange(counts.sum()) + np.repeat(starts - np.cumsum(counts) + counts, counts)
-    return np.stack(
-        [np.repeat(owners, counts), np.full_like(blocks, origin), blocks, file.first[blocks], file.last[blocks]]
-    )
+def _blocks(series: Places, origin: int, file: StoredFile, stops: Integers) -> _Table:
+    """Return series, origin, first and last time, and place of the blocks of the keys that end at ``stops``."""
+    counts = file.data[stops + 1].astype(np.int64) << 8 | file.data[stops + 2]
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.repeat(stops + _KEY_REST, counts) + within * _BLOCK_BYTES
+    first, last = file.ranges(places)
+    # Blocks of one point have one time, which is held once.
+    last = first if np.array_equal(first, last) else last
+    return [np.repeat(series, counts), np.full(len(places), origin, np.int16), first, last, places]
 
 
-def _in_order(table: Integers, series: int) -> tuple[Integers, Mask]:
-    """Return the blocks in the order of StoredField, and for which of the ``series`` blocks overlap."""
-    owners, origins, _, first, last = table = table[:, np.lexsort((table[3], table[0]))]
-    mixed = np.zeros(series, np.bool_)
-    mixed[owners[1:][(owners[1:] == owners[:-1]) & (first[1:] <= last[:-1])]] = True
-    age = np.where(mixed[owners], origins, 0)
-    return table[:, np.lexsort((first, age, owners))], mixed
+def _in_order(tables: list[_Table], series: int) -> tuple[_Table, Mask]:
+    """Return the blocks in the order of StoredField, and for which of the ``series`` blocks overlap.
 
-
-@compiled
-def _match(
-    data: Bytes,
-    starts: Integers,
-    stops: Integers,
-    head: Bytes,
-    names: Bytes,
-    ends: Integers,
-    fields: Integers,
-    series_stops: Integers,
-    begins: Mask,
-) -> None:
-    """Set for each key the number of its field, -1 for none of these, where its series ends, and if that is a new one.
-
-    A key is of a field if its series is in the measurement ``head``, and the name behind the first separator is that of
-    the field: name ``i`` is ``names[ends[i]:ends[i + 1]]``.
+    ``tables`` are emptied, so that they are not held twice.
     """
-    count = len(ends) - 1
-    guess = former_start = former_stop = 0
-    for key in range(len(fields)):
-        start, stop = starts[key], stops[key]
-        middle = _find_separator(data, start, stop)
-        fields[key], series_stops[key], begins[key] = -1, middle, False
-        behind = start + len(head)
-        if (
-            middle < behind
-            or not _equal(data, start, head, 0, len(head))
-            or (middle > behind and data[behind] != _COMMA)
-        ):
-            continue
-        name = middle + len(FIELD_SEPARATOR)
-        for step in range(count):
-            # Mostly, the next key is of the next field.
-            number = guess + step
-            if number >= count:
-                number -= count
-            if ends[number + 1] - ends[number] == stop - name and _equal(data, name, names, ends[number], stop - name):
-                same = former_stop - former_start == middle - start
-                begins[key] = not (same and _equal(data, start, data, former_start, middle - start))
-                former_start, former_stop = start, middle
-                fields[key] = number
-                guess = number + 1 if number + 1 < count else 0
-                break
+    single = all(first is last for _, _, first, last, _ in tables)
+    table: _Table = []
+    for number, dtype in enumerate((np.int32, np.int16, np.int64, np.int64, np.int64)):
+        shared = single and number == _LAST
+        parts = [np.empty(0, dtype), *(part[number] for part in tables)]
+        table.append(table[_FIRST] if shared else np.concatenate(parts))
+    tables.clear()
+    owners, _, first, *_ = table
+    if not _ascend(owners, first):
+        # Mostly, files are in the order of time.
+        order = np.argsort(owners, kind="stable")
+        _arrange(table, order if _ascend(owners[order], first[order]) else np.lexsort((first, owners)))
+    owners, origins, first, last, _ = table
+    mixed = np.zeros(series, np.bool_)
+    overlaps = (owners[1:] == owners[:-1]) & (first[1:] <= last[:-1])
+    if overlaps.any():
+        mixed[owners[1:][overlaps]] = True
+        _arrange(table, np.lexsort((first, np.where(mixed[owners], origins, 0), owners)))
+    return table, mixed
 
 
-@compiled
-def _find_separator(data: Bytes, start: int, stop: int) -> int:
-    """Return where the first separator begins, -1 where there is none."""
-    for at in range(start, stop - 3):
-        if data[at] == _HASH and data[at + 1] == _BANG and data[at + 2] == _TILDE and data[at + 3] == _HASH:
-            return at
-    return -1
+def _ascend(owners: Integers, times: Integers) -> bool:
+    """Tell whether blocks are in the order of their owners, and those of an owner in the order of time."""
+    same = owners[1:] == owners[:-1]
+    return bool(((owners[1:] > owners[:-1]) | (same & (times[1:] >= times[:-1]))).all())
 
 
-@compiled
-def _equal(left: Bytes, left_at: int, right: Bytes, right_at: int, size: int) -> bool:
-    """Tell whether ``size`` bytes of both are equal."""
-    place = 0
-    while place < size and left[left_at + place] == right[right_at + place]:
-        place += 1
-    return place == size
-
-
-@compiled
-def _copy(data: Bytes, starts: Integers, bounds: Integers, out: Bytes) -> None:
-    """Copy the bytes from each of ``starts`` on to ``out``, from ``bounds[i]`` to ``bounds[i + 1]``."""
-    for number in range(len(starts)):
-        for place in range(bounds[number + 1] - bounds[number]):
-            out[bounds[number] + place] = data[starts[number] + place]
+def _arrange(table: _Table, order: Integers) -> None:
+    """Put the columns of ``table`` in ``order``, one after the other."""
+    single = table[_FIRST] is table[_LAST]
+    for number in range(len(table)):
+        table[number] = table[_FIRST] if single and number == _LAST else table[number][order]

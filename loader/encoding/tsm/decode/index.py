@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from loader.encoding.arrays import Bytes, Integers, Words
+from loader.encoding.arrays import Bytes, Integers
 from loader.encoding.compiled import compiled
 from loader.encoding.tsm.decode.words import half_word, word
 from loader.encoding.tsm.layout import CRC_BYTES, FOOTER, HEADER, INDEX_BLOCK, INDEX_KEY
@@ -18,36 +17,42 @@ LEAST_BLOCK = CRC_BYTES + 2
 """Bytes of a block that has neither timestamps nor values."""
 _KEY_REST, _BLOCK_BYTES = INDEX_KEY.size, INDEX_BLOCK.itemsize
 _FIRST_BLOCK = len(HEADER)
+_LAST, _OFFSET, _SIZE = (int(INDEX_BLOCK.fields[name][1]) for name in ("last", "offset", "size"))  # type: ignore[index]
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A storage file: ``data`` is all of it, block ``b`` belongs to key ``k`` for ``bounds[k] <= b < bounds[k + 1]``.
+    """A storage file: ``data`` is all of it, with ``keys`` keys and ``blocks`` blocks in its index.
 
-    The bytes of key ``k`` are in ``data`` from ``key_starts[k]`` to ``key_stops[k]``.
-    ``first`` and ``last`` are times (nanoseconds), ``offsets`` and ``sizes`` bytes with the CRC; all blocks lie
-    within ``data`` and have at least eight bytes after them.
+    The index stays where it is, from ``start`` to ``stop`` of ``data``. A block is known by its place: there its entry
+    begins. All blocks lie within ``data`` and have at least eight bytes after them.
     """
 
     name: str
     data: Bytes
-    key_starts: Integers
-    key_stops: Integers
-    types: npt.NDArray[np.uint8]
-    bounds: Integers
-    first: Integers
-    last: Integers
-    offsets: Integers
-    sizes: Integers
+    start: int
+    stop: int
+    keys: int
+    blocks: int
 
-    def key(self, number: int) -> bytes:
-        """Return the bytes of a key."""
-        return self.data[self.key_starts[number] : self.key_stops[number]].tobytes()
+    def ranges(self, places: Integers) -> tuple[Integers, Integers]:
+        """Return first and last time (nanoseconds) of the blocks at ``places``."""
+        first, last = np.empty(len(places), np.int64), np.empty(len(places), np.int64)
+        _read_ranges(self.data, places, first, last)
+        return first, last
 
-    def damage(self, what: str, block: int) -> DecodeError:
+    def extents(self, places: Integers) -> tuple[Integers, Integers]:
+        """Return offset and size (bytes, with the CRC) of the blocks at ``places``."""
+        offsets, sizes = np.empty(len(places), np.int64), np.empty(len(places), np.int64)
+        _read_extents(self.data, places, offsets, sizes)
+        return offsets, sizes
+
+    def damage(self, what: str, place: int) -> DecodeError:
         """Return the error for a damaged block."""
-        key = self.key(int(np.searchsorted(self.bounds, block, "right")) - 1)
-        return damaged(f"{self.name}, key {key.decode(errors='backslashreplace')!r}", int(self.offsets[block]), what)
+        begin, stop = _key_of(self.data, self.start, place)
+        key = self.data[begin:stop].tobytes().decode(errors="backslashreplace")
+        offsets, _ = self.extents(np.array([place]))
+        return damaged(f"{self.name}, key {key!r}", int(offsets[0]), what)
 
 
 def damaged(where: str, offset: int, what: str) -> DecodeError:
@@ -59,7 +64,7 @@ def damaged(where: str, offset: int, what: str) -> DecodeError:
 
 
 def read_file(name: str, data: Bytes) -> StoredFile:
-    """Read the index of a whole storage file; raises DecodeError. Memory is bounded by the index."""
+    """Check the index of a whole storage file; raises DecodeError. Nothing of it is copied."""
     data, size = data.view(), len(data)
     # Kernels would be compiled again for writable arrays.
     data.flags.writeable = False
@@ -71,27 +76,23 @@ def read_file(name: str, data: Bytes) -> StoredFile:
     (start,) = FOOTER.unpack(data[stop:].tobytes())
     if not _FIRST_BLOCK <= start <= stop:
         raise damaged(name, stop, f"the index should begin at {start:,}, the file has {size:,} bytes")
-    keys, blocks, at = _count(data, start, stop)
+    keys, blocks, at, outside = _count(data, start, stop)
     if at != stop:
         raise damaged(name, int(at), "the index is cut off")
-    key_starts, key_stops, bounds = np.empty(keys, np.int64), np.empty(keys, np.int64), np.zeros(keys + 1, np.int64)
-    types = np.empty(keys, np.uint8)
-    entries = np.empty((4, blocks), np.uint64)
-    _fill(data, start, key_starts, key_stops, types, bounds, entries)
-    first, last, offsets, sizes = entries.view(np.int64)
-    file = StoredFile(name, data, key_starts, key_stops, types, bounds, first, last, offsets, sizes)
-    # An offset beyond 63 bits has become negative.
-    outside = (offsets < _FIRST_BLOCK) | (sizes < LEAST_BLOCK) | (offsets > start - sizes) | (first > last)
-    if outside.any():
-        block = int(outside.argmax())
-        raise file.damage(f"a block of {sizes[block]:,} bytes cannot be there", block)
+    file = StoredFile(name, data, start, stop, int(keys), int(blocks))
+    if outside >= 0:
+        _, sizes = file.extents(np.array([outside]))
+        raise file.damage(f"a block of {sizes[0]:,} bytes cannot be there", int(outside))
     return file
 
 
 @compiled
 def _count(data: Bytes, start: int, stop: int) -> Any:
-    """Return the numbers of keys and blocks, and where reading ended: at ``stop`` unless the index is cut off."""
-    keys, blocks = 0, 0
+    """Return the numbers of keys and blocks, where reading ended, and the place of the first impossible block or -1.
+
+    Reading ends at ``stop`` unless the index is cut off.
+    """
+    keys, blocks, outside = 0, 0, -1
     at: Any = start
     number: Any = 0
     while at < stop:
@@ -100,43 +101,45 @@ def _count(data: Bytes, start: int, stop: int) -> Any:
         if at <= stop:
             at += np.int64(data[at - 2]) << 8 | np.int64(data[at - 1])
         if stop - at < _KEY_REST:
-            return keys, blocks, begin
+            return keys, blocks, begin, outside
         number = np.int64(data[at + 1]) << 8 | np.int64(data[at + 2])
-        at += _KEY_REST + number * _BLOCK_BYTES
-        if at > stop:
-            return keys, blocks, begin
+        at += _KEY_REST
+        if number * _BLOCK_BYTES > stop - at:
+            return keys, blocks, begin, outside
+        for _ in range(number):
+            first, last = np.int64(word(data, at)), np.int64(word(data, at + _LAST))
+            offset, size = np.int64(word(data, at + _OFFSET)), np.int64(half_word(data, at + _SIZE))
+            # An offset beyond 63 bits has become negative.
+            wrong = offset < _FIRST_BLOCK or size < LEAST_BLOCK or offset > start - size or first > last
+            if wrong and outside < 0:
+                outside = at
+            at += _BLOCK_BYTES
         keys += 1
         blocks += number
-    return keys, blocks, at
+    return keys, blocks, at, outside
 
 
 @compiled
-def _fill(
-    data: Bytes,
-    start: int,
-    key_starts: Integers,
-    key_stops: Integers,
-    types: npt.NDArray[np.uint8],
-    bounds: Integers,
-    entries: Words,
-) -> None:
-    """Fill the arrays for the keys and blocks that ``_count`` counted."""
-    block = 0
+def _key_of(data: Bytes, start: int, place: int) -> Any:
+    """Return where the key begins and ends that the block at ``place`` belongs to; the index begins at ``start``."""
     at: Any = start
-    number: Any = 0
-    for key in range(len(types)):
-        length = np.int64(data[at]) << 8 | np.int64(data[at + 1])
-        key_starts[key] = at + 2
-        at += 2 + length
-        key_stops[key] = at
-        types[key] = data[at]
-        number = np.int64(data[at + 1]) << 8 | np.int64(data[at + 2])
-        at += _KEY_REST
-        for _ in range(number):
-            entries[0, block] = word(data, at)
-            entries[1, block] = word(data, at + 8)
-            entries[2, block] = word(data, at + 16)
-            entries[3, block] = half_word(data, at + 24)
-            at += _BLOCK_BYTES
-            block += 1
-        bounds[key + 1] = block
+    begin, stop = at, at
+    while at < place:
+        begin = at + 2
+        stop = begin + (np.int64(data[at]) << 8 | np.int64(data[at + 1]))
+        at = stop + _KEY_REST + (np.int64(data[stop + 1]) << 8 | np.int64(data[stop + 2])) * _BLOCK_BYTES
+    return begin, stop
+
+
+@compiled
+def _read_ranges(data: Bytes, places: Integers, first: Integers, last: Integers) -> None:
+    for number in range(len(places)):
+        first[number] = np.int64(word(data, places[number]))
+        last[number] = np.int64(word(data, places[number] + _LAST))
+
+
+@compiled
+def _read_extents(data: Bytes, places: Integers, offsets: Integers, sizes: Integers) -> None:
+    for number in range(len(places)):
+        offsets[number] = np.int64(word(data, places[number] + _OFFSET))
+        sizes[number] = np.int64(half_word(data, places[number] + _SIZE))
