@@ -196,9 +196,9 @@ def test_a_body_that_is_too_large_is_split_and_remembered(influx: Any, root: Pat
         load(replace(settings, target=replace(settings.target, url=proxy.url)))
         refused = [call.number for call in proxy.writes if len(call.body) > limit]
     assert stored(influx, settings.target.bucket) == expected(root)
-    # Bodies that were cut before the first refusal are still in flight: two of them for one connection.
+    # Bodies that were cut before the first refusal are still to come: two of them, and one that waits for its place.
     assert len(refused) <= 10
-    assert all(len(call.body) <= limit for call in proxy.writes[len(proxy.writes) // 2 :])
+    assert len(proxy.writes) - refused[-1] > 5
 
 
 def test_a_line_that_is_too_large_alone_is_rejected(influx: Any, root: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_refusal_amid_a_body_keeps_what_was_taken_of_it(influx: Any, root: Pat
         load(replace(settings, target=replace(settings.target, url=proxy.url)))
     last = last_load(root)
     assert last is not None
-    assert last.rows == len(stored(influx, settings.target.bucket)) == 33
+    assert last.rows == len(stored(influx, settings.target.bucket)) == 50
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from loader.encoding.arrays import Integers
 from loader.errors import LoadError
+from loader.loading.write_path import payloads
 from loader.servers.patience import Stopped
 from loader.tuning.bench import Bench, Measured
 from loader.tuning.coordinate import find_settings
@@ -132,8 +133,11 @@ def test_advice(sample: Sample) -> None:
     assert not any("loader stage" in note for note in search.notes)
 
 
-def test_advice_on_rows_in_time_order(tmp_path: Path) -> None:
-    """Rows that would load faster in series order can be staged."""
+def test_advice_on_rows_in_time_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that would load faster in series order can be staged, where windows do not bring those of a series together.
+
+    Where they do, a load sends series order as it is, and there is nothing to advise.
+    """
     import pyarrow as pa
 
     from tests.tables import MOMENT, write_tables
@@ -143,7 +147,11 @@ def test_advice_on_rows_in_time_order(tmp_path: Path) -> None:
     from loader.dataset.schema import Field, FieldType, PointSchema
 
     schema = PointSchema("m", ("host",), (Field("v", FieldType.FLOAT),), "t")
-    manifest = write_tables(tmp_path, schema, {"a.parquet": table})
+    manifest = write_tables(tmp_path, schema, {"a.parquet": table}, row_group_size=4)
+    _, search = Planted({False: 1.5}).find(take_sample(tmp_path, manifest, 1_200))
+    assert not any("loader stage --from" in note for note in search.notes)
+    assert "as it is (series order)" in [trial.value for trial in search.trials]
+    monkeypatch.setattr(payloads, "WINDOW_BYTES", 1)
     _, search = Planted({False: 1.5}).find(take_sample(tmp_path, manifest, 1_200))
     assert any("loader stage --from" in note for note in search.notes)
     assert "as it is (time order)" in [trial.value for trial in search.trials]
