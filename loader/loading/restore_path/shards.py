@@ -21,6 +21,8 @@ from loader.errors import ConfigError
 DEFAULT_DURATION = 7 * DAY
 """The default of the server for infinite retention, nanoseconds."""
 HOUR = 3_600_000_000_000
+MOST_CHUNKS = 64
+"""Most chunks of a partition that are known of a shard."""
 _END = 2**63 - 1
 """Where the server's last shard ends."""
 _YEAR_1 = -62_135_596_800_000_000_000
@@ -63,8 +65,8 @@ def plan_shards(root: Path, manifest: Manifest, duration: int) -> tuple[Shard, .
 
     As on the server, shard groups start at multiples of their duration since year 1: those of 7 days on Mondays.
     The first begins and the last ends at the limits of the times that the server can store. The times of a partition
-    are read where it spans more than two shards. Memory is a number for each shard and partition, and a chunk for each
-    shard and run of batches of such a partition. Raises StageError.
+    are read where it spans more than two shards. Memory is a number for each shard and partition, and MOST_CHUNKS chunks
+    for each shard of such a partition. Raises StageError.
     """
     found: dict[int, list[Partition]] = {}
     chunks: dict[int, dict[str, tuple[Chunk, ...]]] = {}
@@ -108,8 +110,8 @@ def _occupied(root: Path, schema: PointSchema, partition: Partition, duration: i
 
 
 def _extend(chunks: list[Chunk], chunk: Chunk) -> None:
-    """Add ``chunk``, to the last one of ``chunks`` if it follows that."""
-    if chunks and chunks[-1].stop == chunk.start:
+    """Add ``chunk``, to the last one of ``chunks`` if it follows that, or if there are many; more is read then."""
+    if chunks and (chunks[-1].stop == chunk.start or len(chunks) == MOST_CHUNKS):
         chunks[-1] = replace(chunks[-1], stop=chunk.stop)
     else:
         chunks.append(chunk)

@@ -125,3 +125,15 @@ def test_a_shard_knows_where_its_rows_are(tmp_path: Path, monkeypatch: pytest.Mo
         5: [(8, 16)],
         6: [(12, 16)],
     }
+
+
+def test_a_shard_knows_few_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its rows are in many places, the last of its chunks has all the rest."""
+    monkeypatch.setattr(shards, "GROUP_ROWS", 1)
+    monkeypatch.setattr(shards, "MOST_CHUNKS", 2)
+    times = pa.array([day * DAY for day in (1, 2, 3, 1, 2, 3, 1, 2, 3, 1)], pa.int64())
+    pq.write_table(pa.table({"t": times}), tmp_path / "long.parquet")
+    whole = Partition("long.parquet", len(times), DAY, 3 * DAY, 1, "")
+    found = plan_shards(tmp_path, manifest_of(PointSchema("m", (), (), "t", "ns"), [whole]), DAY)
+    rows = [[(each.start, each.stop) for each in shard.chunks_of(whole)] for shard in found]
+    assert rows == [[(0, 1), (3, 10)], [(1, 2), (4, 8)], [(2, 3), (5, 9)]]
