@@ -190,6 +190,18 @@ def test_series_that_lack_fields() -> None:
         assert field.owners.tolist() == list(range(len(field.series)))
 
 
+def test_an_index_in_another_order() -> None:
+    """Series come in the order of their texts, in whichever order the index has them."""
+    entries = {b"m,a=%d" % number: reference.plain_block("integer", [number], [number]) for number in (2, 3, 1)}
+    data = build_file({series + b"#!~#v": ("integer", [entry]) for series, entry in entries.items()})
+    column = gather_field(
+        [Source(read_file("1.tsm", np.frombuffer(data, np.uint8)))], "m", Field("v", FieldType.INTEGER)
+    )
+    read_column = column.read(FIRST, LAST).column
+    assert read_column.series.to_list() == [b"m,a=1", b"m,a=2", b"m,a=3"]
+    assert read_column.times.tolist() == [1, 2, 3]
+
+
 def test_nothing_there() -> None:
     """Without files, and outside of the times of any block, there are no points."""
     assert gather_field([], "m", Field("v", FieldType.STRING)).read(0, 1).column.series.is_empty()
