@@ -191,15 +191,16 @@ def test_series_that_lack_fields() -> None:
 
 
 def test_an_index_in_another_order() -> None:
-    """Series come in the order of their texts, in whichever order the index has them."""
-    entries = {b"m,a=%d" % number: reference.plain_block("integer", [number], [number]) for number in (2, 3, 1)}
-    data = build_file({series + b"#!~#v": ("integer", [entry]) for series, entry in entries.items()})
-    column = gather_field(
+    """Series come in the order of their texts, also where their keys do not: the separator is more than ``!``."""
+    entries = {b"m,a=x!": 2, b"m,a=x": 1, b"m,a=x!!": 3}
+    blocks = {series: reference.plain_block("integer", [time], [time]) for series, time in entries.items()}
+    data = build_file({series + b"#!~#v": ("integer", [entry]) for series, entry in blocks.items()})
+    field = gather_field(
         [Source(read_file("1.tsm", np.frombuffer(data, np.uint8)))], "m", Field("v", FieldType.INTEGER)
     )
-    read_column = column.read(FIRST, LAST).column
-    assert read_column.series.to_list() == [b"m,a=1", b"m,a=2", b"m,a=3"]
-    assert read_column.times.tolist() == [1, 2, 3]
+    column = field.read(FIRST, LAST).column
+    assert column.series.to_list() == [b"m,a=x", b"m,a=x!", b"m,a=x!!"]
+    assert column.times.tolist() == [1, 2, 3]
 
 
 def test_nothing_there() -> None:
