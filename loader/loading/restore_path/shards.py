@@ -65,8 +65,8 @@ def plan_shards(root: Path, manifest: Manifest, duration: int) -> tuple[Shard, .
 
     As on the server, shard groups start at multiples of their duration since year 1: those of 7 days on Mondays.
     The first begins and the last ends at the limits of the times that the server can store. The times of a partition
-    are read where it spans more than two shards. Memory is a number for each shard and partition, and MOST_CHUNKS chunks
-    for each shard of such a partition. Raises StageError.
+    are read where it spans more than two shards. Memory is a number for each shard and partition, and MOST_CHUNKS
+    chunks for each shard of such a partition. Raises StageError.
     """
     found: dict[int, list[Partition]] = {}
     chunks: dict[int, dict[str, tuple[Chunk, ...]]] = {}

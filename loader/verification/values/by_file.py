@@ -203,7 +203,6 @@ def _compare_window(
 ) -> None:
     """Compare the points of ``window``; raises TooManyPoints when they take more than ``most`` bytes, 0 for any."""
     found = _found(stored, window, most)
-    release_free_memory()
     expected = expected_values(settings.place.root, schema, window, stored.forms, most, extents)
     outcome.values += expected.size
     outcome.superseded += expected.superseded

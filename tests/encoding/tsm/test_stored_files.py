@@ -190,6 +190,19 @@ def test_series_that_lack_fields() -> None:
         assert field.owners.tolist() == list(range(len(field.series)))
 
 
+def test_an_index_in_another_order() -> None:
+    """Series come in the order of their texts, also where their keys do not: the separator is more than ``!``."""
+    entries = {b"m,a=x!": 2, b"m,a=x": 1, b"m,a=x!!": 3}
+    blocks = {series: reference.plain_block("integer", [time], [time]) for series, time in entries.items()}
+    data = build_file({series + b"#!~#v": ("integer", [entry]) for series, entry in blocks.items()})
+    field = gather_field(
+        [Source(read_file("1.tsm", np.frombuffer(data, np.uint8)))], "m", Field("v", FieldType.INTEGER)
+    )
+    column = field.read(FIRST, LAST).column
+    assert column.series.to_list() == [b"m,a=x", b"m,a=x!", b"m,a=x!!"]
+    assert column.times.tolist() == [1, 2, 3]
+
+
 def test_nothing_there() -> None:
     """Without files, and outside of the times of any block, there are no points."""
     assert gather_field([], "m", Field("v", FieldType.STRING)).read(0, 1).column.series.is_empty()

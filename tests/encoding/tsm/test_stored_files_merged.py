@@ -183,6 +183,18 @@ def test_fields_in_pieces_share_times(monkeypatch: pytest.MonkeyPatch, last: int
     assert (column.times is former.column.times) == shared
 
 
+def test_the_same_times_of_other_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times that come in the same order, but belong to other series, are not taken for shared."""
+    monkeypatch.setattr(fields, "DECODED_BLOCKS", 1)
+    held = {b"m,a=b#!~#v": [1, 2], b"m,a=b#!~#w": [1], b"m,a=c#!~#v": [3], b"m,a=c#!~#w": [2, 3]}
+    keys = {key: ("integer", [plain_block("integer", times, times)]) for key, times in held.items()}
+    source = Source(read_file("1.tsm", np.frombuffer(build_file(keys), np.uint8)))
+    one, other = gather_fields([source], "m", [Field(name, FieldType.INTEGER) for name in "vw"])
+    former = one.read(FIRST, LAST)
+    assert former.column.bounds.tolist() == [0, 2, 3]
+    assert other.read(FIRST, LAST, former).column.bounds.tolist() == [0, 1, 3]
+
+
 @pytest.mark.parametrize("deleted", ["v", "w"])
 def test_a_field_that_alone_is_deleted(deleted: str) -> None:
     """Fields with the same timestamps share them only as long as nothing is deleted of either."""

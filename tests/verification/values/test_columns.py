@@ -41,6 +41,22 @@ def test_equal_columns() -> None:
 
 
 @pytest.mark.parametrize(
+    "other",
+    [
+        {b"m": GOOD[b"m"], b"m,a=c": GOOD[b"m,a=b"]},
+        {b"m": [*GOOD[b"m"], (2, 2.5, b"y")], b"m,a=b": [(1, 1.5, b""), (DAY, 0.1, b"z")]},
+        {b"m": GOOD[b"m"]},
+    ],
+)
+def test_other_series(other: Points) -> None:
+    """Points of other series are not equal, nor those that are divided among the same series in another way."""
+    assert not columns_equal(columns(GOOD), columns(other))
+    there = columns(GOOD)[0]
+    apart = Column(there.series, np.array([0, 2, 4]), there.times, there.values)
+    assert not columns_equal([there], [apart])
+
+
+@pytest.mark.parametrize(
     ("series", "row", "point", "difference"),
     [
         (b"m", 0, (1, -0.0, b"x"), ("different", "1970-01-01", "a=", "f")),

@@ -57,3 +57,29 @@ def test_a_file_in_many_windows_is_read_once(tmp_path: Path, monkeypatch: pytest
     for one, other in zip(apart, together, strict=True):
         assert columns_equal(one.columns, other.columns)
         assert one.unfit == other.unfit
+
+
+@pytest.mark.parametrize("series", [1, 7, 50, 120])
+def test_series_in_any_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, series: int) -> None:
+    """Rows in time order are put in the order of the server's series, followed by others, wherever batches end."""
+    owners = [f"s{number % series:03}" for number in range(360)]
+    table = pa.table(
+        {
+            "t": pa.array(MOMENT + np.arange(360) // series, pa.int64()),
+            "a": pa.array(owners),
+            "v": pa.array(np.arange(360.0)),
+            "s": pa.array(owners),
+        }
+    )
+    (partition,) = write_tables(tmp_path, SCHEMA, {"one.parquet": table}).partitions
+    monkeypatch.setattr(reading, "BATCH_ROWS", 50)
+    order = pl.Series([b"a\0s%03d" % number for number in range(series - 1, -1, -2)])
+    window = Window(MOMENT, MOMENT + 360, (partition,))
+    numbers, texts = expected_values(tmp_path, SCHEMA, window, order, 0, Extents()).columns
+    names = sorted({*owners} - {form.decode()[2:] for form in order})
+    wanted = [form.decode()[2:] for form in order] + names
+    assert numbers.series.to_list() == [f"a\0{name}".encode() for name in wanted]
+    rows = [row for name in wanted for row, owner in enumerate(owners) if owner == name]
+    assert numbers.values.view(np.float64).tolist() == rows
+    assert texts.values.to_pylist() == [owners[row].encode() for row in rows]
+    assert numbers.times.tolist() == [MOMENT + row // series for row in rows]
