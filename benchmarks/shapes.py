@@ -33,7 +33,8 @@ Make = Callable[[np.random.Generator, npt.NDArray[np.int64]], dict[str, pa.Array
 class Shape:
     """``series`` series with a row each every ``seconds`` seconds, and what makes tags and fields of them.
 
-    ``rows`` is the usual number of rows; ``fields`` is that of the fields of a row, nulls included.
+    ``rows`` is the usual number of rows; ``fields`` is that of the fields of a row, nulls included. ``by_lines`` tells
+    whether it is loaded by the write path, too: to make a million series takes a server many minutes so.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Shape:
     tags: tuple[str, ...] = ()
     seconds: int = 10
     make: Make | None = None
+    by_lines: bool = True
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -161,7 +163,7 @@ SHAPES = (
     Shape("many", 2_000_000, 200_000, 10, ("device", "site"), 60, _many),
     Shape("wide", 300_000, 200, 200, ("machine",), 10, _wide),
     Shape("texts", 2_000_000, 1_000, 3, ("app",), 10, _logs),
-    Shape("million", 5_000_000, 1_000_000, 2, ("device",), 60, _million),
+    Shape("million", 5_000_000, 1_000_000, 2, ("device",), 60, _million, by_lines=False),
 )
 
 

@@ -64,7 +64,8 @@ def _measure(shape: Shape, folder: Path, rounds: int) -> dict[str, Any]:
     for name in ("restore", "verify", "verify --values"):
         seconds = result["whole"][name]["seconds"] / result["part"][name]["seconds"]
         result["whole"][name]["exponent"] = math.log(seconds) / math.log(PARTS)
-    result["write"] = _written(shape, part, rounds)
+    if shape.by_lines:
+        result["write"] = _written(shape, part, rounds)
     if shape.name == "monitoring":
         result["write on 1.8.10"] = _written_to_1(shape, part, rounds)
     return result
@@ -205,19 +206,19 @@ def table(result: dict[str, Any]) -> str:
         "|---" * 14 + "|",
     ]
     for name, each in result.items():
-        whole, write = each["whole"], each["write"]
+        whole, write = each["whole"], each.get("write", {"rates": {}, "loader_to": {}})
         restore = whole["restore"]["seconds"]
-        rate = each["rows"] / restore
+        rate, lines_rate = each["rows"] / restore, write["rates"].get("loader")
         ratios = [f"{write['loader_to'][peer]:.2f}" if peer in write["loader_to"] else "" for peer in _PEERS]
         cells = [
             name,
             f"{each['rows']:,}",
             f"{each['series']:,}",
             str(each["fields"]),
-            f"{write['rates']['loader']:,.0f}",
+            f"{lines_rate:,.0f}" if lines_rate else "",
             *ratios,
             f"{rate:,.0f}",
-            f"{rate / write['rates']['loader']:.1f}",
+            f"{rate / lines_rate:.1f}" if lines_rate else "",
             f"{each['rows'] * each['fields'] / whole['restore']['cpu_seconds'] / 1e6:.2f}",
             f"{whole['verify']['seconds'] / restore:.2f}",
             f"{whole['verify --values']['seconds'] / restore:.2f}",

@@ -43,7 +43,7 @@ def verify(
         typer.Option(
             "--values/--no-values",
             help="Compare every stored value, or sums and samples; values need an operator token of InfluxDB 2.x."
-            " Default: values where there are many series.",
+            " Default: values where sums take longer.",
             show_default=False,
         ),
     ] = None,

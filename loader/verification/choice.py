@@ -1,7 +1,8 @@
 """Chooses what is compared where nothing is said: the server's own sums, or every value in its storage files.
 
-A sum of each (series, day) is a table of its own for InfluxDB 2.x, and a row of its answer is larger than some points.
-So sums of many short series take longer than the points themselves, which prove more.
+A sum of each (series, day) is a table of its own for InfluxDB 2.x, and a row of its answer is larger than some points;
+and each aggregate is a pass over all points. So sums of many short series take longer than the values themselves, which
+prove more.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from loader.verification.windows import plan_windows
 
 AGGREGATE_SECONDS = 50e-6
 """Time of InfluxDB 2.9 for one aggregate of one field of one (series, day), with two queries at a time."""
-VALUE_SECONDS = 25e-9
+POINT_SECONDS = 9e-9
+"""Time of it for one aggregate of one value."""
+VALUE_SECONDS = 45e-9
 """Time in which a value is read from storage files and compared."""
 KEY_SECONDS = 20e-6
 """Time for each series and field of storage files, besides their values."""
@@ -48,7 +51,8 @@ class Extent:
     def sums_seconds(self) -> float:
         """About how long the server takes for the aggregates of every (series, day)."""
         aggregates = sum(len(functions_of(field.type)) for field in self.schema.fields)
-        return min(self.rows, self.series * self.days) * aggregates * AGGREGATE_SECONDS
+        cells = min(self.rows, self.series * self.days)
+        return aggregates * (cells * AGGREGATE_SECONDS + self.rows * POINT_SECONDS)
 
     @property
     def files_seconds(self) -> float:
@@ -70,7 +74,7 @@ def find_shards(
     Where the settings leave the choice, the server counts the series of each measurement, unless sums cannot take long;
     without the permission to read files, sums are compared. Raises Refused otherwise, and ServerError.
     """
-    if settings.values is None and not _are_many(manifest, settings.target, connection, patience):
+    if settings.values is None and not _take_long(manifest, settings.target, connection, patience):
         return None
     if settings.values is False:
         return None
@@ -82,8 +86,8 @@ def find_shards(
         return None
 
 
-def _are_many(manifest: Manifest, target: Target, connection: Connection, patience: Patience) -> bool:
-    """Tell whether there are so many series that files are to be preferred."""
+def _take_long(manifest: Manifest, target: Target, connection: Connection, patience: Patience) -> bool:
+    """Tell whether sums take so long that files are to be preferred; the server counts the series for it."""
     parts = [part for part in manifest.measurements if part.rows]
     if not prefer_files([_extent(part, part.rows) for part in parts]):
         return False

@@ -23,7 +23,7 @@ class VerifySettings:
     ``tolerance`` is relative, for sums of floats only; everything else is compared exactly.
     Of the (series, day) that differ, the points of at most ``drills`` are fetched, to find those that differ.
     With ``values``, every stored value is compared instead of samples and drills; None leaves the choice to the
-    verification, which takes them where there are so many series that sums would take longer.
+    verification, which takes them where the server gives files and sums would take it longer.
     With ``candles``, candles of that rule, which the server computes in InfluxQL, are compared instead of points.
     ``retry_seconds`` bounds the time for which one query, or the download of one shard, is retried.
     """

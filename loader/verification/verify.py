@@ -36,7 +36,7 @@ from loader.verification.settings import Difference, VerifyReport, VerifySetting
 from loader.verification.windows import Window, draw_samples, plan_windows
 
 DRILL_POINTS = 500_000
-_VALUES_CHOSEN = "every value is compared: sums of that many series would take the server longer (--no-values asks)"
+_VALUES_CHOSEN = "every value is compared: sums would take the server longer (--no-values asks for sums)"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.verification.choice import Extent, prefer_files
 
 FLOATS = PointSchema("m", ("t",), tuple(Field(f"v{number}", FieldType.FLOAT) for number in range(10)), "time")
+FLAGS = PointSchema("m", ("t",), tuple(Field(f"v{number}", FieldType.BOOLEAN) for number in range(10)), "time")
 TEXT = PointSchema("m", ("t",), (Field("s", FieldType.STRING),), "time")
 
 
@@ -19,7 +20,8 @@ TEXT = PointSchema("m", ("t",), (Field("s", FieldType.STRING),), "time")
         pytest.param([Extent(FLOATS, 4_000, 900, 1)], False, id="sums of seconds"),
         pytest.param([Extent(FLOATS, 2_400_000, 4_000, 1)], True, id="many hosts of a few hours"),
         pytest.param([Extent(trades_schema(), 300_000_000, 160, 366)], False, id="long series"),
-        pytest.param([Extent(FLOATS, 40_000_000, 4_000, 1)], False, id="as many sums as files take"),
+        pytest.param([Extent(trades_schema(), 2_000_000, 160, 3)], False, id="points of a moment"),
+        pytest.param([Extent(FLAGS, 40_000_000, 4_000, 1)], False, id="counts take no longer than files"),
         pytest.param([Extent(FLOATS, 3_000, 3_000, 1)] * 2, True, id="several measurements"),
         pytest.param([Extent(TEXT, 30_000, 30_000, 1)], False, id="strings are only counted"),
         pytest.param([Extent(FLOATS, 6_000, 100, 300)], True, id="few points a day"),
