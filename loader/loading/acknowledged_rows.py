@@ -14,7 +14,7 @@ import numpy as np
 
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Partition
-from loader.encoding.arrays import Mask
+from loader.encoding.arrays import Integers, Mask
 from loader.loading.ledger_values import check_bits, check_count, check_ranges
 from loader.loading.row_set import RowSet
 
@@ -34,7 +34,7 @@ class AcknowledgedRows:
 
     def add(self, rows: RowSet) -> None:
         """Add ``rows``, within a transaction of the caller."""
-        if self._is_complete(rows):
+        if rows.numbers is None or self._add_bits(rows.chunk, rows.numbers):
             self._add_range(rows.chunk)
 
     def pending(self, partition: Partition) -> list[Chunk]:
@@ -66,15 +66,12 @@ class AcknowledgedRows:
         there = [check_count("the number of a cell", cell) for (cell,) in cells]
         return sum(int(np.count_nonzero(self._read(chunk.partition, cell)[_within(chunk, cell)])) for cell in there)
 
-    def _is_complete(self, rows: RowSet) -> bool:
-        """Tell whether the chunk of ``rows`` is complete with them; otherwise they become bits."""
-        chunk = rows.chunk
-        if rows.numbers is None:
-            return True
+    def _add_bits(self, chunk: Chunk, numbers: Integers) -> bool:
+        """Set the bits of the rows ``numbers``; if those of all rows of ``chunk`` are set, clear them, return True."""
         cells = {cell: self._read(chunk.partition, cell) for cell in _cells(chunk)}
         for cell, bits in cells.items():
             first = cell * CELL_ROWS
-            bits[rows.numbers[(rows.numbers >= first) & (rows.numbers < first + CELL_ROWS)] - first] = True
+            bits[numbers[(numbers >= first) & (numbers < first + CELL_ROWS)] - first] = True
         complete = all(bits[_within(chunk, cell)].all() for cell, bits in cells.items())
         for cell, bits in cells.items():
             if complete:
