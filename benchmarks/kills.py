@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.restoring import command, stage_trades
-from tools.influxd import RunningServer, find_binary, start
+from benchmarks.servers import require_binary
+from tools.influxd import RunningServer, start
 
 
 def run(times: int = 10, trades: int = 12_000_000, seed: int = 1) -> dict[str, Any]:
     """Kill each ``times`` times while ``trades`` trades are restored by days."""
-    binary = find_binary("v2")
-    if binary is None:
-        raise SystemExit("no influxd 2.9.1 here; build it: tools/build-influxd 2.9.1")
+    binary = require_binary("v2")
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         data = stage_trades(Path(folder) / "data", trades)

@@ -12,8 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from datetime import date
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,8 +24,8 @@ import polars as pl
 from influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import WriteOptions
 
-from loader.dataset.chunk import Chunk
-from loader.dataset.reader import open_dataset
+from benchmarks.servers import new_server
+from loader.dataset.manifest import read_manifest
 from loader.encoding.warm import compile_line_encoder
 from loader.loading import LoadSettings, load
 from loader.loading.known_rows import KnownRows
@@ -37,16 +36,15 @@ from loader.servers.transport import Connection
 from loader.servers.v2 import InfluxDB2
 from loader.staging import StageSettings, stage
 from loader.verification import VerifySettings, verify
-from tools.influxd import RunningServer, find_binary, start
+from tools.influxd import RunningServer
 
 CONNECTIONS = 3
+TRADES = {"measurement": "trades", "tag_columns": ["symbol", "side"], "time_column": "timestamp"}
+"""What sluicebox has to be told of the columns of staged trades."""
 
 
 def run(trades: int = 3_000_000, rounds: int = 10, others: int = 3) -> dict[str, Any]:
     """Load ``trades`` trades of three sessions ``rounds`` times by both ways, ``others`` times by all else."""
-    binary = find_binary("v2")
-    if binary is None:
-        raise SystemExit("no influxd 2.9.1 here; build it: tools/build-influxd 2.9.1")
     compile_line_encoder()
     rates: dict[str, list[float]] = {"replay": [], "loader": []}
     verified: dict[str, list[float]] = {"verify": [], "verify --values": []}
@@ -57,17 +55,17 @@ def run(trades: int = 3_000_000, rounds: int = 10, others: int = 3) -> dict[str,
         for number in range(rounds):
             # In turn the one first and the other, for the machine may drift.
             for name in ("replay", "loader") if number % 2 else ("loader", "replay"):
-                with _new_server(binary) as server:
+                with new_server("v2") as server:
                     target = _target(server)
                     rates[name].append(trades / (replay(target, bodies) if name == "replay" else _load(data, target)))
                     if name == "loader" and number < others:
                         _verify(data, target, verified)
         for _ in range(others if find_spec("sluicebox") else 0):
-            with _new_server(binary) as server:
-                rates.setdefault("sluicebox", []).append(trades / _sluicebox(_target(server), data))
+            with new_server("v2") as server:
+                rates.setdefault("sluicebox", []).append(trades / sluicebox(_target(server), data, TRADES))
         part = bodies[: max(1, len(bodies) // 10)]
         lines = sum(body.count(b"\n") for body in part)
-        with _new_server(binary) as server:
+        with new_server("v2") as server:
             rates["influxdb-client batching"] = [lines / _batching(server, part)]
     ratios = [mine / ceiling for mine, ceiling in zip(rates["loader"], rates["replay"], strict=True)]
     return {
@@ -78,17 +76,6 @@ def run(trades: int = 3_000_000, rounds: int = 10, others: int = 3) -> dict[str,
         "verify_rows_a_second": {name: statistics.median(values) for name, values in verified.items()},
         "peak_memory": measure_peak_memory(),
     }
-
-
-@contextmanager
-def _new_server(binary: Path) -> Iterator[RunningServer]:
-    """Run a server that has nothing yet: one that still compacts what came before would be slower."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = start(binary, Path(folder))
-        try:
-            yield server
-        finally:
-            server.stop()
 
 
 def _load(data: Path, target: Target) -> float:
@@ -109,11 +96,11 @@ def _target(server: RunningServer) -> Target:
 
 
 def ready_bodies(data: Path) -> Iterator[bytes]:
-    """Yield the bodies that a load of the dataset would send."""
-    manifest = open_dataset(data)
+    """Yield the bodies that a load of the dataset would send; one of somebody's own files was loaded before."""
+    manifest = read_manifest(data)
     for partition in manifest.partitions:
-        chunk = Chunk(partition.path, 0, partition.rows)
-        for payload in payloads(data, manifest.schema, partition, chunk, 20_000, lambda: 4_000_000, KnownRows()):
+        schema = manifest.schema_of(partition.path)
+        for payload in payloads(data, schema, partition, partition.whole, 20_000, lambda: 4_000_000, KnownRows()):
             yield payload.body
 
 
@@ -155,15 +142,15 @@ def _batching(server: RunningServer, bodies: list[bytes]) -> float:
     return time.monotonic() - started
 
 
-def _sluicebox(target: Target, data: Path) -> float:
-    """Write the staged frames through sluicebox; return the seconds."""
+def sluicebox(target: Target, data: Path, options: Mapping[str, Any]) -> float:
+    """Write a dataset's frames through sluicebox; ``options`` say what columns are. Return the seconds."""
     os.environ["SLUICEBOX_TOKEN"] = target.token
     connection = {"url": target.url, "version": 2, "database": target.bucket, "org": target.org}
     started = time.monotonic()
     with import_module("sluicebox").InfluxClient(connection=connection) as client:
         for path in sorted(data.rglob("*.parquet")):
             for part in pl.read_parquet(path, hive_partitioning=False).iter_slices(20_000):
-                client.write(part, measurement="trades", tag_columns=["symbol", "side"], time_column="timestamp")
+                client.write(part, **options)
     return time.monotonic() - started
 
 

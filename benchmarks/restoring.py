@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.loading import ready_bodies, replay
+from benchmarks.servers import require_binary
 from loader.dataset.manifest import read_manifest
 from loader.servers.base import Target
 from loader.staging import StageSettings, stage
-from tools.influxd import RunningServer, find_binary, start
+from tools.influxd import RunningServer, start
 
 ALL_TRADES = 300_000_000
 SESSIONS = 252
@@ -32,9 +33,7 @@ REPLAYED_BODIES = 100
 
 def run(trades: int = 24_000_000, rounds: int = 3) -> dict[str, Any]:
     """Restore and verify ``trades`` trades ``rounds`` times."""
-    binary = find_binary("v2")
-    if binary is None:
-        raise SystemExit("no influxd 2.9.1 here; build it: tools/build-influxd 2.9.1")
+    binary = require_binary("v2")
     with tempfile.TemporaryDirectory() as folder:
         data = stage_trades(Path(folder) / "data", trades)
         bodies = list(islice(ready_bodies(data), REPLAYED_BODIES))

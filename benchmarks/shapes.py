@@ -7,15 +7,17 @@ Parquet file of somebody's own in time order, that is loaded in place. Memory is
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.loading import TRADES
 from benchmarks.restoring import stage_trades
 
 SEED = 7
@@ -52,6 +54,13 @@ class Shape:
         if not self.make:
             return ()
         return ("--measurement", self.name, "--tag", ",".join(self.tags), "--time", "time", "--time-unit", "ns")
+
+    @property
+    def frame_options(self) -> Mapping[str, Any]:
+        """What sluicebox has to be told of the columns."""
+        if not self.make:
+            return TRADES
+        return {"measurement": self.name, "tag_columns": [*self.tags], "time_column": "time"}
 
     def write(self, folder: Path, rows: int = 0) -> Path:
         """Write a dataset of ``rows`` rows into a new folder; return its path."""

@@ -10,22 +10,17 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from benchmarks.loading import replay
+from benchmarks.loading import ready_bodies, replay, sluicebox
 from benchmarks.restoring import command
+from benchmarks.servers import new_server
 from benchmarks.shapes import SHAPES, Shape, shape_of
 from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Manifest, read_manifest
@@ -34,7 +29,7 @@ from loader.loading.known_rows import KnownRows
 from loader.loading.write_path.payloads import payloads
 from loader.servers.base import Target
 from loader.servers.v1 import InfluxDB1
-from tools.influxd import RunningServer, find_binary, start
+from tools.influxd import RunningServer
 
 PARTS = 4
 STAND_IN_LINES = 10_000
@@ -54,7 +49,7 @@ def run(names: Sequence[str] = (), rounds: int = 3) -> dict[str, Any]:
 def _measure(shape: Shape, folder: Path, rounds: int) -> dict[str, Any]:
     part = shape.write(folder / "part", shape.rows // PARTS)
     whole = shape.write(folder / "whole")
-    with _new_server("v2") as server:
+    with new_server("v2") as server:
         # Once for kernels to be compiled, which is not what is measured.
         command(server, "warm", "load", str(whole), "--via", "restore", "--dry-run", *shape.flags)
     compile_line_encoder()
@@ -71,20 +66,6 @@ def _measure(shape: Shape, folder: Path, rounds: int) -> dict[str, Any]:
     return result
 
 
-@contextmanager
-def _new_server(kind: str) -> Iterator[RunningServer]:
-    binary = find_binary(kind)
-    if binary is None:
-        raise SystemExit(f"no influxd {kind} here; build it: tools/build-influxd")
-    os.sync()
-    with tempfile.TemporaryDirectory() as folder:
-        server = start(binary, Path(folder))
-        try:
-            yield server
-        finally:
-            server.stop()
-
-
 def _restored(shape: Shape, data: Path, rounds: int) -> dict[str, Any]:
     """Restore the dataset and verify it both ways; return medians of seconds and CPU-seconds, and peaks of memory."""
     commands = {
@@ -94,7 +75,7 @@ def _restored(shape: Shape, data: Path, rounds: int) -> dict[str, Any]:
     }
     figures: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
     for _ in range(rounds):
-        with _new_server("v2") as server:
+        with new_server("v2") as server:
             for name, arguments in commands.items():
                 figures[name].append(_figures(command(server, "restored", *arguments)))
     return {
@@ -119,7 +100,7 @@ def _written(shape: Shape, data: Path, rounds: int) -> dict[str, Any]:
         # The first round leaves the manifest, from which bodies are made, and is not counted.
         ways = ["loader", "replay", *(["sluicebox"] if find_spec("sluicebox") else [])] if number else ["loader"]
         for way in ways if number % 2 else reversed(ways):
-            with _new_server("v2") as server:
+            with new_server("v2") as server:
                 target = Target(server.url, server.new_bucket(), server.org, server.token)
                 match way:
                     case "loader":
@@ -127,11 +108,11 @@ def _written(shape: Shape, data: Path, rounds: int) -> dict[str, Any]:
                     case "replay":
                         seconds = replay(target, bodies)
                     case _:
-                        seconds = _sluicebox(shape, data, target)
+                        seconds = sluicebox(target, data, shape.frame_options)
             rates.setdefault(way, []).append(shape.rows // PARTS / seconds)
         if not number:
             rates["loader"].clear()
-            bodies = list(_bodies(data, read_manifest(data)))
+            bodies = list(ready_bodies(data))
     return _medians(rates)
 
 
@@ -141,7 +122,7 @@ def _written_to_1(shape: Shape, data: Path, rounds: int) -> dict[str, Any]:
     rates: dict[str, list[float]] = {"loader": [], "replay": []}
     for number in range(rounds):
         for way in ("loader", "replay") if number % 2 else ("replay", "loader"):
-            with _new_server("v1") as server:
+            with new_server("v1") as server:
                 target = Target(server.url, server.new_bucket(), server.org, server.token)
                 dialect = InfluxDB1()
                 seconds = _load(shape, data, server, target) if way == "loader" else replay(target, bodies, dialect)
@@ -163,15 +144,6 @@ def _load(shape: Shape, data: Path, server: RunningServer, target: Target) -> fl
     return float(report["seconds"])
 
 
-def _bodies(data: Path, manifest: Manifest, lines: int = 20_000) -> Iterator[bytes]:
-    """Yield what a load of the dataset sends."""
-    for partition in manifest.partitions:
-        chunk = Chunk(partition.path, 0, partition.rows)
-        schema = manifest.schema_of(partition.path)
-        for payload in payloads(data, schema, partition, chunk, lines, lambda: 4_000_000, KnownRows()):
-            yield payload.body
-
-
 def _stand_in(data: Path, manifest: Manifest, series: int) -> list[bytes]:
     """Return bodies of STAND_IN_LINES lines in time order."""
     (partition,) = manifest.partitions
@@ -182,20 +154,6 @@ def _stand_in(data: Path, manifest: Manifest, series: int) -> list[bytes]:
         for payload in payloads(data, manifest.schema, partition, chunk, series, lambda: 1 << 30, KnownRows()):
             lines += payload.body.splitlines(keepends=True)
     return [b"".join(lines[first : first + STAND_IN_LINES]) for first in range(0, len(lines), STAND_IN_LINES)]
-
-
-def _sluicebox(shape: Shape, data: Path, target: Target) -> float:
-    """Write the rows through sluicebox; return the seconds."""
-    os.environ["SLUICEBOX_TOKEN"] = target.token
-    connection = {"url": target.url, "version": 2, "database": target.bucket, "org": target.org}
-    tags = [*shape.tags] or ["symbol", "side"]
-    columns = {"tag_columns": tags, "time_column": "time" if shape.make else "timestamp"}
-    started = time.monotonic()
-    with import_module("sluicebox").InfluxClient(connection=connection) as client:
-        for path in sorted(data.rglob("*.parquet")):
-            for part in pl.read_parquet(path, hive_partitioning=False).iter_slices(20_000):
-                client.write(part, measurement=shape.name, **columns)
-    return time.monotonic() - started
 
 
 def table(result: dict[str, Any]) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Manifest
 from loader.dataset.policy import NonFinite
 from loader.dataset.reader import GROUP_ROWS, read_batches
@@ -30,7 +29,7 @@ def count_non_finite(root: Path, manifest: Manifest, stop: threading.Event | Non
         if not (schema := _floats(part.schema)).fields:
             continue
         for partition in part.filled:
-            for batch in read_batches(root, schema, Chunk(partition.path, 0, partition.rows), GROUP_ROWS):
+            for batch in read_batches(root, schema, partition.whole, GROUP_ROWS):
                 if stop and stop.is_set():
                     return counts
                 for field in schema.fields:

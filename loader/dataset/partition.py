@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from loader.dataset.chunk import Chunk
 from loader.dataset.claims import check_checksum, check_integer, check_mapping, check_path, check_text, excerpt
 from loader.quantities import counted
 
@@ -30,6 +31,11 @@ class Partition:
     modified: int = 0
     measurement: str = ""
     moves: npt.NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def whole(self) -> Chunk:
+        """All of its rows."""
+        return Chunk(self.path, 0, self.rows)
 
     def steps(self, start: int, stop: int) -> npt.NDArray[np.int64] | None:
         """Return the nanoseconds by which rows ``start`` to ``stop`` (exclusive) are moved, None where no row is."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,11 +61,11 @@ class AcknowledgedRows:
     def count_scattered(self, chunk: Chunk) -> int:
         """Return how many rows of ``chunk``, which is pending, are acknowledged all the same."""
         cells = self._database.execute(
-            "SELECT cell FROM scattered WHERE load = ? AND partition = ? AND cell BETWEEN ? AND ?",
+            "SELECT cell, bits FROM scattered WHERE load = ? AND partition = ? AND cell BETWEEN ? AND ?",
             (self._load, chunk.partition, *_ends(chunk)),
         )
-        there = [check_count("the number of a cell", cell) for (cell,) in cells]
-        return sum(int(np.count_nonzero(self._read(chunk.partition, cell)[_within(chunk, cell)])) for cell in there)
+        within = (_unpack(bits)[_within(chunk, check_count("the number of a cell", cell))] for cell, bits in cells)
+        return sum(int(np.count_nonzero(bits)) for bits in within)
 
     def _add_bits(self, chunk: Chunk, numbers: Integers) -> bool:
         """Set the bits of the rows ``numbers``; if those of all rows of ``chunk`` are set, clear them, return True."""
@@ -99,9 +100,7 @@ class AcknowledgedRows:
         row = self._database.execute(
             "SELECT bits FROM scattered WHERE load = ? AND partition = ? AND cell = ?", (self._load, partition, cell)
         ).fetchone()
-        if row is None:
-            return np.zeros(CELL_ROWS, np.bool_)
-        return np.unpackbits(np.frombuffer(check_bits(row[0], _CELL_BYTES), np.uint8)).view(np.bool_)
+        return _unpack(row[0]) if row else np.zeros(CELL_ROWS, np.bool_)
 
     def _write(self, partition: str, cell: int, bits: Mask) -> None:
         if bits.any():
@@ -125,10 +124,15 @@ def count_acknowledged(database: sqlite3.Connection, load: int) -> int:
     return check_count("the number of acknowledged rows", ranges) + scattered
 
 
-def forget_acknowledged(database: sqlite3.Connection, loads: str, values: Sequence[str | int]) -> None:
-    """Forget which rows are acknowledged of ``loads``, what SQL has between the brackets of IN, with ``values``."""
+def forget_acknowledged(database: sqlite3.Connection, condition: str, values: Sequence[str | int]) -> None:
+    """Forget which rows are acknowledged where ``condition`` holds of ``load`` and ``partition``, with ``values``."""
     for table in ("acknowledged", "scattered"):
-        database.execute(f"DELETE FROM {table} WHERE load IN ({loads})", values)
+        database.execute(f"DELETE FROM {table} WHERE {condition}", values)
+
+
+def _unpack(bits: Any) -> Mask:
+    """Return the bits of a cell as the ledger has them; raises sqlite3.DatabaseError for what is none."""
+    return np.unpackbits(np.frombuffer(check_bits(bits, _CELL_BYTES), np.uint8)).view(np.bool_)
 
 
 def _cells(chunk: Chunk) -> Iterator[int]:

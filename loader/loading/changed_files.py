@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from loader.loading.acknowledged_rows import forget_acknowledged
 from loader.loading.ledger import has_ledger, opened_ledger
 
 
@@ -17,8 +18,7 @@ def forget_rows(root: Path, fingerprint: str, paths: Iterable[str]) -> None:
         return
     with opened_ledger(root) as database, database:
         loads = "SELECT id FROM loads WHERE fingerprint = ?"
-        changed = [(fingerprint, path) for path in paths]
-        for table in ("acknowledged", "scattered"):
-            database.executemany(f"DELETE FROM {table} WHERE load IN ({loads}) AND partition = ?", changed)
+        for path in paths:
+            forget_acknowledged(database, f"load IN ({loads}) AND partition = ?", (fingerprint, path))
         database.execute(f"UPDATE restored SET rows = NULL WHERE load IN ({loads})", (fingerprint,))
         database.execute("UPDATE loads SET finished = '' WHERE fingerprint = ?", (fingerprint,))

@@ -86,12 +86,11 @@ class IdentityReader:
             return False
         (partition,) = group
         names = replace(self.schema, fields=())
-        whole = Chunk(partition.path, 0, partition.rows)
-        batches = read_batches(self.root, names, whole, GROUP_ROWS)
+        batches = read_batches(self.root, names, partition.whole, GROUP_ROWS)
         found = find_series_order(self._until_stopped(batches), self.schema, partition)
         if found is not None:
             return found
-        joined = (batch for _, batch in read_joined(self.root, names, whole))
+        joined = (batch for _, batch in read_joined(self.root, names, partition.whole))
         if distinct_in_time_order(self._until_stopped(joined), self.schema, partition):
             return True
         return _ascends(self._runs(partition, {}))
@@ -159,7 +158,7 @@ class IdentityReader:
     def _runs(self, partition: Partition, known: Numbers) -> Iterator[_Runs]:
         """Yield the rows of a partition in runs of one series; ``known`` numbers the series."""
         schema = replace(self.schema, fields=())
-        for address, batch in read_joined(self.root, schema, Chunk(partition.path, 0, partition.rows)):
+        for address, batch in read_joined(self.root, schema, partition.whole):
             if self.stop.is_set():
                 return
             selected = select_points(batch, schema, address)

@@ -4,9 +4,9 @@ A load is identified by where it goes (address, organization, bucket, and the bu
 server has one) and by the dataset's fingerprint. The ledger holds acknowledged row ranges, never batch numbers, so
 a rerun with another batch size still resumes. A row range is recorded only after the server's 204. Touching
 ranges are merged, so the size of the ledger depends only on the number of gaps. Rows that are sent in another order
-than that of their partition are bits until their chunk is complete. The restore path acknowledges whole
-shards, by their start, after the server has counted their points. Before it makes a bucket, it records a mark, which
-the bucket's description then carries. No token is ever in the ledger.
+than that of their partition are bits until their chunk is complete. The restore path acknowledges whole shards, by
+their start, after the server has counted their points. Before it makes a bucket, it records a mark, which the bucket's
+description then carries. No token is ever in the ledger.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def forget(root: Path, target: Target) -> None:
     with opened_ledger(root) as database, database:
         place = _place(target)
         loads = "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ?"
-        forget_acknowledged(database, loads, place)
+        forget_acknowledged(database, f"load IN ({loads})", place)
         database.execute(f"DELETE FROM restored WHERE load IN ({loads})", place)
         database.execute(f"DELETE FROM loads WHERE id IN ({loads})", place)
 
@@ -137,7 +137,7 @@ class Ledger:
             others = (
                 "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ? AND bucket_id = ? AND fingerprint <> ?"
             )
-            forget_acknowledged(database, others, key)
+            forget_acknowledged(database, f"load IN ({others})", key)
             database.execute(f"UPDATE loads SET finished = '' WHERE id IN ({others})", key)
             load = database.execute(
                 "INSERT INTO loads (url, org, bucket, bucket_id, fingerprint, started) VALUES (?, ?, ?, ?, ?, ?) "
@@ -145,7 +145,7 @@ class Ledger:
                 (*key, _now()),
             ).fetchone()[0]
             if restart:
-                forget_acknowledged(database, "?", (load,))
+                forget_acknowledged(database, "load = ?", (load,))
                 # The numbers of attempts stay: their files may still be there.
                 database.execute("UPDATE restored SET rows = NULL WHERE load = ?", (load,))
                 database.execute("UPDATE loads SET rejected = 0, finished = '' WHERE id = ?", (load,))

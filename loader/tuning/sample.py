@@ -125,9 +125,8 @@ def _shares(manifest: Manifest, rows: int) -> Iterator[Partition]:
 
 def _encoded(root: Path, manifest: Manifest, batch_lines: int, body_limit: Callable[[], int]) -> Iterator[Payload]:
     for partition in manifest.partitions:
-        chunk = Chunk(partition.path, 0, partition.rows)
         schema = manifest.schema_of(partition.path)
-        yield from payloads(root, schema, partition, chunk, batch_lines, body_limit, KnownRows())
+        yield from payloads(root, schema, partition, partition.whole, batch_lines, body_limit, KnownRows())
 
 
 def _joined(pieces: list[EncodedLines]) -> EncodedLines:

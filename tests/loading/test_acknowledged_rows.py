@@ -123,13 +123,18 @@ def test_any_sets_of_any_chunks(tmp_path_factory: pytest.TempPathFactory, data: 
             assert last.rows == len(expected)
 
 
-@pytest.mark.parametrize("bits", [b"", b"\xff" * 10, "text", 5, 0.5, b"\xff" * (CELL_ROWS // 8 + 1)])
-def test_damaged_bits(root: Path, bits: Any) -> None:
-    """Bits of another size, or none at all, are damage that is named."""
+def damage(root: Path, column: str, value: object) -> None:
+    """Leave a ledger with a cell that has ``value`` in ``column``."""
     with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
         acknowledge(ledger, 0, 10, [1])
     with closing(sqlite3.connect(ledger_path(root))) as database, database:
-        database.execute("UPDATE scattered SET bits = ?", (bits,))
+        database.execute(f"UPDATE scattered SET {column} = ?", (value,))
+
+
+@pytest.mark.parametrize("bits", [b"", b"\xff" * 10, "text", 5, 0.5, b"\xff" * (CELL_ROWS // 8 + 1)])
+def test_damaged_bits(root: Path, bits: Any) -> None:
+    """Bits of another size, or none at all, are damage that is named."""
+    damage(root, "bits", bits)
     with (
         pytest.raises(LoadError, match="it is damaged: the bits of 131072 rows"),
         Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger,
@@ -142,10 +147,7 @@ def test_damaged_bits(root: Path, bits: Any) -> None:
 @pytest.mark.parametrize("cell", [0.5, 1.25])
 def test_a_damaged_number_of_a_cell(root: Path, cell: float) -> None:
     """The number of a cell is an integer."""
-    with Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger:
-        acknowledge(ledger, 0, 10, [1])
-    with closing(sqlite3.connect(ledger_path(root))) as database, database:
-        database.execute("UPDATE scattered SET cell = ?", (cell,))
+    damage(root, "cell", cell)
     with (
         pytest.raises(LoadError, match="it is damaged: the number of a cell"),
         Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger,

@@ -42,7 +42,7 @@ class Shard:
 
     def chunks_of(self, partition: Partition) -> tuple[Chunk, ...]:
         """Return the chunks of ``partition`` in which the shard's rows are, in order."""
-        return self.chunks.get(partition.path) or (Chunk(partition.path, 0, partition.rows),)
+        return self.chunks.get(partition.path) or (partition.whole,)
 
     def holds(self, partition: Partition) -> bool:
         """Tell whether all rows of ``partition`` are in the shard's time."""
@@ -98,8 +98,7 @@ def _occupied(root: Path, schema: PointSchema, partition: Partition, duration: i
     start = _YEAR_1 + base * duration
     first = (partition.time_min - _YEAR_1) // duration
     row = 0
-    whole = Chunk(partition.path, 0, partition.rows)
-    for batch in read_batches(root, replace(schema, tags=(), fields=()), whole, GROUP_ROWS):
+    for batch in read_batches(root, replace(schema, tags=(), fields=()), partition.whole, GROUP_ROWS):
         address = Chunk(partition.path, row, row + batch.num_rows)
         row = address.stop
         times, valid = read_valid_times(batch, schema, partition.steps(address.start, address.stop))

@@ -259,7 +259,7 @@ def _encode_all(
             settings.place.root,
             manifest.schema_of(partition.path),
             partition,
-            Chunk(partition.path, 0, partition.rows),
+            partition.whole,
             settings.write.batch_lines,
             lambda: flow.body_limit,
             known,

@@ -12,7 +12,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.encoding.arrays import Integers
@@ -83,7 +82,7 @@ def read_trades(root: Path, plan: CandlePlan, partition: Partition, series: Seri
     """
     held: list[pl.DataFrame] = []
     rows = start = 0
-    for batch in read_batches(root, plan.columns, Chunk(partition.path, 0, partition.rows), GROUP_ROWS):
+    for batch in read_batches(root, plan.columns, partition.whole, GROUP_ROWS):
         held.append(_trades(plan, batch, partition.steps(start, start + len(batch)), series))
         rows += len(batch)
         start += len(batch)

@@ -177,7 +177,7 @@ class TableSource:
         first = 0
         for number, partition in enumerate(self._manifest.partitions):
             row = 0
-            for batch in self._batches(Chunk(partition.path, 0, partition.rows)):
+            for batch in self._batches(partition.whole):
                 address = Chunk(partition.path, row, row + len(batch))
                 row = address.stop
                 selected = select_points(batch, self.schema, address)
