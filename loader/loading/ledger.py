@@ -21,7 +21,9 @@ from typing import Self
 from loader.dataset.database import opened_database, read_database
 from loader.dataset.state import has_state, sole, state_path
 from loader.errors import ConfigError, LoadError
+from loader.loading import existing_points
 from loader.loading.acknowledged_rows import AcknowledgedRows, count_acknowledged, forget_acknowledged
+from loader.loading.existing_points import ExistingPoints, Origin, find_origin, forget_existing
 from loader.loading.ledger_values import (
     LastLoad,
     check_attempts,
@@ -63,6 +65,7 @@ CREATE TABLE IF NOT EXISTS marks (
     url TEXT NOT NULL, org TEXT NOT NULL, bucket TEXT NOT NULL, fingerprint TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_SCHEMA += existing_points.SCHEMA
 
 
 def ledger_path(root: Path) -> Path:
@@ -104,7 +107,8 @@ def forget(root: Path, target: Target) -> None:
         place = _place(target)
         loads = "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ?"
         forget_acknowledged(database, f"load IN ({loads})", place)
-        database.execute(f"DELETE FROM restored WHERE load IN ({loads})", place)
+        for table in ("restored", "existing", "origins"):
+            database.execute(f"DELETE FROM {table} WHERE load IN ({loads})", place)
         database.execute(f"DELETE FROM loads WHERE id IN ({loads})", place)
 
 
@@ -115,6 +119,7 @@ class Ledger:
         self._database = database
         self._load = load
         self.rows = AcknowledgedRows(database, load)
+        self.existing = ExistingPoints(database, load)
 
     @classmethod
     @contextmanager
@@ -148,6 +153,7 @@ class Ledger:
                 forget_acknowledged(database, "load = ?", (load,))
                 # The numbers of attempts stay: their files may still be there.
                 database.execute("UPDATE restored SET rows = NULL WHERE load = ?", (load,))
+                forget_existing(database, load)
                 database.execute("UPDATE loads SET rejected = 0, finished = '' WHERE id = ?", (load,))
         return cls(database, load)
 
@@ -163,13 +169,16 @@ class Ledger:
             if rejected:
                 self._database.execute("UPDATE loads SET rejected = rejected + ? WHERE id = ?", (rejected, self._load))
 
-    def begin_shard(self, start: int) -> int:
-        """Record another attempt to restore the shard that starts at ``start``; return its number, from 1."""
+    def begin_shard(self, start: int, least: int = 1) -> int:
+        """Record another attempt to restore the shard that starts at ``start``.
+
+        Returns its number: ``least``, or the one after that of the last attempt where that is more.
+        """
         with self._database:
             row = self._database.execute(
-                "INSERT INTO restored (load, start, attempts) VALUES (?, ?, 1) "
-                "ON CONFLICT DO UPDATE SET attempts = attempts + 1 RETURNING attempts",
-                (self._load, start),
+                "INSERT INTO restored (load, start, attempts) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET attempts = max(attempts + 1, excluded.attempts) RETURNING attempts",
+                (self._load, start, least),
             ).fetchone()
         return check_attempts(row[0])
 
@@ -211,6 +220,15 @@ def opened_ledger(root: Path) -> Iterator[sqlite3.Connection]:
     """
     with _explained(root), _sole_load(root), opened_database(root, _FILE, _SCHEMA) as database:
         yield database
+
+
+def origin(root: Path, target: Target, fingerprint: str) -> Origin | None:
+    """Return how the last load of the dataset ``fingerprint`` into ``target`` began, None when nothing is known of it.
+
+    Raises LoadError or StageError when the ledger cannot be read.
+    """
+    with _explained(root), read_database(root, _FILE, _SCHEMA) as database:
+        return find_origin(database, _place(target), fingerprint) if database else None
 
 
 def add_mark(database: sqlite3.Connection, target: Target, fingerprint: str, mark: str) -> None:

@@ -8,10 +8,12 @@ Source: ``http/backup_service.go`` and ``backup.go`` of InfluxDB 2.9.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
+from email.utils import parsedate_to_datetime
 
-from loader.dataset.instant import nanoseconds
+from loader.dataset.instant import instant, nanoseconds
 from loader.errors import Refused, ServerError
 from loader.servers.base import Bucket, Reply, ReplyKind, Request, Send
 from loader.servers.replies import answer_of, raise_for
@@ -20,6 +22,7 @@ _HEADERS = {"Gzip-Compression-Level": "none"}
 _LISTING = "list the bucket's shards"
 _NEVER = "2262-01-01T00:00:00Z"
 """A time since which no file has changed, so that no file is sent."""
+_SECOND = 1_000_000_000
 OPERATOR_HINT = (
     "reading the server's files needs an operator token, which may read and write everything: the one that the"
     " setup of the server made, or one of `influx auth create --operator`"
@@ -40,9 +43,25 @@ def build_metadata() -> Request:
     return Request("GET", "/api/v2/backup/metadata", headers=_HEADERS, reply=ReplyKind.METADATA)
 
 
-def build_shard(shard: Shard) -> Request:
-    """Return the request for the files of ``shard``, a tar; answered 404 when the shard is gone."""
-    return Request("GET", f"/api/v2/backup/shards/{shard.id}", headers=_HEADERS)
+def build_shard(shard_id: int, since: str = "") -> Request:
+    """Return the request for the files of a shard, a tar; answered 404 when the shard is gone.
+
+    With ``since``, a time in RFC 3339, files that have not changed after it are left out. The clock is the server's.
+    """
+    params = (("since", since),) if since else ()
+    return Request("GET", f"/api/v2/backup/shards/{shard_id}", params, headers=_HEADERS)
+
+
+def second_before(headers: Mapping[str, str]) -> str:
+    """Return a second before the server's clock, by the Date of a reply, in RFC 3339; "" where it has none.
+
+    A file that changes after the reply is newer, also where the clock of a file system is a little behind.
+    """
+    try:
+        date = parsedate_to_datetime(headers.get("date", ""))
+        return instant((int(date.timestamp()) - 1) * _SECOND)
+    except (ValueError, OverflowError):
+        return ""
 
 
 def is_open(send: Send, shard_id: int) -> bool:
@@ -51,7 +70,7 @@ def is_open(send: Send, shard_id: int) -> bool:
     2.9 opens a shard again after a restore, but not if the connection was lost by then: it answers 500 to all requests
     for this shard until it is restarted. Source: ``Shard.Restore`` in ``tsdb/shard.go``.
     """
-    return send(Request("GET", f"/api/v2/backup/shards/{shard_id}?since={_NEVER}", headers=_HEADERS)).status != 500
+    return send(build_shard(shard_id, _NEVER)).status != 500
 
 
 def parse_shards(reply: Reply, bucket: Bucket) -> list[Shard]:

@@ -108,6 +108,16 @@ class InfluxDB2:
                 break
         return found
 
+    def describe_bucket(self, send: Send, bucket: Bucket, description: str) -> None:
+        """Give ``bucket``, which its id names, another description."""
+        request = Request(
+            "PATCH",
+            f"/api/v2/buckets/{quote(bucket.id, safe='')}",
+            headers={"Content-Type": "application/json"},
+            body=json.dumps({"description": description}).encode(),
+        )
+        json_of(send(request), f"describe bucket {bucket.name!r}")
+
     def remove_bucket(self, send: Send, target: Target, bucket: Bucket) -> None:
         """Remove ``bucket``, which its id names."""
         reply = send(Request("DELETE", f"/api/v2/buckets/{quote(bucket.id, safe='')}"))

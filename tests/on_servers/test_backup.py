@@ -9,7 +9,7 @@ import tarfile
 import pytest
 
 from loader.errors import Refused
-from loader.servers.backup import OPERATOR_HINT, Shard, build_shard, list_shards, raise_for_backup
+from loader.servers.backup import OPERATOR_HINT, build_shard, list_shards, raise_for_backup
 from loader.servers.base import Bucket, Target
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
@@ -43,7 +43,7 @@ def test_shards_and_their_files(target: Target) -> None:
             (MONDAY + week * WEEK, MONDAY + (week + 1) * WEEK) for week in (-9, 0, 1)
         ]
         for shard in shards:
-            with connection.open(build_shard(shard)) as stream:
+            with connection.open(build_shard(shard.id)) as stream:
                 assert stream.status == 200
                 content = stream.body.read(1 << 20)
             with tarfile.open(fileobj=io.BytesIO(content)) as files:
@@ -55,7 +55,7 @@ def test_an_unknown_shard(target: Target) -> None:
     """A shard that is gone is refused in the server's words."""
     with (
         Connection(target, 30.0) as connection,
-        connection.open(build_shard(Shard(999_999, 0, 1))) as stream,
+        connection.open(build_shard(999_999)) as stream,
         pytest.raises(Refused, match="shard 999999 not found"),
     ):
         raise_for_backup(stream.reply(), "read a shard")

@@ -55,7 +55,7 @@ def members(case: Case) -> dict[str, list[str]]:
         bucket = probe(connection).dialect.find_bucket(connection.send, case.target)
         assert bucket is not None
         for shard in list_shards(connection.send, bucket):
-            with connection.open(build_shard(shard)) as stream:
+            with connection.open(build_shard(shard.id)) as stream:
                 content = stream.body.read(1 << 30)
             with tarfile.open(fileobj=io.BytesIO(content)) as tar:
                 found[str(shard.id)] = [name.rpartition("/")[2] for name in tar.getnames()]

@@ -32,7 +32,7 @@ def test_requests() -> None:
     """The server is asked not to compress."""
     headers = {"Gzip-Compression-Level": "none"}
     assert build_metadata() == Request("GET", "/api/v2/backup/metadata", headers=headers, reply=ReplyKind.METADATA)
-    assert build_shard(Shard(7, 0, 1)).path == "/api/v2/backup/shards/7"
+    assert build_shard(7).path == "/api/v2/backup/shards/7"
 
 
 def test_shards_of_a_bucket() -> None:

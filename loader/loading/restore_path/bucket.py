@@ -1,7 +1,7 @@
 """The bucket of a restore: made with all its shards, or found where an earlier run of the same load made it.
 
-A restore never fills a bucket that it did not make, because it could overwrite the files of a shard. So the ledger
-records a mark before a bucket is made, and the bucket's description carries it.
+A load only removes a bucket that it made itself. So the ledger records a mark before a bucket is made, and the bucket's
+description carries it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from loader.dataset.instant import TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest
 from loader.errors import ConfigError, LoadError
 from loader.events import Notice, Observer
+from loader.loading.existing_points import Existing
 from loader.loading.ledger import add_mark, marks
 from loader.loading.ledger_values import make_mark
 from loader.loading.restore_path.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
@@ -33,11 +34,15 @@ from loader.servers.v2 import InfluxDB2
 
 @dataclass(frozen=True)
 class RestoredBucket:
-    """A bucket with a shard on the server, by its start, for each of ``shards``."""
+    """A bucket with a shard on the server, by its start, for each of ``shards`` that has points.
+
+    For a bucket that the load did not make, ``existing`` says what it held of the time of each shard; None otherwise.
+    """
 
     bucket: Bucket
     shards: tuple[Shard, ...]
     ids: Mapping[int, int]
+    existing: Mapping[int, Existing] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class BucketMaker:
     patience: Patience
 
     def find(self) -> Bucket | None:
-        """Return the bucket that an earlier run of this load made, None when there is none of this name.
+        """Return the target's bucket, None when there is none of this name.
 
         Raises ConfigError or Refused when the restore is not possible.
         """
@@ -61,18 +66,14 @@ class BucketMaker:
 
     def _find(self) -> Bucket | None:
         target = self.settings.target
-        self._dialect()
+        self.dialect()
         bucket = self.server.dialect.find_bucket(self.link.send, target)
-        if bucket and not bucket.id:
-            # It may be another's or ours: only an operator token can tell.
-            api.require_operator(self.link.send)
-        if bucket and bucket.description not in marks(self.database, target, self.manifest.fingerprint):
-            raise ConfigError(
-                f"bucket {target.bucket!r} exists, and this dataset's restore did not make it",
-                hint="restore into a new bucket (--bucket), or load into this one by the write path: --via write",
-            )
         api.require_operator(self.link.send)
         return bucket
+
+    def made(self, bucket: Bucket) -> bool:
+        """Tell whether an earlier run of this load made ``bucket``."""
+        return bucket.description in marks(self.database, self.settings.target, self.manifest.fingerprint)
 
     def prepare(self, bucket: Bucket | None, *, afresh: bool) -> RestoredBucket:
         """Return ``bucket`` with its shards, or make it; with ``afresh``, an existing one is removed and made again.
@@ -87,7 +88,7 @@ class BucketMaker:
             self._refuse_others(bucket)
             self.patience.ask(lambda: self.server.dialect.remove_bucket(self.link.send, self.settings.target, bucket))
             self.observe(Notice(f"removed bucket {bucket.name!r}, which an earlier run of this load made"))
-        return self._make(self._dialect())
+        return self._make(self.dialect())
 
     def _refuse_others(self, bucket: Bucket) -> None:
         """Raise ConfigError when ``bucket`` holds measurements that this load has not brought.
@@ -110,7 +111,8 @@ class BucketMaker:
         start, stop = max(start, TIME_MIN), min(stop, TIME_MAX + 1)
         return flux.parse_fields(self.link.send(flux.build_others(self.settings.target, ours, start, stop)))
 
-    def _dialect(self) -> InfluxDB2:
+    def dialect(self) -> InfluxDB2:
+        """Return the server's dialect; raises ConfigError when it takes no storage files."""
         if not api.takes_files(self.server.dialect):
             raise ConfigError(
                 f"{self.settings.target.url}: {self.server.name} takes no storage files",

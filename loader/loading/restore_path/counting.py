@@ -1,4 +1,4 @@
-"""Has the server count the values of shards: nothing else proves that it has taken their files."""
+"""Has the server count the values of shards, which proves that it has taken their files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import instant
 from loader.errors import LoadError, Retryable, ServerError
 from loader.events import Answered
+from loader.loading.restore_path.attempt import Attempt, SentFile
 from loader.loading.restore_path.shards import Shard
 from loader.servers import flux
 from loader.servers.base import CountQuery
@@ -18,12 +19,17 @@ _MOST_COUNTS = 32
 """Most counts in one request, each of which the server computes at the same time as the others."""
 
 
+class MoreCounted(LoadError):
+    """There are more values than were sent."""
+
+
 @dataclass(frozen=True)
 class SentShard:
     """A shard whose files the server has answered for, which proves nothing; ``size`` is bytes on the wire.
 
     ``rows`` is how many rows the shard accounts for, ``rejected`` those of them that cannot be points; ``answers`` are
     those to the uploads of its files; ``counts`` are what the server must count: queries, and the numbers expected.
+    In a bucket that the load did not make, ``attempt`` and ``files`` say what the server must list.
     """
 
     shard: Shard
@@ -32,12 +38,14 @@ class SentShard:
     rejected: tuple[RejectedRow, ...]
     answers: tuple[Answered, ...]
     counts: tuple[tuple[CountQuery, int], ...]
+    attempt: Attempt | None = None
+    files: tuple[SentFile, ...] = ()
 
 
 def count_shards(link: Connection, shards: Sequence[SentShard]) -> list[ServerError | LoadError | None]:
     """Let the server count the values of ``shards``, which costs it less for several together than for each alone.
 
-    Returns for each shard None if the counts are those expected, Retryable where they are lower, LoadError where they
+    Returns for each shard None if the counts are those expected, Retryable where they are lower, MoreCounted where they
     are higher, and the error of a query that failed. If a query for several shards fails, each is asked for alone, so
     that one of them does not stand in the way of others.
     """
@@ -70,7 +78,7 @@ def _compare(sent: SentShard, found: Sequence[int]) -> Retryable | LoadError | N
     pairs = list(zip(sent.counts, found, strict=True))
     for (query, expected), number in pairs:
         if number > expected:
-            return LoadError(
+            return MoreCounted(
                 f"{_words(sent, query, number, expected)}: somebody else writes into this bucket",
                 hint="begin again (--restart) with nobody else at it, or go on by the write path (--via write)",
             )

@@ -1,8 +1,8 @@
-"""Fills the shards of a restored bucket, several at a time.
+"""Fills the shards of a bucket, several at a time.
 
-A few threads make the files of shards and send them; another one has the server count what was sent, for several
-shards together; the coordinator keeps the ledger. A shard is acknowledged when the server has counted its points. A
-shard that is tried again gets files of a new generation.
+A few threads make the files of shards and send them; another one has the server prove what was sent, for several
+shards together; the coordinator keeps the ledger. A shard is acknowledged when it is proven. A shard that is tried
+again gets files of a new generation.
 
 Memory is bounded by ``connections`` storage files and the rows that they are made of, see ``encode_shard``.
 """
@@ -10,11 +10,10 @@ Memory is bounded by ``connections`` storage files and the rows that they are ma
 from __future__ import annotations
 
 import random
-import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from queue import SimpleQueue
@@ -28,8 +27,10 @@ from loader.loading.flow import Flow
 from loader.loading.known_rows import KnownRows
 from loader.loading.ledger import Ledger
 from loader.loading.rejected import Rejections
+from loader.loading.restore_path.attempt import generation_now
 from loader.loading.restore_path.bucket import RestoredBucket
-from loader.loading.restore_path.counting import SentShard, count_shards
+from loader.loading.restore_path.counting import SentShard
+from loader.loading.restore_path.proving import prove_shards
 from loader.loading.restore_path.sender import ShardSender
 from loader.loading.restore_path.shards import Shard
 from loader.loading.tally import Tally
@@ -47,7 +48,7 @@ _GATHER_SECONDS = 0.1
 def fill(
     made: RestoredBucket,
     manifest: Manifest,
-    database: sqlite3.Connection,
+    ledger: Ledger,
     known: KnownRows,
     tally: Tally,
     flow: Flow,
@@ -57,14 +58,14 @@ def fill(
     Raises ShardClosed, and the errors of a load.
     """
     settings = tally.settings
-    ledger = Ledger.begin(database, settings.target, made.bucket.id, manifest.fingerprint, restart=False)
     rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
     restored = ledger.restored
     resumed = sum(restored.values())
     tally.observe(Started("load", manifest.rows, resumed))
     pending = [shard for shard in made.shards if shard.start not in restored]
-    sender = ShardSender(settings, manifest, made.ids, flow, known)
-    _Restorer(ledger, rejections, tally, flow, sender).run(pending)
+    sender = ShardSender(settings, manifest, made.ids, flow, known, made.existing)
+    first_generation = generation_now if made.existing is not None else lambda: 1
+    _Restorer(ledger, rejections, tally, flow, sender, first_generation).run(pending)
     done = resumed + tally.rows
     if done == manifest.rows:
         ledger.finish()
@@ -105,13 +106,22 @@ class _Counting:
 class _Restorer:
     """Restores shards, several at a time, and records which are done."""
 
-    def __init__(self, ledger: Ledger, rejections: Rejections, tally: Tally, flow: Flow, sender: ShardSender) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        rejections: Rejections,
+        tally: Tally,
+        flow: Flow,
+        sender: ShardSender,
+        first_generation: Callable[[], int],
+    ) -> None:
         self._settings = tally.settings
         self._ledger = ledger
         self._rejections = rejections
         self._tally = tally
         self._flow = flow
         self._sender = sender
+        self._first_generation = first_generation
         self._jitter = random.Random()
         self._orders: SimpleQueue[tuple[_Attempt, int] | None] = SimpleQueue()
         self._to_count: SimpleQueue[Sequence[tuple[_Attempt, SentShard]] | None] = SimpleQueue()
@@ -134,7 +144,8 @@ class _Restorer:
             while self._sending or self._sent or self._counting or (waiting and not self._ending):
                 while waiting and not self._ending and self._has_room:
                     attempt = waiting.popleft()
-                    self._orders.put((attempt, self._ledger.begin_shard(attempt.shard.start)))
+                    generation = self._ledger.begin_shard(attempt.shard.start, self._first_generation())
+                    self._orders.put((attempt, generation))
                     self._sending += 1
                 self._count_when_due()
                 waiting.extendleft(self._record(take_within(self._outcomes, self._seconds_left)))
@@ -203,7 +214,7 @@ class _Restorer:
             while (sent := take(self._to_count)) is not None:
                 errors: Sequence[BaseException | None]
                 try:
-                    errors = count_shards(link, [shard for _, shard in sent])
+                    errors = prove_shards(link, [shard for _, shard in sent])
                 except BaseException as error:
                     errors = [error] * len(sent)
                 self._outcomes.put(_Counting(sent, errors))

@@ -12,9 +12,12 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.tsm.encode.buffer import Workspace
 from loader.errors import LoadError
 from loader.events import Answered
+from loader.loading.existing_points import Existing
 from loader.loading.flow import Flow
 from loader.loading.known_rows import KnownRows
-from loader.loading.restore_path.counting import SentShard, count_shards
+from loader.loading.restore_path.attempt import Attempt, SentFile, begin_attempt, checksum
+from loader.loading.restore_path.counting import SentShard
+from loader.loading.restore_path.proving import prove_shards
 from loader.loading.restore_path.shards import Shard
 from loader.loading.restore_path.storage_files import PointCounts, ShardFile, encode_shard, tar, tar_size
 from loader.loading.settings import LoadSettings
@@ -23,6 +26,10 @@ from loader.servers.backup import is_open
 from loader.servers.base import CountQuery
 from loader.servers.replies import raise_for
 from loader.servers.transport import Connection
+from loader.waiting import pause
+
+_LOOKS, _LOOK_SECONDS = 5, 1.0
+"""How often, and after how long, a shard that seems closed is looked at again where others may have closed it."""
 
 
 class Aborted(Exception):
@@ -43,21 +50,23 @@ class ShardSender:
         ids: Mapping[int, int],
         flow: Flow,
         known: KnownRows,
+        existing: Mapping[int, Existing] | None = None,
     ) -> None:
         self._settings = settings
         self._manifest = manifest
         self._ids = ids
         self._flow = flow
         self._known = known
+        self._existing = existing
 
     def restore(self, shard: Shard, generation: int, workspace: Workspace) -> SentShard:
-        """Send the files of ``shard``, made in ``workspace``, and let the server count their values.
+        """Send the files of ``shard``, made in ``workspace``, and let the server prove that it has them.
 
-        Raises what ``send`` raises, and what ``count_shards`` returns.
+        Raises what ``send`` raises, and what ``prove_shards`` returns.
         """
         with self.connection() as link:
             sent = self.send(link, shard, generation, workspace)
-            for error in filter(None, count_shards(link, [sent])):
+            for error in filter(None, prove_shards(link, [sent])):
                 raise error
         return sent
 
@@ -70,38 +79,74 @@ class ShardSender:
 
         Raises Retryable, ServerError, StageError, EncodeError, ShardClosed, Aborted.
         """
-        request = api.build_shard(self._ids[shard.start])
         rows = size = 0
         rejected: list[RejectedRow] = []
         answers: list[Answered] = []
         counts: dict[PointSchema, PointCounts] = {}
+        files: list[SentFile] = []
+        attempt: Attempt | None = None
         root = self._settings.place.root
         for file in encode_shard(root, self._manifest, shard, generation, workspace, self._known):
             rows += file.rows
             rejected += file.rejected
             if not file.points:
                 continue
-            began = time.monotonic()
-            reply = link.upload(request, self._pieces(file), tar_size(file))
-            answers.append(Answered(time.monotonic() - began, tar_size(file)))
-            if reply.status == 500 and not is_open(link.send, self._ids[shard.start]):
-                raise ShardClosed(
-                    f"the shard of {instant(shard.start)}: the server has closed it, for a restore of it was cut off",
-                    hint="restart the server, which opens it, and run the same command again: it resumes",
-                )
-            if reply.status not in {200, 204}:
-                raise_for(reply, f"restore the shard of {instant(shard.start)}")
+            if self._existing is not None:
+                attempt = attempt or self._begin(link, shard, generation)
+                file = attempt.named(file, len(files))  # noqa: PLW2901
+                files.append(SentFile(file.name, file.content.size, checksum(file.content.pieces)))
+            answers.append(self._upload(link, shard, file))
             size += tar_size(file)
             for schema, found in file.counts.items():
                 counts[schema] = counts[schema] + found if schema in counts else found
             del file  # otherwise it would keep its memory while the next one may replace it
-        start, stop = shard.start, min(shard.stop, TIME_MAX + 1)
         expected = tuple(
-            (CountQuery(schema, field, start, stop), number)
+            (CountQuery(schema, field, *self._range(shard, schema)), number)
             for schema, found in counts.items()
             for field, number in _counted_fields(schema.fields, found)
         )
-        return SentShard(shard, rows, size, tuple(rejected), tuple(answers), expected)
+        return SentShard(shard, rows, size, tuple(rejected), tuple(answers), expected, attempt, tuple(files))
+
+    def _begin(self, link: Connection, shard: Shard, generation: int) -> Attempt:
+        """Begin an attempt at a shard of a bucket that the load did not make."""
+        held = (self._existing or {}).get(shard.start)
+        return begin_attempt(link, self._id(shard), generation, occupied=held is None or held.found > 0)
+
+    def _id(self, shard: Shard) -> int:
+        if shard.start not in self._ids:
+            raise LoadError(
+                f"the shard of {instant(shard.start)}: the server has none, though there are points for it",
+                hint="run the same command again: it resumes",
+            )
+        return self._ids[shard.start]
+
+    def _range(self, shard: Shard, schema: PointSchema) -> tuple[int, int]:
+        """Return start and stop of the times in which the points of ``schema`` are counted."""
+        if self._existing is None:
+            return shard.start, min(shard.stop, TIME_MAX + 1)
+        return shard.times_of(each for each in shard.partitions if self._manifest.schema_of(each.path) == schema)
+
+    def _upload(self, link: Connection, shard: Shard, file: ShardFile) -> Answered:
+        shard_id = self._id(shard)
+        began = time.monotonic()
+        reply = link.upload(api.build_shard(shard_id), self._pieces(file), tar_size(file))
+        answered = Answered(time.monotonic() - began, tar_size(file))
+        if reply.status == 500 and not self._is_open(link, shard_id):
+            raise ShardClosed(
+                f"the shard of {instant(shard.start)}: the server has closed it, for a restore of it was cut off",
+                hint="restart the server, which opens it, and run the same command again: it resumes",
+            )
+        if reply.status not in {200, 204}:
+            raise_for(reply, f"restore the shard of {instant(shard.start)}")
+        return answered
+
+    def _is_open(self, link: Connection, shard_id: int) -> bool:
+        """Tell whether the server has the shard open; another load may just have it closed and opened again."""
+        looks = 1 if self._existing is None else _LOOKS
+        return any(
+            is_open(link.send, shard_id) or (look < looks and pause(_LOOK_SECONDS, self._flow.stop))
+            for look in range(1, looks + 1)
+        )
 
     def _pieces(self, file: ShardFile) -> Iterator[bytes | memoryview]:
         for piece in tar(file):

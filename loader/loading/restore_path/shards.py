@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from loader.dataset.chunk import Chunk
-from loader.dataset.instant import DAY, TIME_MIN
+from loader.dataset.instant import DAY, TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers
 from loader.encoding.columns import read_valid_times
 from loader.errors import ConfigError
+from loader.servers import backup
 
 DEFAULT_DURATION = 7 * DAY
 """The default of the server for infinite retention, nanoseconds."""
@@ -53,6 +55,16 @@ class Shard:
         inside: npt.NDArray[np.bool_] = (times >= self.start) & (times < self.stop)
         return inside
 
+    def times_of(self, partitions: Iterable[Partition]) -> tuple[int, int]:
+        """Return start and stop of the times that rows of ``partitions`` in the shard can have; equal for none.
+
+        ``partitions`` are some of the shard's. The last nanosecond of all, which queries cannot have, is left out.
+        """
+        parts = list(partitions)
+        start = max(self.start, min((part.time_min for part in parts), default=self.start))
+        stop = min(self.stop, TIME_MAX + 1, max((part.time_max + 1 for part in parts), default=start))
+        return start, stop
+
 
 def check_duration(duration: int) -> None:
     """Raise ConfigError for a shard duration (nanoseconds, 0 for the default) that servers do not take."""
@@ -85,6 +97,65 @@ def plan_shards(root: Path, manifest: Manifest, duration: int) -> tuple[Shard, .
         Shard(max(start, TIME_MIN), min(start + duration, _END), tuple(found[number]), chunks.get(number, {}))
         for number, start in starts.items()
     )
+
+
+def fit_shards(planned: Sequence[Shard], groups: Sequence[backup.Shard]) -> tuple[Shard, ...]:
+    """Return the shards that the rows of ``planned`` fill, where the server has ``groups`` already, in time order.
+
+    What is within a group is one shard of its time, what is outside of all of them one of the time that is left: the
+    server cuts a new group so. Groups may have any time, as a bucket's shard duration can change. Rows need not be in
+    each of the shards. Raises ConfigError for groups that overlap.
+    """
+    for group, other in pairwise(groups):
+        if other.start < group.stop:
+            raise ConfigError(
+                f"shards {group.id} and {other.id} of the bucket overlap in time",
+                hint="load into it by the write path: --via write",
+            )
+    found: dict[tuple[int, int], list[Shard]] = {}
+    first = 0
+    for shard in planned:
+        while first < len(groups) and groups[first].stop <= shard.start:
+            first += 1
+        at = shard.start
+        for group in groups[first:]:
+            if group.start >= shard.stop:
+                break
+            if at < group.start:
+                found.setdefault((at, group.start), []).append(shard)
+            bounds = max(group.start, TIME_MIN), min(group.stop, _END)
+            found.setdefault(bounds, []).append(shard)
+            at = group.stop
+        if at < shard.stop:
+            found.setdefault((at, shard.stop), []).append(shard)
+    return tuple(_joined(start, stop, parts) for (start, stop), parts in sorted(found.items()))
+
+
+def _joined(start: int, stop: int, parts: Sequence[Shard]) -> Shard:
+    """Return the shard of ``start`` to ``stop`` with what may be in it of ``parts``."""
+    partitions = {
+        partition.path: partition
+        for part in parts
+        for partition in part.partitions
+        if partition.time_min < stop and partition.time_max >= start
+    }
+    chunks = {}
+    for path in partitions:
+        holders = [part for part in parts if any(path == each.path for each in part.partitions)]
+        if all(path in part.chunks for part in holders):
+            chunks[path] = tuple(_merged(chunk for part in holders for chunk in part.chunks[path]))
+    return Shard(start, stop, tuple(partitions.values()), chunks)
+
+
+def _merged(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Return ``chunks`` of one partition in order, those that touch or overlap as one."""
+    merged: list[Chunk] = []
+    for chunk in sorted(chunks, key=lambda chunk: chunk.start):
+        if merged and chunk.start <= merged[-1].stop:
+            merged[-1] = replace(merged[-1], stop=max(merged[-1].stop, chunk.stop))
+        else:
+            merged.append(chunk)
+    return merged
 
 
 def _occupied(root: Path, schema: PointSchema, partition: Partition, duration: int) -> dict[int, list[Chunk]]:

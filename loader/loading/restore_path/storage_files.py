@@ -39,7 +39,7 @@ SMALL_GROUP = 32 << 20
 INDEX_BYTES = 192 << 20
 """Bytes of the index from which a storage file gets no more rows."""
 _UNSTORABLE = f"storage files part series and field by {FIELD_SEPARATOR.decode()}; the write path takes it"
-_FULLY_COMPACTED = 4
+FULLY_COMPACTED = 4
 """The sequence number of a file that the server need not compact; of several files, that of the first."""
 
 
@@ -107,7 +107,7 @@ def encode_shard(
         check_names(schema)
     least, most = min(MOST_BYTES, WIDE_BYTES), 0
     collected = _FilePoints(root, workspace)
-    sequence = _FULLY_COMPACTED
+    sequence = FULLY_COMPACTED
     for partition in shard.partitions:
         points = collected.of(manifest.schema_of(partition.path))
         order = known.order(partition)
@@ -154,6 +154,15 @@ def tar(file: ShardFile) -> Iterator[bytes | memoryview]:
 def tar_size(file: ShardFile) -> int:
     """Return the size of a tar of ``file``."""
     return file.content.size + -file.content.size % tarfile.BLOCKSIZE + 3 * tarfile.BLOCKSIZE
+
+
+def without_unstorable(selected: SelectedRows, partition: str, runs: SeriesRuns) -> SelectedRows:
+    """Return ``selected``, whose series are ``runs``, with the rows rejected that storage files cannot hold."""
+    if not may_be_unstorable(runs.texts) or not (unfit := unstorable(pl.Series(runs.texts)).to_numpy()).any():
+        return selected
+    rows = np.repeat(unfit[runs.codes], runs.lengths)
+    texts = runs.texts.take(pa.array(np.repeat(runs.codes, runs.lengths)[rows])).to_pylist()
+    return selected.without(rows, partition, "series", [repr(text[:100]) for text in texts], _UNSTORABLE)
 
 
 class _FilePoints:
@@ -242,11 +251,8 @@ class _Points:
             self.rows += int(np.count_nonzero(within))
             selected = selected.within(within)
         runs = self._runs(selected, series)
-        if may_be_unstorable(runs.texts) and (unfit := unstorable(pl.Series(runs.texts)).to_numpy()).any():
-            rows = np.repeat(unfit[runs.codes], runs.lengths)
-            texts = runs.texts.take(pa.array(np.repeat(runs.codes, runs.lengths)[rows])).to_pylist()
-            shown = [repr(text[:100]) for text in texts]
-            selected = selected.without(rows, partition.path, "series", shown, _UNSTORABLE)
+        if (storable := without_unstorable(selected, partition.path, runs)) is not selected:
+            selected = storable
             runs = self._runs(selected, series)
         self.rejected += selected.rejected
         columns = read_columns(selected.points, self.keyed)

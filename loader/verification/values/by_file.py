@@ -18,6 +18,7 @@ from loader.encoding.tsm.decode.gather import gather_fields
 from loader.encoding.tsm.decode.keys import find_numbers
 from loader.encoding.warm import compile_ahead, compile_decoders
 from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
+from loader.loading.shard_files import open_shard
 from loader.memory import release_free_memory
 from loader.servers.backup import Shard
 from loader.servers.patience import Patience
@@ -30,7 +31,6 @@ from loader.verification.texts import cut, short_texts
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 from loader.verification.values.expected import expected_values
 from loader.verification.values.extents import Extents
-from loader.verification.values.shard_files import open_shard
 from loader.verification.values.spans import WINDOW_BYTES, Span, in_parts, plan_spans
 from loader.verification.windows import Window
 from loader.waiting import Workers, pause
@@ -127,7 +127,7 @@ def _fetch_and_compare(
     def compare() -> _Outcomes:
         with (
             Connection(settings.target, settings.timeout_seconds) as connection,
-            open_shard(connection, shard) as files,
+            open_shard(connection, shard.id) as files,
         ):
             return _compare_spans(subject, spans, files, observe)
 

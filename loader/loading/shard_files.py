@@ -1,4 +1,4 @@
-"""Downloads the files of a shard from the server, and holds them while they are compared."""
+"""Downloads the files of a shard from the server, and holds them while they are read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import mmap
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from loader.encoding.tsm.decode.fields import Source
 from loader.encoding.tsm.decode.index import read_file
 from loader.encoding.tsm.decode.tombstones import read_tombstones
 from loader.errors import ConfigError, ServerError
-from loader.servers.backup import Shard, build_shard, raise_for_backup
+from loader.servers.backup import build_shard, raise_for_backup
 from loader.servers.base import Reply
 from loader.servers.replies import message_of
 from loader.servers.transport import Connection, Stream
@@ -87,27 +87,27 @@ def _no_room(size: int, why: str | None) -> ConfigError:
 
 
 @contextmanager
-def open_shard(connection: Connection, shard: Shard) -> Iterator[Sequence[Source]]:
-    """Yield the files of ``shard`` in the order of their age, none when it is gone.
+def open_shard(
+    connection: Connection, shard_id: int, since: str = "", wanted: Collection[str] | None = None
+) -> Iterator[Sequence[Source]]:
+    """Yield the files of a shard in the order of their age, none when it is gone.
 
+    With ``since``, only those that have changed after it; with ``wanted``, only those of these names.
     Memory is bounded by HELD_BYTES and the indexes. Temporary files hold the rest, as long as SPARE of their disk stays
     free. A tar may have MOST_MEMBERS members; those that are skipped may be as large as HELD_BYTES and that free space.
     Raises ServerError, DecodeError, and ConfigError when there is no room for temporary files.
     """
-    doing = f"read shard {shard.id}"
     store = _FileStore(HELD_BYTES)
-    held: dict[str, Bytes] = {}
-    with connection.open(build_shard(shard)) as stream:
-        if stream.status == 200:
-            for name, size, pieces in _members(stream, doing):
-                held[name] = store.hold(name, pieces, size)
-        elif stream.status != 404:
-            raise_for_backup(stream.reply(), doing)
+    held = {
+        name: store.hold(name, pieces, size)
+        for name, size, pieces in _files(connection, shard_id, since)
+        if wanted is None or name in wanted
+    }
     sources = []
     for name in sorted(held):
         stem, _, kind = name.rpartition(".")
         if kind == _STORED:
-            where = f"shard {shard.id}, "
+            where = f"shard {shard_id}, "
             beside = f"{stem}.{_TOMBSTONES}"
             tombstones = read_tombstones(where + beside, held[beside].tobytes()) if beside in held else []
             sources.append(Source(read_file(where + name, held[name]), tombstones, partial(store.release, name)))
@@ -115,10 +115,38 @@ def open_shard(connection: Connection, shard: Shard) -> Iterator[Sequence[Source
     yield sources
 
 
-def _members(stream: Stream, doing: str) -> Iterator[tuple[str, int, Iterator[bytes]]]:
-    """Yield name, size and content of the storage files and tombstones in a tar; raises ServerError.
+def list_files(connection: Connection, shard_id: int, since: str, wanted: Collection[str] = ()) -> dict[str, int]:
+    """Return the bytes of the files of a shard that have changed after ``since``, by name; none when it is gone.
 
-    When the server has to give up, it still ends the tar properly, and its error message follows.
+    Reading ends once those of all ``wanted`` names were seen, if there are any. Before it answers, the server writes to
+    a file what it holds of the shard in memory. Raises ServerError.
+    """
+    found: dict[str, int] = {}
+    files = _files(connection, shard_id, since)
+    try:
+        for name, size, _ in files:
+            found[name] = size
+            if wanted and found.keys() >= {*wanted}:
+                break
+    finally:
+        files.close()
+    return found
+
+
+def _files(connection: Connection, shard_id: int, since: str) -> Generator[tuple[str, int, Iterator[bytes]]]:
+    """Yield name, size and content of each file of a shard, none when it is gone; see ``_members``."""
+    doing = f"read shard {shard_id}"
+    with connection.open(build_shard(shard_id, since)) as stream:
+        if stream.status == 200:
+            yield from _members(stream, doing)
+        elif stream.status != 404:
+            raise_for_backup(stream.reply(), doing)
+
+
+def _members(stream: Stream, doing: str) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+    """Yield name, size and content of the storage files and tombstones in a tar, content to be read before the next.
+
+    Raises ServerError. When the server has to give up, it still ends the tar properly, and its error message follows.
     """
 
     def stopped(words: bytes = b"") -> ServerError:

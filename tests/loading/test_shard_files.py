@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from loader.errors import ConfigError, DecodeError, Retryable, ServerError
+from loader.loading.shard_files import open_shard
 from loader.servers.backup import Shard
 from loader.verification.values import shard_files
-from loader.verification.values.shard_files import open_shard
 from tests.reference_tsm import build_file, plain_block
 from tests.servers.test_transport_streams import saying
 

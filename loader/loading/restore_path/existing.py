@@ -1,0 +1,179 @@
+"""Prepares a bucket that the load did not make: its points are counted, its shards made by the load's own rows.
+
+Shard groups appear with the first point that is written into their time. So rows of the dataset go ahead through the
+write API, of which the server also checks types and retention. All else of the bucket stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from loader.dataset.instant import TIME_MIN, instant
+from loader.dataset.manifest import Manifest
+from loader.dataset.schema import Field
+from loader.errors import ConfigError, LoadError, PartialWrite
+from loader.events import Notice, Observer
+from loader.loading.existing_points import Existing
+from loader.loading.known_rows import KnownRows
+from loader.loading.ledger import Ledger
+from loader.loading.ledger_values import is_mark
+from loader.loading.restore_path.bucket import RestoredBucket
+from loader.loading.restore_path.leading_rows import LeadingRow, leading_rows
+from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, fit_shards, plan_shards
+from loader.loading.settings import LoadSettings
+from loader.quantities import counted
+from loader.servers import backup, flux
+from loader.servers.base import Bucket, Request
+from loader.servers.patience import Patience
+from loader.servers.transport import Connection
+from loader.servers.v2 import InfluxDB2
+
+_MOST_LINES, _MOST_BYTES = 5_000, 1 << 20
+"""Most lines and bytes of leading rows in a request, unless one line is longer."""
+
+
+@dataclass(frozen=True)
+class ExistingBucket:
+    """Prepares ``bucket`` for the storage files of a load."""
+
+    bucket: Bucket
+    settings: LoadSettings
+    manifest: Manifest
+    known: KnownRows
+    ledger: Ledger
+    link: Connection
+    dialect: InfluxDB2
+    observe: Observer
+    patience: Patience
+
+    def prepare(self) -> RestoredBucket:
+        """Return the bucket with a shard for all points of the dataset.
+
+        Memory is that of ``leading_rows``, and of the bucket's list of shards. Raises ConfigError when the server
+        refuses a row, LoadError when shards are gone that were acknowledged, StageError, EncodeError and ServerError.
+        """
+        self._become_shared()
+        duration = self.bucket.shard_duration or DEFAULT_DURATION
+        planned = plan_shards(self.settings.place.root, self.manifest, duration)
+        groups = self._groups()
+        restored = self.ledger.restored
+        pending = [shard for shard in fit_shards(planned, groups) if shard.start not in restored]
+        if gone := {*restored} - {*_ids(groups)}:
+            raise LoadError(
+                f"bucket {self.bucket.name!r}: the shard of {instant(min(gone))}, which was loaded, is gone",
+                hint="begin again: --restart",
+            )
+        self._look_at(pending)
+        shards, found = self._lead(planned, groups, pending)
+        kept = [shard for shard in shards if shard.start in found or shard.start not in restored]
+        self.observe(Notice(_words(self.bucket, self.ledger.existing.by_shard, len(kept))))
+        return RestoredBucket(self.bucket, tuple(kept), found, self.ledger.existing.by_shard)
+
+    def _become_shared(self) -> None:
+        """Take the mark of another load from the bucket, so that this one does not remove it when it begins again."""
+        if is_mark(self.bucket.description):
+            self.patience.ask(partial(self.dialect.describe_bucket, self.link.send, self.bucket, ""))
+
+    def _groups(self) -> list[backup.Shard]:
+        return self.patience.ask(lambda: backup.list_shards(self.link.send, self.bucket))
+
+    def _look_at(self, shards: Sequence[Shard]) -> None:
+        """Record how many values the bucket has in the times of ``shards``, where that is not known yet."""
+        known = self.ledger.existing.by_shard
+        found = {shard.start: Existing(self._count(shard)) for shard in shards if shard.start not in known}
+        self.ledger.existing.note(found)
+
+    def _count(self, shard: Shard) -> int:
+        """Return how many values of the dataset's fields the bucket has in the times of the rows of ``shard``."""
+        number = 0
+        for schema in self.manifest.schemas:
+            start, stop = shard.times_of(
+                each for each in shard.partitions if self.manifest.schema_of(each.path) == schema
+            )
+            if start < stop:
+                request = flux.build_totals(self.settings.target, schema, schema.fields, start, stop)
+                number += sum(self.patience.ask(partial(self._totals, request, schema.fields)))
+        return number
+
+    def _totals(self, request: Request, fields: Sequence[Field]) -> list[int]:
+        return flux.parse_totals(fields, self.link.send(request))
+
+    def _lead(
+        self, planned: Sequence[Shard], groups: Sequence[backup.Shard], pending: Sequence[Shard]
+    ) -> tuple[tuple[Shard, ...], Mapping[int, int]]:
+        """Write leading rows of ``pending`` shards, until there are shards on the server for all points.
+
+        Returns the shards, and the ids of those that are on the server, by their start.
+        """
+        without_points: set[tuple[int, int]] = set()
+        while pending:
+            rows: list[LeadingRow] = []
+            for shard in pending:
+                oldest = bool(self.bucket.retention) and not rows
+                found = leading_rows(self.settings.place.root, self.manifest, shard, self.known, oldest=oldest)
+                if not found:
+                    without_points.add((shard.start, shard.stop))
+                rows += found
+            for some in _bodies(rows):
+                self._write(some)
+            groups = self._groups()
+            for row in rows:
+                if not any(group.start <= row.time < group.stop for group in groups):
+                    raise LoadError(
+                        f"{row.address}: the server has taken this row, and has no shard of {instant(row.time)}",
+                        hint="look at the retention of the bucket and the server's log",
+                    )
+            there = _ids(groups)
+            pending = [
+                shard
+                for shard in fit_shards(planned, groups)
+                if shard.start not in there and (shard.start, shard.stop) not in without_points
+            ]
+        return fit_shards(planned, groups), _ids(groups)
+
+    def _write(self, rows: Sequence[LeadingRow]) -> None:
+        """Write ``rows``; raises ConfigError with the server's words for the first that it refuses."""
+        try:
+            self._send(rows)
+        except PartialWrite:
+            for row in rows:
+                try:
+                    self._send([row])
+                except PartialWrite as error:
+                    raise ConfigError(
+                        f"{row.address.partition}, row {row.address.start:,}: the server refuses this row, and no file"
+                        f" was sent: {error.message}",
+                        hint="load into another bucket (--bucket); by --via write, refused rows go to a file, and the"
+                        " rest is loaded",
+                    ) from error
+
+    def _send(self, rows: Sequence[LeadingRow]) -> None:
+        target = self.settings.target
+        request = self.dialect.build_write(target, b"".join(row.line for row in rows), gzipped=False)
+        self.patience.ask(lambda: self.dialect.classify_write(self.link.send(request)))
+
+
+def _ids(groups: Sequence[backup.Shard]) -> dict[int, int]:
+    return {max(group.start, TIME_MIN): group.id for group in groups}
+
+
+def _bodies(rows: Sequence[LeadingRow]) -> Iterator[Sequence[LeadingRow]]:
+    """Yield ``rows`` in runs that fit a request."""
+    start = size = 0
+    for number, row in enumerate(rows):
+        if number > start and (number - start == _MOST_LINES or size + len(row.line) > _MOST_BYTES):
+            yield rows[start:number]
+            start, size = number, 0
+        size += len(row.line)
+    if start < len(rows):
+        yield rows[start:]
+
+
+def _words(bucket: Bucket, existing: Mapping[int, Existing], shards: int) -> str:
+    held = sum(each.found > 0 for each in existing.values())
+    return (
+        f"bucket {bucket.name!r} exists: {counted(shards, 'shard')} to fill,"
+        f" {held:,} of which {'holds' if held == 1 else 'hold'} points of the same time and measurement"
+    )
