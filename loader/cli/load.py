@@ -43,7 +43,7 @@ from loader.cli.outcome import Output, guarded, judge_rows
 from loader.cli.streams import say
 from loader.dataset.policy import OnDuplicate
 from loader.importing import import_pyarrow, importing
-from loader.servers.load_method import LoadMethod
+from loader.servers.load_method import LoadMethod, OnExisting
 
 
 def load(
@@ -84,8 +84,15 @@ def load(
     state: StateOption = None,
     via: Annotated[
         LoadMethod,
-        typer.Option(help="write: line protocol; restore: storage files, into a new bucket of InfluxDB 2.x."),
-    ] = LoadMethod.WRITE,
+        typer.Option(help="write: line protocol; restore: storage files, into InfluxDB 2.x; auto: the one that fits."),
+    ] = LoadMethod.AUTO,
+    on_existing: Annotated[
+        OnExisting,
+        typer.Option(
+            help="Points of the bucket that have the series and time of a row: replace, or fail (restore path only).",
+            rich_help_panel=TARGET,
+        ),
+    ] = OnExisting.REPLACE,
     batch_lines: Annotated[
         int, typer.Option(help="Lines a request, at most.", metavar="N", rich_help_panel=FLOW)
     ] = 20_000,
@@ -172,6 +179,7 @@ def load(
             state=state,
             on_duplicate=on_duplicate.value,
             assume_distinct=assume_distinct,
+            on_existing=on_existing.value,
             mapping=read_mapping_options(schema, mapping_flags(context.params), dataset),
         ),
     )

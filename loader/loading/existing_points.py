@@ -48,9 +48,12 @@ class ExistingPoints:
         self._load = load
 
     def begin(self, via: str, *, made: bool) -> None:
-        """Record by which load method the load begins, and whether it ``made`` its bucket, unless that is known."""
+        """Record by which load method the load begins or goes on, and whether it ``made`` its bucket when it began."""
         with self._database:
-            self._database.execute("INSERT OR IGNORE INTO origins VALUES (?, ?, ?)", (self._load, via, made))
+            self._database.execute(
+                "INSERT INTO origins VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET via = excluded.via",
+                (self._load, via, made),
+            )
 
     def note(self, shards: Mapping[int, Existing]) -> None:
         """Record what the bucket holds of the time of each of ``shards``, by its start."""

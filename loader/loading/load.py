@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import inf
 
 from loader.dataset.adopt import adopt, prepare_state
@@ -15,9 +15,10 @@ from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.changed_files import forget_rows
+from loader.loading.choice import choose_method
 from loader.loading.settings import LoadReport, LoadSettings, WriteSettings
 from loader.loading.tally import Tally
-from loader.servers.load_method import LoadMethod
+from loader.servers.load_method import LoadMethod, OnExisting
 from loader.servers.patience import Stopped
 
 _MOST_BATCH_BYTES = 1 << 30
@@ -33,9 +34,8 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
     changed during the load: a rerun sends the rows of those files again.
     """
     if settings.via not in list(LoadMethod):
-        raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {' and '.join(LoadMethod)}")
+        raise ConfigError(f"no way in called {settings.via!r}", hint=f"known are {', '.join(LoadMethod)}")
     _check(settings)
-    way = _way(settings)
     place = settings.place
     moving = settings.on_duplicate == OnDuplicate.NUDGE
     adopted = adopt(place, settings.mapping, observe, afresh=settings.restart, moving=moving)
@@ -47,8 +47,11 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
             for schema in manifest.schemas:
                 check_names(schema)
             try:
-                return way(settings, manifest, observe, stop)
+                settings = choose_method(settings, manifest, observe, stop)
+                return _way(settings)(settings, manifest, observe, stop)
             except Stopped:
+                if settings.via == LoadMethod.AUTO:  # nothing was sent in either way
+                    settings = replace(settings, via=LoadMethod.WRITE)
                 return Tally(settings, observe).report(settings.target.url, manifest, stopped=True)
     except FilesChanged as error:
         # The manifest that is kept knows which rows were moved, and so has another fingerprint.
@@ -75,6 +78,13 @@ def _check(settings: LoadSettings) -> None:
         raise ConfigError(
             f"{' and '.join(others).replace('_', ' ')} on the restore path, which sends whole files",
             hint="leave it out, or use --via write",
+        )
+    if settings.on_existing not in list(OnExisting):
+        raise ConfigError(f"on existing {settings.on_existing}", hint=f"known are {' and '.join(OnExisting)}")
+    if settings.via == LoadMethod.WRITE and settings.on_existing != OnExisting.REPLACE:
+        raise ConfigError(
+            "existing points are to end the load, which the write path does not look for",
+            hint="leave out --on-existing, or use --via restore",
         )
     if settings.assume_distinct and settings.on_duplicate == OnDuplicate.NUDGE:
         raise ConfigError("rows are to be moved apart, and not to be looked for", hint="leave out --assume-distinct")

@@ -11,7 +11,7 @@ from loader.dataset.mapping import ColumnMapping
 from loader.dataset.place import Place, find_place
 from loader.dataset.policy import OnDuplicate
 from loader.servers.base import Target
-from loader.servers.load_method import LoadMethod
+from loader.servers.load_method import LoadMethod, OnExisting
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,16 @@ class LoadSettings:
     ``on_duplicate`` is for them, too: "fail", "last" (the last row of an identity counts) or "nudge" (later ones are
     moved by nanoseconds). With ``assume_distinct``, duplicates are not searched for. With ``restart``, what was
     acknowledged is forgotten; with ``dry_run``, nothing is sent. More rejected rows than ``max_rejected`` end the load.
-    ``via`` is "write" (line protocol, into any bucket, as ``write`` says) or "restore" (storage files, into a bucket
-    of its own on InfluxDB 2.x). On the restore path, ``connections`` is how many shards are made and sent at a time.
+    ``via`` is "write" (line protocol, as ``write`` says), "restore" (storage files, into InfluxDB 2.x) or "auto"
+    (the one that fits). On the restore path, ``connections`` is how many shards are made and sent at a time, and
+    ``on_existing`` is for points of the bucket that have the series and time of a row: "replace" or "fail".
     ``retry_seconds`` bounds the time that one payload is retried.
     ``shard_duration`` is nanoseconds for a bucket made by this load, 0 for the server's default.
     """
 
     dataset: Path
     target: Target
-    via: str = LoadMethod.WRITE
+    via: str = LoadMethod.AUTO
     write: WriteSettings = WriteSettings()
     connections: int = 3
     max_rejected: int = 1_000
@@ -58,6 +59,7 @@ class LoadSettings:
     mapping: ColumnMapping | None = None
     on_duplicate: str = OnDuplicate.FAIL
     assume_distinct: bool = False
+    on_existing: str = OnExisting.REPLACE
 
     @cached_property
     def place(self) -> Place:

@@ -6,7 +6,15 @@ from enum import StrEnum
 
 
 class LoadMethod(StrEnum):
-    """The load methods: line protocol into any bucket, or storage files into a new one."""
+    """The load methods: line protocol, storage files, or the one of them that fits."""
 
+    AUTO = "auto"
     WRITE = "write"
     RESTORE = "restore"
+
+
+class OnExisting(StrEnum):
+    """What happens to points of the bucket that have the series and time of a row, on the restore path."""
+
+    REPLACE = "replace"
+    FAIL = "fail"

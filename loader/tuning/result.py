@@ -99,7 +99,7 @@ def tuned(settings: LoadSettings, explicit: Collection[str] = ()) -> LoadSetting
     """
     place = settings.place
     again = f"measure it: loader tune {settings.dataset} --host {redacted(settings.target.url)}, or leave out --tuned"
-    if settings.via != LoadMethod.WRITE:
+    if settings.via == LoadMethod.RESTORE:
         raise ConfigError("what a tuning finds is for the write path", hint="leave out --tuned, or use --via write")
     result = read_result(place.state)
     if result is None:
@@ -117,7 +117,8 @@ def tuned(settings: LoadSettings, explicit: Collection[str] = ()) -> LoadSetting
         )
     found = {name: value for name, value in asdict(result.found).items() if name not in explicit}
     connections = found.pop("connections", settings.connections)
-    return replace(settings, write=replace(settings.write, **found), connections=connections)
+    write = replace(settings.write, **found)
+    return replace(settings, via=LoadMethod.WRITE, write=write, connections=connections)
 
 
 def flags_of(settings: LoadSettings) -> str:

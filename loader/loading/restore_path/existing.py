@@ -7,12 +7,13 @@ write API, of which the server also checks types and retention. All else of the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from loader.dataset.instant import TIME_MIN, instant
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import Field
+from loader.encoding.warm import compile_ahead, compile_decoders
 from loader.errors import ConfigError, LoadError, PartialWrite
 from loader.events import Notice, Observer
 from loader.loading.existing_points import Existing
@@ -26,6 +27,7 @@ from loader.loading.settings import LoadSettings
 from loader.quantities import counted
 from loader.servers import backup, flux
 from loader.servers.base import Bucket, Request
+from loader.servers.load_method import OnExisting
 from loader.servers.patience import Patience
 from loader.servers.transport import Connection
 from loader.servers.v2 import InfluxDB2
@@ -65,11 +67,13 @@ class ExistingBucket:
                 f"bucket {self.bucket.name!r}: the shard of {instant(min(gone))}, which was loaded, is gone",
                 hint="begin again: --restart",
             )
-        self._look_at(pending)
+        self._look_at(pending, groups)
         shards, found = self._lead(planned, groups, pending)
+        existing = self.ledger.existing.by_shard
+        if pending:
+            self.observe(Notice(_words(self.bucket, [existing[shard.start] for shard in pending])))
         kept = [shard for shard in shards if shard.start in found or shard.start not in restored]
-        self.observe(Notice(_words(self.bucket, self.ledger.existing.by_shard, len(kept))))
-        return RestoredBucket(self.bucket, tuple(kept), found, self.ledger.existing.by_shard)
+        return RestoredBucket(self.bucket, tuple(kept), found, existing)
 
     def _become_shared(self) -> None:
         """Take the mark of another load from the bucket, so that this one does not remove it when it begins again."""
@@ -79,11 +83,34 @@ class ExistingBucket:
     def _groups(self) -> list[backup.Shard]:
         return self.patience.ask(lambda: backup.list_shards(self.link.send, self.bucket))
 
-    def _look_at(self, shards: Sequence[Shard]) -> None:
-        """Record how many values the bucket has in the times of ``shards``, where that is not known yet."""
+    def _look_at(self, shards: Sequence[Shard], groups: Sequence[backup.Shard]) -> None:
+        """Record how many values the bucket has in the times of ``shards``, where that is not known yet.
+
+        Where it has some, the points that both have are counted. Raises ConfigError if there are any that must not be.
+        """
         known = self.ledger.existing.by_shard
         found = {shard.start: Existing(self._count(shard)) for shard in shards if shard.start not in known}
+        if any(each.found for each in found.values()):
+            compile_ahead(compile_decoders, "decoders", self.observe)
+        ids = _ids(groups)
+        for shard in shards:
+            if shard.start in found and found[shard.start].found:
+                number = self._count_duplicates(ids[shard.start], shard)
+                found[shard.start] = replace(found[shard.start], duplicates=number)
+        duplicates = sum(each.duplicates for each in found.values())
+        if duplicates and self.settings.on_existing == OnExisting.FAIL:
+            raise ConfigError(
+                f"bucket {self.bucket.name!r} has {counted(duplicates, 'point')} of this dataset already, by series and"
+                " time; nothing was sent",
+                hint="have them replaced: --on-existing replace; or load into another bucket: --bucket",
+            )
         self.ledger.existing.note(found)
+
+    def _count_duplicates(self, shard_id: int, shard: Shard) -> int:
+        from loader.loading.restore_path.duplicates import count_duplicates  # noqa: PLC0415  (it brings the decoders)
+
+        root = self.settings.place.root
+        return self.patience.ask(lambda: count_duplicates(self.link, shard_id, root, self.manifest, shard, self.known))
 
     def _count(self, shard: Shard) -> int:
         """Return how many values of the dataset's fields the bucket has in the times of the rows of ``shard``."""
@@ -171,9 +198,10 @@ def _bodies(rows: Sequence[LeadingRow]) -> Iterator[Sequence[LeadingRow]]:
         yield rows[start:]
 
 
-def _words(bucket: Bucket, existing: Mapping[int, Existing], shards: int) -> str:
-    held = sum(each.found > 0 for each in existing.values())
+def _words(bucket: Bucket, shards: Sequence[Existing]) -> str:
+    held = sum(each.found > 0 for each in shards)
+    duplicates = sum(each.duplicates for each in shards)
     return (
-        f"bucket {bucket.name!r} exists: {counted(shards, 'shard')} to fill,"
-        f" {held:,} of which {'holds' if held == 1 else 'hold'} points of the same time and measurement"
+        f"bucket {bucket.name!r} exists: {counted(len(shards), 'shard')} to fill,"
+        f" {held:,} with points of the same measurement and time, {counted(duplicates, 'point')} to be replaced"
     )

@@ -12,14 +12,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 
 from loader.dataset.adopt import keep_manifest
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest
 from loader.encoding.warm import compile_ahead, compile_line_encoder
-from loader.errors import ConfigError, ServerError
+from loader.errors import ConfigError
 from loader.events import SERVER_BUSY, Answered, Notice, Observer, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.known_rows import KnownRows
@@ -34,9 +33,9 @@ from loader.loading.write_path.payloads import payloads
 from loader.loading.write_path.sender import Ack, Failed, NotSent, Result, Senders, compressed
 from loader.servers.base import Bucket
 from loader.servers.field_types import find_types
+from loader.servers.load_method import LoadMethod
 from loader.servers.patience import Patience, find_server
 from loader.servers.probe import Server
-from loader.servers.restore import is_operator, takes_files
 from loader.servers.transport import Connection
 from loader.waiting import pause
 
@@ -66,6 +65,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
             note_other_types(schema, types, settings.target.bucket, observe)
     ledger_key = (settings.place.state, settings.target, bucket.id, manifest.fingerprint)
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
+        ledger.existing.begin(LoadMethod.WRITE, made=found is None)
         keep_manifest(settings.place, manifest)
         rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
         pending = [chunk for partition in manifest.partitions for chunk in ledger.rows.pending(partition)]
@@ -220,12 +220,6 @@ def _make_bucket(
         return found or server.dialect.create_bucket(connection.send, settings.target, settings.shard_duration)
 
     forget(settings.place.state, settings.target)
-    # A server that does not tell what the token may do can still be written to.
-    with suppress(ServerError):
-        if takes_files(server.dialect) and is_operator(connection.send):
-            observe(
-                Notice("this bucket is new: --via restore may fill it several times as fast; loader tune measures both")
-            )
     made = patience.ask(make)
     observe(Notice(f"created bucket {settings.target.bucket!r} with infinite retention"))
     return made

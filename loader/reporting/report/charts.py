@@ -115,7 +115,7 @@ def _load(dataset: DatasetReport) -> Iterator[Chart]:
             + f"; the run took {run.seconds:.1f} s",
             bars(rows, "cause", "the loader waited", "seconds", "seconds"),
         )
-    payload = PAYLOADS[LoadMethod.WRITE if run.way == LoadMethod.WRITE else LoadMethod.RESTORE]
+    payload = PAYLOADS[LoadMethod.RESTORE if run.way == LoadMethod.RESTORE else LoadMethod.WRITE]
     parquet = 0 if run.rows_resumed else dataset.size
     known = [("Parquet", parquet), (payload, run.payload_size), ("sent", run.size)]
     sizes = {what: size for what, size in known if size}

@@ -205,7 +205,7 @@ def _way(activity: str, settings: Mapping[str, Any], report: Mapping[str, Any]) 
     if activity == "verify":
         return compared(settings, report)
     if activity == "load":
-        return DRY_RUN if settings.get("dry_run") else printable(str(settings.get("via", "")))
+        return DRY_RUN if settings.get("dry_run") else printable(str(report.get("via") or settings.get("via", "")))
     return ""
 
 
