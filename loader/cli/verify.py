@@ -25,6 +25,7 @@ from loader.cli.options import (
 )
 from loader.cli.outcome import DIFFERENT, DONE, Output, guarded
 from loader.importing import importing
+from loader.servers.load_method import Surplus
 
 
 def verify(
@@ -44,6 +45,14 @@ def verify(
             "--values/--no-values",
             help="Compare every stored value, or sums and samples; values need an operator token of InfluxDB 2.x."
             " Default: values where sums take longer.",
+            show_default=False,
+        ),
+    ] = None,
+    surplus: Annotated[
+        Surplus | None,
+        typer.Option(
+            help="Points that the dataset does not have: fail, or ignore. Default: ignore in a bucket that the load did"
+            " not make.",
             show_default=False,
         ),
     ] = None,
@@ -94,6 +103,7 @@ def verify(
             samples=samples,
             seed=seed,
             values=values,
+            surplus=surplus.value if surplus else "",
             candles=read_candle_rule(candles, price, amount, by, measurement),
             connections=connections,
             retry_seconds=retry_seconds,

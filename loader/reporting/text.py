@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from loader.events import SERVER_BUSY
 from loader.quantities import counted, size_text
 from loader.reporting.metrics import COMPARED, moment_text
-from loader.servers.load_method import LoadMethod
+from loader.servers.load_method import LoadMethod, Surplus
 
 if TYPE_CHECKING:  # each command makes one of these reports, and should not import what makes the others
     from loader.loading.restore_path.export import ExportReport
@@ -140,6 +140,8 @@ def verify_text(report: VerifyReport) -> str:
         f"         {counted(report.candles, 'candle') if report.candles else looked_at}, {report.server}",
         f"         {report.seconds:.1f} s, {rate_text(report.rows, report.seconds)}",
     ]
+    if report.surplus == Surplus.IGNORE:
+        lines.append("         points that the dataset does not have were not looked for")
     if report.unfit:
         lines.append(f"         {unfit_text(report.unfit)}: a load rejects them, and they are not compared")
     lines += _left_out(report.rows_left_out)

@@ -1,4 +1,4 @@
-"""The ways in which a server takes points."""
+"""The ways in which a server takes points, and what becomes of points that are there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ class LoadMethod(StrEnum):
     AUTO = "auto"
     WRITE = "write"
     RESTORE = "restore"
+
+
+class Surplus(StrEnum):
+    """Whether points of the bucket that the dataset does not have are differences for a verification."""
+
+    FAIL = "fail"
+    IGNORE = "ignore"
 
 
 class OnExisting(StrEnum):

@@ -18,6 +18,7 @@ from loader.errors import Refused
 from loader.servers import flux
 from loader.servers.backup import Shard, list_shards
 from loader.servers.base import Bucket, Target
+from loader.servers.load_method import Surplus
 from loader.servers.patience import Patience
 from loader.servers.transport import Connection
 from loader.verification.aggregates.frames import functions_of
@@ -71,10 +72,12 @@ def find_shards(
 ) -> Sequence[Shard] | None:
     """Return the shards of ``bucket`` whose files are to be compared, None where sums are; the server gives files.
 
-    Where the settings leave the choice, the server counts the series of each measurement, unless sums cannot take long;
-    without the permission to read files, sums are compared. Raises Refused otherwise, and ServerError.
+    Where the settings leave the choice, files are taken where surplus is ignored, as they prove more; otherwise the
+    server counts the series of each measurement, unless sums cannot take long. Without the permission to read files,
+    sums are compared. Raises Refused where files must be read, and ServerError.
     """
-    if settings.values is None and not _take_long(manifest, settings.target, connection, patience):
+    chosen = settings.surplus == Surplus.IGNORE
+    if settings.values is None and not chosen and not _take_long(manifest, settings.target, connection, patience):
         return None
     if settings.values is False:
         return None

@@ -27,6 +27,7 @@ def merge_unfit(groups: Iterable[UnfitRows]) -> tuple[UnfitRows, ...]:
 class Outcome:
     """How many values of the dataset were compared, the first ``limit`` differences, and how many there are.
 
+    ``stored`` is the same as ``cells`` for all that the server's files hold there, where surplus is ignored;
     ``places`` are the (day, series) of all differences, as they are shown; ``cells`` has the counts of the dataset's
     values, one entry for each window; ``superseded`` counts values that a later row of the same identity replaces;
     ``unfit`` are rows that cannot be points, by reason: they are not compared, and are no differences.
@@ -38,6 +39,7 @@ class Outcome:
     difference_count: int = 0
     places: set[tuple[str, str]] = field(default_factory=set)
     cells: list[Aggregates] = field(default_factory=list)
+    stored: list[Aggregates] = field(default_factory=list)
     superseded: int = 0
     unfit: tuple[UnfitRows, ...] = ()
 
@@ -70,6 +72,7 @@ def merge_outcomes(outcomes: Sequence[Outcome], limit: int) -> Outcome:
         sum(outcome.difference_count for outcome in outcomes),
         set[tuple[str, str]]().union(*(outcome.places for outcome in outcomes)),
         [cells for outcome in outcomes for cells in outcome.cells],
+        [cells for outcome in outcomes for cells in outcome.stored],
         sum(outcome.superseded for outcome in outcomes),
         merge_unfit(group for outcome in outcomes for group in outcome.unfit),
     )

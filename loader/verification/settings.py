@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from loader.dataset.place import Place, find_place
 from loader.printable import printable
 from loader.servers.base import Target
+from loader.servers.load_method import Surplus
 
 if TYPE_CHECKING:  # staging takes a second to import, and most verifications need none of it
     from loader.staging.candles.settings import CandleRule
@@ -25,6 +26,8 @@ class VerifySettings:
     With ``values``, every stored value is compared instead of samples and drills; None leaves the choice to the
     verification, which takes them where the server gives files and sums would take it longer.
     With ``candles``, candles of that rule, which the server computes in InfluxQL, are compared instead of points.
+    ``surplus`` is "fail", or "ignore" for points and values that the dataset does not have; "" is "ignore" where the
+    load did not make the bucket.
     ``retry_seconds`` bounds the time for which one query, or the download of one shard, is retried.
     """
 
@@ -41,6 +44,7 @@ class VerifySettings:
     retry_seconds: float = 300.0
     state: Path | None = None
     candles: CandleRule | None = None
+    surplus: str = ""
 
     @cached_property
     def place(self) -> Place:
@@ -50,7 +54,7 @@ class VerifySettings:
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference: ``kind`` is "missing", "surplus" or "different"; ``day`` is YYYY-MM-DD, empty without a time.
+    """One difference: ``kind`` is "missing", "surplus", "different" or "unproven"; ``day`` is YYYY-MM-DD, or empty.
 
     ``field`` is empty for whole points. ``detail`` says in words what was expected and found, with an example. Names
     and values are cut to a length that fits a line; control characters are escaped.
@@ -94,8 +98,9 @@ class VerifyReport:
     ``windows`` counts the (series, UTC day) that were compared, ``values`` the values of the dataset that were compared
     one by one, ``candles`` its candles, ``rows_left_out`` the rows that are in no candle, ``superseded`` the values
     that a later row of the same identity replaces. ``unfit`` counts rows that cannot be points: they are not compared,
-    and are no differences; ``unfit_rows`` has them by reason. If there are several ``measurements``, the series of a
-    difference begins with the name of its measurement.
+    and are no differences; ``unfit_rows`` has them by reason. With ``surplus`` "ignore", only points of the dataset
+    were compared. If there are several ``measurements``, the series of a difference begins with the name of its
+    measurement.
     """
 
     server: str
@@ -113,3 +118,4 @@ class VerifyReport:
     candles: int = 0
     rows_left_out: int = 0
     fingerprint: str = ""
+    surplus: str = Surplus.FAIL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +17,11 @@ from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Notice, Observer, Started, ignore, one_at_a_time
 from loader.quantities import counted
+from loader.servers.backup import Shard
 from loader.servers.base import PointsQuery
 from loader.servers.field_types import find_types
 from loader.servers.frames import day_of, tag_columns
+from loader.servers.load_method import Surplus
 from loader.servers.patience import Patience, find_server
 from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
@@ -33,10 +35,13 @@ from loader.verification.identities import overlapping
 from loader.verification.outcome import Outcome, merge_outcomes
 from loader.verification.query_pool import QueryPool, query_pool
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
+from loader.verification.surplus import IGNORED, decide, unproven, within_expected, without_surplus
 from loader.verification.windows import Window, draw_samples, plan_windows
 
 DRILL_POINTS = 500_000
 _VALUES_CHOSEN = "every value is compared: sums would take the server longer (--no-values asks for sums)"
+
+_VALUES_PROVE_MORE = "every value is compared: beside other points, sums prove less (--no-values asks for sums)"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     at most ``settings.drills`` are fetched, to find those that differ. A float sum that differs beyond the tolerance
     is not a difference when the points turn out to be equal. Points outside of these days are not compared.
     The server also counts the values of fields that the dataset does not have.
+
+    Where surplus is ignored, see ``surplus``, only points of the dataset are compared, and no other fields are looked
+    for. Then all values are compared if the server gives files, unless the settings say otherwise.
 
     With ``settings.candles``, the server computes the candles of that rule in InfluxQL, and they are compared instead:
     prices, counts and volumes of integers exactly, sums of floats within the tolerance.
@@ -86,11 +94,11 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = find_server(connection, observe, patience)
         bucket = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
+        settings = decide(settings, manifest, bucket)
         shards = None
         if bucket and takes_files(server.dialect):
             shards = find_shards(settings, manifest, bucket, connection, patience)
-            if shards is not None and not settings.values:
-                observe(Notice(_VALUES_CHOSEN))
+        _tell_choice(settings, shards, observe)
         types: list[Mapping[str, set[str]] | None] = [{} for _ in manifest.schemas]
         if bucket and shards is None:  # storage files say the type of each block
             of_server = (server.dialect, settings.target, bucket)
@@ -126,7 +134,7 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         else:
             for run in comparable:
                 run.compare_all()
-        for run in comparable if bucket else ():
+        for run in comparable if bucket and settings.surplus == Surplus.FAIL else ():
             run.found.add(find_other_fields(run.schema, plan_windows(run.partitions), pool))
     several = len(runs) > 1
     outcomes = [run.found.of_measurement(run.schema.measurement) if several else run.found for run in runs]
@@ -146,7 +154,17 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         superseded=found.superseded,
         measurements=manifest.rows_by_measurement,
         fingerprint=manifest.fingerprint,
+        surplus=settings.surplus,
     )
+
+
+def _tell_choice(settings: VerifySettings, shards: Sequence[Shard] | None, observe: Observer) -> None:
+    """Report what is compared, where the settings leave that open."""
+    ignoring = settings.surplus == Surplus.IGNORE
+    if ignoring:
+        observe(Notice(IGNORED))
+    if shards is not None and not settings.values:
+        observe(Notice(_VALUES_PROVE_MORE if ignoring else _VALUES_CHOSEN))
 
 
 def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> None:
@@ -178,6 +196,10 @@ def _check(settings: VerifySettings) -> None:
     ):
         if not value >= least:  # also for NaN
             raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
+    if settings.surplus not in {"", *Surplus}:
+        raise ConfigError(f"surplus {settings.surplus}", hint=f"known are {' and '.join(Surplus)}")
+    if settings.candles and settings.surplus == Surplus.IGNORE:
+        raise ConfigError("candles are of all points of the bucket", hint="leave out --surplus, or --candles")
     if settings.values and settings.candles:
         raise ConfigError("values and candles are both to be compared", hint="compare them one after the other")
 
@@ -198,6 +220,11 @@ class _Verification:
         self.windows = 0
         self.samples: list[Sample] = []
         self.found = Outcome(settings.max_listed)
+
+    @property
+    def ignoring(self) -> bool:
+        """Whether points and values that the dataset does not have are ignored."""
+        return self.settings.surplus == Surplus.IGNORE
 
     def refuse_types(self, types: Mapping[str, set[str]], pool: QueryPool) -> bool:
         """Find fields that the server holds in other types, and tell whether there are any; ``types`` are its types."""
@@ -231,6 +258,8 @@ class _Verification:
             expected = by_field(self.schema, merge_cells(self.schema, parts))
             results = [(function, future.result()) for function, future in answer]
             found = join_answers(self.schema, results) if results else none_of(expected)
+            if self.ignoring:
+                found = within_expected(self.schema, expected, found)
             number, differing = compare_cells(self.schema, expected, found, self.settings.tolerance)
             self.windows += number
             cells += differing
@@ -242,25 +271,29 @@ class _Verification:
         for number, cell in enumerate(sorted(cells, key=lambda cell: not (cell.expected and cell.found))):
             summary = cell_differences(self.schema, cell)
             if self.pool is None or number >= self.settings.drills or cell.found > DRILL_POINTS:
-                differences += summary
+                differences += unproven(summary) if self.ignoring else summary
                 continue
             query = cell_query(self.schema, cell)
             found = self.pool.points(query)
             expected = series_points(self.settings.place.root, self.schema, self.partitions, query.series, query.start)
             # equal counts and equal points: only the order in which floats were added differs
             counted = [difference for difference in summary if difference.kind != "different"]
-            differences += compare_points(query, expected, found.result()) or counted
+            differences += self._judged(compare_points(query, expected, found.result()) or counted)
         return differences
 
     def compare_samples(self, cells: Sequence[Cell]) -> list[Difference]:
         """Return the differences of samples in (series, day) other than ``cells``, which are known to differ."""
         known = {(cell.series, cell.day) for cell in cells}
-        differences = []
+        differences: list[Difference] = []
         for sample in self.samples:
             found = sample.found.result()
             if (sample.query.series, day_of(sample.query.start)) not in known:
-                differences += compare_points(sample.query, sample.expected, found)
+                differences += self._judged(compare_points(sample.query, sample.expected, found))
         return differences
+
+    def _judged(self, differences: Sequence[Difference]) -> Iterable[Difference]:
+        """Return those of ``differences`` between points that count."""
+        return without_surplus(differences) if self.ignoring else differences
 
     def _ask(self, window: Window) -> list[tuple[str, Future[pl.DataFrame]]]:
         return self.pool.aggregates(self.schema, window.start, window.stop) if self.pool else []

@@ -21,12 +21,14 @@ from loader.events import Advanced, Observer, Started, ignore, one_at_a_time
 from loader.loading.shard_files import open_shard
 from loader.memory import release_free_memory
 from loader.servers.backup import Shard
+from loader.servers.load_method import Surplus
 from loader.servers.patience import Patience
 from loader.servers.transport import Connection
 from loader.verification.outcome import Outcome, merge_outcomes
 from loader.verification.series import series_name, stored_keys
 from loader.verification.series_columns import stored_forms
 from loader.verification.settings import Difference, VerifySettings
+from loader.verification.surplus import columns_within
 from loader.verification.texts import cut, short_texts
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 from loader.verification.values.expected import expected_values
@@ -208,6 +210,9 @@ def _compare_window(
     outcome.superseded += expected.superseded
     outcome.add_unfit(expected.unfit)
     outcome.cells.append(day_counts(schema, expected.columns))
+    if settings.surplus == Surplus.IGNORE:
+        outcome.stored.append(day_counts(schema, found))
+        found = columns_within(expected.columns, found)
     if not columns_equal(expected.columns, found):
         outcome.add(columns_differences(schema, expected.columns, found))
 

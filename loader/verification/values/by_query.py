@@ -15,10 +15,12 @@ from loader.dataset.schema import PointSchema
 from loader.encoding.tsm.decode.columns import Column
 from loader.events import Advanced, Observer, Started
 from loader.servers.base import PointsQuery
+from loader.servers.load_method import Surplus
 from loader.verification.differences import compare_points
 from loader.verification.outcome import Outcome
 from loader.verification.query_pool import QueryPool
 from loader.verification.settings import VerifySettings
+from loader.verification.surplus import without_surplus
 from loader.verification.values.columns import day_counts, series_frames
 from loader.verification.values.expected import expected_values
 from loader.verification.values.extents import Extents
@@ -45,7 +47,8 @@ def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, 
     def take_answers(left: int) -> None:
         while len(asked) > left:
             query, expected, found = asked.popleft()
-            outcome.add(compare_points(query, expected, found.result()))
+            differences = compare_points(query, expected, found.result())
+            outcome.add(without_surplus(differences) if settings.surplus == Surplus.IGNORE else differences)
 
     def compare(window: Window, most: int) -> None:
         values = expected_values(settings.place.root, manifest.schema, window, _NO_ORDER, most, extents)

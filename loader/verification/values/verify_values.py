@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 
 import polars as pl
@@ -13,11 +13,13 @@ from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError, ServerError
 from loader.events import Notice, Observer
 from loader.servers.backup import Shard
+from loader.servers.load_method import Surplus
 from loader.verification.aggregates.frames import Aggregates, join_answers, key_columns, sum_parts
 from loader.verification.differences import cell_differences, compare_cells
 from loader.verification.outcome import Outcome
 from loader.verification.query_pool import QueryPool
-from loader.verification.settings import VerifySettings
+from loader.verification.settings import Difference, VerifySettings
+from loader.verification.surplus import without_surplus
 from loader.verification.values.by_file import compare_values
 from loader.verification.values.by_query import query_values
 from loader.verification.windows import plan_windows
@@ -47,8 +49,11 @@ def verify_values(
     found = []
     for measurement, total, answer, outcome in zip(measurements, totals, answers, compared, strict=True):
         expected = sum_parts(measurement.schema, outcome.cells)
-        if not outcome.difference_count and _are_expected(expected, total):
-            found.append((len(_places(measurement.schema, expected)), outcome))
+        number = len(_places(measurement.schema, expected))
+        # With a surplus, queries must find what the files hold, of which the dataset is a part.
+        stored = sum_parts(measurement.schema, outcome.stored) if outcome.stored else expected
+        if not outcome.difference_count and _are_expected(stored, total):
+            found.append((number, outcome))
             continue
         try:
             counts = [
@@ -60,7 +65,8 @@ def verify_values(
                 raise
             observe(Notice(f"only the stored files are compared, queries are not: {error.message}"))
             counts = outcome.cells
-        found.append((_compare_counts(measurement.schema, outcome, expected, counts, settings.tolerance), outcome))
+        of_both = _compare_counts(settings, measurement.schema, outcome, stored, counts)
+        found.append((number if outcome.stored else of_both, outcome))
     return found
 
 
@@ -93,17 +99,23 @@ def _ask_counts(measurement: Manifest, pool: QueryPool) -> list[list[tuple[str, 
 
 
 def _compare_counts(
-    schema: PointSchema, compared: Outcome, expected: Aggregates, counts: Sequence[Aggregates], tolerance: float
+    settings: VerifySettings,
+    schema: PointSchema,
+    compared: Outcome,
+    expected: Aggregates,
+    counts: Sequence[Aggregates],
 ) -> int:
     """Add to ``compared`` where the server's ``counts`` differ, except where it has differences already.
 
     Returns the number of (series, day).
     """
-    number, cells = compare_cells(schema, expected, sum_parts(schema, counts), tolerance)
+    number, cells = compare_cells(schema, expected, sum_parts(schema, counts), settings.tolerance)
     # A series name from files may be longer, by tags that the schema does not have.
     explained = {
         (day, series[: comma.start()]) for day, series in compared.places for comma in re.finditer(",|$", series)
     }
-    differences = [difference for cell in cells for difference in cell_differences(schema, cell)]
+    differences: Iterable[Difference] = [each for cell in cells for each in cell_differences(schema, cell)]
+    if settings.surplus == Surplus.IGNORE:
+        differences = without_surplus(differences)
     compared.add(difference for difference in differences if (difference.day, difference.series) not in explained)
     return number
