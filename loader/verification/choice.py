@@ -15,6 +15,7 @@ from loader.dataset.instant import DAY
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import PointSchema
 from loader.errors import Refused
+from loader.events import Notice, Observer
 from loader.servers import flux
 from loader.servers.backup import Shard, list_shards
 from loader.servers.base import Bucket, Target
@@ -23,6 +24,7 @@ from loader.servers.patience import Patience
 from loader.servers.transport import Connection
 from loader.verification.aggregates.frames import functions_of
 from loader.verification.settings import VerifySettings
+from loader.verification.surplus import IGNORED
 from loader.verification.windows import plan_windows
 
 AGGREGATE_SECONDS = 50e-6
@@ -35,6 +37,9 @@ KEY_SECONDS = 20e-6
 """Time for each series and field of storage files, besides their values."""
 LONG_SECONDS = 2.0
 """Sums that take less are asked for, whatever files would take."""
+_VALUES_CHOSEN = "every value is compared: sums would take the server longer (--no-values asks for sums)"
+
+_VALUES_PROVE_MORE = "every value is compared: beside other points, sums prove less (--no-values asks for sums)"
 _LONGER = 2
 """How many times longer sums must take: times are of one machine."""
 
@@ -107,3 +112,12 @@ def _count_series(manifest: Manifest, target: Target, connection: Connection) ->
     windows = plan_windows(manifest.filled)
     request = flux.build_cardinality(target, manifest.schema, windows[0].start, windows[-1].stop)
     return flux.parse_count(connection.send(request))
+
+
+def tell_choice(settings: VerifySettings, shards: Sequence[Shard] | None, observe: Observer) -> None:
+    """Report what is compared, where the settings leave that open."""
+    ignoring = settings.surplus == Surplus.IGNORE
+    if ignoring:
+        observe(Notice(IGNORED))
+    if shards is not None and not settings.values:
+        observe(Notice(_VALUES_PROVE_MORE if ignoring else _VALUES_CHOSEN))

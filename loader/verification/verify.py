@@ -17,7 +17,6 @@ from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Notice, Observer, Started, ignore, one_at_a_time
 from loader.quantities import counted
-from loader.servers.backup import Shard
 from loader.servers.base import PointsQuery
 from loader.servers.field_types import find_types
 from loader.servers.frames import day_of, tag_columns
@@ -28,20 +27,17 @@ from loader.servers.transport import Connection
 from loader.verification.aggregates.expected import merge_cells, points_of, series_points, summarise
 from loader.verification.aggregates.frames import by_field, join_answers, none_of
 from loader.verification.aggregates.other_fields import find_other_fields
-from loader.verification.choice import find_shards
+from loader.verification.choice import find_shards, tell_choice
 from loader.verification.differences import Cell, cell_differences, cell_query, compare_cells, compare_points
 from loader.verification.field_types import find_other_types
 from loader.verification.identities import overlapping
 from loader.verification.outcome import Outcome, merge_outcomes
 from loader.verification.query_pool import QueryPool, query_pool
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
-from loader.verification.surplus import IGNORED, decide, unproven, within_expected, without_surplus
+from loader.verification.surplus import decide, unproven, within_expected, without_surplus
 from loader.verification.windows import Window, draw_samples, plan_windows
 
 DRILL_POINTS = 500_000
-_VALUES_CHOSEN = "every value is compared: sums would take the server longer (--no-values asks for sums)"
-
-_VALUES_PROVE_MORE = "every value is compared: beside other points, sums prove less (--no-values asks for sums)"
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         shards = None
         if bucket and takes_files(server.dialect):
             shards = find_shards(settings, manifest, bucket, connection, patience)
-        _tell_choice(settings, shards, observe)
+        tell_choice(settings, shards, observe)
         types: list[Mapping[str, set[str]] | None] = [{} for _ in manifest.schemas]
         if bucket and shards is None:  # storage files say the type of each block
             of_server = (server.dialect, settings.target, bucket)
@@ -156,15 +152,6 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         fingerprint=manifest.fingerprint,
         surplus=settings.surplus,
     )
-
-
-def _tell_choice(settings: VerifySettings, shards: Sequence[Shard] | None, observe: Observer) -> None:
-    """Report what is compared, where the settings leave that open."""
-    ignoring = settings.surplus == Surplus.IGNORE
-    if ignoring:
-        observe(Notice(IGNORED))
-    if shards is not None and not settings.values:
-        observe(Notice(_VALUES_PROVE_MORE if ignoring else _VALUES_CHOSEN))
 
 
 def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> None:
