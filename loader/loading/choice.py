@@ -12,6 +12,7 @@ from loader.errors import ConfigError, Refused
 from loader.events import Notice, Observer
 from loader.loading.ledger import origin
 from loader.loading.settings import LoadSettings, WriteSettings
+from loader.loading.shard_numbers import DEFAULT_DURATION, count_spanned
 from loader.quantities import counted
 from loader.servers.base import Bucket
 from loader.servers.load_method import LoadMethod, OnExisting
@@ -22,8 +23,6 @@ from loader.servers.transport import Connection
 
 LEAST_ROWS = 100_000
 """Rows a shard, on average, from which the restore path gains: a shard costs it as much time as some 50,000 lines."""
-DEFAULT_DURATION = 7 * 86_400 * 10**9
-"""The default of the server for infinite retention, nanoseconds."""
 
 
 def choose_method(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadSettings:
@@ -61,7 +60,7 @@ def _begun(settings: LoadSettings, manifest: Manifest) -> tuple[LoadMethod, str]
 def _obstacle(settings: LoadSettings, manifest: Manifest) -> tuple[LoadMethod, str] | None:
     """Return what of the settings and the dataset is for the write path, None for nothing."""
     names = {name for schema in manifest.schemas for name in (schema.measurement, *schema.tags)}
-    rows = manifest.rows / max(1, _shards(manifest, settings.shard_duration or DEFAULT_DURATION))
+    rows = manifest.rows / max(1, count_spanned(manifest, settings.shard_duration or DEFAULT_DURATION))
     if settings.dry_run:
         words = "a dry run asks no server"
     elif settings.write != WriteSettings():
@@ -75,15 +74,6 @@ def _obstacle(settings: LoadSettings, manifest: Manifest) -> tuple[LoadMethod, s
     else:
         return None
     return LoadMethod.WRITE, words
-
-
-def _shards(manifest: Manifest, duration: int) -> int:
-    """Return in how many shards of ``duration`` (nanoseconds) rows can be, by the times of the partitions."""
-    number, done = 0, None
-    for first, last in sorted((part.time_min // duration, part.time_max // duration) for part in manifest.filled):
-        number += max(0, last + 1 - (first if done is None else max(first, done)))
-        done = max(last + 1, done or last + 1)
-    return number
 
 
 def _ask(
@@ -107,5 +97,5 @@ def _ask(
 
 
 def _words(manifest: Manifest, bucket: Bucket | None, duration: int) -> str:
-    shards = counted(_shards(manifest, duration), "shard")
+    shards = counted(count_spanned(manifest, duration), "shard")
     return f"the bucket {'exists' if bucket else 'is new'}, {counted(manifest.rows, 'row')} in {shards}, operator token"

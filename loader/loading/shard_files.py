@@ -11,18 +11,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from loader.encoding.arrays import Bytes
-from loader.encoding.tsm.decode.fields import Source
-from loader.encoding.tsm.decode.index import read_file
-from loader.encoding.tsm.decode.tombstones import read_tombstones
 from loader.errors import ConfigError, ServerError
 from loader.servers.backup import build_shard, raise_for_backup
 from loader.servers.base import Reply
 from loader.servers.replies import message_of
 from loader.servers.transport import Connection, Stream
+
+if TYPE_CHECKING:
+    from loader.encoding.tsm.decode.fields import Source
 
 HELD_BYTES = 128 << 20
 """Bytes of a shard's files that are held in memory; the rest is in temporary files."""
@@ -97,6 +98,11 @@ def open_shard(
     free. A tar may have MOST_MEMBERS members; those that are skipped may be as large as HELD_BYTES and that free space.
     Raises ServerError, DecodeError, and ConfigError when there is no room for temporary files.
     """
+    # Imported when they are used: a load that only lists files needs no decoders.
+    from loader.encoding.tsm.decode.fields import Source  # noqa: PLC0415
+    from loader.encoding.tsm.decode.index import read_file  # noqa: PLC0415
+    from loader.encoding.tsm.decode.tombstones import read_tombstones  # noqa: PLC0415
+
     store = _FileStore(HELD_BYTES)
     held = {
         name: store.hold(name, pieces, size)

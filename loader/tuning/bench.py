@@ -17,8 +17,9 @@ from loader.errors import LoadError
 from loader.events import Answered, Waited
 from loader.loading.flow import Flow, gzip_level
 from loader.loading.known_rows import KnownRows
-from loader.loading.restore_path.shards import DEFAULT_DURATION, plan_shards
+from loader.loading.restore_path.shards import plan_shards
 from loader.loading.settings import LoadSettings
+from loader.loading.shard_numbers import DEFAULT_DURATION
 from loader.loading.write_path.first_writes import FirstWrites
 from loader.loading.write_path.payloads import Payload
 from loader.loading.write_path.sender import Ack, Failed, Result, Senders

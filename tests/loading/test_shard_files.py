@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 
 from loader.errors import ConfigError, DecodeError, Retryable, ServerError
+from loader.loading import shard_files
 from loader.loading.shard_files import open_shard
-from loader.servers.backup import Shard
-from loader.verification.values import shard_files
 from tests.reference_tsm import build_file, plain_block
 from tests.servers.test_transport_streams import saying
 
-SHARD = Shard(3, 0, 1)
+SHARD = 3
 
 
 def stored(value: int) -> bytes:

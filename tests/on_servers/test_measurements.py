@@ -58,7 +58,7 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
 
 def verified(settings: LoadSettings, **more: Any) -> VerifyReport:
     """Verify what ``settings`` load."""
-    return verify(VerifySettings(settings.dataset, settings.target, retry_seconds=20.0, **more))
+    return verify(VerifySettings(settings.dataset, settings.target, retry_seconds=20.0, surplus="fail", **more))
 
 
 def write(server: Any, settings: LoadSettings, line: str) -> None:

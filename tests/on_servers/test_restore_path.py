@@ -116,26 +116,6 @@ def test_a_second_run_sends_nothing(influx_v2: Any, root: Path) -> None:
     assert (last.rows, bool(last.finished)) == (ROWS, True)
 
 
-@pytest.mark.parametrize("restart", [False, True])
-def test_a_bucket_of_somebody_else_is_refused(influx_v2: Any, root: Path, restart: bool) -> None:
-    """An existing bucket keeps what it has, even on a restart; the error names the write path."""
-    bucket = influx_v2.new_bucket()
-    influx_v2.call(f"/api/v2/write?org={influx_v2.org}&bucket={bucket}", b"m v=1 1")
-    with pytest.raises(ConfigError, match="--via write"):
-        load(settings_for(influx_v2, root, bucket, restart=restart))
-    reply = influx_v2.call(f"/query?db={bucket}&q=SELECT+count(v)+FROM+m")
-    assert json.loads(reply)["results"][0]["series"][0]["values"][0][1] == 1
-
-
-def test_a_bucket_of_another_dataset_is_refused(influx_v2: Any, root: Path, tmp_path: Path) -> None:
-    """What one dataset's restore made, another dataset's does not touch."""
-    load(settings_for(influx_v2, root, "taken"))
-    small_dataset(tmp_path / "other", days=1)
-    with pytest.raises(ConfigError, match="this dataset's restore did not make it"):
-        load(settings_for(influx_v2, tmp_path / "other", "taken", restart=True))
-    assert stored(influx_v2, "taken") == expected(root)
-
-
 def test_a_token_without_operator_permission_is_refused(influx_v2: Any, root: Path) -> None:
     """A token that may read and write all buckets may not restore; the error says so, and no bucket is made."""
     org = json.loads(influx_v2.call(f"/api/v2/orgs?org={influx_v2.org}"))["orgs"][0]["id"]
@@ -162,7 +142,7 @@ def test_a_server_without_a_restore_api_is_refused(influx_v1: Any, root: Path) -
     [
         ({"write": WriteSettings(rate=5.0, batch_lines=5)}, "batch lines and rate on the restore path"),
         ({"shard_duration": 60 * 10**9}, "below an hour"),
-        ({"via": "post"}, "known are write and restore"),
+        ({"via": "post"}, "known are auto, write, restore"),
         ({"connections": 0}, "use 1 or more"),
     ],
 )
@@ -426,7 +406,7 @@ def test_rows_in_no_shard_are_no_success(influx_v2: Any, root: Path, monkeypatch
 
 @pytest.mark.parametrize("reply", [Answer(404), Answer(200, body=b"<html>")])
 def test_a_server_that_does_not_tell_of_operators(influx_v2: Any, root: Path, reply: Answer) -> None:
-    """Where nobody says whose token it is, the write path goes on without a hint, and a restore says what it needs."""
+    """Where nobody says whose token it is, the write path goes on, and a restore says what it needs."""
     settings = settings_for(influx_v2, root, f"untold {reply.status}", via="write")
     with fault_proxy(influx_v2.url, lambda call: reply, ("/api/v2/config",)) as proxy:
         settings = through(settings, proxy.url)
@@ -509,15 +489,6 @@ def test_a_dry_run_encodes_everything(root: Path) -> None:
     stop.set()
     stopped = load(settings, stop=stop)
     assert (stopped.rows_acknowledged, stopped.interrupted) == (ROWS // DAYS, True)
-
-
-def test_a_new_bucket_for_the_write_path_brings_a_hint(influx_v2: Any, root: Path) -> None:
-    """Where the restore path would do, one line says so; an existing bucket is none of those cases."""
-    settings = settings_for(influx_v2, root, "hinted", via="write")
-    events: list[Event] = []
-    load(settings, events.append)
-    load(replace(settings, restart=True), events.append)
-    assert len([event for event in events if isinstance(event, Notice) and "--via restore" in event.message]) == 1
 
 
 PROGRAM = """

@@ -287,7 +287,7 @@ def test_an_error_that_nobody_expects(influx_v2: Any, root: Path, monkeypatch: p
     def fail(*arguments: object) -> None:
         raise RuntimeError("no count")
 
-    monkeypatch.setattr(fill, "count_shards", fail)
+    monkeypatch.setattr(fill, "prove_shards", fail)
     with pytest.raises(RuntimeError, match="no count"):
         load(settings_for(influx_v2, root, "counts failing"))
     last = last_load(root)

@@ -19,7 +19,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema, trades_schema
 from loader.encoding import warm
 from loader.errors import Refused, ServerError, StageError
 from loader.events import Advanced, Event, Notice, Started, Waited
-from loader.loading import LoadSettings, WriteSettings, load
+from loader.loading import LoadSettings, WriteSettings, load, shard_files
 from loader.servers import retries
 from loader.servers.backup import build_shard, list_shards
 from loader.servers.base import Target
@@ -27,7 +27,7 @@ from loader.servers.probe import probe
 from loader.servers.transport import Connection
 from loader.verification import Difference, VerifyReport, VerifySettings, verify
 from loader.verification.outcome import Outcome
-from loader.verification.values import by_file, by_query, shard_files, spans
+from loader.verification.values import by_file, by_query, spans
 from tests.cases import Case, agreeing, name_of
 from tests.fault_proxy import Answer, Reset, fault_proxy
 from tests.points import DAY, FIRST_DAY, MINUTE, line, trades, write_dataset

@@ -18,8 +18,9 @@ from loader.events import Notice, Observer
 from loader.loading.existing_points import Existing
 from loader.loading.ledger import add_mark, marks
 from loader.loading.ledger_values import make_mark
-from loader.loading.restore_path.shards import DEFAULT_DURATION, HOUR, Shard, plan_shards
+from loader.loading.restore_path.shards import HOUR, Shard, plan_shards
 from loader.loading.settings import LoadSettings
+from loader.loading.shard_numbers import DEFAULT_DURATION
 from loader.printable import listed
 from loader.quantities import counted
 from loader.servers import flux

@@ -8,9 +8,10 @@ from loader.events import Started
 from loader.loading.flow import Flow
 from loader.loading.look import look_through
 from loader.loading.rejected import Rejections
-from loader.loading.restore_path.shards import DEFAULT_DURATION, plan_shards
+from loader.loading.restore_path.shards import plan_shards
 from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
 from loader.loading.settings import LoadReport
+from loader.loading.shard_numbers import DEFAULT_DURATION
 from loader.loading.tally import DRY_RUN, Tally
 
 

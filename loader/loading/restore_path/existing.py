@@ -22,8 +22,9 @@ from loader.loading.ledger import Ledger
 from loader.loading.ledger_values import is_mark
 from loader.loading.restore_path.bucket import RestoredBucket
 from loader.loading.restore_path.leading_rows import LeadingRow, leading_rows
-from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, fit_shards, plan_shards
+from loader.loading.restore_path.shards import Shard, fit_shards, plan_shards
 from loader.loading.settings import LoadSettings
+from loader.loading.shard_numbers import DEFAULT_DURATION
 from loader.quantities import counted
 from loader.servers import backup, flux
 from loader.servers.base import Bucket, Request

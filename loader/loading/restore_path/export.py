@@ -21,7 +21,8 @@ from loader.errors import ConfigError, LoadError
 from loader.events import Advanced, Observer, Started, ignore
 from loader.loading.identities import look_at_identities
 from loader.loading.rejected import describe
-from loader.loading.restore_path.shards import DEFAULT_DURATION, check_duration, plan_shards
+from loader.loading.restore_path.shards import check_duration, plan_shards
+from loader.loading.shard_numbers import DEFAULT_DURATION
 
 BUCKET_ID = "0000000000000001"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -17,8 +18,6 @@ from loader.dataset.instant import instant
 from loader.dataset.schema import PointSchema
 from loader.encoding.escaping import sort_tags
 from loader.encoding.series import find_series
-from loader.encoding.tsm.decode.fields import Source
-from loader.encoding.tsm.decode.gather import gather_field
 from loader.errors import LoadError, Retryable, ServerError
 from loader.loading.restore_path.attempt import Attempt, checksum
 from loader.loading.restore_path.counting import MoreCounted, SentShard, count_shards
@@ -27,6 +26,9 @@ from loader.servers import flux
 from loader.servers.base import AggregateQuery, AmbiguousText, CountQuery
 from loader.servers.frames import tag_columns
 from loader.servers.transport import Connection
+
+if TYPE_CHECKING:
+    from loader.encoding.tsm.decode.fields import Source
 
 
 def prove_shards(link: Connection, shards: Sequence[SentShard]) -> list[ServerError | LoadError | None]:
@@ -81,6 +83,8 @@ def _read_back(link: Connection, sent: SentShard, attempt: Attempt) -> None:
 
 def _find_series(link: Connection, sent: SentShard, query: CountQuery, sources: Sequence[Source]) -> None:
     """Raise Retryable unless a query finds points of each series that has the field of ``query`` in ``sources``."""
+    from loader.encoding.tsm.decode.gather import gather_field  # noqa: PLC0415  (it brings the decoders)
+
     ours = gather_field(sources, query.schema.measurement, query.field).series
     lost = ours.filter(~ours.is_in(_stored_series(link, query).implode()))
     if len(lost):

@@ -11,23 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from loader.dataset.chunk import Chunk
-from loader.dataset.instant import DAY, TIME_MAX, TIME_MIN
+from loader.dataset.instant import TIME_MAX, TIME_MIN
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers
 from loader.encoding.columns import read_valid_times
 from loader.errors import ConfigError
+from loader.loading.shard_numbers import YEAR_1
 from loader.servers import backup
 
-DEFAULT_DURATION = 7 * DAY
-"""The default of the server for infinite retention, nanoseconds."""
 HOUR = 3_600_000_000_000
 MOST_CHUNKS = 64
 """Most chunks of a partition that are known of a shard."""
 _END = 2**63 - 1
 """Where the server's last shard ends."""
-_YEAR_1 = -62_135_596_800_000_000_000
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def plan_shards(root: Path, manifest: Manifest, duration: int) -> tuple[Shard, .
     found: dict[int, list[Partition]] = {}
     chunks: dict[int, dict[str, tuple[Chunk, ...]]] = {}
     for partition in manifest.filled:
-        first, last = ((time - _YEAR_1) // duration for time in (partition.time_min, partition.time_max))
+        first, last = ((time - YEAR_1) // duration for time in (partition.time_min, partition.time_max))
         numbers = {first, last}
         if last - first > 1:
             occupied = _occupied(root, manifest.schema_of(partition.path), partition, duration)
@@ -92,7 +90,7 @@ def plan_shards(root: Path, manifest: Manifest, duration: int) -> tuple[Shard, .
                 chunks.setdefault(number, {})[partition.path] = tuple(some)
         for number in numbers:
             found.setdefault(number, []).append(partition)
-    starts = {number: _YEAR_1 + number * duration for number in sorted(found)}
+    starts = {number: YEAR_1 + number * duration for number in sorted(found)}
     return tuple(
         Shard(max(start, TIME_MIN), min(start + duration, _END), tuple(found[number]), chunks.get(number, {}))
         for number, start in starts.items()
@@ -165,9 +163,9 @@ def _occupied(root: Path, schema: PointSchema, partition: Partition, duration: i
     """
     found: dict[int, list[Chunk]] = {}
     # Times are counted from a shard's start, since those since year 1 are beyond 64 bits.
-    base = (TIME_MIN - _YEAR_1) // duration
-    start = _YEAR_1 + base * duration
-    first = (partition.time_min - _YEAR_1) // duration
+    base = (TIME_MIN - YEAR_1) // duration
+    start = YEAR_1 + base * duration
+    first = (partition.time_min - YEAR_1) // duration
     row = 0
     for batch in read_batches(root, replace(schema, tags=(), fields=()), partition.whole, GROUP_ROWS):
         address = Chunk(partition.path, row, row + batch.num_rows)

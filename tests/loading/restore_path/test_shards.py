@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Manifest, Partition
 from loader.dataset.schema import PointSchema, trades_schema
 from loader.encoding.columns import TIME_MAX, TIME_MIN
 from loader.errors import ConfigError
 from loader.loading.restore_path import shards
-from loader.loading.restore_path.shards import DEFAULT_DURATION, Shard, check_duration, plan_shards
+from loader.loading.restore_path.shards import _END, Shard, check_duration, fit_shards, plan_shards
+from loader.loading.shard_numbers import DEFAULT_DURATION
+from loader.servers import backup
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR
@@ -137,3 +141,62 @@ def test_a_shard_knows_few_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found = plan_shards(tmp_path, manifest_of(PointSchema("m", (), (), "t", "ns"), [whole]), DAY)
     rows = [[(each.start, each.stop) for each in shard.chunks_of(whole)] for shard in found]
     assert rows == [[(0, 1), (3, 10)], [(1, 2), (4, 8)], [(2, 3), (5, 9)]]
+
+
+def groups(*bounds: tuple[int, int]) -> list[backup.Shard]:
+    """Return groups that a server has."""
+    return [backup.Shard(number, start, stop) for number, (start, stop) in enumerate(bounds)]
+
+
+def test_groups_that_are_there_are_filled() -> None:
+    """Rows go into groups of any span, and into what is left between them; where nothing is there, as planned."""
+    early, late = partition(MONDAY - 3 * DAY, MONDAY + DAY), partition(MONDAY + 5 * DAY, MONDAY + 8 * DAY)
+    shards = planned([early, late], DEFAULT_DURATION)
+    assert fit_shards(shards, []) == shards
+    there = groups((MONDAY - 10 * DAY, MONDAY - 8 * DAY), (MONDAY - DAY, MONDAY + 2 * DAY), (MONDAY + 9 * DAY, _END))
+    assert fit_shards(shards, there) == (
+        Shard(MONDAY - WEEK, MONDAY - DAY, (early,)),
+        Shard(MONDAY - DAY, MONDAY + 2 * DAY, (early,)),
+        Shard(MONDAY + 2 * DAY, MONDAY + WEEK, (late,)),
+        Shard(MONDAY + WEEK, MONDAY + 9 * DAY, (late,)),
+        Shard(MONDAY + 9 * DAY, _END, ()),
+    )
+
+
+def test_a_group_as_wide_as_several_shards() -> None:
+    """What was planned for several shards becomes one, with the chunks of all."""
+    whole = partition(MONDAY, MONDAY + 3 * WEEK)
+    chunks = [tuple(Chunk(whole.path, *rows) for rows in pairs) for pairs in ([(0, 5), (9, 10)], [(4, 7)], [(20, 30)])]
+    shards = [
+        Shard(MONDAY + number * WEEK, MONDAY + (number + 1) * WEEK, (whole,), {whole.path: some})
+        for number, some in enumerate(chunks)
+    ]
+    (one,) = fit_shards(shards, groups((MONDAY, MONDAY + 3 * WEEK)))
+    assert one.chunks_of(whole) == (Chunk(whole.path, 0, 7), Chunk(whole.path, 9, 10), Chunk(whole.path, 20, 30))
+    (one,) = fit_shards([shards[0], replace(shards[1], chunks={})], groups((MONDAY, MONDAY + 3 * WEEK)))
+    assert one.chunks_of(whole) == (whole.whole,)
+
+
+def test_groups_at_the_ends_of_time() -> None:
+    """A group may begin before the first time that is stored, and end after the last one."""
+    ends = partition(TIME_MIN, TIME_MIN + 1), partition(TIME_MAX - 1, TIME_MAX)
+    shards = planned([*ends], DEFAULT_DURATION)
+    bounds = [(shard.start, shard.stop) for shard in shards]
+    there = groups((TIME_MIN - 5, bounds[0][1]), (bounds[1][0], _END + 5))
+    assert [(shard.start, shard.stop) for shard in fit_shards(shards, there)] == bounds
+
+
+def test_groups_that_overlap() -> None:
+    """It is not clear into which of them a row goes: the error names the write path."""
+    with pytest.raises(ConfigError, match="shards 0 and 1 of the bucket overlap") as caught:
+        fit_shards([], groups((0, 2), (1, 3)))
+    assert "--via write" in caught.value.hint
+
+
+def test_times_of_rows_in_a_shard() -> None:
+    """They are those of the partitions, within the shard, and end before what queries cannot reach."""
+    shard = Shard(10, 20, ())
+    assert shard.times_of([partition(5, 12), partition(11, 13)]) == (10, 14)
+    assert shard.times_of([partition(12, 30)]) == (12, 20)
+    assert shard.times_of([]) == (10, 10)
+    assert Shard(10, _END, ()).times_of([partition(12, TIME_MAX + 1)]) == (12, TIME_MAX + 1)
