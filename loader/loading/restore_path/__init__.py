@@ -1,1 +1,1 @@
-"""Loads finished storage files into a new bucket, acknowledged shard by shard."""
+"""Loads finished storage files into a bucket, acknowledged shard by shard."""

@@ -117,8 +117,8 @@ def _could_restore(evidence: Evidence) -> Iterator[Finding]:
             Level.ADVICE,
             "The restore path is possible",
             f"{load.rate:,.0f} points/s by the write path into {load.server}",
-            "InfluxDB 2.x restores storage files; it takes an operator token and a new bucket",
-            "try --via restore with a new --bucket",
+            "InfluxDB 2.x restores storage files; it takes an operator token",
+            "try --via restore",
         )
 
 
@@ -145,7 +145,7 @@ def _is_tuned(evidence: Evidence) -> Iterator[Finding]:
         figure, advice = f"{measured}: {ratio:.1f} times the rate", "sort rows by series with loader stage --from"
         yield Finding(Level.ADVICE, "Series order is faster", figure, rule, advice)
     if (ratio := tuning.gain_of(PATH, RESTORE)) and not (load and load.way == LoadMethod.RESTORE):
-        figure, advice = f"{measured}: {ratio:.1f} times the rate", "use --via restore with a new --bucket"
+        figure, advice = f"{measured}: {ratio:.1f} times the rate", "use --via restore"
         yield Finding(Level.ADVICE, "The restore path is faster", figure, rule, advice)
 
 
