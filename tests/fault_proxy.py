@@ -172,7 +172,7 @@ def fault_proxy(
                     self.skew = fault.seconds if isinstance(fault, Dated) else 0.0
                     self.answer(*self.forward(body))
 
-        do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815
 
         def pass_on(self, body: bytes) -> http.client.HTTPConnection:
             connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)

@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS origins (
 );
 CREATE TABLE IF NOT EXISTS existing (
     load INTEGER NOT NULL REFERENCES loads, start INTEGER NOT NULL,
-    found INTEGER NOT NULL, duplicates INTEGER NOT NULL,
+    found INTEGER NOT NULL, duplicates INTEGER NOT NULL, shard INTEGER NOT NULL,
     PRIMARY KEY (load, start)
 ) WITHOUT ROWID;
 """
@@ -25,10 +25,14 @@ CREATE TABLE IF NOT EXISTS existing (
 
 @dataclass(frozen=True)
 class Existing:
-    """What a bucket held in the time of a shard's rows: values ``found``, and how many of the rows were there."""
+    """What a bucket held in the time of a shard's rows: values ``found``, and how many of the rows were there.
+
+    ``shard`` is the id of the shard that they go into, 0 as long as there is none.
+    """
 
     found: int
     duplicates: int = 0
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,22 +63,20 @@ class ExistingPoints:
         """Record what the bucket holds of the time of each of ``shards``, by its start."""
         with self._database:
             self._database.executemany(
-                "INSERT OR REPLACE INTO existing VALUES (?, ?, ?, ?)",
-                [(self._load, start, each.found, each.duplicates) for start, each in shards.items()],
+                "INSERT OR REPLACE INTO existing VALUES (?, ?, ?, ?, ?)",
+                [(self._load, start, each.found, each.duplicates, each.shard) for start, each in shards.items()],
             )
 
     @property
     def by_shard(self) -> dict[int, Existing]:
         """What was recorded of each shard, by its start."""
         found = {}
-        for start, number, duplicates in self._database.execute(
-            "SELECT start, found, duplicates FROM existing WHERE load = ?", (self._load,)
+        for start, *numbers in self._database.execute(
+            "SELECT start, found, duplicates, shard FROM existing WHERE load = ?", (self._load,)
         ):
             if type(start) is not int:
                 raise sqlite3.DatabaseError(f"it is damaged: a shard starts at {excerpt(start)}")
-            found[start] = Existing(
-                check_count("the values of a bucket", number), check_count("the duplicates of a shard", duplicates)
-            )
+            found[start] = Existing(*(check_count("what a bucket held", number) for number in numbers))
         return found
 
 

@@ -231,6 +231,18 @@ def origin(root: Path, target: Target, fingerprint: str) -> Origin | None:
         return find_origin(database, _place(target), fingerprint) if database else None
 
 
+def has_mark(root: Path, fingerprint: str, mark: str) -> bool:
+    """Tell whether a load of the dataset ``fingerprint`` has made a bucket with this ``mark``; raises as ``origin``."""
+    with _explained(root), read_database(root, _FILE, _SCHEMA) as database:
+        found = (
+            database
+            and database.execute(
+                "SELECT * FROM marks WHERE mark = ? AND fingerprint = ?", (mark, fingerprint)
+            ).fetchone()
+        )
+        return bool(found)
+
+
 def add_mark(database: sqlite3.Connection, target: Target, fingerprint: str, mark: str) -> None:
     """Record that a load of the dataset ``fingerprint`` is about to make the target's bucket, marked ``mark``."""
     with database:

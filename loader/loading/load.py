@@ -20,6 +20,7 @@ from loader.loading.settings import LoadReport, LoadSettings, WriteSettings
 from loader.loading.tally import Tally
 from loader.servers.load_method import LoadMethod, OnExisting
 from loader.servers.patience import Stopped
+from loader.servers.probe import introduction
 
 _MOST_BATCH_BYTES = 1 << 30
 """More than any server accepts in one body; memory grows with it."""
@@ -46,6 +47,8 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
         with opened_dataset(place.root, observe, stop, place.state, adopted) as manifest:
             for schema in manifest.schemas:
                 check_names(schema)
+            for notice in [] if settings.dry_run else introduction(settings.target):
+                observe(notice)
             try:
                 settings = choose_method(settings, manifest, observe, stop)
                 return _way(settings)(settings, manifest, observe, stop)

@@ -73,6 +73,11 @@ def is_open(send: Send, shard_id: int) -> bool:
     return send(build_shard(shard_id, _NEVER)).status != 500
 
 
+def is_gone(send: Send, shard_id: int) -> bool:
+    """Tell whether the server has no such shard any more; raises ServerError when nothing answers."""
+    return send(build_shard(shard_id, _NEVER)).status == 404
+
+
 def parse_shards(reply: Reply, bucket: Bucket) -> list[Shard]:
     """Read the shards of ``bucket`` by time from the reply to ``build_metadata``; none for an unknown bucket.
 

@@ -67,9 +67,9 @@ def test_a_load_of_an_older_version(root: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "values"),
     [
-        ("existing", (1, "x", 0, 0)),
-        ("existing", (1, 0, -1, 0)),
-        ("existing", (1, 0, 0, "many")),
+        ("existing", (1, "x", 0, 0, 0)),
+        ("existing", (1, 0, -1, 0, 0)),
+        ("existing", (1, 0, 0, "many", 0)),
         ("origins", (1, "post", 0)),
         ("origins", (1, "write", 7)),
     ],

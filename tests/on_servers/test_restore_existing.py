@@ -16,7 +16,7 @@ import pytest
 
 from loader.dataset.mapping import ColumnMapping
 from loader.errors import ConfigError, LoadError, ServerError
-from loader.events import Answered, Event, Notice, Waited
+from loader.events import Answered, Event, Notice, Started, Waited
 from loader.loading import LoadSettings, load
 from loader.loading.ledger import opened_ledger
 from loader.loading.restore_path import attempt, existing, fill, proving, storage_files
@@ -29,7 +29,7 @@ from loader.servers.v2 import InfluxDB2
 from loader.verification import VerifySettings, verify
 from tests.datasets import JANUARY_2, small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, Call, CutShort, Dated, Fault, fault_proxy
-from tests.stored import expected, stored
+from tests.stored import delete_bucket, expected, stored
 
 DAY = 86_400_000_000_000
 ROWS = 5 * 4 * 30
@@ -563,3 +563,42 @@ def test_writers_lose_nothing(start_influxd: Any, tmp_path: Path) -> None:
         assert writer.acknowledged > 0
     ours = [point for point in found if point[4].startswith("S")]
     assert ours == sorted(point for number in range(20) for point in expected(tmp_path / str(number)))
+
+
+def test_a_bucket_that_is_deleted_during_the_load(influx_v2: Any, root: Path) -> None:
+    """Without the shard, nothing is tried again: the error says that it is gone."""
+    settings = settings_for(influx_v2, root, influx_v2.new_bucket())
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Started):
+            delete_bucket(influx_v2, settings.target.bucket)
+
+    with pytest.raises(LoadError, match=r"the shard of 2024-01-01.* is gone"):
+        load(settings, observe)
+
+
+def test_a_shard_that_another_one_has_replaced(influx_v2: Any, root: Path) -> None:
+    """A shard of the same time with another id has none of the load's points."""
+    settings = settings_for(influx_v2, root, influx_v2.new_bucket())
+    load(settings)
+    with opened_ledger(root) as database, database:
+        database.execute("UPDATE existing SET shard = shard + 1000000")
+    with pytest.raises(LoadError, match=r"shard of 2024-01-01.*is gone"):
+        load(settings)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_lines_share_a_bucket_too(influx_v2: Any, root: Path, tmp_path: Path, allowed: bool) -> None:
+    """What lines bring into a bucket that a restore made is not removed by that; a token need not allow it."""
+    settings = settings_for(influx_v2, root, f"made{next(influx_v2.numbers)}")
+    load(settings)
+    small_dataset(tmp_path / "other", days=1, rows=7, symbols=["ZZZ"])
+    other = settings_for(influx_v2, tmp_path / "other", settings.target.bucket, via="write")
+    refused = Answer(403) if not allowed else None
+    with fault_proxy(influx_v2.url, lambda call: refused, ("/api/v2/buckets/",)) as proxy:
+        load(replace(other, target=replace(other.target, url=proxy.url)))
+    assert load(replace(settings, via="write")).rows_loaded == ROWS  # its own mark stays its own
+    if allowed:
+        assert load(replace(settings, restart=True)).rows_acknowledged == ROWS
+        both = merged(expected(root), expected(tmp_path / "other"))
+        assert stored(influx_v2, settings.target.bucket) == both

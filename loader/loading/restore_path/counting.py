@@ -80,7 +80,8 @@ def _compare(sent: SentShard, found: Sequence[int]) -> Retryable | LoadError | N
         if number > expected:
             return MoreCounted(
                 f"{_words(sent, query, number, expected)}: somebody else writes into this bucket",
-                hint="begin again (--restart) with nobody else at it, or go on by the write path (--via write)",
+                hint="go on by the write path (--via write); or begin again with nobody else at it (--restart), which"
+                " removes their points",
             )
     for (query, expected), number in pairs:
         if number < expected:

@@ -61,20 +61,31 @@ class ExistingBucket:
         duration = self.bucket.shard_duration or DEFAULT_DURATION
         planned = plan_shards(self.settings.place.root, self.manifest, duration)
         groups = self._groups()
-        restored = self.ledger.restored
-        pending = [shard for shard in fit_shards(planned, groups) if shard.start not in restored]
-        if gone := {*restored} - {*_ids(groups)}:
-            raise LoadError(
-                f"bucket {self.bucket.name!r}: the shard of {instant(min(gone))}, which was loaded, is gone",
-                hint="begin again: --restart",
-            )
+        shards = fit_shards(planned, groups)
+        self._check_restored(shards, _ids(groups))
+        pending = [shard for shard in shards if shard.start not in self.ledger.restored]
         self._look_at(pending, groups)
         shards, found = self._lead(planned, groups, pending)
         existing = self.ledger.existing.by_shard
         if pending:
             self.observe(Notice(_words(self.bucket, [existing[shard.start] for shard in pending])))
-        kept = [shard for shard in shards if shard.start in found or shard.start not in restored]
-        return RestoredBucket(self.bucket, tuple(kept), found, existing)
+            named = {start: replace(existing[start], shard=found[start]) for start in existing.keys() & found.keys()}
+            self.ledger.existing.note(named)
+        return RestoredBucket(self.bucket, shards, found, existing)
+
+    def _check_restored(self, shards: Sequence[Shard], ids: Mapping[int, int]) -> None:
+        """Raise LoadError when shards that are acknowledged are gone, or others have taken their place."""
+        by_start = {shard.start: shard for shard in shards}
+        existing = self.ledger.existing.by_shard
+        for start in sorted(self.ledger.restored):
+            shard, former = by_start.get(start), existing.get(start, Existing(0)).shard
+            same = start in ids and former in {0, ids[start]}
+            # A shard whose rows are all rejected was never made.
+            if not shard or not (same or (start not in ids and not former and not self._leading_rows(shard))):
+                raise LoadError(
+                    f"bucket {self.bucket.name!r}: the shard of {instant(start)}, which was loaded, is gone",
+                    hint="begin again: --restart",
+                )
 
     def _become_shared(self) -> None:
         """Take the mark of another load from the bucket, so that this one does not remove it when it begins again."""
@@ -95,7 +106,7 @@ class ExistingBucket:
             compile_ahead(compile_decoders, "decoders", self.observe)
         ids = _ids(groups)
         for shard in shards:
-            if shard.start in found and found[shard.start].found:
+            if shard.start in ids and shard.start in found and found[shard.start].found:
                 number = self._count_duplicates(ids[shard.start], shard)
                 found[shard.start] = replace(found[shard.start], duplicates=number)
         duplicates = sum(each.duplicates for each in found.values())
@@ -140,7 +151,7 @@ class ExistingBucket:
             rows: list[LeadingRow] = []
             for shard in pending:
                 oldest = bool(self.bucket.retention) and not rows
-                found = leading_rows(self.settings.place.root, self.manifest, shard, self.known, oldest=oldest)
+                found = self._leading_rows(shard, oldest=oldest)
                 if not found:
                     without_points.add((shard.start, shard.stop))
                 rows += found
@@ -160,6 +171,9 @@ class ExistingBucket:
                 if shard.start not in there and (shard.start, shard.stop) not in without_points
             ]
         return fit_shards(planned, groups), _ids(groups)
+
+    def _leading_rows(self, shard: Shard, *, oldest: bool = False) -> list[LeadingRow]:
+        return leading_rows(self.settings.place.root, self.manifest, shard, self.known, oldest=oldest)
 
     def _write(self, rows: Sequence[LeadingRow]) -> None:
         """Write ``rows``; raises ConfigError with the server's words for the first that it refuses."""

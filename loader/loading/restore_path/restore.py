@@ -25,7 +25,8 @@ from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.tally import Tally
 from loader.servers.base import Bucket
 from loader.servers.load_method import LoadMethod
-from loader.servers.patience import Patience, find_server
+from loader.servers.patience import Patience
+from loader.servers.probe import probe
 from loader.servers.transport import Connection
 
 
@@ -42,7 +43,7 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         # Marks and attempts must be on disk before what they announce is done.
         database.execute("PRAGMA synchronous = FULL")
         patience = Patience(settings.retry_seconds, tally.wait, stop)
-        server = find_server(link, observe, patience)
+        server = patience.ask(lambda: probe(link), first=True)
         maker = BucketMaker(settings, manifest, database, link, server, observe, patience)
         # The marks of buckets know which rows are moved.
         moving = settings.on_duplicate == OnDuplicate.NUDGE

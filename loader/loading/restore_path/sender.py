@@ -22,7 +22,7 @@ from loader.loading.restore_path.shards import Shard
 from loader.loading.restore_path.storage_files import PointCounts, ShardFile, encode_shard, tar, tar_size
 from loader.loading.settings import LoadSettings
 from loader.servers import restore as api
-from loader.servers.backup import is_open
+from loader.servers.backup import is_gone, is_open
 from loader.servers.base import CountQuery
 from loader.servers.replies import raise_for
 from loader.servers.transport import Connection
@@ -135,6 +135,11 @@ class ShardSender:
             raise ShardClosed(
                 f"the shard of {instant(shard.start)}: the server has closed it, for a restore of it was cut off",
                 hint="restart the server, which opens it, and run the same command again: it resumes",
+            )
+        if reply.status == 500 and is_gone(link.send, shard_id):
+            raise LoadError(
+                f"the shard of {instant(shard.start)} is gone: the bucket's retention, or somebody, has deleted it",
+                hint="look at the bucket and its retention",
             )
         if reply.status not in {200, 204}:
             raise_for(reply, f"restore the shard of {instant(shard.start)}")

@@ -12,17 +12,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 from loader.dataset.adopt import keep_manifest
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest
 from loader.encoding.warm import compile_ahead, compile_line_encoder
-from loader.errors import ConfigError
+from loader.errors import ConfigError, Refused
 from loader.events import SERVER_BUSY, Answered, Notice, Observer, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.known_rows import KnownRows
-from loader.loading.ledger import Ledger, forget
+from loader.loading.ledger import Ledger, forget, has_mark
+from loader.loading.ledger_values import is_mark
 from loader.loading.look import look_through
 from loader.loading.rejected import RejectedLine, Rejections
 from loader.loading.settings import LoadReport, LoadSettings
@@ -34,9 +36,11 @@ from loader.loading.write_path.sender import Ack, Failed, NotSent, Result, Sende
 from loader.servers.base import Bucket
 from loader.servers.field_types import find_types
 from loader.servers.load_method import LoadMethod
-from loader.servers.patience import Patience, find_server
-from loader.servers.probe import Server
+from loader.servers.patience import Patience
+from loader.servers.probe import Server, probe
+from loader.servers.restore import takes_files
 from loader.servers.transport import Connection
+from loader.servers.v2 import InfluxDB2
 from loader.waiting import pause
 
 _BUSY_SECONDS = 1.0
@@ -51,7 +55,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     tally = Tally(settings, observe)
     patience = Patience(settings.retry_seconds, tally.wait, stop)
     with Connection(settings.target, settings.timeout_seconds) as connection:
-        server = find_server(connection, observe, patience)
+        server = patience.ask(lambda: probe(connection), first=True)
         found = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
         if found:
             check_retention(found, manifest)
@@ -59,6 +63,8 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         manifest, known = look_through(tally, manifest, stop)
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
+        if found and takes_files(server.dialect) and is_mark(found.description):
+            _share(connection, server.dialect, found, settings, manifest, patience)
         bucket = found or _make_bucket(connection, server, settings, observe, patience)
         for schema in manifest.schemas:
             types = patience.ask(partial(find_types, connection.send, server.dialect, settings.target, bucket, schema))
@@ -207,6 +213,20 @@ class _Coordinator:
             self._error = error
         self._tally.reject(len(rejected))
         self._tally.advance(rows.count, ack.payload.size, ack.body_size)
+
+
+def _share(
+    connection: Connection,
+    dialect: InfluxDB2,
+    bucket: Bucket,
+    settings: LoadSettings,
+    manifest: Manifest,
+    patience: Patience,
+) -> None:
+    """Take the mark of another dataset's restore from ``bucket``, so that it is not removed when that begins again."""
+    if not has_mark(settings.place.state, manifest.fingerprint, bucket.description):
+        with suppress(Refused):  # a token may write points only
+            patience.ask(partial(dialect.describe_bucket, connection.send, bucket, ""))
 
 
 def _make_bucket(
