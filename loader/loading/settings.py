@@ -73,6 +73,7 @@ class LoadReport:
 
     Both count all rows that need not be looked at again, also the ``rows_rejected`` of all runs; the server has the
     points of ``rows_loaded``. Of these, nothing is left of ``rows_replaced``: later rows have their identity.
+    On the restore path, the bucket had points of the series and times of ``rows_existing`` before, which were replaced.
     Of the whole dataset, which ``fingerprint`` identifies,
     ``measurements`` tells the rows of each, ``rows_moved`` are moved by nanoseconds, and
     ``values_not_finite`` are left out, where its mapping says so.
@@ -101,3 +102,4 @@ class LoadReport:
     values_not_finite: int = 0
     rows_moved: int = 0
     fingerprint: str = ""
+    rows_existing: int = 0

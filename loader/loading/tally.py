@@ -27,6 +27,7 @@ class Tally:
     retries: int = 0
     waits: dict[str, float] = field(default_factory=dict)
     values_not_finite: int = 0
+    rows_existing: int = 0
 
     def wait(self, event: Waited) -> None:
         """Count and report a wait."""
@@ -83,5 +84,6 @@ class Tally:
             measurements=manifest.rows_by_measurement,
             values_not_finite=self.values_not_finite,
             rows_moved=manifest.rows_moved,
+            rows_existing=self.rows_existing,
             fingerprint=manifest.fingerprint,
         )

@@ -86,6 +86,9 @@ def load_text(report: LoadReport) -> str:
     if report.rows_replaced:
         rows = counted(report.rows_replaced, "row")
         lines.append(f"         {rows} lost all values to later ones of the same series and time")
+    if report.rows_existing:
+        points = counted(report.rows_existing, "point")
+        lines.append(f"         {points} of the same series and time were there before, and replaced")
     if report.rows_moved:
         lines.append(_moved(report.rows_moved))
     if report.values_not_finite:

@@ -57,7 +57,6 @@ class ExistingBucket:
         Memory is that of ``leading_rows``, and of the bucket's list of shards. Raises ConfigError when the server
         refuses a row, LoadError when shards are gone that were acknowledged, StageError, EncodeError and ServerError.
         """
-        self._become_shared()
         duration = self.bucket.shard_duration or DEFAULT_DURATION
         planned = plan_shards(self.settings.place.root, self.manifest, duration)
         groups = self._groups()
@@ -65,6 +64,7 @@ class ExistingBucket:
         self._check_restored(shards, _ids(groups))
         pending = [shard for shard in shards if shard.start not in self.ledger.restored]
         self._look_at(pending, groups)
+        self._become_shared()
         shards, found = self._lead(planned, groups, pending)
         existing = self.ledger.existing.by_shard
         if pending:

@@ -105,7 +105,9 @@ def _enter(maker: BucketMaker, bucket: Bucket, known: KnownRows, tally: Tally) -
     entered = ExistingBucket(
         bucket, settings, manifest, known, ledger, maker.link, maker.dialect(), maker.observe, maker.patience
     )
-    return entered.prepare(), ledger
+    made = entered.prepare()
+    tally.rows_existing = sum(each.duplicates for each in ledger.existing.by_shard.values())
+    return made, ledger
 
 
 def _load_all_encoders() -> None:
