@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from loader.encoding.line_protocol.lines import byte_words, join_texts, put_text
+from loader.encoding.line_protocol.texts import byte_words, join_texts, put_text
 
 WORDS = pa.array(["one", None, "", "twenty-two bytes of it", "é"], pa.large_string())
 
