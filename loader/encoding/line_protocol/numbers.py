@@ -40,7 +40,7 @@ def put_signed(words: ByteWords, at: int, number: np.uint64) -> int:
     return put_unsigned(words, at, number)
 
 
-@inlined
+@compiled
 def put_float(words: ByteWords, at: int, bits: np.uint64, value: float) -> int:
     """Write ``value``, a finite double, in the shortest form that reads back as it; return where it ends.
 
@@ -61,7 +61,7 @@ def put_float(words: ByteWords, at: int, bits: np.uint64, value: float) -> int:
 def _put_shortest(words: ByteWords, at: int, bits: np.uint64, value: float) -> int:
     """Write ``value``, a positive finite double of these bits."""
     if value < _MOST_WHOLE and value == np.floor(value):
-        at = put_unsigned(words, at, np.uint64(value))
+        at = _put_digits(words, at, np.uint64(value))
         words[at]["word"] = _POINT_ZERO
         return at + 2
     digits, power = shortest_decimal(bits)
@@ -73,25 +73,31 @@ def _put_shortest(words: ByteWords, at: int, bits: np.uint64, value: float) -> i
     decimals = 0
     while digits >= _TENS[decimals + 1]:
         decimals += 1
-    at = _put_point(words, at, digits, decimals) if decimals else put_unsigned(words, at, digits)
+    at = _put_point(words, at, digits, decimals) if decimals else _put_digits(words, at, digits)
     power += decimals
     if power < 0:
         words[at]["word"] = _E_MINUS
-        return put_unsigned(words, at + 2, np.uint64(-power))
+        return _put_digits(words, at + 2, np.uint64(-power))
     words[at]["word"] = _E
-    return put_unsigned(words, at + 1, np.uint64(power))
+    return _put_digits(words, at + 1, np.uint64(power))
 
 
-@inlined
+@compiled
 def _put_point(words: ByteWords, at: int, digits: np.uint64, decimals: int) -> int:
     """Write ``digits`` with a point before the last ``decimals`` of them; return where it ends."""
     scale = _TENS[decimals]
     whole = digits // scale
-    at = put_unsigned(words, at, whole)
+    at = _put_digits(words, at, whole)
     # A one before the decimals keeps their zeros, and gives way to the point.
-    end = put_unsigned(words, at, scale + (digits - whole * scale))
+    end = _put_digits(words, at, scale + (digits - whole * scale))
     words[at]["word"] = words[at]["word"] & _BUT_FIRST | _POINT
     return end
+
+
+@compiled
+def _put_digits(words: ByteWords, at: int, number: np.uint64) -> int:
+    """Do what ``put_unsigned`` does, compiled once for all that call it."""
+    return put_unsigned(words, at, number)
 
 
 @inlined

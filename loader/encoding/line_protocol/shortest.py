@@ -47,7 +47,7 @@ def _product(left: np.uint64, right: np.uint64) -> tuple[np.uint64, np.uint64]:
     return left_upper * right_upper + (middle >> _HALF) + (other >> _HALF), (other << _HALF) | (lower & _LOW)
 
 
-@inlined
+@compiled
 def _scaled(upper: np.uint64, lower: np.uint64, number: np.uint64) -> np.uint64:
     """Return ``number`` times the power of ten, rounded to odd: the last bit is set when any bit was cut off."""
     carry, _ = _product(lower, number)

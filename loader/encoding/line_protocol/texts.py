@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from loader.encoding.arrays import Bytes, Integers
-from loader.encoding.compiled import inlined
+from loader.encoding.compiled import compiled, inlined
 
 WORD_SIZE = 8
 _WORD = np.dtype([("word", np.uint64)])
@@ -82,7 +82,7 @@ def put_text(words: ByteWords, at: int, texts: Texts, number: int) -> int:
     return end
 
 
-@inlined
+@compiled
 def put_string(words: ByteWords, at: int, texts: Texts, number: int) -> int:
     """Write text ``number`` with a backslash before each quote and backslash; return where it ends."""
     position, stop = texts.bounds[number], texts.bounds[number + 1]
