@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,11 @@ class Point:
     tags: Mapping[str, str]
     fields: Mapping[str, tuple[str, Any]]
     time: int
+
+
+def by_series(points: Iterable[Point]) -> list[Point]:
+    """Return ``points`` by their tags, those of a series in their order: an encoder may bring them together."""
+    return sorted(points, key=lambda point: sorted(point.tags.items()))
 
 
 def escaped(text: str, characters: str) -> str:

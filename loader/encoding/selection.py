@@ -263,6 +263,8 @@ def _empty(batch: pa.RecordBatch, schema: PointSchema) -> Mask:
     empty = np.ones(len(batch), np.bool_)
     for field in schema.fields:
         empty &= batch.column(field.column).is_null().to_numpy(zero_copy_only=False)
+        if not empty.any():
+            break
     return empty
 
 

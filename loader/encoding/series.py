@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,6 +19,8 @@ from loader.encoding.escaping import MEASUREMENT, TAG_ESCAPES, TAG_KEY
 Numbers: TypeAlias = dict[str | bytes, int]
 """The number of each series, by its text, or by a digest of a long text."""
 _LONGEST_NAME = 100
+_MOST_COMBINATIONS = 2**62
+"""Beyond so many combinations of tags, those that occur are numbered before the next tag is looked at."""
 _FEW_RUNS = 2
 """Runs a series, on average, from which rows of a series are brought together."""
 
@@ -27,8 +29,8 @@ _FEW_RUNS = 2
 class SeriesRuns:
     """Runs of rows of one series each: run ``i`` is rows ``starts[i]`` to ``starts[i + 1]`` of ``texts[codes[i]]``.
 
-    ``texts`` are measurement and tag set, escaped, as in line protocol. A text may occur twice: a null tag and an empty
-    one give the same text.
+    ``texts`` are measurement and tag set, escaped, as in line protocol. Each is there once, unless the dictionary of a
+    tag has a text twice.
     """
 
     starts: Integers
@@ -51,22 +53,50 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema) -> SeriesRuns:
     columns = [batch.column(tag) for tag in schema.tags]
     indices = [_indices(column) for column in columns]
     rows = np.flatnonzero(run_begins(indices, len(batch)))
-    codes = np.zeros(len(rows), np.int64)
-    texts = pa.array([MEASUREMENT.escape(schema.measurement)], pa.large_string())
-    for tag, column, index in zip(schema.tags, columns, indices, strict=True):
-        key = TAG_KEY.escape(tag)
-        absent = len(column.dictionary)
-        # A code for each combination that occurs, so that codes stay below rows times dictionary size.
-        combined = pc.dictionary_encode(pa.array(codes * (absent + 1) + index[rows].astype(np.int64)))
-        codes = combined.indices.to_numpy().astype(np.int64)
-        former, picked = np.divmod(combined.dictionary.to_numpy(), absent + 1)
-        values = column.dictionary.take(pa.array(picked, mask=picked == absent)).cast(pa.large_string())
-        for character, escaped in TAG_ESCAPES.items():
-            values = pc.replace_substring(values, character, escaped)
-        pairs = pc.binary_join_element_wise(_text(f",{key}="), values, _text(""))
-        pairs = pc.if_else(pc.fill_null(pc.equal(values, ""), True), _text(""), pairs)
-        texts = pc.binary_join_element_wise(texts.take(pa.array(former)), pairs, _text(""))
+    sizes = [len(column.dictionary) for column in columns]
+    codes = _number_combinations([index[rows] for index in indices], sizes, len(rows))
+    firsts = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
+    firsts[codes[::-1]] = rows[::-1]
+    texts = pa.repeat(_text(MEASUREMENT.escape(schema.measurement)), len(firsts))
+    for tag, column in zip(schema.tags, columns, strict=True):
+        values = _escaped(column.take(pa.array(firsts)).cast(pa.large_string()))
+        key = f",{TAG_KEY.escape(tag)}="
+        if pc.min(pc.fill_null(pc.binary_length(values), 0)).as_py():
+            texts = pc.binary_join_element_wise(texts, _text(key), values, _text(""))
+        else:
+            pairs = pc.binary_join_element_wise(_text(key), values, _text(""))
+            pairs = pc.if_else(pc.fill_null(pc.equal(values, ""), True), _text(""), pairs)
+            texts = pc.binary_join_element_wise(texts, pairs, _text(""))
     return SeriesRuns(np.append(rows, len(batch)), codes, texts)
+
+
+def _number_combinations(indices: Sequence[npt.NDArray[np.integer[Any]]], sizes: Sequence[int], rows: int) -> Integers:
+    """Return for each of ``rows`` rows the number of its combination of ``indices``, in the order of their first rows.
+
+    An index is below its size of ``sizes``, or equal to it where there is no value.
+    """
+    codes, bound = np.zeros(rows, np.int64), 1
+    for index, size in zip(indices, sizes, strict=True):
+        if bound * (size + 1) > _MOST_COMBINATIONS:
+            codes, bound = _numbered(codes), len(codes)
+        codes = codes * (size + 1) + index.astype(np.int64)
+        bound *= size + 1
+    return _numbered(codes)
+
+
+def _numbered(codes: Integers) -> Integers:
+    numbers: Integers = pc.dictionary_encode(pa.array(codes)).indices.to_numpy().astype(np.int64)
+    return numbers
+
+
+def _escaped(values: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Return tag values with their escapes."""
+    characters = np.frombuffer(values.buffers()[2] or b"", np.uint8)
+    for character, escaped in TAG_ESCAPES.items():
+        # Most texts have none, and to look costs less than to copy.
+        if (characters == ord(character)).any():
+            values = pc.replace_substring(values, character, escaped)
+    return values
 
 
 def gather_series(runs: SeriesRuns) -> tuple[SeriesRuns, Integers] | None:
@@ -107,9 +137,12 @@ def _text(value: str) -> pa.LargeStringScalar:
 
 
 def _indices(column: pa.DictionaryArray) -> npt.NDArray[np.integer[Any]]:
-    """Return the indices into the dictionary; a null has the index after its last value."""
-    indices = column.indices
+    """Return the indices into the dictionary; nulls and empty texts have the index after its last value."""
+    indices, absent = column.indices, len(column.dictionary)
     if indices.null_count:
-        indices = pc.fill_null(indices.cast(pa.int64()), len(column.dictionary))
+        indices = pc.fill_null(indices.cast(pa.int64()), absent)
     found: npt.NDArray[np.integer[Any]] = indices.to_numpy()
+    empty = pc.fill_null(pc.equal(pc.binary_length(column.dictionary), 0), True).to_numpy(zero_copy_only=False)
+    if empty.any():
+        found = np.where(np.append(empty, True), absent, np.arange(absent + 1))[found]
     return found

@@ -68,11 +68,27 @@ def test_tags_are_in_the_order_of_the_server() -> None:
         sort_tags(["time"])
 
 
-def test_many_values_of_two_tags() -> None:
-    """Tens of thousands of values in each of two tags make billions of combinations; each row keeps its own."""
-    rows = 70_000
+def test_many_values_of_many_tags() -> None:
+    """Tens of thousands of values in each of five tags make more combinations than 64 bits; each row keeps its own."""
+    rows, tags = 70_000, "abcde"
     names = [f"v{number}" for number in range(rows)]
-    assert series_of(a=names, b=names) == [f"m,a={name},b={name}" for name in names]
+    columns = {tag: pa.array(names).dictionary_encode() for tag in tags}
+    columns |= {"e": pa.array([names[0], *names[:-1]]).dictionary_encode(), "a": pa.array(names[:1] * rows)}
+    batch = pa.record_batch({**columns, "t": pa.array(range(rows), pa.timestamp("ns"))})
+    schema = PointSchema("m", tuple(tags), (), "t")
+    runs = find_series(select_points(batch, schema, ADDRESS).points, schema)
+    found = runs.texts.take(pa.array(np.repeat(runs.codes, runs.lengths))).to_pylist()
+    assert found == [
+        f"m,a=v0,b={name},c={name},d={name},e={names[max(number - 1, 0)]}" for number, name in enumerate(names)
+    ]
+
+
+def test_rows_without_tags() -> None:
+    """Without tags, all rows are of one series, and no rows of none."""
+    schema = PointSchema("m", (), (), "t")
+    times = pa.record_batch({"t": pa.array(range(3), pa.timestamp("ns"))})
+    runs = [find_series(each, schema) for each in (times, times.slice(0, 0))]
+    assert [(each.starts.tolist(), each.texts.to_pylist()) for each in runs] == [([0, 3], ["m"]), ([0], [])]
 
 
 def gathered_rows(*series: str) -> list[tuple[str, list[int]]] | None:
@@ -89,6 +105,15 @@ def gathered_rows(*series: str) -> list[tuple[str, list[int]]] | None:
 def test_rows_of_a_series_are_brought_together() -> None:
     """Those of a series stay in their order."""
     assert gathered_rows(*"xyxyxyy") == [("m,a=x,b=p", [0, 2, 4]), ("m,a=y,b=p", [1, 3, 5, 6])]
+
+
+def test_a_null_and_an_empty_tag_are_the_same_series() -> None:
+    """Neither is a tag; so their rows stay in their order, on which depends which of two of one time is the last."""
+    for values in ([None, "", None, "", None], ["", "", None, "x", None]):
+        column = pa.array(values)
+        runs = find_series(selected({"a": column, "b": ["p"] * len(values)}), SCHEMA)
+        assert runs.texts.to_pylist() == ["m,b=p", "m,a=x,b=p"][: len(set(values) - {None, ""}) + 1]
+        assert gather_series(runs) is None
 
 
 @pytest.mark.parametrize("series", ["", "x", "xxyyzz", "xyz", "xxyyx"])

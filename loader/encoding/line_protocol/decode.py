@@ -24,9 +24,9 @@ from loader.encoding.arrays import Bytes, Integers
 from loader.encoding.line_protocol import faults
 from loader.encoding.line_protocol.columns import fix_types, gather_columns, round_floats
 from loader.encoding.line_protocol.dictionary import Dictionary, SeriesList
-from loader.encoding.line_protocol.lines import WORD_SIZE, byte_words
 from loader.encoding.line_protocol.scan import scan_lines
 from loader.encoding.line_protocol.scanned import LINES, NUMBER, VALUES, Bounds, Lines, Values
+from loader.encoding.line_protocol.texts import WORD_SIZE, byte_words
 from loader.encoding.line_protocol.unescape import Flaw, Series
 from loader.encoding.line_protocol.values import BOOLEAN, FLOAT, INTEGER, STRING, UNSIGNED
 

@@ -7,7 +7,6 @@ from typing import overload
 
 import numpy as np
 
-from loader.encoding.line_protocol.lines import WORD_SIZE, byte_words
 from loader.encoding.line_protocol.names import (
     FIELD,
     FULL,
@@ -19,6 +18,7 @@ from loader.encoding.line_protocol.names import (
     forget,
     new_names,
 )
+from loader.encoding.line_protocol.texts import WORD_SIZE, byte_words
 from loader.encoding.line_protocol.unescape import (
     BadName,
     Flaw,

@@ -1,8 +1,8 @@
 """Encodes record batches as line protocol; pure, with no input or output.
 
-Tags become text once for each combination. A compiled kernel joins the lines and writes integers and decimals, such as
-prices; Polars writes all other floats. A tag that is null or empty, and a field that is null, are left out: InfluxDB
-has no empty value of either. :mod:`loader.encoding.escaping` lists what cannot be encoded.
+Tags become text once for each combination; a compiled kernel writes numbers and joins the lines. A tag that is null or
+empty, and a field that is null, are left out: InfluxDB has no empty value of either.
+:mod:`loader.encoding.escaping` lists what cannot be encoded.
 """
 
 from __future__ import annotations
@@ -13,39 +13,33 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.arrays import Integers, Words
-from loader.encoding.columns import read_columns
-from loader.encoding.escaping import FIELD_KEY, STRING_ESCAPES
+from loader.encoding.columns import read_times
+from loader.encoding.escaping import FIELD_KEY
 from loader.encoding.line_protocol.lines import (
-    DECIMAL,
-    DECIMALS,
-    MOST_DIGITS,
+    BOOLEAN,
+    FLOAT,
     SIGNED,
     STRING,
-    TEXT,
     UNSIGNED,
-    WORD_SIZE,
-    ByteWords,
     Fields,
     Rows,
-    byte_words,
-    join_texts,
     put_lines,
 )
+from loader.encoding.line_protocol.numbers import MOST_DIGITS, MOST_OF_FLOAT
+from loader.encoding.line_protocol.texts import WORD_SIZE, ByteWords, byte_words, join_texts
 from loader.encoding.selection import SelectedRows
 from loader.encoding.series import find_series, gather_series
 
 BYTES_A_VALUE = 100
-_PROBED_ROWS = 4_096
-"""How many rows are checked first for being decimals, before the whole column is."""
-_SCALE = float(10**DECIMALS)
-_MOST_SCALED = 1e15
+_INDEX_BYTES = 8
 _NO_TEXTS = pa.array([], pa.large_string())
+_KINDS = {FieldType.FLOAT: FLOAT, FieldType.INTEGER: SIGNED, FieldType.UNSIGNED: UNSIGNED}
 _Item = TypeVar("_Item", bound=np.generic)
 
 
@@ -74,10 +68,10 @@ class EncodedLines:
 
 @dataclass(frozen=True)
 class _Values:
-    """The values of a field: integers, or for each row the number of a text; ``longest`` is the size of the longest."""
+    """The values of a field: their bits, or for each row the number of a text; the longest takes ``longest`` bytes."""
 
     kind: int
-    items: Integers | Words
+    items: Words
     texts: pa.LargeStringArray
     longest: int
 
@@ -102,14 +96,17 @@ class LineEncoder:
         pieces. Raises EncodeError, before anything is yielded, for a name that has no line-protocol form.
         """
         batch = points.points
-        read = read_columns(batch, self._schema)
         runs, order = find_series(batch, self._schema), None
         if gathered := gather_series(runs):
             runs, order = gathered
-        values = [_values(column, field.type) for column, field in zip(read.values, self._schema.fields, strict=True)]
-        fields = _fields(read.values, values, self._schema.fields, order)
+        columns = [_column(batch.column(field.column)) for field in self._schema.fields]
+        values = [_values(column, field.type) for column, field in zip(columns, self._schema.fields, strict=True)]
+        fields = _fields(columns, values, self._schema.fields, order)
         series = join_texts([runs.texts])
-        times, numbers = _ordered(read.times.to_numpy(writable=True), order), _ordered(points.rows, order)
+        times, numbers = (
+            _ordered(read_times(batch, self._schema).to_numpy(writable=True), order),
+            _ordered(points.rows, order),
+        )
         rows = Rows(runs.starts, runs.codes, series, fields, times.view(np.uint64))
         # A space or comma before each field, and a character after it; the time between a space and a newline.
         longest = sum(each.longest + 2 for each in values) + int(fields.keys.bounds[-1]) + MOST_DIGITS + 2
@@ -134,41 +131,42 @@ class LineEncoder:
         return byte_words(self._buffer)
 
 
-def _values(column: pl.Series, field: FieldType) -> _Values:
-    # Arrow's functions for small tasks: a Polars expression costs as much as a pass over the rows.
+def _column(column: pa.Array) -> pa.Array:
+    """Return ``column``; a dictionary is written out unless it is small, so that memory is bounded by the rows."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    small = column.dictionary.nbytes <= _INDEX_BYTES * len(column) and not column.dictionary.null_count
+    return column if small else column.dictionary_decode()
+
+
+def _values(column: pa.Array, field: FieldType) -> _Values:
     match field:
-        case FieldType.INTEGER | FieldType.UNSIGNED:
-            kind = SIGNED if field is FieldType.INTEGER else UNSIGNED
-            return _Values(kind, column.to_arrow().fill_null(0).to_numpy(), _NO_TEXTS, MOST_DIGITS)
         case FieldType.STRING:
-            return _texts(STRING, column.str.replace_many(dict(STRING_ESCAPES)))
+            return _texts(column)
         case FieldType.BOOLEAN:
-            return _texts(TEXT, column.cast(pl.String))
+            items = _without_nulls(column).to_numpy(zero_copy_only=False).astype(np.uint64)
+            return _Values(BOOLEAN, items, _NO_TEXTS, len("false"))
         case _:
-            decimals = _decimals(column.to_arrow().fill_null(0.0).to_numpy())
-            if decimals is None:
-                return _texts(TEXT, column.cast(pl.String))
-            return _Values(DECIMAL, decimals, _NO_TEXTS, MOST_DIGITS)
+            items = _without_nulls(column.cast(FIELD_TYPES[field])).to_numpy().view(np.uint64)
+            return _Values(_KINDS[field], items, _NO_TEXTS, MOST_OF_FLOAT if field is FieldType.FLOAT else MOST_DIGITS)
 
 
-def _texts(kind: int, texts: pl.Series) -> _Values:
-    table = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
-    return _Values(kind, np.arange(len(table)), table, pc.max(pc.binary_length(table)).as_py() or 0)
+def _texts(column: pa.Array) -> _Values:
+    """Return a column of text: each text of a dictionary once, any others one for each row."""
+    if pa.types.is_dictionary(column.type):
+        items, texts = _without_nulls(column.indices).to_numpy().astype(np.uint64), column.dictionary
+    else:
+        items, texts = np.arange(len(column), dtype=np.uint64), column
+    texts = texts.cast(pa.large_string())
+    # Each character may need a backslash before it.
+    return _Values(STRING, items, texts, 2 * (pc.max(pc.binary_length(texts)).as_py() or 0))
 
 
-def _decimals(values: npt.NDArray[np.float64]) -> Integers | None:
-    """Return ``values`` as ten-thousandths when each is the double nearest to such a number, None otherwise.
-
-    A decimal of up to 15 digits is the shortest form of the double nearest to it: no two of them share a double.
-    """
-    for part in (values[:_PROBED_ROWS], values):
-        with np.errstate(over="ignore"):
-            scaled = np.rint(part * _SCALE)
-        near = (scaled / _SCALE == part) & (np.abs(scaled) < _MOST_SCALED)
-        # Negative zero has no integer.
-        if not near.all() or np.signbit(part[scaled == 0]).any():
-            return None
-    return scaled.astype(np.int64)
+def _without_nulls(column: pa.Array) -> pa.Array:
+    """Return ``column`` with any value in place of a null, not copied."""
+    if not column.null_count:
+        return column
+    return pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
 
 
 def _ordered(items: npt.NDArray[_Item], order: Integers | None) -> npt.NDArray[_Item]:
@@ -176,17 +174,17 @@ def _ordered(items: npt.NDArray[_Item], order: Integers | None) -> npt.NDArray[_
 
 
 def _fields(
-    columns: Sequence[pl.Series], values: Sequence[_Values], fields: Sequence[Field], order: Integers | None
+    columns: Sequence[pa.Array], values: Sequence[_Values], fields: Sequence[Field], order: Integers | None
 ) -> Fields:
     """Return the fields of the rows, in ``order``, in the form that the kernel takes."""
     ends = ['="' if each.kind == STRING else "=" for each in values]
     keys = [FIELD_KEY.escape(field.column) + end for field, end in zip(fields, ends, strict=True)]
-    nullable = any(column.null_count() for column in columns)
-    present = [_ordered(column.is_not_null().to_numpy(), order) for column in columns if nullable]
+    nullable = any(column.null_count for column in columns)
+    present = [_ordered(column.is_valid().to_numpy(zero_copy_only=False), order) for column in columns if nullable]
     return Fields(
         np.array([each.kind for each in values], np.uint8),
         join_texts([pa.array(keys, pa.large_string())]),
-        np.stack([_ordered(each.items.view(np.uint64), order) for each in values]),
+        np.stack([_ordered(each.items, order) for each in values]),
         np.stack(present) if present else np.empty((0, 0), np.bool_),
         join_texts([each.texts for each in values]),
         np.cumsum([0, *(len(each.texts) for each in values[:-1])]),

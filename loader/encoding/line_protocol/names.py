@@ -11,7 +11,7 @@ import numpy as np
 
 from loader.encoding.arrays import Bytes, Integers, Mask, Words
 from loader.encoding.compiled import allocation_free, inlined
-from loader.encoding.line_protocol.lines import WORD_SIZE, ByteWords, byte_words
+from loader.encoding.line_protocol.texts import WORD_SIZE, ByteWords, byte_words
 
 SERIES, MEASUREMENT_NAME, FIELD = 0, 1, 2
 """Owners of names: that of a field is FIELD plus the number of its measurement."""

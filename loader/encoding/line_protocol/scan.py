@@ -21,7 +21,6 @@ from loader.encoding.line_protocol.line_ends import (
     find_series_end,
     skip_blanks,
 )
-from loader.encoding.line_protocol.lines import ByteWords
 from loader.encoding.line_protocol.names import (
     FIELD,
     FULL,
@@ -33,6 +32,7 @@ from loader.encoding.line_protocol.names import (
     is_name,
 )
 from loader.encoding.line_protocol.scanned import AT, LAST, LINES, NUMBER, VALUES, Bounds, Lines, Values
+from loader.encoding.line_protocol.texts import ByteWords
 from loader.encoding.line_protocol.values import (
     COMMA,
     MINUS,

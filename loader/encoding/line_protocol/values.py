@@ -9,8 +9,8 @@ import numpy as np
 
 from loader.encoding.arrays import Bytes
 from loader.encoding.compiled import inlined
-from loader.encoding.line_protocol.lines import ByteWords
 from loader.encoding.line_protocol.scanned import Values
+from loader.encoding.line_protocol.texts import ByteWords
 
 FLOAT, INTEGER, UNSIGNED, BOOLEAN, STRING, LONG_FLOAT = 1, 2, 3, 4, 5, 6
 """Kinds of values. The bits of a string or long float are the start and the size of its text."""
