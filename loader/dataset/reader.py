@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,13 @@ def largest_group(root: Path, partition: Partition) -> int:
     with _opened(root, root / partition.path, ()) as file:
         groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
         return max((int(group.total_byte_size) for group in groups), default=0)
+
+
+def group_starts(root: Path, partition: Partition) -> list[int]:
+    """Return the first row of each row group of ``partition``; raises StageError."""
+    with _opened(root, root / partition.path, ()) as file:
+        rows = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
+        return [0, *accumulate(rows[:-1])]
 
 
 def column_sizes(root: Path, partition: Partition) -> dict[str, int]:

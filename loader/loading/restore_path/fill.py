@@ -63,7 +63,9 @@ def fill(
     resumed = sum(restored.values())
     tally.observe(Started("load", manifest.rows, resumed))
     pending = [shard for shard in made.shards if shard.start not in restored]
-    sender = ShardSender(settings, manifest, made.ids, flow, known, made.existing)
+    # Where there are fewer shards than connections, the files of a large one are made beside each other.
+    threads = settings.connections // max(1, len(pending))
+    sender = ShardSender(settings, manifest, made.ids, flow, known, made.existing, threads)
     first_generation = generation_now if made.existing is not None else lambda: 1
     _Restorer(ledger, rejections, tally, flow, sender, first_generation).run(pending)
     done = resumed + tally.rows

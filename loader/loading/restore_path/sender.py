@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import TIME_MAX, instant
@@ -17,16 +19,24 @@ from loader.loading.flow import Flow
 from loader.loading.known_rows import KnownRows
 from loader.loading.restore_path.attempt import Attempt, SentFile, begin_attempt, checksum
 from loader.loading.restore_path.counting import SentShard
+from loader.loading.restore_path.parts import split_shard
 from loader.loading.restore_path.proving import prove_shards
 from loader.loading.restore_path.shards import Shard
-from loader.loading.restore_path.storage_files import PointCounts, ShardFile, encode_shard, tar, tar_size
+from loader.loading.restore_path.storage_files import (
+    FULLY_COMPACTED,
+    PointCounts,
+    ShardFile,
+    encode_shard,
+    tar,
+    tar_size,
+)
 from loader.loading.settings import LoadSettings
 from loader.servers import restore as api
 from loader.servers.backup import is_gone, is_open
 from loader.servers.base import CountQuery
 from loader.servers.replies import raise_for
 from loader.servers.transport import Connection
-from loader.waiting import pause
+from loader.waiting import Workers, pause
 
 _LOOKS, _LOOK_SECONDS = 5, 1.0
 """How often, and after how long, a shard that seems closed is looked at again where others may have closed it."""
@@ -40,8 +50,27 @@ class ShardClosed(LoadError):
     """The server has closed a shard and takes nothing for it until it is restarted, see ``is_open``."""
 
 
+class _Sending:
+    """What has been sent of a shard so far, over ``link``; who sends holds ``lock``."""
+
+    def __init__(self, link: Connection, shard: Shard, generation: int) -> None:
+        self.link = link
+        self.shard = shard
+        self.generation = generation
+        self.lock = threading.Lock()
+        self.failed = False
+        self.size = 0
+        self.answers: list[Answered] = []
+        self.counts: dict[PointSchema, PointCounts] = {}
+        self.files: list[SentFile] = []
+        self.attempt: Attempt | None = None
+
+
 class ShardSender:
-    """Restores shards, each in the thread of its caller; memory is that of ``encode_shard`` for each of them."""
+    """Restores shards, each in the thread of its caller, or a large one in ``threads`` of its own.
+
+    Memory is that of ``encode_shard`` for each of these threads.
+    """
 
     def __init__(
         self,
@@ -51,6 +80,7 @@ class ShardSender:
         flow: Flow,
         known: KnownRows,
         existing: Mapping[int, Existing] | None = None,
+        threads: int = 1,
     ) -> None:
         self._settings = settings
         self._manifest = manifest
@@ -58,6 +88,7 @@ class ShardSender:
         self._flow = flow
         self._known = known
         self._existing = existing
+        self._threads = threads
 
     def restore(self, shard: Shard, generation: int, workspace: Workspace) -> SentShard:
         """Send the files of ``shard``, made in ``workspace``, and let the server prove that it has them.
@@ -79,33 +110,62 @@ class ShardSender:
 
         Raises Retryable, ServerError, StageError, EncodeError, ShardClosed, Aborted.
         """
-        rows = size = 0
-        rejected: list[RejectedRow] = []
-        answers: list[Answered] = []
-        counts: dict[PointSchema, PointCounts] = {}
-        files: list[SentFile] = []
-        attempt: Attempt | None = None
-        root = self._settings.place.root
-        for file in encode_shard(root, self._manifest, shard, generation, workspace, self._known):
-            rows += file.rows
-            rejected += file.rejected
-            if not file.points:
-                continue
-            if self._existing is not None:
-                attempt = attempt or self._begin(link, shard, generation)
-                file = attempt.named(file, len(files))  # noqa: PLW2901
-                files.append(SentFile(file.name, file.content.size, checksum(file.content.pieces)))
-            answers.append(self._upload(link, shard, file))
-            size += tar_size(file)
-            for schema, found in file.counts.items():
-                counts[schema] = counts[schema] + found if schema in counts else found
-            del file  # otherwise it would keep its memory while the next one may replace it
+        sending = _Sending(link, shard, generation)
+        parts = split_shard(self._settings.place.root, self._manifest, shard, self._threads)
+        if len(parts) == 1:
+            found = [self._send_part(sending, shard, workspace)]
+        else:
+            with Workers(len(parts)) as workers:
+                answers = [workers.submit(self._send_part, sending, part, Workspace()) for part in parts]
+                found = [answer.result() for answer in answers]
         expected = tuple(
             (CountQuery(schema, field, *self._range(shard, schema)), number)
-            for schema, found in counts.items()
-            for field, number in _counted_fields(schema.fields, found)
+            for schema, counts in sending.counts.items()
+            for field, number in _counted_fields(schema.fields, counts)
         )
-        return SentShard(shard, rows, size, tuple(rejected), tuple(answers), expected, attempt, tuple(files))
+        return SentShard(
+            shard,
+            sum(rows for rows, _ in found),
+            sending.size,
+            tuple(row for _, rejected in found for row in rejected),
+            tuple(sending.answers),
+            expected,
+            sending.attempt,
+            tuple(sending.files),
+        )
+
+    def _send_part(self, sending: _Sending, part: Shard, workspace: Workspace) -> tuple[int, Sequence[RejectedRow]]:
+        """Send the files of a part of a shard; return its rows, and those that were rejected.
+
+        Files are made beside each other and sent one after another, since the server closes a shard for each of them.
+        """
+        rows, rejected, root = 0, list[RejectedRow](), self._settings.place.root
+        try:
+            for file in encode_shard(root, self._manifest, part, sending.generation, workspace, self._known):
+                rows += file.rows
+                rejected += file.rejected
+                with sending.lock:
+                    if sending.failed:
+                        break
+                    if file.points:
+                        self._send_file(sending, file)
+                del file  # otherwise it would keep its memory while the next one may replace it
+        except BaseException:
+            sending.failed = True
+            raise
+        return rows, rejected
+
+    def _send_file(self, sending: _Sending, file: ShardFile) -> None:
+        if self._existing is None:
+            file = replace(file, name=f"{sending.generation:09}-{FULLY_COMPACTED + len(sending.answers):09}.tsm")
+        else:
+            sending.attempt = sending.attempt or self._begin(sending.link, sending.shard, sending.generation)
+            file = sending.attempt.named(file, len(sending.files))
+            sending.files.append(SentFile(file.name, file.content.size, checksum(file.content.pieces)))
+        sending.answers.append(self._upload(sending.link, sending.shard, file))
+        sending.size += tar_size(file)
+        for schema, found in file.counts.items():
+            sending.counts[schema] = sending.counts[schema] + found if schema in sending.counts else found
 
     def _begin(self, link: Connection, shard: Shard, generation: int) -> Attempt:
         """Begin an attempt at a shard of a bucket that the load did not make."""

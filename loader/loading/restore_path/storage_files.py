@@ -124,7 +124,7 @@ def encode_shard(
                 pa.default_memory_pool().release_unused()
             # Files are looked through once it matters, and never for a small shard.
             if collected.size >= least:
-                most = most or _most_bytes(root, manifest, shard)
+                most = most or most_file_bytes(root, manifest, shard)
             if (most and collected.size >= most) or collected.index_size >= INDEX_BYTES:
                 yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
                 collected, sequence = _FilePoints(root, workspace), sequence + 1
@@ -133,7 +133,7 @@ def encode_shard(
         yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
 
 
-def _most_bytes(root: Path, manifest: Manifest, shard: Shard) -> int:
+def most_file_bytes(root: Path, manifest: Manifest, shard: Shard) -> int:
     """Return the most bytes that a storage file of ``shard`` is made of."""
     for partition in shard.partitions:
         strings = any(field.type is FieldType.STRING for field in manifest.schema_of(partition.path).fields)
