@@ -19,9 +19,9 @@ from loader.loading.flow import Flow
 from loader.loading.known_rows import KnownRows
 from loader.loading.restore_path.attempt import Attempt, SentFile, begin_attempt, checksum
 from loader.loading.restore_path.counting import SentShard
-from loader.loading.restore_path.parts import split_shard
 from loader.loading.restore_path.proving import prove_shards
 from loader.loading.restore_path.shards import Shard
+from loader.loading.restore_path.splitting import split_shard
 from loader.loading.restore_path.storage_files import (
     FULLY_COMPACTED,
     PointCounts,

@@ -14,8 +14,8 @@ from loader.dataset.chunk import Chunk
 from loader.dataset.manifest import Manifest
 from loader.dataset.reader import group_starts
 from loader.loading.restore_path import storage_files
-from loader.loading.restore_path.parts import split_shard
 from loader.loading.restore_path.shards import Shard, plan_shards
+from loader.loading.restore_path.splitting import split_shard
 from tests.datasets import DAY, small_dataset
 
 
