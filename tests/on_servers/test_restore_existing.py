@@ -27,6 +27,7 @@ from loader.servers.backup import list_shards
 from loader.servers.base import Target
 from loader.servers.transport import Connection
 from loader.servers.v2 import InfluxDB2
+from loader.staging import FilesSettings, stage_files
 from loader.verification import VerifySettings, verify
 from tests.datasets import JANUARY_2, small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, Call, CutShort, Dated, Fault, fault_proxy
@@ -196,9 +197,41 @@ def test_rows_without_points_need_no_shard(influx_v2: Any, tmp_path: Path) -> No
     table = pa.table({"time": pa.array(times, pa.timestamp("ns", "UTC")), "v": pa.array([1.0, float("nan")])})
     pq.write_table(table, tmp_path / "a.parquet")
     settings = settings_for(influx_v2, tmp_path / "a.parquet", influx_v2.new_bucket())
-    report = load(replace(settings, mapping=ColumnMapping("m", "time")))
+    settings = replace(settings, mapping=ColumnMapping("m", "time"))
+    report = load(settings)
     assert (report.rows_acknowledged, report.rows_rejected) == (2, 1)
     assert len(shard_ids(settings)) == 1
+    assert load(settings).rows_resumed == 2
+    pq.write_table(table.slice(1), tmp_path / "b.parquet")
+    nothing = settings_for(influx_v2, tmp_path / "b.parquet", influx_v2.new_bucket(), mapping=settings.mapping)
+    report = load(nothing)
+    assert (report.rows_acknowledged, report.rows_rejected, shard_ids(nothing)) == (1, 1, [])
+
+
+def test_several_measurements(influx_v2: Any, tmp_path: Path) -> None:
+    """Each is counted in its own time, and points of another measurement are no duplicates."""
+    lines = [f"one v=1 {JANUARY_2}", f"two v=2 {JANUARY_2}", f"two v=2 {JANUARY_2 + 7 * DAY}"]
+    (tmp_path / "x.lp").write_text("\n".join(lines) + "\n")
+    stage_files(FilesSettings(tmp_path / "data", (tmp_path / "x.lp",), workers=1))
+    bucket = influx_v2.new_bucket()
+    write(influx_v2, bucket, f"one v=5 {JANUARY_2}", f"three v=1 {JANUARY_2}")
+    report = load(settings_for(influx_v2, tmp_path / "data", bucket))
+    assert (report.rows_loaded, report.rows_existing) == (3, 1)
+    assert_proven(influx_v2, settings_for(influx_v2, tmp_path / "data", bucket))
+
+
+def test_a_file_that_is_not_listed(influx_v2: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where points are counted, and the file is not in the server's list, it is sent again."""
+    settings = settings_for(influx_v2, root, influx_v2.new_bucket())
+    look = proving.list_files
+    events: list[Event] = []
+
+    def some(*asked: Any) -> Any:
+        return look(*asked) if any(isinstance(event, Waited) for event in events) else {}
+
+    monkeypatch.setattr(proving, "list_files", some)
+    assert load(settings, events.append).retries == 1
+    assert "does not list the file" in str([event for event in events if isinstance(event, Waited)])
 
 
 def test_leading_rows_go_in_several_requests(influx_v2: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +346,7 @@ def test_a_series_that_no_query_finds(influx_v2: Any, root: Path, monkeypatch: p
 
     def some(*asked: Any) -> Any:
         found = find(*asked)
-        return found if any(isinstance(event, Waited) for event in events) else found[:-1]
+        return found if any(isinstance(event, Waited) for event in events) else found.sort()[:-1]
 
     monkeypatch.setattr(proving, "_stored_series", some)
     assert load(replace(settings, restart=True), events.append).retries == 1

@@ -38,9 +38,8 @@ def count_duplicates(
     with open_shard(link, shard_id) as stored:
         for file in encode_shard(root, manifest, shard, 1, workspace, known):
             ours = [Source(read_file(file.name, _content(file)))] if file.points else []
-            for schema, found in file.counts.items():
-                if found.points:
-                    number += sum(_count(schema, ours, stored, *shard.times_of(shard.partitions)))
+            for schema in file.counts:
+                number += sum(_count(schema, ours, stored, *shard.times_of(shard.partitions)))
     return number
 
 
