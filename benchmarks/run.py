@@ -6,7 +6,19 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import candles, encoding, kills, loading, own_data, parsing, restoring, sorting, staging, ways
+from benchmarks import (
+    candles,
+    connections,
+    encoding,
+    kills,
+    loading,
+    own_data,
+    parsing,
+    restoring,
+    sorting,
+    staging,
+    ways,
+)
 from loader.reporting.metrics import machine
 from loader.reporting.versions import versions
 
@@ -14,7 +26,19 @@ from loader.reporting.versions import versions
 def main() -> None:
     """Measure staging, candles, encoding, parsing, sorting, both ways in, shapes, verification and resuming."""
     results: dict[str, object] = {"machine": machine(), "versions": versions()}
-    for module in (staging, candles, encoding, own_data, parsing, sorting, loading, restoring, ways, kills):
+    for module in (
+        staging,
+        candles,
+        encoding,
+        own_data,
+        parsing,
+        sorting,
+        loading,
+        connections,
+        restoring,
+        ways,
+        kills,
+    ):
         name = module.__name__.rpartition(".")[2]
         results[name] = module.run()
         print(module.table(results[name]), end="\n\n")

@@ -99,11 +99,13 @@ def load(
         int, typer.Option(help="Bytes of line protocol a request, at most.", metavar="N", rich_help_panel=FLOW)
     ] = 4_000_000,
     connections: Annotated[
-        int,
+        int | None,
         typer.Option(
-            help="Requests at a time; shards at a time on the restore path.", metavar="N", rich_help_panel=FLOW
+            help="Requests at a time, at most (32); shards at a time on the restore path (3).",
+            metavar="N",
+            rich_help_panel=FLOW,
         ),
-    ] = 3,
+    ] = None,
     compress: Annotated[
         str,
         typer.Option(

@@ -13,6 +13,8 @@ from loader.dataset.policy import OnDuplicate
 from loader.servers.base import Target
 from loader.servers.load_method import LoadMethod
 
+_SHARDS_AT_A_TIME = 3
+
 
 @dataclass(frozen=True)
 class WriteSettings:
@@ -38,7 +40,8 @@ class LoadSettings:
     moved by nanoseconds). With ``assume_distinct``, duplicates are not searched for. With ``restart``, what was
     acknowledged is forgotten; with ``dry_run``, nothing is sent. More rejected rows than ``max_rejected`` end the load.
     ``via`` is "write" (line protocol, into any bucket, as ``write`` says) or "restore" (storage files, into a bucket
-    of its own on InfluxDB 2.x). On the restore path, ``connections`` is how many shards are made and sent at a time.
+    of its own on InfluxDB 2.x). ``connections`` bounds the requests at a time, of which there are as many as the server
+    is fit for; None is for the usual 32. On the restore path it is the number of shards at a time, usually 3.
     ``retry_seconds`` bounds the time that one payload is retried.
     ``shard_duration`` is nanoseconds for a bucket made by this load, 0 for the server's default.
     """
@@ -47,7 +50,7 @@ class LoadSettings:
     target: Target
     via: str = LoadMethod.WRITE
     write: WriteSettings = WriteSettings()
-    connections: int = 3
+    connections: int | None = None
     max_rejected: int = 1_000
     retry_seconds: float = 300.0
     timeout_seconds: float = 60.0
@@ -58,6 +61,11 @@ class LoadSettings:
     mapping: ColumnMapping | None = None
     on_duplicate: str = OnDuplicate.FAIL
     assume_distinct: bool = False
+
+    @property
+    def shards_at_a_time(self) -> int:
+        """How many shards are made and sent at a time on the restore path."""
+        return self.connections or _SHARDS_AT_A_TIME
 
     @cached_property
     def place(self) -> Place:
@@ -77,6 +85,7 @@ class LoadReport:
 
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
     ``waits`` is seconds by cause: "retry" summed over connections, "rate" and "server busy" of the one coordinator.
+    ``connections`` is how many there were at most, 0 where the path does not tell.
     """
 
     server: str
@@ -99,3 +108,4 @@ class LoadReport:
     values_not_finite: int = 0
     rows_moved: int = 0
     fingerprint: str = ""
+    connections: int = 0
