@@ -10,7 +10,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 KERNELS := $(CURDIR)/$(VENV)/kernels
 COMPILED := tests/encoding/tsm/test_compiled.py::test_the_same_bytes_compiled_and_interpreted
 
-.PHONY: demo test check bench docs notebooks notebooks-run
+.PHONY: demo test check bench soak docs notebooks notebooks-run
 
 demo: $(READY)  ## stage, load and verify TRADES trades (2,000,000) in a real InfluxDB; KEEP=1 leaves it running
 	@$(BIN)/python -m tools.demo
@@ -38,6 +38,9 @@ bench: $(READY) $(VENV)/.bench-ready  ## measure staging, encoding, loading and 
 docs: $(READY)  ## build the documentation as a site, which is read without a server; a broken link is an error
 	@$(BIN)/python -m sphinx -W --keep-going -q -E -a -d build/doctrees -b html docs build/site
 	@echo "the documentation: $(CURDIR)/build/site/index.html"
+
+soak: $(READY)  ## load both ways for SECONDS (1200) with a fault every 20 seconds, and verify every value
+	@$(BIN)/python -m tools.soak
 
 notebooks: $(READY) $(VENV)/.notebooks-ready  ## open the notebooks in Jupyter Lab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks $(AS_ROOT)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import (
     candles,
+    connections,
     encoding,
     increments,
     kills,
@@ -26,7 +27,20 @@ from loader.reporting.versions import versions
 def main() -> None:
     """Measure staging, candles, encoding, parsing, sorting, both ways in, shapes, verification and resuming."""
     results: dict[str, object] = {"machine": machine(), "versions": versions()}
-    for module in (staging, candles, encoding, own_data, parsing, sorting, loading, restoring, increments, ways, kills):
+    for module in (
+        staging,
+        candles,
+        encoding,
+        own_data,
+        parsing,
+        sorting,
+        loading,
+        connections,
+        restoring,
+        increments,
+        ways,
+        kills,
+    ):
         name = module.__name__.rpartition(".")[2]
         results[name] = module.run()
         print(module.table(results[name]), end="\n\n")

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from loader.errors import LoaderError
     from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, WriteSettings, export, load
     from loader.servers.base import Target
+    from loader.servers.proxy import Proxy
+    from loader.servers.tls import Tls
     from loader.staging import (
         CandleReport,
         CandleRule,
@@ -46,9 +48,11 @@ __all__ = [
     "LoadSettings",
     "LoaderError",
     "Policy",
+    "Proxy",
     "StageReport",
     "StageSettings",
     "Target",
+    "Tls",
     "TuneReport",
     "TuneSettings",
     "TunedSettings",
@@ -85,9 +89,11 @@ _HOMES = {
     "LoadSettings": "loading",
     "LoaderError": "errors",
     "Policy": "dataset.policy",
+    "Proxy": "servers.proxy",
     "StageReport": "staging",
     "StageSettings": "staging",
     "Target": "servers.base",
+    "Tls": "servers.tls",
     "TuneReport": "tuning",
     "TuneSettings": "tuning",
     "TunedSettings": "tuning",

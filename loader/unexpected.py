@@ -9,7 +9,7 @@ import re
 import traceback
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from loader.errors import LoaderError
 from loader.printable import MESSAGE, printable
@@ -76,6 +76,10 @@ def hide(text: str, secrets: Iterable[str]) -> str:
 def find_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Return the secrets that a command line and its environment hold."""
     found = [value for name, value in environment.items() if name.startswith("INFLUX") and name.endswith("TOKEN")]
+    for name, value in environment.items():
+        if name.lower().endswith("_proxy") and "@" in value:
+            user = value.rpartition("@")[0].rpartition("/")[2]
+            found += [user, unquote(user)]
     for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
         if flag == "--token":
             found.append(value)

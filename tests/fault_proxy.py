@@ -103,11 +103,15 @@ class Proxy:
 
 @contextmanager
 def fault_proxy(
-    upstream: str, script: Script, watched: Sequence[str] = WATCHED, tls: ssl.SSLContext | None = None
+    upstream: str,
+    script: Script,
+    watched: Sequence[str] = WATCHED,
+    tls: ssl.SSLContext | None = None,
+    prefix: str = "",
 ) -> Iterator[Proxy]:
     """Forward everything to ``upstream`` but what of ``watched`` paths ``script`` returns a fault for.
 
-    With ``tls``, the proxy speaks https.
+    With ``tls``, the proxy speaks https. With ``prefix``, its address has that path; another path is not found.
     """
     address = urlsplit(upstream)
     closing, lock = threading.Event(), threading.Lock()
@@ -129,7 +133,8 @@ def fault_proxy(
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            fault = None
+            fault: Fault | None = None if self.path.startswith(f"{prefix}/") else Answer(404, b"<html>")
+            self.path = self.path.removeprefix(prefix)
             if any(part in self.path for part in watched):
                 with lock:
                     call = Call(len(proxy.writes), self.path, body)
@@ -212,7 +217,7 @@ def fault_proxy(
     with Server(("127.0.0.1", 0), Handler) as server:
         if tls:
             server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        proxy = Proxy(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}")
+        proxy = Proxy(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}{prefix}")
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loader.cli.messages import INSECURE, tell
 from loader.cli.options import (
     BucketOfLastLoadOption,
     CaFileOption,
+    ClientCertOption,
+    ClientKeyOption,
     DebugOption,
     HostOption,
+    InsecureOption,
     JsonOption,
     OrgOption,
     StateOption,
@@ -43,6 +47,9 @@ def doctor(
     org: OrgOption = "",
     bucket: BucketOfLastLoadOption = "",
     ca_file: CaFileOption = "",
+    client_cert: ClientCertOption = "",
+    client_key: ClientKeyOption = "",
+    insecure_skip_verify: InsecureOption = False,
     state: StateOption = None,
     timeout: Annotated[float, typer.Option(help="How long to wait for one reply.", metavar="SECONDS")] = 10.0,
     json: JsonOption = False,
@@ -55,18 +62,26 @@ def doctor(
     """
     with importing():
         from loader import diagnosis
-        from loader.cli.option_values import read_target, read_target_of
+        from loader.cli.option_values import read_target, read_target_of, read_tls
         from loader.reporting.diagnosis_text import WIDE, diagnosis_text
     output = Output(quiet=False, json=json, debug=debug)
 
-    options = (host, token, token_file, org, bucket, ca_file)
-
     def work() -> Diagnosis:
+        options = (
+            host,
+            token,
+            token_file,
+            org,
+            bucket,
+            read_tls(ca_file, client_cert, client_key, insecure_skip_verify),
+        )
         try:
             target = read_target_of(dataset, state, *options) if dataset else read_target(*options)
         except LoaderError:
             # Wrong options are an error here, too; what is wrong with the dataset, or its last load, is a finding.
             target = read_target(*options)
+        if not target.tls.verify:
+            tell("warning", INSECURE, alarming=True)
         return diagnosis.diagnose(diagnosis.DiagnosisSettings(target, dataset, state, timeout))
 
     found: Diagnosis = guarded(output, work)

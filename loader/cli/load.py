@@ -16,10 +16,13 @@ from loader.cli.options import (
     AmbiguousOption,
     BucketOption,
     CaFileOption,
+    ClientCertOption,
+    ClientKeyOption,
     DatasetArgument,
     DebugOption,
     FieldOption,
     HostOption,
+    InsecureOption,
     JsonOption,
     MeasurementColumnOption,
     MeasurementOption,
@@ -55,6 +58,9 @@ def load(
     org: OrgOption = "",
     bucket: BucketOption = "",
     ca_file: CaFileOption = "",
+    client_cert: ClientCertOption = "",
+    client_key: ClientKeyOption = "",
+    insecure_skip_verify: InsecureOption = False,
     measurement: MeasurementOption = "",
     measurement_column: MeasurementColumnOption = "",
     tag: TagOption = None,
@@ -100,11 +106,13 @@ def load(
         int, typer.Option(help="Bytes of line protocol a request, at most.", metavar="N", rich_help_panel=FLOW)
     ] = 4_000_000,
     connections: Annotated[
-        int,
+        int | None,
         typer.Option(
-            help="Requests at a time; shards at a time on the restore path.", metavar="N", rich_help_panel=FLOW
+            help="Requests at a time, at most (32); shards at a time on the restore path (3).",
+            metavar="N",
+            rich_help_panel=FLOW,
         ),
-    ] = 3,
+    ] = None,
     compress: Annotated[
         str,
         typer.Option(
@@ -157,7 +165,7 @@ def load(
     with importing():
         import_pyarrow()
         from loader import loading
-        from loader.cli.option_values import mapping_flags, read_duration, read_mapping_options, read_target
+        from loader.cli.option_values import mapping_flags, read_duration, read_mapping_options, read_target, read_tls
         from loader.cli.running import run
         from loader.loading import LoadSettings, WriteSettings
         from loader.reporting.text import load_text
@@ -166,7 +174,9 @@ def load(
         output,
         lambda: LoadSettings(
             dataset=dataset,
-            target=read_target(host, token, token_file, org, bucket, ca_file),
+            target=read_target(
+                host, token, token_file, org, bucket, read_tls(ca_file, client_cert, client_key, insecure_skip_verify)
+            ),
             via=via.value,
             write=WriteSettings(batch_lines, batch_bytes, compress, rate),
             connections=connections,

@@ -23,7 +23,7 @@ from loader.servers.target import (
     resolve_target,
     with_last_load,
 )
-from loader.servers.transport import check_ca_file
+from loader.servers.tls import Tls
 
 _LONGEST_TOKEN_FILE = 65_536
 _MAPPING_FLAGS = (
@@ -33,10 +33,19 @@ _MAPPING_FLAGS = (
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
-def read_target(host: str, token: str, token_file: Path | None, org: str, bucket: str, ca_file: str = "") -> Target:
+def read_target(
+    host: str, token: str, token_file: Path | None, org: str, bucket: str, tls: Tls | None = None
+) -> Target:
     """Return the target that the options, the environment or a profile name; raises ConfigError."""
     candidates = read_target_options(host, token, token_file, org, bucket)
-    return resolve_target(*candidates, ca_file=check_ca_file(ca_file, "--ca-file"))
+    return resolve_target(*candidates, tls=tls, environ=os.environ)
+
+
+def read_tls(ca_file: str, client_cert: str, client_key: str, insecure_skip_verify: bool) -> Tls:
+    """Return whom to trust and what to show over https, once the files are seen to be usable; raises ConfigError."""
+    tls = Tls(ca_file, client_cert, client_key, verify=not insecure_skip_verify)
+    tls.context()
+    return tls
 
 
 def read_target_options(host: str, token: str, token_file: Path | None, org: str, bucket: str) -> list[TargetOptions]:
@@ -59,7 +68,7 @@ def read_target_of(
     token_file: Path | None,
     org: str,
     bucket: str,
-    ca_file: str,
+    tls: Tls | None = None,
 ) -> Target:
     """Return the target of ``read_target``, with the bucket of the dataset's last load if that went to its server.
 
@@ -69,7 +78,7 @@ def read_target_of(
     # The ledger has no token.
     loaded = TargetOptions(str(last.url), str(last.org), str(last.bucket)) if last else None
     candidates = with_last_load(read_target_options(host, token, token_file, org, bucket), loaded, str(dataset))
-    return resolve_target(*candidates, ca_file=check_ca_file(ca_file, "--ca-file"))
+    return resolve_target(*candidates, tls=tls, environ=os.environ)
 
 
 def _read_token(path: Path) -> str:

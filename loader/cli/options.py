@@ -99,6 +99,25 @@ CaFileOption = Annotated[
         rich_help_panel=TARGET,
     ),
 ]
+ClientCertOption = Annotated[
+    str,
+    typer.Option(
+        "--client-cert",
+        help="Own certificate (PEM) for servers that want one, with its key or with --client-key.",
+        metavar="FILE",
+        rich_help_panel=TARGET,
+    ),
+]
+ClientKeyOption = Annotated[
+    str,
+    typer.Option("--client-key", help="Key of --client-cert (PEM).", metavar="FILE", rich_help_panel=TARGET),
+]
+InsecureOption = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-skip-verify", help="Trust any certificate; others may read the token.", rich_help_panel=TARGET
+    ),
+]
 
 MeasurementOption = Annotated[
     str,

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
 from loader.cli.interrupts import GRACE_SECONDS, Interrupts
 from loader.cli.live import Live
-from loader.cli.messages import tell
+from loader.cli.messages import INSECURE, tell
 from loader.cli.outcome import DONE, STOPPED, Outcome, Output, attempt, guarded, show
 from loader.cli.progress import watching
 from loader.dataset.state import keeps_state
@@ -24,6 +24,9 @@ from loader.events import Event, Notice, Observer, Started
 from loader.reporting.metrics import write_metrics
 from loader.reporting.recorder import Recorder
 from loader.unexpected import find_secrets
+
+if TYPE_CHECKING:
+    from loader.servers.base import Target
 
 _RESUMED = frozenset({"stage", "candles", "load"})
 _KEPT = "what is finished is kept: run the same command again"
@@ -63,7 +66,8 @@ class _Command:
         self.console = Console(stderr=True)
         self.display = ExitStack()
         self.in_flight = threading.Event()
-        self.secrets = [getattr(getattr(settings, "target", None), "token", "")]
+        target: Target | None = getattr(settings, "target", None)
+        self.secrets = [target.token] if target else []
         self._activity = activity
         self._root = root
         self._output = output
@@ -75,6 +79,8 @@ class _Command:
             output,
             lambda: Live(activity, self.recorder.run, output.live, quiet=output.quiet, secrets=known),
         )
+        if target and not target.tls.verify:
+            self._warn(INSECURE, alarming=True)  # also to those who want to read errors only
 
     def observing(self, show: Observer) -> Observer:
         """Return an observer that counts events, and then shows them."""
@@ -126,10 +132,10 @@ class _Command:
         line = "; ".join(" ".join(each.split()) for each in said.splitlines())
         self._live.end(outcome.code, line, error=outcome.error, hint=outcome.hint, trace=trace)
 
-    def _warn(self, words: str) -> None:
+    def _warn(self, words: str, *, alarming: bool = False) -> None:
         self._live.warn(words)
         if not self._output.live.owns_stderr:
-            tell("warning", words)
+            tell("warning", words, alarming=alarming)
 
     def _write(self, metrics: Mapping[str, Any]) -> None:
         if keeps_state(self._root):  # a command that was refused writes nothing

@@ -15,10 +15,13 @@ from loader.cli.options import (
     FLOW,
     AmbiguousOption,
     CaFileOption,
+    ClientCertOption,
+    ClientKeyOption,
     DatasetArgument,
     DebugOption,
     FieldOption,
     HostOption,
+    InsecureOption,
     JsonOption,
     MeasurementColumnOption,
     MeasurementOption,
@@ -48,6 +51,9 @@ def tune(
     token_file: TokenFileOption = None,
     org: OrgOption = "",
     ca_file: CaFileOption = "",
+    client_cert: ClientCertOption = "",
+    client_key: ClientKeyOption = "",
+    insecure_skip_verify: InsecureOption = False,
     measurement: MeasurementOption = "",
     measurement_column: MeasurementColumnOption = "",
     tag: TagOption = None,
@@ -84,7 +90,7 @@ def tune(
     """
     with importing():
         from loader import tuning
-        from loader.cli.option_values import mapping_flags, read_mapping_options, read_target
+        from loader.cli.option_values import mapping_flags, read_mapping_options, read_target, read_tls
         from loader.cli.running import run
         from loader.reporting.tuning_text import tuning_text
         from loader.tuning import TuneSettings
@@ -93,7 +99,9 @@ def tune(
         output,
         lambda: TuneSettings(
             dataset=dataset,
-            target=read_target(host, token, token_file, org, "", ca_file),
+            target=read_target(
+                host, token, token_file, org, "", read_tls(ca_file, client_cert, client_key, insecure_skip_verify)
+            ),
             seconds=seconds,
             sample_rows=sample_rows,
             timeout_seconds=timeout,

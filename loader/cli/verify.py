@@ -13,9 +13,12 @@ from loader.cli.options import (
     FLOW,
     BucketOfLastLoadOption,
     CaFileOption,
+    ClientCertOption,
+    ClientKeyOption,
     DatasetArgument,
     DebugOption,
     HostOption,
+    InsecureOption,
     JsonOption,
     OrgOption,
     QuietOption,
@@ -36,6 +39,9 @@ def verify(
     org: OrgOption = "",
     bucket: BucketOfLastLoadOption = "",
     ca_file: CaFileOption = "",
+    client_cert: ClientCertOption = "",
+    client_key: ClientKeyOption = "",
+    insecure_skip_verify: InsecureOption = False,
     state: StateOption = None,
     samples: Annotated[int, typer.Option(help="Random points to compare bit for bit.", metavar="N")] = 1_000,
     seed: Annotated[int, typer.Option(help="Same seed, same random points.", metavar="N")] = 1,
@@ -90,7 +96,7 @@ def verify(
     """
     with importing():
         from loader import verification
-        from loader.cli.option_values import read_target_of
+        from loader.cli.option_values import read_target_of, read_tls
         from loader.cli.running import run
         from loader.reporting.text import verify_text
         from loader.verification import VerifySettings
@@ -99,7 +105,16 @@ def verify(
         output,
         lambda: VerifySettings(
             dataset=dataset,
-            target=read_target_of(dataset, state, host, token, token_file, org, bucket, ca_file),
+            target=read_target_of(
+                dataset,
+                state,
+                host,
+                token,
+                token_file,
+                org,
+                bucket,
+                read_tls(ca_file, client_cert, client_key, insecure_skip_verify),
+            ),
             samples=samples,
             seed=seed,
             values=values,

@@ -7,10 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from loader.cli.messages import INSECURE, tell
 from loader.cli.options import (
     CaFileOption,
+    ClientCertOption,
+    ClientKeyOption,
     DebugOption,
     HostOption,
+    InsecureOption,
     JsonOption,
     TokenFileOption,
     TokenOption,
@@ -26,18 +30,27 @@ def version(
     token: TokenOption = "",
     token_file: TokenFileOption = None,
     ca_file: CaFileOption = "",
+    client_cert: ClientCertOption = "",
+    client_key: ClientKeyOption = "",
+    insecure_skip_verify: InsecureOption = False,
     timeout: Annotated[float, typer.Option(help="How long to wait for one reply.", metavar="SECONDS")] = 10.0,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Say the versions of the loader, of its libraries, and of the server that a load would use."""
     with importing():
-        from loader.cli.option_values import read_target
+        from loader.cli.option_values import read_target, read_tls
         from loader.servers.probe import probe
         from loader.servers.transport import Connection
     output = Output(quiet=False, json=json, debug=debug)
 
-    connection = guarded(output, lambda: Connection(read_target(host, token, token_file, "", "", ca_file), timeout))
+    def connect() -> Connection:
+        tls = read_tls(ca_file, client_cert, client_key, insecure_skip_verify)
+        return Connection(read_target(host, token, token_file, "", "", tls), timeout)
+
+    connection = guarded(output, connect)
+    if not connection.target.tls.verify:
+        tell("warning", INSECURE, alarming=True)
     with connection:
         asked = attempt(lambda: probe(connection), secrets=[connection.target.token])
     found, server, url = versions(), asked.report, connection.target.url

@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from loader.dataset.manifest import Manifest
 from loader.dataset.schema import trades_schema
@@ -39,20 +37,13 @@ def look_at_server(target: Target, timeout_seconds: float, manifest: Manifest | 
 
 
 def _look(connection: Connection, manifest: Manifest | None) -> Iterator[Finding]:
-    yield from _look_at_proxy(connection.target)
+    if connection.target.proxy:
+        yield ok("proxy", f"the server is asked through {connection.target.proxy.url}, which the environment names")
     server = probe(connection)
     yield ok("server", f"{server.name} at {connection.target.url}, healthy")
     yield from _look_at_address(connection.target)
     yield from _look_at_clock(connection)
     yield from looked_at("bucket", _NOTHING, lambda: _look_at_bucket(connection, server, manifest))
-
-
-def _look_at_proxy(target: Target) -> Iterator[Finding]:
-    """Say that a proxy in the environment is not used, where other programs would use it for the address."""
-    parts, proxies = urlsplit(target.url), getproxies()
-    scheme = parts.scheme if parts.scheme in proxies else "all"
-    if scheme in proxies and not (is_loopback(target.url) or proxy_bypass(parts.netloc)):
-        yield ok("proxy", f"{scheme}_proxy of the environment is not used: the loader connects to the server itself")
 
 
 def _look_at_address(target: Target) -> Iterator[Finding]:
@@ -63,6 +54,9 @@ def _look_at_address(target: Target) -> Iterator[Finding]:
     if target.token and target.url.lower().startswith("http://") and not is_loopback(target.url):
         text = "the token goes to another machine over http"
         yield warning("token", text, "others on the way can read it", "use https:// if the server speaks it")
+    if not target.tls.verify:
+        text, effect = "the server's certificate is not verified", "others on the way can read the token"
+        yield warning("certificate", text, effect, "name its authority with --ca-file")
 
 
 def _look_at_clock(connection: Connection) -> Iterator[Finding]:

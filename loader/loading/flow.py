@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from loader.errors import ConfigError
 from loader.servers.address import is_loopback
 from loader.waiting import pause
+
+CATCH_UP_SECONDS = 1.0
+_BODY_SECONDS = 0.25
 
 
 def gzip_level(compress: str, url: str) -> int:
@@ -87,17 +91,25 @@ class Flow:
 
 
 class Pace:
-    """Keeps a rate of ``rate`` points a second, 0 for no limit."""
+    """Keeps a rate of ``rate`` points a second, 0 for no limit, by a ``clock`` in seconds.
 
-    def __init__(self, rate: float) -> None:
+    What was counted is never more than the rate allows since the start. A load that was kept waiting catches up with
+    CATCH_UP_SECONDS at most: others use the server, too.
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
-        self._started = time.monotonic()
-        self._points = 0
+        self._clock = clock
+        self._due = clock()
+
+    def lines(self, most: int) -> int:
+        """Return the lines of a body, ``most`` at most: a quarter of a second's, so that the rate is even."""
+        return max(1, min(most, int(self._rate * _BODY_SECONDS))) if self._rate else most
 
     def ahead(self, points: int) -> float:
         """Count ``points`` and return the seconds to wait before they may be sent."""
         if not self._rate:
             return 0.0
-        due = self._started + self._points / self._rate
-        self._points += points
-        return max(0.0, due - time.monotonic())
+        now = self._clock()
+        self._due = max(self._due, now - CATCH_UP_SECONDS) + points / self._rate
+        return max(0.0, self._due - now)

@@ -94,7 +94,7 @@ def _check(settings: LoadSettings) -> None:
     for name, value, least, most in (
         ("batch lines", settings.write.batch_lines, 1, inf),
         ("batch bytes", settings.write.batch_bytes, 1, _MOST_BATCH_BYTES),
-        ("connections", settings.connections, 1, inf),
+        ("connections", 1 if settings.connections is None else settings.connections, 1, inf),
         ("rate", settings.write.rate, 0, inf),
         ("max rejected", settings.max_rejected, 0, inf),
         ("retry seconds", settings.retry_seconds, 0, inf),

@@ -13,6 +13,8 @@ from loader.dataset.policy import OnDuplicate
 from loader.servers.base import Target
 from loader.servers.load_method import LoadMethod, OnExisting
 
+_SHARDS_AT_A_TIME = 3
+
 
 @dataclass(frozen=True)
 class WriteSettings:
@@ -38,7 +40,8 @@ class LoadSettings:
     moved by nanoseconds). With ``assume_distinct``, duplicates are not searched for. With ``restart``, what was
     acknowledged is forgotten; with ``dry_run``, nothing is sent. More rejected rows than ``max_rejected`` end the load.
     ``via`` is "write" (line protocol, as ``write`` says), "restore" (storage files, into InfluxDB 2.x) or "auto"
-    (the one that fits). On the restore path, ``connections`` is how many shards are made and sent at a time, and
+    (the one that fits). ``connections`` bounds the requests at a time, of which there are as many as the server is fit
+    for; None is for the usual 32. On the restore path it is the number of shards at a time, usually 3, and
     ``on_existing`` is for points of the bucket that have the series and time of a row: "replace" or "fail".
     ``retry_seconds`` bounds the time that one payload is retried.
     ``shard_duration`` is nanoseconds for a bucket made by this load, 0 for the server's default.
@@ -48,7 +51,7 @@ class LoadSettings:
     target: Target
     via: str = LoadMethod.AUTO
     write: WriteSettings = WriteSettings()
-    connections: int = 3
+    connections: int | None = None
     max_rejected: int = 1_000
     retry_seconds: float = 300.0
     timeout_seconds: float = 60.0
@@ -60,6 +63,11 @@ class LoadSettings:
     on_duplicate: str = OnDuplicate.FAIL
     assume_distinct: bool = False
     on_existing: str = OnExisting.REPLACE
+
+    @property
+    def shards_at_a_time(self) -> int:
+        """How many shards are made and sent at a time on the restore path."""
+        return self.connections or _SHARDS_AT_A_TIME
 
     @cached_property
     def place(self) -> Place:
@@ -80,6 +88,7 @@ class LoadReport:
 
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
     ``waits`` is seconds by cause: "retry" summed over connections, "rate" and "server busy" of the one coordinator.
+    ``connections`` is how many there were at most, 0 where the path does not tell.
     """
 
     server: str
@@ -103,3 +112,4 @@ class LoadReport:
     rows_moved: int = 0
     fingerprint: str = ""
     rows_existing: int = 0
+    connections: int = 0

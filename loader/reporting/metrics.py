@@ -42,6 +42,7 @@ def settings_json(settings: Any) -> dict[str, Any]:
     if "target" in data:
         del data["target"]["token"]
         data["target"]["url"] = redacted(data["target"]["url"])
+        (data["target"]["proxy"] or {}).pop("credentials", None)
     return data
 
 

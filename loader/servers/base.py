@@ -15,6 +15,8 @@ import polars as pl
 from loader.dataset.schema import Field, PointSchema
 from loader.servers.address import check_url
 from loader.servers.credentials import check_name, check_token
+from loader.servers.proxy import Proxy
+from loader.servers.tls import Tls
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,17 @@ class Target:
     """Where points go. The token is kept out of ``repr``.
 
     Every part is checked when the target is made; an address with a password, or a token with a line end, raises a
-    ConfigError that quotes neither. ``ca_file`` is a file of CA certificates (PEM), one of which must have signed the
-    server's certificate; "" is for those of the system. ``withheld`` says in words which token was found but is not
-    sent, because it belongs to another address.
+    ConfigError that quotes neither. ``tls`` says whom to trust over https, ``proxy`` through which proxy to go; the
+    environment's proxy is that of ``loader.servers.proxy.find_proxy``. ``withheld`` says in words which token was found
+    but is not sent, because it belongs to another address.
     """
 
     url: str
     bucket: str
     org: str = ""
     token: str = field(default="", repr=False)
-    ca_file: str = ""
+    tls: Tls = field(default_factory=Tls)
+    proxy: Proxy | None = None
     withheld: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:

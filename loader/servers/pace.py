@@ -81,6 +81,11 @@ def install(manager: urllib3.PoolManager, pace: Pace) -> None:
     class EncryptedPool(urllib3.HTTPSConnectionPool):
         ConnectionCls = Encrypted
 
+        def _validate_conn(self, conn: Encrypted) -> None:  # type: ignore[override]
+            """Connect; unlike urllib3, say nothing of certificates that are not to be looked at."""
+            if conn.is_closed:
+                conn.connect()
+
     manager.pool_classes_by_scheme = {"http": PlainPool, "https": EncryptedPool}
 
 

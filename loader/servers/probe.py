@@ -87,7 +87,8 @@ def probe(connection: Connection) -> Server:
 def introduction(target: Target) -> list[Notice]:
     """Return the notices to show before anything is sent to ``target``: where it goes, and what is unsafe about it."""
     org = f" of organization {target.org!r}" if target.org else ""
-    notices = [Notice(f"server {target.url}, bucket {target.bucket!r}{org}")]
+    way = f", through the proxy {target.proxy.url}" if target.proxy else ""
+    notices = [Notice(f"server {target.url}, bucket {target.bucket!r}{org}{way}")]
     if target.withheld:
         notices.append(Notice(target.withheld))
     if target.token and target.url.lower().startswith("http://") and not is_loopback(target.url):

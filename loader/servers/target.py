@@ -25,6 +25,8 @@ from loader.errors import ConfigError
 from loader.servers.address import check_url, redacted, same_server
 from loader.servers.base import Target
 from loader.servers.credentials import check_name, check_token, stripped
+from loader.servers.proxy import find_proxy
+from loader.servers.tls import Tls
 
 DEFAULT_URL = "http://localhost:8086"
 DEFAULT_BUCKET = "trades"
@@ -91,8 +93,12 @@ def from_configuration(text: str, path: str) -> TargetOptions:
     return TargetOptions(place=Place.PROFILE)
 
 
-def resolve_target(*candidates: TargetOptions, ca_file: str = "") -> Target:
+def resolve_target(
+    *candidates: TargetOptions, tls: Tls | None = None, environ: Mapping[str, str] | None = None
+) -> Target:
     """Return the target; each part is from the first candidate that names it, but a token only if it belongs there.
+
+    Its proxy is the one that ``environ`` names for its address.
 
     Raises ConfigError for invalid parts, which names the source and quotes neither address nor token.
     """
@@ -104,7 +110,8 @@ def resolve_target(*candidates: TargetOptions, ca_file: str = "") -> Target:
     address = next((candidate for candidate in candidates if candidate.url), None)
     url = check_url(address.url, address.name("url")) if address else DEFAULT_URL
     token, withheld = _choose_token(candidates, address)
-    return Target(url, first("bucket", DEFAULT_BUCKET), first("org", ""), token, ca_file, withheld)
+    proxy = find_proxy(url, environ or {})
+    return Target(url, first("bucket", DEFAULT_BUCKET), first("org", ""), token, tls or Tls(), proxy, withheld)
 
 
 def with_last_load(

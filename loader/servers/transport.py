@@ -7,7 +7,7 @@ deadline, see :mod:`loader.servers.pace`.
 from __future__ import annotations
 
 import io
-import ssl
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,8 @@ from influxdb_client import InfluxDBClient
 from loader.errors import ConfigError, Refused, Retryable, ServerError, Unreachable
 from loader.servers import pace
 from loader.servers.base import Reply, ReplyKind, Request, Target
+from loader.servers.proxy import proxy_fault
+from loader.servers.tls import tls_fault
 
 LONGEST_TIMEOUT = 86_400
 
@@ -36,21 +38,6 @@ MOST_BYTES: Mapping[ReplyKind, int] = MappingProxyType(
 MOST_WORDS = 64 << 10
 """Most bytes that are read of a reply with a status of 300 or more; the rest is left unread."""
 _PIECE = 64 << 10
-
-_CA_HINT = (
-    "name the certificate of the authority that signed the server's (PEM): --ca-file, or SSL_CERT_FILE in the"
-    " environment"
-)
-_TLS_HINTS: Mapping[int, str] = MappingProxyType(
-    {
-        # X509_V_ERR_…: expired, not yet valid; self-signed, in the chain, no issuer, no issuer of the first; host, IP
-        **dict.fromkeys((9, 10), "look at the clocks of both machines, or have the certificate renewed"),
-        **dict.fromkeys((18, 19, 20, 21), _CA_HINT),
-        **dict.fromkeys((62, 64), "use the host name that the certificate is made for"),
-    }
-)
-_BREAKS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""Errors at the end of an encrypted connection that are not faults of TLS."""
 
 
 class Readable(Protocol):
@@ -76,7 +63,7 @@ class Stream:
 
 
 class Connection:
-    """One connection to ``target``, for one thread at a time; raises ConfigError for an invalid timeout or CA file.
+    """One connection to ``target``, for one thread at a time; raises ConfigError for an invalid timeout or TLS file.
 
     The methods raise Retryable when there is no reply (Unreachable where there is no connection), Refused when TLS
     fails, and ServerError for a reply that is larger than MOST_BYTES allows. A reply of any status is returned, for a
@@ -89,13 +76,18 @@ class Connection:
                 f"timeout of {timeout_seconds:g} seconds", hint=f"use more than 0, and at most {LONGEST_TIMEOUT:,}"
             )
         self.target = target
+        proxy = target.proxy
         self._client = InfluxDBClient(
             url=target.url,
             token=target.token,
             org=target.org,
             timeout=int(timeout_seconds * 1_000),
             enable_gzip=False,
-            ssl_context=_trust(target.ca_file),
+            ssl_context=target.tls.context(),
+            verify_ssl=target.tls.verify,
+            proxy=proxy.url if proxy else None,
+            # For the proxy alone; of a request to a server behind https, it sees nothing else.
+            proxy_headers=urllib3.make_headers(proxy_basic_auth=proxy.credentials or None) if proxy else None,
         )
         self._pace = pace.Pace(timeout_seconds)
         pace.install(self._client.api_client.rest_client.pool_manager, self._pace)
@@ -157,6 +149,8 @@ class Connection:
             if response.status < 300:
                 self._pace.go_on(request.reply)
             try:
+                if response.status == 407 and self.target.proxy:  # a proxy for http answers like a server
+                    raise proxy_fault(self.target.proxy, self.target.url, response.status)
                 yield response
             finally:
                 # If everything was read, the connection has been returned to the pool by now, and stays open.
@@ -165,13 +159,18 @@ class Connection:
             # The exception chain ends here: messages of libraries may quote a request, and with it the token.
             raise self._failure(error) from None
 
-    def _failure(self, error: Exception) -> Retryable | Refused:
+    def _failure(self, error: urllib3.exceptions.HTTPError) -> ServerError:
         """Map a foreign exception to one of the loader; only the system's text on a socket error is shown."""
-        url = self.target.url
-        tls = error.args[0] if isinstance(error, urllib3.exceptions.SSLError) and error.args else None
-        if isinstance(tls, ssl.SSLError) and not isinstance(tls, _BREAKS):
-            words, hint = _tls_words(tls)
-            return Refused(f"{url}: the TLS handshake failed: {words}", hint=hint)
+        url, proxy = self.target.url, self.target.proxy
+        where = url
+        if proxy and (refused := _refused_tunnel(error)):
+            return proxy_fault(proxy, url, refused)
+        if proxy and isinstance(error, urllib3.exceptions.ProxyError):
+            where = f"{url}, through the proxy {proxy.url}"
+            error = error.original_error if isinstance(error.original_error, urllib3.exceptions.HTTPError) else error
+        fault = tls_fault(error.args[0]) if isinstance(error, urllib3.exceptions.SSLError) and error.args else None
+        if fault:
+            return Refused(f"{where}: the TLS handshake failed: {fault[0]}", hint=fault[1])
         table: tuple[tuple[type[Exception], str], ...] = (
             (urllib3.exceptions.NewConnectionError, "cannot connect"),
             (urllib3.exceptions.ConnectTimeoutError, "timed out while connecting"),
@@ -184,27 +183,7 @@ class Connection:
         if isinstance(cause, OSError) and cause.strerror:
             words += f": {cause.strerror}"
         kind = Unreachable if isinstance(error, urllib3.exceptions.NewConnectionError) else Retryable
-        return kind(f"{url}: {words}", hint="is the server running, and is this its address?")
-
-
-def check_ca_file(path: str, name: str) -> str:
-    """Return ``path``; raises ConfigError, which names its source, unless it is a file of certificates or ""."""
-    try:
-        _trust(path)
-    except ConfigError as error:
-        raise ConfigError(f"{name}: {error.message}", hint=error.hint) from None
-    return path
-
-
-def _trust(ca_file: str) -> ssl.SSLContext | None:
-    """Return a TLS context that trusts only the authorities in ``ca_file``; None for those of the system."""
-    if not ca_file:
-        return None
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError is one of them
-        why = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ConfigError(f"{ca_file}: cannot be used: {why}", hint="name a file of certificates in PEM form") from None
+        return kind(f"{where}: {words}", hint="is the server running, and is this its address?")
 
 
 def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
@@ -226,13 +205,12 @@ def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
     return content.getvalue()
 
 
-def _tls_words(error: ssl.SSLError) -> tuple[str, str]:
-    """Return the cause of a failed TLS handshake, and what to do about it."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        hint = _TLS_HINTS.get(error.verify_code, _CA_HINT)
-        return f"the server's certificate is not trusted: {error.verify_message}", hint
-    words = str(error.reason).lower().replace("_", " ")
-    return words, "does the server speak TLS at this port, or should the address begin with http://?"
+def _refused_tunnel(error: urllib3.exceptions.HTTPError) -> int:
+    """Return the status with which a proxy refused to connect to the server, 0 for every other error."""
+    # Python tells it only in these words, as the cause in the arguments of what urllib3 raises.
+    words = str(error.args[-1]) if error.args else ""
+    refused = re.search(r"Tunnel connection failed: (\d{3})\b", words)
+    return int(refused[1]) if refused else 0
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

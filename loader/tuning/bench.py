@@ -20,6 +20,7 @@ from loader.loading.known_rows import KnownRows
 from loader.loading.restore_path.shards import plan_shards
 from loader.loading.settings import LoadSettings
 from loader.loading.shard_numbers import DEFAULT_DURATION
+from loader.loading.write_path.connection_limit import fixed
 from loader.loading.write_path.first_writes import FirstWrites
 from loader.loading.write_path.payloads import Payload
 from loader.loading.write_path.sender import Ack, Failed, Result, Senders
@@ -114,7 +115,7 @@ class Bench:
             self.scratch.server.dialect,
             flow,
             first_writes,
-            connections=chosen.connections,
+            fixed(chosen.connections),
             gzip_level=gzip_level(chosen.compress, self.scratch.target.url),
             retry_seconds=RETRY_SECONDS,
             timeout_seconds=self.scratch.timeout_seconds,

@@ -108,6 +108,8 @@ def test_secrets_are_known_wherever_they_are() -> None:
     arguments = ["load", "--token", "of-a-flag", "--token=of-another", "--bucket", "b", "--token"]
     environment = {"INFLUX_TOKEN": "of-the-environment\r", "INFLUXDB_V2_TOKEN": "abc", "INFLUX_HOST": "http://host"}
     secrets = find_secrets(arguments, environment)
+    proxies = {"HTTPS_PROXY": "http://me:p%40ss-word@proxy", "no_proxy": "a,b", "http_proxy": "proxy:1"}
+    assert hide("p@ss-word, p%40ss-word, proxy", find_secrets(["load"], proxies)) == "***, ***, proxy"
     text = f"of-a-flag of-another {'of-the-environment'!r} abc http://host"
     assert hide(text, secrets) == "*** *** '***' abc http://host"
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loader.errors import ConfigError
-from loader.loading.flow import Flow, Pace, gzip_level
+from loader.loading.flow import CATCH_UP_SECONDS, Flow, Pace, gzip_level
 
 
 @pytest.mark.parametrize(
@@ -63,12 +66,57 @@ def test_the_body_limit_only_shrinks() -> None:
     assert flow.body_limit == 1
 
 
-def test_pace_spreads_points_evenly() -> None:
-    """The wait before a payload is what its predecessors' points take at the rate."""
-    pace = Pace(1_000.0)
-    assert pace.ahead(500) == 0.0
-    assert 0.4 < pace.ahead(500) <= 0.5
-    assert 0.9 < pace.ahead(1) <= 1.0
+@dataclass
+class Clock:
+    """A clock that stands still between steps."""
+
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@given(
+    st.floats(1, 10**7),
+    st.lists(st.tuples(st.integers(1, 10**6), st.floats(0, 30)), min_size=1, max_size=50),
+)
+def test_a_rate_is_never_exceeded(rate: float, steps: list[tuple[int, float]]) -> None:
+    """Whatever a load is kept waiting by, since its start it never sent more, nor catches up more than a second's."""
+    clock = Clock()
+    pace = Pace(rate, clock)
+    began, points, sent = clock.now, 0, []
+    for number, stall in steps:
+        clock.now += pace.ahead(number)
+        points += number
+        sent.append((clock.now, points))
+        assert points <= rate * (clock.now - began) * (1 + 1e-9) + 1e-3
+        clock.now += stall
+    for index, (then, before) in enumerate(sent):
+        for now, after in sent[index + 1 :]:
+            assert after - before <= rate * (now - then + CATCH_UP_SECONDS) * (1 + 1e-9) + 1e-3
+
+
+@given(st.floats(1, 10**6), st.floats(0, 0.2))
+def test_a_rate_is_held(rate: float, stall: float) -> None:
+    """Where sending takes less than the rate allows, the points of ten seconds are within five in a hundred of it."""
+    clock = Clock()
+    pace = Pace(rate, clock)
+    lines = pace.lines(20_000)
+    began, points = clock.now, 0
+    while clock.now < began + 10:
+        clock.now += pace.ahead(lines)
+        points += lines
+        clock.now += min(stall, 0.8 * lines / rate)
+    assert 0.95 * rate * 10 - lines <= points <= 1.05 * rate * 10 + lines
+
+
+def test_bodies_of_a_low_rate_are_small() -> None:
+    """A rate is even, not a body now and then; a high one has bodies as usual."""
+    assert Pace(1_000.0).lines(20_000) == 250
+    assert Pace(1.0).lines(20_000) == 1
+    assert Pace(1e6).lines(20_000) == 20_000
+    assert Pace(0.0).lines(20_000) == 20_000
 
 
 def test_no_rate_means_no_wait() -> None:

@@ -22,7 +22,8 @@ from loader.errors import ConfigError, LoadError, Refused, Retryable, StageError
 from loader.events import Advanced, Event, Notice, Rejected, Started, Waited
 from loader.loading import LoadSettings, WriteSettings, load
 from loader.loading.ledger import last_load, ledger_path
-from loader.loading.write_path import write
+from loader.loading.write_path import sender, write
+from loader.loading.write_path.connection_limit import START
 from loader.servers.base import Request, Target
 from loader.servers.transport import Connection
 from tests.datasets import trades, write_dataset
@@ -176,7 +177,7 @@ def test_a_rerun_resumes_where_the_first_stopped(influx: Any, root: Path) -> Non
         with pytest.raises(Refused, match="401"):
             load(through)
         sent = len(proxy.writes)
-        assert sent <= 6 + settings.connections
+        assert sent <= 6 + START
         broken["now"] = False
         report = load(replace(through, write=WriteSettings(batch_lines=100)))
     assert report.rows_resumed + report.rows_acknowledged == ROWS
@@ -279,7 +280,7 @@ def test_a_refusal_stops_at_once(influx: Any, root: Path, status: int) -> None:
     settings = settings_for(influx, root)
     with fault_proxy(influx.url, lambda call: Answer(status)) as proxy, pytest.raises(Refused):
         load(replace(settings, target=replace(settings.target, url=proxy.url)))
-    assert len(proxy.writes) <= settings.connections
+    assert len(proxy.writes) <= START
     assert stored(influx, settings.target.bucket) == []
 
 
@@ -541,3 +542,36 @@ def test_a_tls_address_without_tls_is_named(influx_v1: Any, root: Path) -> None:
         load(LoadSettings(root, Target(address, "trades")))
     with Connection(Target(address, "trades"), 5.0) as connection, pytest.raises(Refused, match="TLS"):
         connection.send(Request("POST", "/api/v2/write", body=b"m f=1"))
+
+
+def test_bytes_in_flight_are_bounded(influx: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one body is all that may be under way, one connection does the work, however many are allowed."""
+    monkeypatch.setattr(sender, "MOST_BYTES_IN_FLIGHT", 1)
+    report = load(settings_for(influx, root, connections=8))
+    assert (report.rows_acknowledged, report.connections) == (ROWS, 1)
+
+
+def test_connections_beyond_a_busy_server_are_given_up(influx: Any, root: Path) -> None:
+    """A server that refuses what comes beside another body is sent one at a time, and has every row in the end."""
+    faults = {number: Answer(429, headers=(("Retry-After", "0"),)) for number in range(3)}
+    with fault_proxy(influx.url, lambda call: faults.get(call.number)) as proxy:
+        settings = settings_for(influx, root)
+        report = load(replace(settings, target=replace(settings.target, url=proxy.url)))
+    assert (report.rows_acknowledged, report.retries) == (ROWS, 3)
+    assert stored(influx, settings.target.bucket) == expected(root)
+
+
+def test_a_rate_holds_at_the_server(influx: Any, root: Path) -> None:
+    """At no moment has the server been sent more than the rate allows since the load began to send."""
+    seen: list[tuple[float, int]] = []
+
+    def script(call: Call) -> None:
+        seen.append((time.monotonic(), call.body.count(b"\n")))
+
+    with fault_proxy(influx.url, script) as proxy:
+        settings = settings_for(influx, root, write=WriteSettings(batch_lines=37, rate=1_000.0))
+        began = time.monotonic()
+        report = load(replace(settings, target=replace(settings.target, url=proxy.url)))
+    assert report.waits["rate"] > 0
+    for number, (now, _) in enumerate(seen):
+        assert sum(lines for _, lines in seen[: number + 1]) <= 1_000 * (now - began)

@@ -20,6 +20,7 @@ from loader.errors import ConfigError, LoaderError, Refused, Retryable, ServerEr
 from loader.servers import pace, transport
 from loader.servers.base import Reply, ReplyKind, Request, Target
 from loader.servers.replies import message_of, raise_for
+from loader.servers.tls import Tls
 from loader.servers.transport import MOST_BYTES, MOST_WORDS, Connection
 from loader.servers.v2 import InfluxDB2
 from tests.fault_proxy import Answer, Drip, Endless, Fault, fault_proxy
@@ -342,4 +343,4 @@ def test_an_impossible_ca_file_is_named(tmp_path: Path, content: bytes | None, w
     if content:
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=words):
-        Connection(Target(NOWHERE, "b", ca_file=str(path)), 1)
+        Connection(Target(NOWHERE, "b", tls=Tls(str(path))), 1)

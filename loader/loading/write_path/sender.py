@@ -1,4 +1,4 @@
-"""Sends payloads over a few connections, each in a thread of its own."""
+"""Sends payloads over several connections, each in a thread of its own, as many at a time as the server is fit for."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from loader.errors import LoadError, PartialWrite, Retryable, TooLarge
 from loader.events import Answered, Waited
 from loader.loading.flow import Flow
 from loader.loading.rejected import RejectedLine
+from loader.loading.write_path.connection_limit import ConnectionLimit
 from loader.loading.write_path.first_writes import FirstWrites
+from loader.loading.write_path.gate import Gate
 from loader.loading.write_path.payloads import Payload
 from loader.servers.base import Dialect, Reply, Target
 from loader.servers.retries import Retries
 from loader.servers.transport import Connection
 from loader.waiting import join, take
 
+MOST_BYTES_IN_FLIGHT = 128 << 20
+"""Bytes of line protocol that wait, or are on their way, at most; one payload may be larger."""
 _SAMPLE = 8
 """Lines of a refused body that are tried alone."""
 _FEW = 64
@@ -75,11 +79,12 @@ def compressed(body: bytes, level: int) -> bytes:
 
 
 class Senders:
-    """``connections`` threads that send payloads.
+    """Threads that send payloads, as many at a time as ``limit`` says after each answer.
 
-    At most twice as many payloads as connections are in memory: for each, one in flight and one waiting.
-    ``submit`` and ``drain`` yield waits and answers, and one Result for each payload in the order of the replies;
-    ``seconds_waited`` is how long they waited for these, because all connections were busy.
+    In memory are at most twice as many payloads as connections, one in flight and one waiting for each, and of these
+    at most MOST_BYTES_IN_FLIGHT, or one. ``submit`` and ``drain`` yield waits and answers, and one Result for each
+    payload in the order of the replies; ``seconds_waited`` is how long they waited for these, because all connections
+    were busy.
     """
 
     def __init__(
@@ -88,8 +93,8 @@ class Senders:
         dialect: Dialect,
         flow: Flow,
         first_writes: FirstWrites,
+        limit: ConnectionLimit,
         *,
-        connections: int,
         gzip_level: int,
         retry_seconds: float,
         timeout_seconds: float,
@@ -101,22 +106,35 @@ class Senders:
         self._gzip_level = gzip_level
         self._retry_seconds = retry_seconds
         self._timeout_seconds = timeout_seconds
-        self._capacity = 2 * connections
+        self._gate = Gate(limit)
         self._in_flight = 0
+        self._bytes_in_flight = 0
         self.seconds_waited = 0.0
         self._work: queue.Queue[Payload | None] = queue.Queue()
-        self._results: queue.Queue[Answered | Waited | Result] = queue.Queue()
-        # Daemons: a second Ctrl-C must not wait for a reply that may take a minute.
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
-        for thread in self._threads:
-            thread.start()
+        self._results: queue.Queue[tuple[Answered | Waited | Result, int]] = queue.Queue()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def connections(self) -> int:
+        """How many connections there have been at most."""
+        return len(self._threads)
 
     def submit(self, payload: Payload) -> Iterator[Answered | Waited | Result]:
         """Queue ``payload``, after yielding the results that are there and waiting for a free place."""
-        while self._in_flight >= self._capacity or not self._results.empty():
+        while self._is_full(payload) or not self._results.empty():
             yield self._next()
+        if len(self._threads) < min(self._in_flight + 1, self._gate.limit):
+            # A daemon: a second Ctrl-C must not wait for a reply that may take a minute.
+            self._threads.append(threading.Thread(target=self._run, daemon=True))
+            self._threads[-1].start()
         self._in_flight += 1
+        self._bytes_in_flight += payload.size
         self._work.put(payload)
+
+    def _is_full(self, payload: Payload) -> bool:
+        """Tell whether ``payload`` has to wait for a free place."""
+        full = self._in_flight >= 2 * self._gate.limit
+        return full or (self._in_flight > 0 and self._bytes_in_flight + payload.size > MOST_BYTES_IN_FLIGHT)
 
     def drain(self) -> Iterator[Answered | Waited | Result]:
         """Yield until no payload is in flight, then end the threads."""
@@ -129,17 +147,18 @@ class Senders:
 
     def _next(self) -> Answered | Waited | Result:
         started = time.monotonic()
-        result = take(self._results)
+        result, size = take(self._results)
         self.seconds_waited += time.monotonic() - started
         if not isinstance(result, Answered | Waited):
             self._in_flight -= 1
+            self._bytes_in_flight -= size
         return result
 
     def _run(self) -> None:
         jitter = random.Random()
         with Connection(self._target, self._timeout_seconds) as connection:
             while (payload := take(self._work)) is not None:
-                self._results.put(self._bring(connection, payload, jitter))
+                self._results.put((self._bring(connection, payload, jitter), payload.size))
 
     def _bring(self, connection: Connection, payload: Payload, jitter: random.Random) -> Result:
         """Deliver ``payload`` to the server and return the result."""
@@ -199,30 +218,40 @@ class Senders:
         spans = self._first_writes.spans(payload.times)
         retries = Retries(self._retry_seconds, jitter)
         while self._flow.wait():
+            began = time.monotonic()
             try:
-                with self._first_writes.sending(spans, lambda: self._flow.stopping) as free:
-                    if not free:
+                with self._gate.passing(self._is_stopping) as passed:
+                    if not passed:
                         break
-                    reply = self._write(connection, body)
-                    progress.body_size += len(body)
-                    self._dialect.classify_write(reply)
+                    with self._first_writes.sending(spans, self._is_stopping) as free:
+                        if not free:
+                            break
+                        began = time.monotonic()
+                        reply = self._write(connection, body)
+                        progress.body_size += len(body)
+                        self._dialect.classify_write(reply)
+                self._gate.answered(began, payload.size, waiting=not self._work.empty())
                 return True
             except Retryable as error:
+                self._gate.refused(began)
                 delay = retries.delay(error)
                 if delay is None:
                     raise LoadError(
                         f"{payload.chunk}: {retries.words(error)}",
                         hint="run the same command again when the server is well: it resumes where it stopped",
                     ) from error
-                self._results.put(Waited("retry", delay, error.message))
+                self._results.put((Waited("retry", delay, error.message), 0))
                 self._flow.pause(delay)
         return False
 
     def _write(self, connection: Connection, body: bytes) -> Reply:
         began = time.monotonic()
         reply = connection.send(self._dialect.build_write(self._target, body, gzipped=self._gzip_level > 0))
-        self._results.put(Answered(time.monotonic() - began, len(body)))
+        self._results.put((Answered(time.monotonic() - began, len(body)), 0))
         return reply
+
+    def _is_stopping(self) -> bool:
+        return self._flow.stopping
 
 
 def _rejected(payload: Payload, error: TooLarge | PartialWrite) -> RejectedLine:

@@ -2,9 +2,9 @@
 
 Partitions are sent in the order of the manifest, rows in the order of their file, but those of a series together within
 each batch: InfluxDB takes time order between shards and series order within one fastest. One thread, the coordinator,
-reads, encodes and keeps the ledger; a few connections send.
+reads, encodes and keeps the ledger; several connections send, as many as the server is fit for.
 
-Memory is bounded by one record batch and 2 x connections payloads; it does not depend on the size of the dataset.
+Memory is bounded by one record batch, and the bytes in flight; it does not depend on the size of the dataset.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from loader.dataset.adopt import keep_manifest
@@ -29,6 +30,7 @@ from loader.loading.look import look_through
 from loader.loading.rejected import RejectedLine, Rejections
 from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.tally import DRY_RUN, Tally
+from loader.loading.write_path.connection_limit import MOST, adaptive
 from loader.loading.write_path.field_types import note_other_types
 from loader.loading.write_path.first_writes import FirstWrites
 from loader.loading.write_path.payloads import payloads
@@ -85,7 +87,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
             server.dialect,
             flow,
             FirstWrites(bucket.shard_duration),
-            connections=settings.connections,
+            adaptive(settings.connections or MOST),
             gzip_level=level,
             retry_seconds=settings.retry_seconds,
             timeout_seconds=settings.timeout_seconds,
@@ -94,7 +96,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         coordinator.run(senders, manifest, pending, known)
         if resumed + tally.rows == manifest.rows:
             ledger.finish()
-    return tally.report(
+    report = tally.report(
         server.name,
         manifest,
         resumed,
@@ -102,6 +104,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         rejections=rejections,
         rows_replaced=known.rows_superseded,
     )
+    return replace(report, connections=senders.connections)
 
 
 def _begin(tally: Tally) -> None:
@@ -153,7 +156,7 @@ class _Coordinator:
                 manifest.schema_of(chunk.partition),
                 partitions[chunk.partition],
                 chunk,
-                self._settings.write.batch_lines,
+                pace.lines(self._settings.write.batch_lines),
                 lambda: self._flow.body_limit,
                 known,
                 self._ledger.rows.mask,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
+from loader.loading.write_path.connection_limit import MOST
 from loader.quantities import size_text
 from loader.reporting.report.finding import Evidence, Finding, Level, Rule
 from loader.reporting.report.runs import LEAST_SECONDS, Run, newest
@@ -34,7 +35,7 @@ def _written(evidence: Evidence) -> Run | None:
     load = newest(evidence.runs, "load")
     if not load or load.way != LoadMethod.WRITE or load.work_seconds < LEAST_SECONDS or load.settings.get("rate"):
         return None
-    waited = load.waits.get("retry", 0.0) / max(1.0, load.settings.get("connections", 1.0))
+    waited = load.waits.get("retry", 0.0) / max(1, load.connections or load.settings.get("connections", 1))
     return None if waited > _RETRY_SHARE * load.work_seconds else load
 
 
@@ -88,10 +89,10 @@ def _sends_small_requests(evidence: Evidence) -> Iterator[Finding]:
 
 def _uses_connections(evidence: Evidence) -> Iterator[Finding]:
     load = _written(evidence)
-    connections = load.settings.get("connections", 0.0) if load else 0.0
-    if not load or not connections or not load.requests or evidence.tuned(CONNECTIONS):
+    if not load or not load.requests or evidence.tuned(CONNECTIONS):
         return
-    figure = f"{load.in_flight:.1f} of {connections:.0f} connections were busy on average"
+    connections = load.settings.get("connections", MOST)
+    figure = f"{load.in_flight:.1f} of at most {connections:.0f} connections were busy on average"
     rule = f"{_BUSY_CONNECTIONS:.0%} busy: more may help; a server that sets the pace gains nothing from them"
     if load.in_flight >= _BUSY_CONNECTIONS * connections and load.server_share < _BUSY_SHARE:
         yield Finding(

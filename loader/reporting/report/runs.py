@@ -45,7 +45,8 @@ class Run:
     tell. ``waits`` is seconds by cause, ``requests`` tells how long the server took for requests (number, sum, p50,
     p90, p99, max), ``timeline`` has columns of what was done and used until each moment (see ``Recorder``); both are
     empty where a run left none. ``peak_memory`` is the most of all processes in a sample, or of one at its peak.
-    ``way`` is how it was done: write, restore or DRY_RUN; sums, values or candles. ``settings`` are a few numbers.
+    ``way`` is how it was done: write, restore or DRY_RUN; sums, values or candles. ``settings`` are a few numbers,
+    ``connections`` is how many there were at most, 0 where the run does not tell.
     ``unfit`` counts rows that cannot be points, which are no ``differences`` of the bucket.
     """
 
@@ -75,6 +76,7 @@ class Run:
     unfit: int
     interrupted: bool
     settings: Mapping[str, float]
+    connections: int
     machine: Mapping[str, str]
     versions: Mapping[str, str]
 
@@ -196,6 +198,7 @@ def _run(content: Mapping[str, Any]) -> Run:
         unfit=unfit,
         interrupted=bool(report.get("interrupted", not report)),
         settings=_told(settings),
+        connections=check_integer("the connections", report.get("connections", 0), 0),
         machine=_texts("the machine", content["machine"]),
         versions=_texts("the versions", content["versions"]),
     )
@@ -212,7 +215,8 @@ def _way(activity: str, settings: Mapping[str, Any], report: Mapping[str, Any]) 
 def _told(settings: Mapping[str, Any]) -> dict[str, float]:
     """Return a few settings; others may name files, or quote anybody."""
     flat = {**settings, **check_mapping("the settings of the write path", settings.get("write", {}))}
-    return {name: check_number(f"the setting {name}", flat[name]) for name in _SETTINGS if name in flat}
+    told = {name: flat[name] for name in _SETTINGS if flat.get(name) is not None}
+    return {name: check_number(f"the setting {name}", value) for name, value in told.items()}
 
 
 def _texts(what: str, value: Any) -> dict[str, str]:

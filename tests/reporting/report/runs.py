@@ -36,6 +36,7 @@ RUN = Run(
     differences=None,
     unfit=0,
     interrupted=False,
+    connections=3,
     settings={"connections": 3, "batch_lines": 20_000, "batch_bytes": 4_000_000},
     machine={"cores": "2"},
     versions={},
