@@ -31,7 +31,7 @@ from loader.staging import FilesSettings, stage_files
 from loader.verification import VerifySettings, verify
 from tests.datasets import JANUARY_2, small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, Call, CutShort, Dated, Fault, fault_proxy
-from tests.stored import delete_bucket, expected, stored
+from tests.stored import ask, delete_bucket, expected, stored
 
 DAY = 86_400_000_000_000
 ROWS = 5 * 4 * 30
@@ -590,13 +590,12 @@ def test_writers_lose_nothing(start_influxd: Any, tmp_path: Path) -> None:
             writer.thread.join()
     server.kill()
     server.restart()
-    found = stored(server, bucket)
     for number, writer in enumerate(writers):
-        times = {point[0] for point in found if point[4] == f"W{number}"}
-        assert times >= {JANUARY_2 + step for step in range(writer.acknowledged)}
-        assert writer.acknowledged > 0
-    ours = [point for point in found if point[4].startswith("S")]
-    assert ours == sorted(point for number in range(20) for point in expected(tmp_path / str(number)))
+        counted = ask(server, bucket, f"SELECT count(price) FROM trades WHERE symbol = 'W{number}'")
+        assert counted["series"][0]["values"][0][1] >= writer.acknowledged > 0
+    ours = ask(server, bucket, "SELECT amount, price, side, symbol FROM trades WHERE symbol =~ /^S/")
+    wanted = sorted(point for number in range(20) for point in expected(tmp_path / str(number)))
+    assert sorted(ours["series"][0]["values"]) == wanted
 
 
 def test_a_bucket_that_is_deleted_during_the_load(influx_v2: Any, root: Path) -> None:
