@@ -87,17 +87,32 @@ def load(
         typer.Option(help="write: line protocol; restore: storage files, into a new bucket of InfluxDB 2.x."),
     ] = LoadMethod.WRITE,
     batch_lines: Annotated[
-        int, typer.Option(help="Lines a request, at most.", metavar="N", rich_help_panel=FLOW)
-    ] = 20_000,
+        int,
+        typer.Option(
+            help="Lines a request, at most.",
+            metavar="N",
+            rich_help_panel=FLOW,
+            show_default="20000; InfluxDB 3: 250000",
+        ),
+    ] = 0,
     batch_bytes: Annotated[
-        int, typer.Option(help="Bytes of line protocol a request, at most.", metavar="N", rich_help_panel=FLOW)
-    ] = 4_000_000,
+        int,
+        typer.Option(
+            help="Bytes of line protocol a request, at most.",
+            metavar="N",
+            rich_help_panel=FLOW,
+            show_default="4000000; InfluxDB 3: 10 MiB",
+        ),
+    ] = 0,
     connections: Annotated[
         int,
         typer.Option(
-            help="Requests at a time; shards at a time on the restore path.", metavar="N", rich_help_panel=FLOW
+            help="Requests at a time; shards at a time on the restore path.",
+            metavar="N",
+            rich_help_panel=FLOW,
+            show_default="3; InfluxDB 3: 8",
         ),
-    ] = 3,
+    ] = 0,
     compress: Annotated[
         str,
         typer.Option(

@@ -79,9 +79,9 @@ def _check(settings: LoadSettings) -> None:
     if settings.assume_distinct and settings.on_duplicate == OnDuplicate.NUDGE:
         raise ConfigError("rows are to be moved apart, and not to be looked for", hint="leave out --assume-distinct")
     for name, value, least, most in (
-        ("batch lines", settings.write.batch_lines, 1, inf),
-        ("batch bytes", settings.write.batch_bytes, 1, _MOST_BATCH_BYTES),
-        ("connections", settings.connections, 1, inf),
+        ("batch lines", settings.write.batch_lines, 0, inf),
+        ("batch bytes", settings.write.batch_bytes, 0, _MOST_BATCH_BYTES),
+        ("connections", settings.connections, 0, inf),
         ("rate", settings.write.rate, 0, inf),
         ("max rejected", settings.max_rejected, 0, inf),
         ("retry seconds", settings.retry_seconds, 0, inf),

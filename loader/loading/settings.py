@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.place import Place, find_place
 from loader.dataset.policy import OnDuplicate
-from loader.servers.base import Target
+from loader.servers.base import Target, WriteRules
 from loader.servers.load_method import LoadMethod
 
 
@@ -18,12 +18,12 @@ from loader.servers.load_method import LoadMethod
 class WriteSettings:
     """How to send line protocol: at most ``batch_lines`` lines and ``batch_bytes`` bytes in a request.
 
-    ``compress`` is "auto" (none on loopback, gzip:1 elsewhere), "none", "gzip" or "gzip:LEVEL"; ``rate`` is
-    points a second, 0 for no limit.
+    0 is what suits the server, see ``WriteRules``. ``compress`` is "auto" (none on loopback, gzip:1 elsewhere),
+    "none", "gzip" or "gzip:LEVEL"; ``rate`` is points a second, 0 for no limit.
     """
 
-    batch_lines: int = 20_000
-    batch_bytes: int = 4_000_000
+    batch_lines: int = 0
+    batch_bytes: int = 0
     compress: str = "auto"
     rate: float = 0.0
 
@@ -38,7 +38,8 @@ class LoadSettings:
     moved by nanoseconds). With ``assume_distinct``, duplicates are not searched for. With ``restart``, what was
     acknowledged is forgotten; with ``dry_run``, nothing is sent. More rejected rows than ``max_rejected`` end the load.
     ``via`` is "write" (line protocol, into any bucket, as ``write`` says) or "restore" (storage files, into a bucket
-    of its own on InfluxDB 2.x). On the restore path, ``connections`` is how many shards are made and sent at a time.
+    of its own on InfluxDB 2.x). On the restore path, ``connections`` is how many shards are made and sent at a time;
+    0 is what suits the server.
     ``retry_seconds`` bounds the time that one payload is retried.
     ``shard_duration`` is nanoseconds for a bucket made by this load, 0 for the server's default.
     """
@@ -47,7 +48,7 @@ class LoadSettings:
     target: Target
     via: str = LoadMethod.WRITE
     write: WriteSettings = WriteSettings()
-    connections: int = 3
+    connections: int = 0
     max_rejected: int = 1_000
     retry_seconds: float = 300.0
     timeout_seconds: float = 60.0
@@ -64,6 +65,15 @@ class LoadSettings:
         """Where files and state of the dataset are."""
         return find_place(self.dataset, self.state)
 
+    def suited_to(self, rules: WriteRules) -> LoadSettings:
+        """Return the settings with what suits a server of ``rules`` where they leave it open."""
+        write = replace(
+            self.write,
+            batch_lines=self.write.batch_lines or rules.batch_lines,
+            batch_bytes=self.write.batch_bytes or rules.batch_bytes,
+        )
+        return replace(self, write=write, connections=self.connections or rules.connections)
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -77,6 +87,7 @@ class LoadReport:
 
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
     ``waits`` is seconds by cause: "retry" summed over connections, "rate" and "server busy" of the one coordinator.
+    ``connections``, ``batch_lines`` and ``batch_bytes`` are what was used where settings leave it open; 0 is unknown.
     """
 
     server: str
@@ -99,3 +110,6 @@ class LoadReport:
     values_not_finite: int = 0
     rows_moved: int = 0
     fingerprint: str = ""
+    connections: int = 0
+    batch_lines: int = 0
+    batch_bytes: int = 0

@@ -26,11 +26,13 @@ from loader.servers.base import (
     Target,
     UnwritableNumber,
 )
-from loader.servers.frames import aggregate_frame
+from loader.servers.frames import aggregate_frame, merge_aggregates
 from loader.servers.patience import Patience
 from loader.servers.restore import takes_files
+from loader.servers.tables import has_tables
 from loader.servers.transport import Connection
 from loader.verification.aggregates.frames import FUNCTIONS, NUMBERS
+from loader.verification.file_windows import FileWindows, Query
 from loader.verification.settings import VerifySettings
 from loader.verification.texts import cut, shortened
 from loader.waiting import Workers, take
@@ -50,6 +52,7 @@ class QueryPool:
     connections: SimpleQueue[Connection]
     retry_seconds: float
     observe: Observer
+    windows: FileWindows | None = None
     unsummed: dict[str, object] = with_default(default_factory=dict)
     """Fields for which a notice has said that not all sums are compared."""
 
@@ -140,12 +143,24 @@ class QueryPool:
             self.observe(Notice(f"not all sums of field {cut(field)!r} are compared: {words}"))
 
     def _ask_aggregate(self, query: AggregateQuery) -> pl.DataFrame:
-        request = self.dialect.build_aggregate(self.target, query)
-        return self._with_connection(lambda link: self.dialect.parse_aggregate(query, link.send(request)))
+        def ask(link: Connection, part: AggregateQuery) -> pl.DataFrame:
+            return self.dialect.parse_aggregate(part, link.send(self.dialect.build_aggregate(self.target, part)))
+
+        parts = self._in_parts(query, ask)
+        return parts[0] if len(parts) == 1 else merge_aggregates(query, parts)
 
     def _points(self, query: PointsQuery) -> pl.DataFrame:
-        request = self.dialect.build_points(self.target, query)
-        return shortened(self._with_connection(lambda link: self.dialect.parse_points(query, link.send(request))))
+        def ask(link: Connection, part: PointsQuery) -> pl.DataFrame:
+            return self.dialect.parse_points(part, link.send(self.dialect.build_points(self.target, part)))
+
+        return shortened(pl.concat(self._in_parts(query, ask)))
+
+    def _in_parts(self, query: Query, ask: Callable[[Connection, Query], pl.DataFrame]) -> list[pl.DataFrame]:
+        """Return the answers to ``query`` by ``ask``; several, one for each part of its time, where files are many."""
+        windows = self.windows
+        if windows is None:
+            return [self._with_connection(lambda link: ask(link, query))]
+        return self._with_connection(lambda link: windows.ask(link.send, query, lambda part: ask(link, part)))
 
     def _with_connection(self, ask: Callable[[Connection], Answer]) -> Answer:
         connection = take(self.connections)
@@ -164,7 +179,8 @@ def query_pool(settings: VerifySettings, dialect: Dialect, observe: Observer) ->
         for _ in range(connections):
             idle.put(stack.enter_context(Connection(target, settings.timeout_seconds)))
         workers = stack.enter_context(Workers(connections))
-        yield QueryPool(target, dialect, workers, idle, settings.retry_seconds, observe)
+        windows = FileWindows(target) if has_tables(dialect) else None
+        yield QueryPool(target, dialect, workers, idle, settings.retry_seconds, observe, windows)
 
 
 def _together(schema: PointSchema, function: str) -> Iterator[list[int]]:

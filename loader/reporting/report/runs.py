@@ -195,7 +195,7 @@ def _run(content: Mapping[str, Any]) -> Run:
         differences=None if differences is None else count_differences(report),
         unfit=unfit,
         interrupted=bool(report.get("interrupted", not report)),
-        settings=_told(settings),
+        settings=_told(settings) | {name: value for name, value in _told(report).items() if value},
         machine=_texts("the machine", content["machine"]),
         versions=_texts("the versions", content["versions"]),
     )
