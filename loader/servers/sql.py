@@ -166,12 +166,12 @@ def parse_points(query: PointsQuery, reply: Reply) -> pl.DataFrame:
 
 
 def parse_window(query: WindowQuery, reply: Reply) -> pl.DataFrame:
-    """Read (``time``, tags ``t0``, …, fields ``f0``, …) in series order, as ``parse_points`` does for one series.
+    """Read (``time``, tags ``t0``, …, fields ``f0``, …) in no order, as ``parse_points`` does for one series.
 
     A tag that a point lacks is empty. Raises ServerError, TooManyFiles.
     """
     tags = tag_columns(len(query.schema.tags))
-    return _read_points(query.schema, tags, reply).sort(*tags, "time")
+    return _read_points(query.schema, tags, reply)
 
 
 def _read_points(schema: PointSchema, tags: list[str], reply: Reply) -> pl.DataFrame:
@@ -201,7 +201,7 @@ def read_rows(reply: Reply) -> Iterator[dict[str, Any]]:
 
 
 def _answer(reply: Reply) -> bytes:
-    """Return the body of an answer, empty where there is no such table or database; raises ServerError, TooManyFiles."""
+    """Return the body of an answer, empty without such a table or database; raises ServerError, TooManyFiles."""
     if reply.status == 200:
         return reply.body
     words = message_of(reply)

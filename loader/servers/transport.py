@@ -211,7 +211,8 @@ def _trust(ca_file: str) -> ssl.SSLContext | None:
 def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
     """Return the body, or the beginning of that of an error; raises ServerError when it is too large for its kind."""
     failed = response.status >= 300
-    most = MOST_WORDS if failed and request.reply is not ReplyKind.LINES else MOST_BYTES[request.reply]
+    named = request.reply is ReplyKind.LINES and response.status in {400, 422}
+    most = MOST_WORDS if failed and not named else MOST_BYTES[request.reply]
     content = io.BytesIO()
     while content.tell() <= most and (piece := response.read(_PIECE)):
         content.write(piece)

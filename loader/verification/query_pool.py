@@ -25,15 +25,18 @@ from loader.servers.base import (
     Request,
     Target,
     UnwritableNumber,
+    WindowQuery,
 )
-from loader.servers.frames import aggregate_frame, merge_aggregates
+from loader.servers.frames import aggregate_frame, merge_aggregates, tag_columns
 from loader.servers.patience import Patience
 from loader.servers.restore import takes_files
-from loader.servers.tables import has_tables
+from loader.servers.tables import Files, count_files, has_tables
 from loader.servers.transport import Connection
 from loader.verification.aggregates.frames import FUNCTIONS, NUMBERS
+from loader.verification.differences import compare_points
 from loader.verification.file_windows import FileWindows, Query
-from loader.verification.settings import VerifySettings
+from loader.verification.second_look import SecondLook, only_look
+from loader.verification.settings import Difference, VerifySettings
 from loader.verification.texts import cut, shortened
 from loader.waiting import Workers, take
 
@@ -53,6 +56,7 @@ class QueryPool:
     retry_seconds: float
     observe: Observer
     windows: FileWindows | None = None
+    second_look: SecondLook = with_default(default_factory=only_look)
     unsummed: dict[str, object] = with_default(default_factory=dict)
     """Fields for which a notice has said that not all sums are compared."""
 
@@ -104,6 +108,17 @@ class QueryPool:
     def points(self, query: PointsQuery) -> Future[pl.DataFrame]:
         """Ask for the points of one series."""
         return self.workers.submit(self._points, query)
+
+    def window(self, query: WindowQuery) -> pl.DataFrame:
+        """Return all points of a window, in series order; only of a server that holds tables."""
+        dialect = self.dialect
+        assert has_tables(dialect)
+
+        def ask(link: Connection, part: WindowQuery) -> pl.DataFrame:
+            return dialect.parse_window(part, link.send(dialect.build_window(self.target, part)))
+
+        tags = tag_columns(len(query.schema.tags))
+        return pl.concat(self._in_parts(query, ask)).sort(*tags, "time")
 
     def candles(self, query: CandleQuery) -> Future[pl.DataFrame]:
         """Ask for candles, see ``Dialect.parse_candles``."""
@@ -162,6 +177,17 @@ class QueryPool:
             return [self._with_connection(lambda link: ask(link, query))]
         return self._with_connection(lambda link: windows.ask(link.send, query, lambda part: ask(link, part)))
 
+    def count_files(self) -> Files:
+        """Return what files the database has; only of a server that holds tables."""
+        return self._with_connection(lambda link: count_files(link.send, self.target))
+
+    def differences(self, query: PointsQuery, expected: pl.DataFrame, found: Future[pl.DataFrame]) -> list[Difference]:
+        """Return how the points of ``query`` differ from those that are ``expected``, once that lasts."""
+        first = compare_points(query, expected, found.result())
+        return self.second_look.settle(
+            first, lambda: compare_points(query, expected, self._points(query)), lambda each: each
+        )
+
     def _with_connection(self, ask: Callable[[Connection], Answer]) -> Answer:
         connection = take(self.connections)
         try:
@@ -179,8 +205,11 @@ def query_pool(settings: VerifySettings, dialect: Dialect, observe: Observer) ->
         for _ in range(connections):
             idle.put(stack.enter_context(Connection(target, settings.timeout_seconds)))
         workers = stack.enter_context(Workers(connections))
-        windows = FileWindows(target) if has_tables(dialect) else None
-        yield QueryPool(target, dialect, workers, idle, settings.retry_seconds, observe, windows)
+        pool = QueryPool(target, dialect, workers, idle, settings.retry_seconds, observe)
+        if has_tables(dialect):
+            looks = SecondLook(pool.count_files, settings.retry_seconds, observe, workers.closed)
+            pool = replace(pool, windows=FileWindows(target), second_look=looks)
+        yield pool
 
 
 def _together(schema: PointSchema, function: str) -> Iterator[list[int]]:
