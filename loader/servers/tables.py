@@ -111,8 +111,8 @@ def _check_columns(schema: PointSchema, held: Mapping[str, str]) -> None:
     wrong = [tag for tag in schema.tags if held.get(tag, _TAG) != _TAG]
     if wrong:
         raise ConfigError(
-            f"{wrong[0]!r} is a tag in the dataset, and a field of type {held[wrong[0]]} in table {schema.measurement!r}: all"
-            " lines with it would be refused",
+            f"{wrong[0]!r} is a tag in the dataset, and a field of type {held[wrong[0]]} in table"
+            f" {schema.measurement!r}: all lines with it would be refused",
             hint="load into another database (--bucket) or measurement, or rename the column",
         )
 
