@@ -195,9 +195,7 @@ def _read_points(schema: PointSchema, tags: list[str], reply: Reply) -> pl.DataF
 def read_rows(reply: Reply) -> Iterator[dict[str, Any]]:
     """Yield the rows of an answer in JSON lines, none for a table that does not exist; raises as ``_answer`` does."""
     for line in _answer(reply).splitlines():
-        if line:
-            row = json.loads(line)
-            yield dict(row)
+        yield dict(json.loads(line))
 
 
 def _answer(reply: Reply) -> bytes:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from loader.dataset.mapping import ColumnMapping
+from loader.diagnosis import DiagnosisSettings, Level, diagnose
 from loader.errors import ConfigError, EncodeError, LoadError, Refused
 from loader.events import Event
 from loader.loading import LoadReport, LoadSettings, WriteSettings, load
+from loader.tuning import TuneSettings, tune
 from loader.verification import VerifyReport, VerifySettings, second_look, verify
 from tests.recorded_core import Asked, Exchange, RecordedCore, composed, composed_parquet, recorded, recorded_core
 
@@ -299,6 +302,39 @@ def test_a_missing_table_lacks_every_point(tmp_path: Path) -> None:
     ) as core:
         report, _ = verified(core, tmp_path, values=False)
     assert [(each.kind, each.series) for each in report.differences] == [("missing", "h=a"), ("missing", "h=b")]
+
+
+def test_a_diagnosis_finds_nothing_wrong(tmp_path: Path) -> None:
+    """What the token may do is found out by a write of nothing; the database need not be there."""
+
+    def answer(asked: Asked) -> Exchange | str:
+        return looks(asked) or ("no rows" if asked.sql else "write of nothing")
+
+    with recorded_core(answer) as core:
+        for target, words in (
+            (core.target, "'t3' is there; points are kept for ever"),
+            (replace(core.target, bucket="x"), "a load makes it"),
+        ):
+            found = {each.subject: each for each in diagnose(DiagnosisSettings(target)).findings}
+            assert {found[name].level for name in ("server", "bucket", "restore")} == {Level.OK}
+            assert words in found["bucket"].text
+        assert "takes no files" in found["restore"].text
+        for name, level in (("write of nothing", Level.OK), ("write without a token", Level.PROBLEM)):
+            core.answer = lambda asked, name=name: looks(asked) or name  # type: ignore[misc]
+            found = {each.subject: each for each in diagnose(DiagnosisSettings(core.target)).findings}
+            assert found["write"].level is level
+        assert all(each.body == b"" for each in core.writes)
+
+
+def test_what_other_commands_do_not_do_here(tmp_path: Path) -> None:
+    """A tuning and a restore say so before they make anything."""
+    path = made(tmp_path)
+    with recorded_core(writing("write")) as core:
+        with pytest.raises(ConfigError, match="is not measured"):
+            tune(TuneSettings(path, core.target, mapping=MAPPING))
+        with pytest.raises(ConfigError, match="takes no storage files"):
+            loaded(core, path, via="restore")
+        assert core.writes == []
 
 
 def test_candles_say_that_they_are_not_compared(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.dataset.instant import DAY
@@ -44,6 +44,7 @@ def test_more_files_of_one_time_than_are_allowed() -> None:
     assert parts(times, times, 0, 2 * DAY) == [(0, HOUR), (HOUR, DAY), (DAY, 2 * DAY)]
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(-90, 90), st.integers(0, 20)), max_size=900), st.integers(-99, 99))
 def test_parts_cover_the_time_once(files: list[tuple[int, int]], start: int) -> None:
     """They follow each other without gaps, from the first time to the last."""
