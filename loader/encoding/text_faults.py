@@ -77,8 +77,8 @@ def _spread(column: pa.DictionaryArray, name: str, bad: Mask, reason: str) -> It
 def taken(values: npt.NDArray[Any], column: pa.DictionaryArray) -> npt.NDArray[Any]:
     """Return for every row the item of ``values``, which has one for each dictionary value; zero where it is null."""
     indices = pc.fill_null(column.indices.cast(pa.int64()), len(values)).to_numpy()
-    taken: npt.NDArray[Any] = np.append(values, np.zeros(1, values.dtype))[indices]
-    return taken
+    found: npt.NDArray[Any] = np.append(values, np.zeros(1, values.dtype))[indices]
+    return found
 
 
 def as_mask(condition: pa.BooleanArray) -> Mask:
