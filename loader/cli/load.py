@@ -110,7 +110,7 @@ def load(
             help="Requests at a time; shards at a time on the restore path.",
             metavar="N",
             rich_help_panel=FLOW,
-            show_default="3; InfluxDB 3: 8",
+            show_default="3; InfluxDB 3: 6",
         ),
     ] = 0,
     compress: Annotated[

@@ -117,7 +117,7 @@ class _Tuning:
             if has_tables(server.dialect):
                 raise ConfigError(
                     f"{server.name} is not measured: it answers a write once a second, whatever its size",
-                    hint="loader load uses eight connections and bodies of 10 MiB there; try others with --connections",
+                    hint="loader load uses six connections and bodies of 10 MiB there; try others with --connections",
                 )
             scratch = Scratch.on(server, self.link.target, settings.timeout_seconds, self.observe, self.stop)
             patience.ask(lambda: scratch.tidy(self.link.send))

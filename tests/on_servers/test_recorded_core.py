@@ -90,11 +90,11 @@ def loaded(core: RecordedCore, path: Path, **settings: object) -> LoadReport:
 
 
 def test_a_load_uses_what_suits_the_server(tmp_path: Path) -> None:
-    """Eight connections and bodies of up to 10 MiB, unless settings say otherwise; lines carry the Bearer token."""
+    """Six connections and bodies of up to 10 MiB, unless settings say otherwise; lines carry the Bearer token."""
     with recorded_core(writing("write")) as core:
         report = loaded(core, made(tmp_path))
         assert (report.rows_loaded, report.server) == (3, "InfluxDB 3.10.1")
-        assert (report.connections, report.batch_lines, report.batch_bytes) == (8, 250_000, 10_484_736)
+        assert (report.connections, report.batch_lines, report.batch_bytes) == (6, 250_000, 10_484_736)
         (write,) = core.writes
         assert write.body.decode().splitlines()[0] == f"m,h=a i={1 << 62}i,v=1.5 {JANUARY_2}"
         assert write.params == {"db": "t3", "precision": "nanosecond", "accept_partial": "true"}

@@ -6,7 +6,7 @@ reads, encodes and keeps the ledger; a few connections send.
 
 Memory is bounded by one record batch, 2 x connections payloads, and a copy of each payload that is being sent; it does
 not depend on the size of the dataset. A payload has up to 4 MB for InfluxDB 1 and 2, and for InfluxDB 3, which answers
-a write once a second, 10 MiB: 240 MiB for its eight connections.
+a write once a second, 10 MiB: 180 MiB for its six connections.
 """
 
 from __future__ import annotations
