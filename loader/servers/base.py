@@ -135,11 +135,15 @@ class PointsQuery:
 
 @dataclass(frozen=True)
 class WindowQuery:
-    """All points of all series with ``start`` <= time < ``stop``; ``columns`` are those that the server has."""
+    """All points of all series with ``start`` <= time < ``stop``; where there are ``times``, only those at one of them.
+
+    ``columns`` are those that the server has of the measurement, None where queries need not know.
+    """
 
     schema: PointSchema
     start: int
     stop: int
+    times: tuple[int, ...] = ()
     columns: frozenset[str] | None = None
 
 

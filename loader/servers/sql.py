@@ -148,7 +148,9 @@ def _series(query: PointsQuery) -> Iterator[str]:
 def build_window(target: Target, query: WindowQuery) -> Request:
     """Return the request for ``query``, answered as Parquet, in no order."""
     tags = [f"{identifier(tag)} AS t{number}" for number, tag in enumerate(query.schema.tags) if _has(query, tag)]
-    return build_query(target, f"{_select(query, tags)} WHERE {_within(query)}", "parquet")
+    times = ", ".join(f"to_timestamp_nanos({time})" for time in query.times if query.start <= time < query.stop)
+    only = f" AND time IN ({times or 'NULL'})" if query.times else ""
+    return build_query(target, f"{_select(query, tags)} WHERE {_within(query)}{only}", "parquet")
 
 
 def _select(query: PointsQuery | WindowQuery, columns: list[str]) -> str:

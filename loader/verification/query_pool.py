@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from dataclasses import field as with_default
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import polars as pl
 
@@ -27,7 +27,7 @@ from loader.servers.base import (
     UnwritableNumber,
     WindowQuery,
 )
-from loader.servers.frames import aggregate_frame, merge_aggregates, tag_columns
+from loader.servers.frames import aggregate_frame, field_columns, merge_aggregates, tag_columns
 from loader.servers.patience import Patience
 from loader.servers.restore import takes_files
 from loader.servers.tables import Files, count_files, has_tables
@@ -43,6 +43,30 @@ from loader.waiting import Workers, take
 Answer = TypeVar("Answer")
 QUERY_FIELDS = 200
 """Most fields that one query asks for."""
+
+
+class Found(Protocol):
+    """Points that will be there."""
+
+    def result(self) -> pl.DataFrame:
+        """Wait for the points and return them; raises ServerError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Share:
+    """Those points of an answer that one query asks for."""
+
+    together: Future[pl.DataFrame]
+    query: PointsQuery
+
+    def result(self) -> pl.DataFrame:
+        """Wait for the answer and return the points of the query."""
+        series, schema = self.query.series, self.query.schema
+        wanted = pl.col("time").is_between(self.query.start, self.query.stop - 1)
+        for tag, value in zip(tag_columns(len(schema.tags)), series, strict=True):
+            wanted &= pl.col(tag) == value
+        return shortened(self.together.result().filter(wanted).select("time", *field_columns(len(schema.fields))))
 
 
 @dataclass(frozen=True)
@@ -108,6 +132,17 @@ class QueryPool:
     def points(self, query: PointsQuery) -> Future[pl.DataFrame]:
         """Ask for the points of one series."""
         return self.workers.submit(self._points, query)
+
+    def samples(self, queries: Sequence[PointsQuery]) -> Sequence[Found]:
+        """Ask for the points of ``queries``, which are of one measurement and one nanosecond each.
+
+        A server that holds tables is asked for all of them at once: each query costs it a look at its files.
+        """
+        if self.windows is None or not queries:
+            return [self.points(query) for query in queries]
+        times = tuple(sorted({query.start for query in queries}))
+        together = self.workers.submit(self.window, WindowQuery(queries[0].schema, times[0], times[-1] + 1, times))
+        return [Share(together, query) for query in queries]
 
     def window(self, query: WindowQuery) -> pl.DataFrame:
         """Return all points of a window, in series order; only of a server that holds tables."""
@@ -181,7 +216,7 @@ class QueryPool:
         """Return what files the database has; only of a server that holds tables."""
         return self._with_connection(lambda link: count_files(link.send, self.target))
 
-    def differences(self, query: PointsQuery, expected: pl.DataFrame, found: Future[pl.DataFrame]) -> list[Difference]:
+    def differences(self, query: PointsQuery, expected: pl.DataFrame, found: Found) -> list[Difference]:
         """Return how the points of ``query`` differ from those that are ``expected``, once that lasts."""
         first = compare_points(query, expected, found.result())
         return self.second_look.settle(

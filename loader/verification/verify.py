@@ -31,7 +31,7 @@ from loader.verification.differences import Cell, cell_differences, cell_query, 
 from loader.verification.field_types import find_other_types
 from loader.verification.identities import overlapping
 from loader.verification.outcome import Outcome, merge_outcomes
-from loader.verification.query_pool import QueryPool, query_pool
+from loader.verification.query_pool import Found, QueryPool, query_pool
 from loader.verification.settings import Difference, VerifyReport, VerifySettings
 from loader.verification.windows import Window, draw_samples, plan_windows
 
@@ -45,7 +45,7 @@ class Sample:
 
     query: PointsQuery
     expected: pl.DataFrame
-    found: Future[pl.DataFrame]
+    found: Found
 
 
 def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport:
@@ -290,6 +290,9 @@ class _Verification:
             return
         tags = tag_columns(len(self.schema.tags))
         series = points.select(tags).rows() if tags else [()] * points.height
-        for number, (values, time) in enumerate(zip(series, points["time"], strict=True)):
-            query = PointsQuery(self.schema, values, time, time + 1)
-            self.samples.append(Sample(query, points_of(self.schema, points[number]), self.pool.points(query)))
+        queries = [
+            PointsQuery(self.schema, values, time, time + 1)
+            for values, time in zip(series, points["time"], strict=True)
+        ]
+        for number, (query, found) in enumerate(zip(queries, self.pool.samples(queries), strict=True)):
+            self.samples.append(Sample(query, points_of(self.schema, points[number]), found))

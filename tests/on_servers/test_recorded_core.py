@@ -211,12 +211,14 @@ class Stored:
             return composed({"column_name": "i"}, {"column_name": "v"}) if "<>" in sql else COLUMNS
         if "system.parquet_files" in sql:
             return composed({"n": 2, "r": 3}) if "count(*)" in sql else composed({"min_time": 0, "max_time": DAY})
-        start, stop = map(int, re.findall(r"nanos\((\d+)\)", sql))
+        start, stop, *times = map(int, re.findall(r"nanos\((\d+)\)", sql))
         for words, values in ANSWERS.items():
             if words in sql:
                 cells = [{**cell, **value} for cell, value in zip(CELLS, values, strict=True)]
                 return composed(*(cell for cell in cells if start <= cell["day"] < stop))  # type: ignore[operator]
         found = self.frame.filter(pl.col("time").is_between(start, stop - 1))
+        if times:
+            found = found.filter(pl.col("time").is_in(times))
         series = re.search(r"\"h\" = '(.)'", sql)
         if series:
             found = found.filter(pl.col("t0") == series[1])
@@ -293,6 +295,19 @@ def test_what_differs_for_good_is_found(tmp_path: Path, values: bool) -> None:
     found = {(each.kind, each.day, each.series, each.field) for each in report.differences}
     assert found == {("different", "2024-01-02", "h=a", "v"), ("missing", "2024-01-03", "h=b", "")}
     assert any("expected 2.5, found 2.75" in each.detail for each in report.differences)
+
+
+def test_samples_are_compared_bit_for_bit(tmp_path: Path) -> None:
+    """One query asks for all points of rows that are together; what sums do not show is found in them."""
+    stored = Stored()
+    changed = pl.when(pl.col("time") == JANUARY_2 + 1).then(2.5000000000000004).otherwise(pl.col("f1"))
+    stored.frame = stored.frame.with_columns(f1=changed)
+    with recorded_core(stored) as core:
+        report, _ = verified(core, tmp_path, values=False)
+        (asked,) = {sql for sql in core.queries if "time IN (" in sql}
+    assert asked.count("to_timestamp_nanos") == 2 + 3
+    assert [(each.kind, each.series, each.field) for each in report.differences] == [("different", "h=a", "v")]
+    assert "expected 2.5, found 2.5000000000000004" in report.differences[0].detail
 
 
 def test_a_missing_table_lacks_every_point(tmp_path: Path) -> None:

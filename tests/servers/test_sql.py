@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -132,8 +133,11 @@ def test_points_are_read_from_parquet() -> None:
 
 def test_points_of_a_window() -> None:
     """All series come in one answer, with tags that are empty where the server has none."""
-    query = WindowQuery(SCHEMA, 0, DAY, frozenset({"host", "f", "time"}))
+    query = WindowQuery(SCHEMA, 0, DAY, columns=frozenset({"host", "f", "time"}))
     assert text_of(V3.build_window(TARGET, query)) == f'SELECT time, "host" AS t0, "f" AS f0 {WITHIN}'
+    some = text_of(V3.build_window(TARGET, replace(query, times=(5, DAY))))
+    assert some == f'SELECT time, "host" AS t0, "f" AS f0 {WITHIN} AND time IN (to_timestamp_nanos(5))'
+    assert text_of(V3.build_window(TARGET, replace(query, times=(DAY,)))).endswith(" AND time IN (NULL)")
     frame = pl.DataFrame({"time": [2, 1], "t0": ["b", None], "f0": [1.5, 2.5]})
     found = V3.parse_window(query, composed_parquet(frame).reply)
     assert found.select("time", "t0", "t1", "f0").rows() == [(2, "b", "", 1.5), (1, "", "", 2.5)]
