@@ -87,32 +87,32 @@ def load(
         typer.Option(help="write: line protocol; restore: storage files, into a new bucket of InfluxDB 2.x."),
     ] = LoadMethod.WRITE,
     batch_lines: Annotated[
-        int,
+        int | None,
         typer.Option(
             help="Lines a request, at most.",
             metavar="N",
             rich_help_panel=FLOW,
             show_default="20000; InfluxDB 3: 250000",
         ),
-    ] = 0,
+    ] = None,
     batch_bytes: Annotated[
-        int,
+        int | None,
         typer.Option(
             help="Bytes of line protocol a request, at most.",
             metavar="N",
             rich_help_panel=FLOW,
             show_default="4000000; InfluxDB 3: 10 MiB",
         ),
-    ] = 0,
+    ] = None,
     connections: Annotated[
-        int,
+        int | None,
         typer.Option(
             help="Requests at a time; shards at a time on the restore path.",
             metavar="N",
             rich_help_panel=FLOW,
             show_default="3; InfluxDB 3: 6",
         ),
-    ] = 0,
+    ] = None,
     compress: Annotated[
         str,
         typer.Option(

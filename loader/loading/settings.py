@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,19 +13,30 @@ from loader.dataset.policy import OnDuplicate
 from loader.servers.base import Target, WriteRules
 from loader.servers.load_method import LoadMethod
 
+_SHARDS_AT_A_TIME = 3
+
 
 @dataclass(frozen=True)
 class WriteSettings:
     """How to send line protocol: at most ``batch_lines`` lines and ``batch_bytes`` bytes in a request.
 
-    0 is what suits the server, see ``WriteRules``. ``compress`` is "auto" (none on loopback, gzip:1 elsewhere),
+    None is what suits the server, see ``WriteRules``. ``compress`` is "auto" (none on loopback, gzip:1 elsewhere),
     "none", "gzip" or "gzip:LEVEL"; ``rate`` is points a second, 0 for no limit.
     """
 
-    batch_lines: int = 0
-    batch_bytes: int = 0
+    batch_lines: int | None = None
+    batch_bytes: int | None = None
     compress: str = "auto"
     rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How lines are sent: as the settings say and, where they leave it open, as suits the server."""
+
+    connections: int
+    batch_lines: int
+    batch_bytes: int
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ class LoadSettings:
     acknowledged is forgotten; with ``dry_run``, nothing is sent. More rejected rows than ``max_rejected`` end the load.
     ``via`` is "write" (line protocol, into any bucket, as ``write`` says) or "restore" (storage files, into a bucket
     of its own on InfluxDB 2.x). On the restore path, ``connections`` is how many shards are made and sent at a time;
-    0 is what suits the server.
+    None is what suits the server, there 3.
     ``retry_seconds`` bounds the time that one payload is retried.
     ``shard_duration`` is nanoseconds for a bucket made by this load, 0 for the server's default.
     """
@@ -48,7 +59,7 @@ class LoadSettings:
     target: Target
     via: str = LoadMethod.WRITE
     write: WriteSettings = WriteSettings()
-    connections: int = 0
+    connections: int | None = None
     max_rejected: int = 1_000
     retry_seconds: float = 300.0
     timeout_seconds: float = 60.0
@@ -65,14 +76,18 @@ class LoadSettings:
         """Where files and state of the dataset are."""
         return find_place(self.dataset, self.state)
 
-    def suited_to(self, rules: WriteRules) -> LoadSettings:
-        """Return the settings with what suits a server of ``rules`` where they leave it open."""
-        write = replace(
-            self.write,
-            batch_lines=self.write.batch_lines or rules.batch_lines,
-            batch_bytes=self.write.batch_bytes or rules.batch_bytes,
+    @property
+    def shards_at_a_time(self) -> int:
+        """How many shards are made and sent at a time on the restore path."""
+        return self.connections or _SHARDS_AT_A_TIME
+
+    def sending(self, rules: WriteRules) -> Sending:
+        """Return how lines are sent to a server of ``rules``."""
+        return Sending(
+            self.connections or rules.connections,
+            self.write.batch_lines or rules.batch_lines,
+            self.write.batch_bytes or rules.batch_bytes,
         )
-        return replace(self, write=write, connections=self.connections or rules.connections)
 
 
 @dataclass(frozen=True)

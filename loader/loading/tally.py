@@ -84,7 +84,4 @@ class Tally:
             values_not_finite=self.values_not_finite,
             rows_moved=manifest.rows_moved,
             fingerprint=manifest.fingerprint,
-            connections=self.settings.connections,
-            batch_lines=self.settings.write.batch_lines,
-            batch_bytes=self.settings.write.batch_bytes,
         )

@@ -20,6 +20,7 @@ from loader.events import Notice, Observer
 from loader.loading.flow import gzip_level
 from loader.loading.settings import LoadSettings
 from loader.servers.address import redacted, same_server
+from loader.servers.base import WriteRules
 from loader.servers.load_method import LoadMethod
 from loader.tuning.settings import TunedSettings, TuneReport
 
@@ -122,8 +123,9 @@ def tuned(settings: LoadSettings, explicit: Collection[str] = ()) -> LoadSetting
 
 def flags_of(settings: LoadSettings) -> str:
     """Return the flags that say of ``settings`` what a tuning finds."""
-    write = settings.write
-    return TunedSettings(write.batch_lines, write.batch_bytes, settings.connections, write.compress).flags
+    sending = settings.sending(WriteRules())
+    compress = settings.write.compress
+    return TunedSettings(sending.batch_lines, sending.batch_bytes, sending.connections, compress).flags
 
 
 def _settings(said: dict[str, Any]) -> TunedSettings:

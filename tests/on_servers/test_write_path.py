@@ -23,7 +23,7 @@ from loader.events import Advanced, Event, Notice, Rejected, Started, Waited
 from loader.loading import LoadSettings, WriteSettings, load
 from loader.loading.ledger import last_load, ledger_path
 from loader.loading.write_path import write
-from loader.servers.base import Request, Target
+from loader.servers.base import Request, Target, WriteRules
 from loader.servers.transport import Connection
 from tests.datasets import trades, write_dataset
 from tests.fault_proxy import Answer, Call, Fault, Hang, Reset, fault_proxy
@@ -176,7 +176,7 @@ def test_a_rerun_resumes_where_the_first_stopped(influx: Any, root: Path) -> Non
         with pytest.raises(Refused, match="401"):
             load(through)
         sent = len(proxy.writes)
-        assert sent <= 6 + settings.connections
+        assert sent <= 6 + WriteRules().connections
         broken["now"] = False
         report = load(replace(through, write=WriteSettings(batch_lines=100)))
     assert report.rows_resumed + report.rows_acknowledged == ROWS
@@ -279,7 +279,7 @@ def test_a_refusal_stops_at_once(influx: Any, root: Path, status: int) -> None:
     settings = settings_for(influx, root)
     with fault_proxy(influx.url, lambda call: Answer(status)) as proxy, pytest.raises(Refused):
         load(replace(settings, target=replace(settings.target, url=proxy.url)))
-    assert len(proxy.writes) <= settings.connections
+    assert len(proxy.writes) <= WriteRules().connections
     assert stored(influx, settings.target.bucket) == []
 
 

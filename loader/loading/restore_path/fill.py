@@ -4,7 +4,7 @@ A few threads make the files of shards and send them; another one has the server
 shards together; the coordinator keeps the ledger. A shard is acknowledged when the server has counted its points. A
 shard that is tried again gets files of a new generation.
 
-Memory is bounded by ``connections`` storage files and the rows that they are made of, see ``encode_shard``.
+Memory is bounded by ``shards_at_a_time`` storage files and the rows that they are made of, see ``encode_shard``.
 """
 
 from __future__ import annotations
@@ -126,9 +126,9 @@ class _Restorer:
         """Restore ``shards``; raises the first error that is not retried, once the running attempts have ended."""
         retry_seconds = self._settings.retry_seconds
         waiting = deque(_Attempt(shard, Retries(retry_seconds, self._jitter)) for shard in shards)
-        links = [self._sender.connection() for _ in range(self._settings.connections + 1)]
+        links = [self._sender.connection() for _ in range(self._settings.shards_at_a_time + 1)]
         # Daemons: a second Ctrl-C must not wait for a reply that may take a minute.
-        for link, work in zip(links, (self._count, *[self._send] * self._settings.connections), strict=True):
+        for link, work in zip(links, (self._count, *[self._send] * self._settings.shards_at_a_time), strict=True):
             threading.Thread(target=work, args=(link,), daemon=True).start()
         try:
             while self._sending or self._sent or self._counting or (waiting and not self._ending):
@@ -143,7 +143,7 @@ class _Restorer:
             self._flow.aborted.set()
             raise
         finally:
-            for _ in range(self._settings.connections):
+            for _ in range(self._settings.shards_at_a_time):
                 self._orders.put(None)
             self._to_count.put(None)
         if self._error:
@@ -156,7 +156,7 @@ class _Restorer:
     @property
     def _has_room(self) -> bool:
         """Whether another shard may begin."""
-        return self._sending < self._settings.connections and not self._is_full([*self._sent, *self._counting])
+        return self._sending < self._settings.shards_at_a_time and not self._is_full([*self._sent, *self._counting])
 
     @property
     def _seconds_left(self) -> float:
@@ -168,7 +168,7 @@ class _Restorer:
 
         With one connection, one shard is restored at a time. Rejected rows are kept in memory until they are counted.
         """
-        most = _MOST_UNCOUNTED if self._settings.connections > 1 else 1
+        most = _MOST_UNCOUNTED if self._settings.shards_at_a_time > 1 else 1
         return len(uncounted) >= most or any(sent.rejected for _, sent in uncounted)
 
     def _count_when_due(self) -> None:

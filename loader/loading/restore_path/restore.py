@@ -21,7 +21,6 @@ from loader.loading.restore_path.bucket import BucketMaker
 from loader.loading.restore_path.shards import check_duration
 from loader.loading.settings import LoadReport, LoadSettings
 from loader.loading.tally import Tally
-from loader.servers.base import WriteRules
 from loader.servers.patience import Patience, find_server
 from loader.servers.transport import Connection
 
@@ -29,7 +28,6 @@ from loader.servers.transport import Connection
 def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event) -> LoadReport:
     """Load the dataset of ``manifest`` as :func:`loader.loading.load` promises."""
     check_duration(settings.shard_duration)
-    settings = settings.suited_to(WriteRules())
     tally = Tally(settings, observe)
     flow = Flow(0, stop)
     if settings.dry_run:

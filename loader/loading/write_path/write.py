@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict, replace
 from functools import partial
 
 from loader.dataset.adopt import keep_manifest
@@ -29,7 +30,7 @@ from loader.loading.known_rows import KnownRows
 from loader.loading.ledger import Ledger, forget
 from loader.loading.look import look_through
 from loader.loading.rejected import RejectedLine, Rejections
-from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading.settings import LoadReport, LoadSettings, Sending
 from loader.loading.tally import DRY_RUN, Tally
 from loader.loading.write_path.field_types import note_other_types
 from loader.loading.write_path.first_writes import FirstWrites
@@ -51,14 +52,14 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     """Load the dataset of ``manifest`` as :func:`loader.loading.load` promises."""
     level = gzip_level(settings.write.compress, settings.target.url)
     if settings.dry_run:
-        return _encode_all(settings.suited_to(WriteRules()), manifest, observe, stop, level)
+        return _encode_all(settings, manifest, observe, stop, level)
 
     tally = Tally(settings, observe)
     patience = Patience(settings.retry_seconds, tally.wait, stop)
     with Connection(settings.target, settings.timeout_seconds) as connection:
         server = find_server(connection, observe, patience)
         rules = server.dialect.write_rules
-        settings = tally.settings = settings.suited_to(rules)
+        sending = settings.sending(rules)
         for schema in manifest.schemas:
             rules.form.check_names(schema)
         found = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
@@ -83,22 +84,22 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         resumed = manifest.rows - left
         _begin(tally)
         observe(Started("load", manifest.rows, resumed))
-        flow = Flow(settings.write.batch_bytes, stop, settings.max_rejected - rejections.total)
+        flow = Flow(sending.batch_bytes, stop, settings.max_rejected - rejections.total)
         senders = Senders(
             settings.target,
             server.dialect,
             flow,
             FirstWrites(bucket.shard_duration, alone=rules.first_alone),
-            connections=settings.connections,
+            connections=sending.connections,
             gzip_level=level,
             retry_seconds=settings.retry_seconds,
             timeout_seconds=settings.timeout_seconds,
         )
-        coordinator = _Coordinator(settings, ledger, rejections, tally, flow, rules.form)
+        coordinator = _Coordinator(settings, ledger, rejections, tally, flow, sending, rules.form)
         coordinator.run(senders, manifest, pending, known)
         if resumed + tally.rows == manifest.rows:
             ledger.finish()
-    return tally.report(
+    report = tally.report(
         server.name,
         manifest,
         resumed,
@@ -106,6 +107,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         rejections=rejections,
         rows_replaced=known.rows_superseded,
     )
+    return replace(report, **asdict(sending))
 
 
 def _begin(tally: Tally) -> None:
@@ -124,9 +126,11 @@ class _Coordinator:
         rejections: Rejections,
         tally: Tally,
         flow: Flow,
+        sending: Sending,
         form: LineForm,
     ) -> None:
         self._settings = settings
+        self._sending = sending
         self._form = form
         self._ledger = ledger
         self._rejections = rejections
@@ -159,7 +163,7 @@ class _Coordinator:
                 manifest.schema_of(chunk.partition),
                 partitions[chunk.partition],
                 chunk,
-                self._settings.write.batch_lines,
+                self._sending.batch_lines,
                 lambda: self._flow.body_limit,
                 known,
                 self._ledger.rows.mask,
@@ -259,7 +263,8 @@ def _encode_all(
     settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event, level: int
 ) -> LoadReport:
     """Do everything that a load does except sending, and keep nothing."""
-    flow = Flow(settings.write.batch_bytes, stop)
+    sending = settings.sending(WriteRules())
+    flow = Flow(sending.batch_bytes, stop)
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
     tally = Tally(settings, observe)
     manifest, known = look_through(tally, manifest, stop)
@@ -273,7 +278,7 @@ def _encode_all(
             manifest.schema_of(partition.path),
             partition,
             partition.whole,
-            settings.write.batch_lines,
+            sending.batch_lines,
             lambda: flow.body_limit,
             known,
         )

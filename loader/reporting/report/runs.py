@@ -212,7 +212,8 @@ def _way(activity: str, settings: Mapping[str, Any], report: Mapping[str, Any]) 
 def _told(settings: Mapping[str, Any]) -> dict[str, float]:
     """Return a few settings; others may name files, or quote anybody."""
     flat = {**settings, **check_mapping("the settings of the write path", settings.get("write", {}))}
-    return {name: check_number(f"the setting {name}", flat[name]) for name in _SETTINGS if name in flat}
+    told = {name: flat[name] for name in _SETTINGS if flat.get(name) is not None}
+    return {name: check_number(f"the setting {name}", value) for name, value in told.items()}
 
 
 def _texts(what: str, value: Any) -> dict[str, str]:
