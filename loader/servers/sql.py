@@ -3,6 +3,9 @@
 Integers, timestamps and floats are exact in both forms. Names are quoted, since others fold to lower case. JSON lines
 leave out what is null, and say null for an infinite float. Only a condition on ``time`` bounds the files that a query
 reads; it takes no integers, but ``to_timestamp_nanos``.
+
+Not seen of 3.10.1, but by its reference and that of DataFusion 51, which it is made of: ``date_bin`` within a CAST,
+``time IN (...)``, and tags with another name in Parquet.
 """
 
 from __future__ import annotations

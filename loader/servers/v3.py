@@ -1,6 +1,7 @@
 """InfluxDB 3 Core: databases of tables, SQL.
 
-What is said of its replies was seen of 3.10.1; what was not says so. A write waits until the server has written its
+What is said of its replies was seen of 3.10.1. Not seen, but by its reference: the type text/plain of a body, and words
+of versions before it. A write waits until the server has written its
 log to disk, once a second, whatever its size: a load needs several connections and large bodies. ``no_sync`` would
 answer sooner, and lose acknowledged lines when the server is killed.
 """
