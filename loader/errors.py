@@ -20,6 +20,9 @@ Messages say what and where; the hint says what to do. Both are safe to print, e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from loader.printable import MESSAGE, printable
 
 
@@ -82,12 +85,16 @@ class TooLarge(ServerError):
 class PartialWrite(ServerError):
     """The server refused some lines of the body for good.
 
-    ``rest_stored`` is true when the server kept the others, false when it stored nothing of the body.
+    ``rest_stored`` is true when the server kept the others, false when it stored nothing of the body. ``lines`` are the
+    refused lines, counted from 0, with the server's words on each; empty where the server does not name them all.
     """
 
-    def __init__(self, message: str, *, status: int, rest_stored: bool) -> None:
+    def __init__(
+        self, message: str, *, status: int, rest_stored: bool, lines: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
         super().__init__(message, status=status)
         self.rest_stored = rest_stored
+        self.lines = lines
 
 
 class LoadError(LoaderError):

@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from tests.core import HINT, RunningCore, named_core
 from tools.influxd import OPTIONAL, VERSIONS, RunningServer, find_binary, start
 
 _TESTED = pytest.StashKey[dict[str, str]]()
@@ -57,6 +58,10 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which servers were tested, and how to include those that were not."""
     terminalreporter.section("servers")
+    if "v3" in config.stash[_TESTED]:
+        terminalreporter.line(f"tested: InfluxDB {config.stash[_TESTED]['v3']}")
+    elif "v3" in config.stash[_LEFT_OUT]:
+        terminalreporter.line(f"left out: InfluxDB 3; {HINT}")
     for kind, version in VERSIONS.items():
         if kind in config.stash[_TESTED]:
             terminalreporter.line(f"tested: InfluxDB {config.stash[_TESTED][kind]}")
@@ -99,6 +104,17 @@ def influx_early(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     server = _started(request.config, "v1.6", tmp_path_factory.mktemp("influxd-early"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def influx_v3(request: pytest.FixtureRequest) -> RunningCore:
+    """Return the InfluxDB 3 Core that the environment names; none can be had here, so it is never required."""
+    server = named_core()
+    if server is None:
+        request.config.stash[_LEFT_OUT]["v3"] = "3"
+        pytest.skip(f"no InfluxDB 3 is named; {HINT}")
+    request.config.stash[_TESTED]["v3"] = server.version
+    return server
 
 
 @pytest.fixture(params=["v1", "v2"])

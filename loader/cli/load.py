@@ -100,17 +100,30 @@ def load(
         ),
     ] = OnExisting.REPLACE,
     batch_lines: Annotated[
-        int, typer.Option(help="Lines a request, at most.", metavar="N", rich_help_panel=FLOW)
-    ] = 20_000,
+        int | None,
+        typer.Option(
+            help="Lines a request, at most.",
+            metavar="N",
+            rich_help_panel=FLOW,
+            show_default="20000; InfluxDB 3: 250000",
+        ),
+    ] = None,
     batch_bytes: Annotated[
-        int, typer.Option(help="Bytes of line protocol a request, at most.", metavar="N", rich_help_panel=FLOW)
-    ] = 4_000_000,
+        int | None,
+        typer.Option(
+            help="Bytes of line protocol a request, at most.",
+            metavar="N",
+            rich_help_panel=FLOW,
+            show_default="4000000; InfluxDB 3: 10 MiB",
+        ),
+    ] = None,
     connections: Annotated[
         int | None,
         typer.Option(
-            help="Requests at a time, at most (32); shards at a time on the restore path (3).",
+            help="Requests at a time, at most; shards at a time on the restore path (3).",
             metavar="N",
             rich_help_panel=FLOW,
+            show_default="32; InfluxDB 3: 6",
         ),
     ] = None,
     compress: Annotated[

@@ -18,9 +18,12 @@ from loader.loading.write_path.write import check_retention
 from loader.servers.address import is_loopback
 from loader.servers.base import Bucket, Request, Target
 from loader.servers.probe import Server, probe
+from loader.servers.replies import message_of
 from loader.servers.restore import is_operator, takes_files
+from loader.servers.tables import has_tables
 from loader.servers.transport import Connection
 from loader.servers.v1 import InfluxDB1
+from loader.servers.v3 import EMPTY_WRITE
 
 _SKEW_SECONDS = 5.0
 _NOTHING = "nothing can be loaded or verified"
@@ -91,7 +94,7 @@ def _look_at_bucket(connection: Connection, server: Server, manifest: Manifest |
     if bucket is None:
         yield _missing(connection, server, operator)
     else:
-        yield from _look_at_retention(bucket, manifest)
+        yield from _look_at_retention(server, bucket, manifest)
         yield from _look_at_writing(connection, server)
         yield from _look_at_reading(connection, server)
     if operator:
@@ -107,7 +110,11 @@ def _missing(connection: Connection, server: Server, operator: bool) -> Finding:
     """Return the finding for a bucket that is missing: a load makes it if the token may do that."""
     target, dialect = connection.target, server.dialect
     text = f"{target.bucket!r} is missing; a load makes it"
-    if operator or (isinstance(dialect, InfluxDB1) and dialect.is_administrator(connection.send, target)):
+    if (
+        operator
+        or has_tables(dialect)
+        or (isinstance(dialect, InfluxDB1) and dialect.is_administrator(connection.send, target))
+    ):
         return ok("bucket", text)
     if isinstance(dialect, InfluxDB1):
         effect, other = "a load fails: the user may not make databases", "the name and password of an administrator"
@@ -116,7 +123,7 @@ def _missing(connection: Connection, server: Server, operator: bool) -> Finding:
     return warning("bucket", text, effect, f"make it first, name another one (--bucket), or use {other}")
 
 
-def _look_at_retention(bucket: Bucket, manifest: Manifest | None) -> Iterator[Finding]:
+def _look_at_retention(server: Server, bucket: Bucket, manifest: Manifest | None) -> Iterator[Finding]:
     try:
         if manifest and manifest.partitions:
             check_retention(bucket, manifest)
@@ -124,15 +131,20 @@ def _look_at_retention(bucket: Bucket, manifest: Manifest | None) -> Iterator[Fi
         yield failure("bucket", error, "loader load refuses to load it")
         return
     kept = f"{timedelta(seconds=bucket.retention // 10**9)} are kept" if bucket.retention else ""
-    unknown = "" if bucket.id or bucket.shard_duration else "the token may not see how long points are kept"
+    known = bucket.id or bucket.shard_duration or has_tables(server.dialect)
+    unknown = "" if known else "the token may not see how long points are kept"
     yield ok("bucket", f"{bucket.name!r} is there; {kept or unknown or 'points are kept for ever'}")
 
 
 def _look_at_writing(connection: Connection, server: Server) -> Iterator[Finding]:
-    """Write a body of no bytes: a server that takes points refuses it only for lack of permission."""
+    """Write a body of no bytes: a server that takes points refuses it only for lack of permission.
+
+    InfluxDB 3 says that it was empty, which it does only to a valid token.
+    """
     try:
         reply = connection.send(server.dialect.build_write(connection.target, b"", gzipped=False))
-        server.dialect.classify_write(reply)
+        if not (has_tables(server.dialect) and EMPTY_WRITE in message_of(reply)):
+            server.dialect.classify_write(reply)
     except Refused as error:
         text = f"the token may not write the bucket ({error.message})"
         yield problem("write", text, "loader load fails", "use a token that may write the bucket")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,7 +17,8 @@ from loader.dataset.instant import TIME_MAX, TIME_MIN
 from loader.dataset.schema import FieldType, PointSchema, column_problem
 from loader.encoding.arrays import Integers, Mask
 from loader.encoding.columns import read_times, time_unit
-from loader.encoding.escaping import FIELD_KEY, KEY_BYTES, MEASUREMENT, TAG_ESCAPES, TAG_KEY, TAG_NO_FORM
+from loader.encoding.escaping import KEY_BYTES, USUAL_FORM, LineForm
+from loader.encoding.text_faults import Fault, as_mask, length_faults, tag_faults, taken, text_faults
 from loader.errors import EncodeError
 
 _BYTES = pa.large_binary()
@@ -74,24 +74,15 @@ class SelectedRows:
         return SelectedRows(self.points.filter(pa.array(kept)), rejected, self.start, positions)
 
 
-@dataclass(frozen=True)
-class _Fault:
-    """Rows (a mask) that cannot be points, because of what ``column`` holds there, or of ``shown``."""
-
-    column: str
-    rows: Mask
-    reason: str
-    shown: str = ""
-
-
 def select_points(
     batch: pa.RecordBatch,
     schema: PointSchema,
     address: Chunk,
     superseded: Mask | None = None,
     steps: Integers | None = None,
+    form: LineForm = USUAL_FORM,
 ) -> SelectedRows:
-    """Divide the rows of ``batch``, which is at ``address``, into points and rejected rows.
+    """Divide the rows of ``batch``, at ``address``, into points and rejected rows, by the ``form`` of a server.
 
     ``superseded`` tells for each row and field whether a later row of the same identity replaces the value: such
     values become null; ``steps`` are the nanoseconds by which each row is moved. Nothing is copied when all rows are
@@ -101,7 +92,7 @@ def select_points(
     if schema.fields and (problem := column_problem(schema, batch.schema)):
         raise EncodeError(f"{address.partition}: {problem}", hint="give each column a field type that fits it")
     batch = _with_dictionaries(batch, schema)
-    faults = list(_faults(batch, schema))
+    faults = list(_faults(batch, schema, form))
     if superseded is not None and not superseded.any():
         superseded = None
     if not faults and superseded is None:
@@ -120,7 +111,7 @@ def select_points(
 
 def can_be_series(batch: pa.RecordBatch, schema: PointSchema) -> bool:
     """Tell whether the tags of every row of ``batch``, which are dictionaries, can be those of points."""
-    return next(_series_faults(batch, schema), None) is None
+    return next(_series_faults(batch, schema, USUAL_FORM), None) is None
 
 
 def _with_dictionaries(batch: pa.RecordBatch, schema: PointSchema) -> pa.RecordBatch:
@@ -156,106 +147,62 @@ def _replaced(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.RecordBa
     return batch.set_column(batch.schema.get_field_index(name), name, column)
 
 
-def _faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
+def _faults(batch: pa.RecordBatch, schema: PointSchema, form: LineForm) -> Iterator[Fault]:
     yield from _time_faults(batch.column(schema.time), schema)
-    yield from _series_faults(batch, schema)
+    yield from _series_faults(batch, schema, form)
     for field in schema.fields:
         column = batch.column(field.column)
         if field.type is FieldType.FLOAT:
             # A sum is not finite if any term is not; a sum of finite terms seldom overflows.
             if not math.isfinite(pc.sum(column, min_count=0).as_py()):
-                odd = _mask(pc.invert(pc.is_finite(column)))
+                odd = as_mask(pc.invert(pc.is_finite(column)))
                 if odd.any():
-                    yield _Fault(field.column, odd, "InfluxDB holds finite numbers only")
+                    yield Fault(field.column, odd, "InfluxDB holds finite numbers only")
         elif field.type is FieldType.STRING:
-            yield from _text_faults(column, field.column)
+            yield from text_faults(column, field.column)
+            if form.longest_string is not None:
+                yield from length_faults(column, field.column, form.longest_string)
     if schema.fields and all(batch.column(field.column).null_count for field in schema.fields):
         empty = _empty(batch, schema)
         if empty.any():
             names = ", ".join(field.column for field in schema.fields)
-            yield _Fault(names, empty, "a point needs a value of at least one field", "null")
+            yield Fault(names, empty, "a point needs a value of at least one field", "null")
 
 
-def _series_faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
+def _series_faults(batch: pa.RecordBatch, schema: PointSchema, form: LineForm) -> Iterator[Fault]:
     for tag in schema.tags:
-        yield from _tag_faults(batch.column(tag), tag)
-    yield from _key_faults(batch, schema)
+        yield from tag_faults(batch.column(tag), tag, form)
+    yield from _key_faults(batch, schema, form)
 
 
-def _time_faults(column: pa.Array, schema: PointSchema) -> Iterator[_Fault]:
+def _time_faults(column: pa.Array, schema: PointSchema) -> Iterator[Fault]:
     unit = time_unit(column.type, schema)
     times = column.cast(pa.int64())
     if times.null_count:
-        yield _Fault(schema.time, _mask(pc.is_null(times)), "a point needs a time")
+        yield Fault(schema.time, as_mask(pc.is_null(times)), "a point needs a time")
     first, last = -(-TIME_MIN // unit), TIME_MAX // unit
     bounds = pc.min_max(times).as_py()
     if bounds["min"] is not None and not first <= bounds["min"] <= bounds["max"] <= last:
         outside = pc.or_(pc.less(times, first), pc.greater(times, last))
-        yield _Fault(schema.time, _mask(outside), "InfluxDB holds times from 1677-09-21 to 2262-04-11")
+        yield Fault(schema.time, as_mask(outside), "InfluxDB holds times from 1677-09-21 to 2262-04-11")
 
 
-def _tag_faults(column: pa.DictionaryArray, tag: str) -> Iterator[_Fault]:
-    values = column.dictionary
-    # Lengths are checked first, so that texts that are too long are not copied.
-    lengths = pc.fill_null(pc.binary_length(values), 0).to_numpy()
-    long = lengths > KEY_BYTES
-    yield from _spread(column, tag, long, f"a series has at most {KEY_BYTES:,} bytes")
-    if long.any():
-        values = pc.if_else(pa.array(long), None, values)
-        column = pa.DictionaryArray.from_arrays(column.indices, values)
-    yield from _text_faults(column, tag)
-    formless = _mask(pc.match_substring_regex(values.cast(_BYTES), TAG_NO_FORM))
-    yield from _spread(column, tag, formless, "newlines, and backslashes at the end, have no form in a tag")
-
-
-def _key_faults(batch: pa.RecordBatch, schema: PointSchema) -> Iterator[_Fault]:
+def _key_faults(batch: pa.RecordBatch, schema: PointSchema, form: LineForm) -> Iterator[Fault]:
     """Yield a fault for the rows whose series and longest field key are too long together."""
     columns = [batch.column(tag) for tag in schema.tags]
-    fixed = len(MEASUREMENT.escape(schema.measurement).encode()) + _SEPARATOR_BYTES
-    fixed += sum(len(TAG_KEY.escape(tag).encode()) + 2 for tag in schema.tags)
-    fixed += max((len(FIELD_KEY.escape(field.column).encode()) for field in schema.fields), default=0)
+    fixed = len(form.measurement.escape(schema.measurement).encode()) + _SEPARATOR_BYTES
+    fixed += sum(len(form.tag_key.escape(tag).encode()) + 2 for tag in schema.tags)
+    fixed += max((len(form.field_key.escape(field.column).encode()) for field in schema.fields), default=0)
     sizes = [pc.fill_null(pc.binary_length(column.dictionary), 0).to_numpy().astype(np.int64) for column in columns]
     if fixed + 2 * sum(int(size.max(initial=0)) for size in sizes) <= KEY_BYTES:
         return
     total = np.full(len(batch), fixed)
     for column, size in zip(columns, sizes, strict=True):
-        special = f"[{''.join(TAG_ESCAPES)}]"
+        special = f"[{re.escape(''.join(form.tag_escapes))}]"
         escapes = pc.fill_null(pc.count_substring_regex(column.dictionary.cast(_BYTES), special), 0).to_numpy()
-        total += _taken(size + escapes, column)
+        total += taken(size + escapes, column)
     reason = f"a series has at most {KEY_BYTES:,} bytes"
-    yield _Fault(", ".join(schema.tags), total > KEY_BYTES, reason, "long texts")
-
-
-def _text_faults(column: pa.Array, name: str) -> Iterator[_Fault]:
-    dictionary = pa.types.is_dictionary(column.type)
-    values = column.dictionary if dictionary else column
-    try:
-        values.validate(full=True)
-    except pa.ArrowInvalid:
-        bad = np.array([not _is_text(value) for value in values.cast(_BYTES).to_pylist()], np.bool_)
-        reason = "text is UTF-8"
-        yield from _spread(column, name, bad, reason) if dictionary else [_Fault(name, bad, reason)]
-
-
-def _spread(column: pa.DictionaryArray, name: str, bad: Mask, reason: str) -> Iterator[_Fault]:
-    """Yield a fault for the rows whose value in the dictionary is ``bad``, if there are any."""
-    if bad.any():
-        rows = _taken(bad, column)
-        if rows.any():
-            yield _Fault(name, rows, reason)
-
-
-def _taken(values: npt.NDArray[Any], column: pa.DictionaryArray) -> npt.NDArray[Any]:
-    """Return for every row the item of ``values``, which has one for each dictionary value; zero where it is null."""
-    indices = pc.fill_null(column.indices.cast(pa.int64()), len(values)).to_numpy()
-    taken: npt.NDArray[Any] = np.append(values, np.zeros(1, values.dtype))[indices]
-    return taken
-
-
-def _mask(condition: pa.BooleanArray) -> Mask:
-    """Return an array that is false where ``condition`` is null."""
-    mask: Mask = pc.fill_null(condition, False).to_numpy(zero_copy_only=False)
-    return mask
+    yield Fault(", ".join(schema.tags), total > KEY_BYTES, reason, "long texts")
 
 
 def _empty(batch: pa.RecordBatch, schema: PointSchema) -> Mask:
@@ -268,15 +215,7 @@ def _empty(batch: pa.RecordBatch, schema: PointSchema) -> Mask:
     return empty
 
 
-def _is_text(value: bytes | None) -> bool:
-    try:
-        (value or b"").decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _rejected(batch: pa.RecordBatch, faults: Sequence[_Fault], row: int, address: Chunk) -> RejectedRow:
+def _rejected(batch: pa.RecordBatch, faults: Sequence[Fault], row: int, address: Chunk) -> RejectedRow:
     """Return the rejected row ``row`` of ``batch`` with the first of its faults."""
     fault = next(fault for fault in faults if fault.rows[row])
     shown = fault.shown or _show(batch.column(fault.column), row)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from loader.dataset.schema import PointSchema
 from loader.encoding.arrays import Integers, Mask
-from loader.encoding.escaping import MEASUREMENT, TAG_ESCAPES, TAG_KEY
+from loader.encoding.escaping import USUAL_FORM, LineForm
 
 Numbers: TypeAlias = dict[str | bytes, int]
 """The number of each series, by its text, or by a digest of a long text."""
@@ -43,7 +43,7 @@ class SeriesRuns:
         return np.diff(self.starts)
 
 
-def find_series(batch: pa.RecordBatch, schema: PointSchema) -> SeriesRuns:
+def find_series(batch: pa.RecordBatch, schema: PointSchema, form: LineForm = USUAL_FORM) -> SeriesRuns:
     """Return the series of every row of ``batch``, all of which are points, with the tags in the order of ``schema``.
 
     Rows in series order make long runs of one series: only the first row of each run is used, and each
@@ -57,10 +57,10 @@ def find_series(batch: pa.RecordBatch, schema: PointSchema) -> SeriesRuns:
     codes = _number_combinations([index[rows] for index in indices], sizes, len(rows))
     firsts = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
     firsts[codes[::-1]] = rows[::-1]
-    texts = pa.repeat(_text(MEASUREMENT.escape(schema.measurement)), len(firsts))
+    texts = pa.repeat(_text(form.measurement.escape(schema.measurement)), len(firsts))
     for tag, column in zip(schema.tags, columns, strict=True):
-        values = _escaped(column.take(pa.array(firsts)).cast(pa.large_string()))
-        key = f",{TAG_KEY.escape(tag)}="
+        values = _escaped(column.take(pa.array(firsts)).cast(pa.large_string()), form)
+        key = f",{form.tag_key.escape(tag)}="
         if pc.min(pc.fill_null(pc.binary_length(values), 0)).as_py():
             texts = pc.binary_join_element_wise(texts, _text(key), values, _text(""))
         else:
@@ -89,10 +89,10 @@ def _numbered(codes: Integers) -> Integers:
     return numbers
 
 
-def _escaped(values: pa.LargeStringArray) -> pa.LargeStringArray:
+def _escaped(values: pa.LargeStringArray, form: LineForm) -> pa.LargeStringArray:
     """Return tag values with their escapes."""
     characters = np.frombuffer(values.buffers()[2] or b"", np.uint8)
-    for character, escaped in TAG_ESCAPES.items():
+    for character, escaped in form.tag_escapes.items():
         # Most texts have none, and to look costs less than to copy.
         if (characters == ord(character)).any():
             values = pc.replace_substring(values, character, escaped)

@@ -92,9 +92,9 @@ def _check(settings: LoadSettings) -> None:
     if settings.assume_distinct and settings.on_duplicate == OnDuplicate.NUDGE:
         raise ConfigError("rows are to be moved apart, and not to be looked for", hint="leave out --assume-distinct")
     for name, value, least, most in (
-        ("batch lines", settings.write.batch_lines, 1, inf),
-        ("batch bytes", settings.write.batch_bytes, 1, _MOST_BATCH_BYTES),
-        ("connections", 1 if settings.connections is None else settings.connections, 1, inf),
+        ("batch lines", _or_one(settings.write.batch_lines), 1, inf),
+        ("batch bytes", _or_one(settings.write.batch_bytes), 1, _MOST_BATCH_BYTES),
+        ("connections", _or_one(settings.connections), 1, inf),
         ("rate", settings.write.rate, 0, inf),
         ("max rejected", settings.max_rejected, 0, inf),
         ("retry seconds", settings.retry_seconds, 0, inf),
@@ -102,3 +102,7 @@ def _check(settings: LoadSettings) -> None:
         if not least <= value <= most:  # also for NaN
             bounds = f"{least} or more" if most == inf else f"{least} to {most:,}"
             raise ConfigError(f"{name} of {value}", hint=f"use {bounds}")
+
+
+def _or_one(number: int | None) -> int:
+    return 1 if number is None else number

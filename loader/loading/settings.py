@@ -10,7 +10,7 @@ from pathlib import Path
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.place import Place, find_place
 from loader.dataset.policy import OnDuplicate
-from loader.servers.base import Target
+from loader.servers.base import Target, WriteRules
 from loader.servers.load_method import LoadMethod, OnExisting
 
 _SHARDS_AT_A_TIME = 3
@@ -20,14 +20,23 @@ _SHARDS_AT_A_TIME = 3
 class WriteSettings:
     """How to send line protocol: at most ``batch_lines`` lines and ``batch_bytes`` bytes in a request.
 
-    ``compress`` is "auto" (none on loopback, gzip:1 elsewhere), "none", "gzip" or "gzip:LEVEL"; ``rate`` is
-    points a second, 0 for no limit.
+    None is what suits the server, see ``WriteRules``. ``compress`` is "auto" (none on loopback, gzip:1 elsewhere),
+    "none", "gzip" or "gzip:LEVEL"; ``rate`` is points a second, 0 for no limit.
     """
 
-    batch_lines: int = 20_000
-    batch_bytes: int = 4_000_000
+    batch_lines: int | None = None
+    batch_bytes: int | None = None
     compress: str = "auto"
     rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How lines are sent: as the settings say and, where they leave it open, as suits the server."""
+
+    connections: int
+    batch_lines: int
+    batch_bytes: int
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class LoadSettings:
     acknowledged is forgotten; with ``dry_run``, nothing is sent. More rejected rows than ``max_rejected`` end the load.
     ``via`` is "write" (line protocol, as ``write`` says), "restore" (storage files, into InfluxDB 2.x) or "auto"
     (the one that fits). ``connections`` bounds the requests at a time, of which there are as many as the server is fit
-    for; None is for the usual 32. On the restore path it is the number of shards at a time, usually 3, and
+    for; None is what suits the server. On the restore path it is the number of shards at a time, usually 3, and
     ``on_existing`` is for points of the bucket that have the series and time of a row: "replace" or "fail".
     ``retry_seconds`` bounds the time that one payload is retried.
     ``shard_duration`` is nanoseconds for a bucket made by this load, 0 for the server's default.
@@ -74,6 +83,14 @@ class LoadSettings:
         """Where files and state of the dataset are."""
         return find_place(self.dataset, self.state)
 
+    def sending(self, rules: WriteRules) -> Sending:
+        """Return how lines are sent to a server of ``rules``."""
+        return Sending(
+            self.connections or rules.connections,
+            self.write.batch_lines or rules.batch_lines,
+            self.write.batch_bytes or rules.batch_bytes,
+        )
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -88,7 +105,8 @@ class LoadReport:
 
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
     ``waits`` is seconds by cause: "retry" summed over connections, "rate" and "server busy" of the one coordinator.
-    ``connections`` is how many there were at most, 0 where the path does not tell.
+    ``connections`` is how many there were at most, ``batch_lines`` and ``batch_bytes`` are what was used where settings
+    leave it open; 0 is unknown.
     """
 
     server: str
@@ -113,3 +131,5 @@ class LoadReport:
     fingerprint: str = ""
     rows_existing: int = 0
     connections: int = 0
+    batch_lines: int = 0
+    batch_bytes: int = 0

@@ -13,6 +13,7 @@ from typing import Protocol
 import polars as pl
 
 from loader.dataset.schema import Field, PointSchema
+from loader.encoding.escaping import USUAL_FORM, LineForm
 from loader.servers.address import check_url
 from loader.servers.credentials import check_name, check_token
 from loader.servers.proxy import Proxy
@@ -48,6 +49,7 @@ class ReplyKind(Enum):
     """The kinds of replies, which differ in how large and how slow they may be; the bounds are the transport's."""
 
     WRITE = "the reply to a write"
+    LINES = "the reply to a write, which names each refused line"
     SMALL = "the reply"
     METADATA = "the metadata of the buckets"
     ANSWER = "the answer to a query"
@@ -64,6 +66,21 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     reply: ReplyKind = ReplyKind.SMALL
+
+
+@dataclass(frozen=True)
+class WriteRules:
+    """How a kind of server takes lines.
+
+    ``form`` is what it can hold. A load uses ``batch_lines``, ``batch_bytes`` and at most ``connections`` unless its
+    settings say otherwise. ``first_alone`` tells whether the first body into a shard must be on its way alone.
+    """
+
+    form: LineForm = USUAL_FORM
+    batch_lines: int = 20_000
+    batch_bytes: int = 4_000_000
+    connections: int = 32
+    first_alone: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,7 +109,8 @@ class AggregateQuery:
     """``function`` of each of ``fields`` per series and UTC day, over ``start`` <= time < ``stop`` (nanoseconds).
 
     ``function`` is "count", "sum", "min" or "max"; except for "count", all ``fields`` have one type. An ``encoded``
-    answer is slower, but keeps characters in tags and field keys that the dialect's plain answer loses.
+    answer is slower, but keeps characters in tags and field keys that the dialect's plain answer loses. ``columns`` are
+    those that the server has of the measurement, None where queries need not know.
     """
 
     schema: PointSchema
@@ -101,16 +119,35 @@ class AggregateQuery:
     start: int
     stop: int
     encoded: bool = False
+    columns: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
 class PointsQuery:
-    """All points of one series (tag values in the order of ``schema.tags``) with ``start`` <= time < ``stop``."""
+    """All points of one series (tag values in the order of ``schema.tags``) with ``start`` <= time < ``stop``.
+
+    ``columns`` are those that the server has of the measurement, None where queries need not know.
+    """
 
     schema: PointSchema
     series: tuple[str, ...]
     start: int
     stop: int
+    columns: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class WindowQuery:
+    """All points of all series with ``start`` <= time < ``stop``; where there are ``times``, only those at one of them.
+
+    ``columns`` are those that the server has of the measurement, None where queries need not know.
+    """
+
+    schema: PointSchema
+    start: int
+    stop: int
+    times: tuple[int, ...] = ()
+    columns: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +189,10 @@ class AmbiguousText(Exception):
     """The plain answer to a query may have lost characters of a tag: the query must be repeated ``encoded``."""
 
 
+class TooManyFiles(Exception):
+    """A query would read more files than the server allows: it must be repeated for shorter times."""
+
+
 class UnwritableNumber(Exception):
     """The answer to a query has a number that the server cannot write, such as a sum beyond all floats."""
 
@@ -160,11 +201,16 @@ Send = Callable[[Request], Reply]
 
 
 class Dialect(Protocol):
-    """What differs between InfluxDB 1 and 2. Input and output happen only through ``send``."""
+    """What differs between InfluxDB 1, 2 and 3. Input and output happen only through ``send``."""
 
     @property
     def name(self) -> str:
-        """Return "v1" or "v2"."""
+        """Return "v1", "v2" or "v3"."""
+        ...
+
+    @property
+    def write_rules(self) -> WriteRules:
+        """Return how the server takes lines."""
         ...
 
     def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request:

@@ -1,10 +1,14 @@
-"""Databases of InfluxDB 1.x with their retention policies, written DATABASE or DATABASE/POLICY. Pure."""
+"""Databases of InfluxDB 1 and 3, and the retention policies of 1: DATABASE or DATABASE/POLICY. Pure."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from loader.errors import ConfigError
+
+_NANOSECONDS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000}
 
 
 @dataclass(frozen=True)
@@ -28,3 +32,9 @@ def database_of(bucket: str) -> Database:
             f"{bucket!r} is not a database of InfluxDB 1.x", hint="write it DATABASE or DATABASE/RETENTION_POLICY"
         )
     return Database(name, policy)
+
+
+def read_duration(duration: Any) -> int:
+    """Read Go's form of a duration, such as 168h0m0s, in nanoseconds; 0s is infinite."""
+    parts = re.findall(r"([0-9]{1,9})([hms])", str(duration))
+    return sum(int(number) * _NANOSECONDS[unit] for number, unit in parts)

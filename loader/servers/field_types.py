@@ -10,6 +10,7 @@ from loader.servers import influxql
 from loader.servers.base import Bucket, Dialect, Request, Send, Target
 from loader.servers.replies import json_of, reading
 from loader.servers.restore import takes_files
+from loader.servers.tables import find_columns, has_tables
 
 
 def find_types(
@@ -17,10 +18,13 @@ def find_types(
 ) -> Mapping[str, set[str]] | None:
     """Return all types of each field key, at any time; None where the server does not tell.
 
-    Only InfluxQL can ask this. InfluxDB 2 answers InfluxQL about the bucket that a database is mapped to: that must be
-    ``bucket``. Raises Retryable.
+    InfluxDB 3 tells its columns, tags among them. Of the others, only InfluxQL can ask this. InfluxDB 2 answers
+    InfluxQL about the bucket that a database is mapped to: that must be ``bucket``. Raises Retryable.
     """
     try:
+        if has_tables(dialect):
+            columns = find_columns(send, target, schema.measurement)
+            return {name: {kind} for name, kind in columns.items()}
         if takes_files(dialect):
             if not _is_mapped(send, target, bucket):
                 return None

@@ -5,7 +5,7 @@ Columns are named by position in the schema (``t0``, ``f0``, …), so that no na
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import polars as pl
@@ -77,9 +77,14 @@ def aggregate_frame(query: AggregateQuery, rows: Iterable[tuple[object, ...]]) -
         "day": pl.Int64,
         "value": dtype,
     }
+    return merge_aggregates(query, [pl.DataFrame(rows, schema=schema, orient="row")])
+
+
+def merge_aggregates(query: AggregateQuery, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Merge answers to ``query``, of which several may hold the same (tags, field, day)."""
     value = pl.col("value")
     merged = {"min": value.min(), "max": value.max()}.get(query.function, value.sum())
-    return pl.DataFrame(rows, schema=schema, orient="row").group_by(*tags, "field", "day").agg(merged)
+    return pl.concat(parts).group_by(*tag_columns(len(query.schema.tags)), "field", "day").agg(merged)
 
 
 def points_frame(query: PointsQuery, values: Mapping[int, Mapping[int, object]]) -> pl.DataFrame:

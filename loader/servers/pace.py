@@ -44,7 +44,7 @@ class Pace:
 
     def go_on(self, kind: ReplyKind) -> None:
         """Extend the deadline for the body of a reply of ``kind``, which is not an error: its head has come."""
-        self._long = kind not in {ReplyKind.WRITE, ReplyKind.SMALL}
+        self._long = kind not in {ReplyKind.WRITE, ReplyKind.LINES, ReplyKind.SMALL}
         if self._long:
             self._deadline = time.monotonic() + max(self._seconds, HOUR)
 

@@ -10,12 +10,24 @@ from loader.events import Notice
 from loader.printable import printable
 from loader.servers.address import is_loopback
 from loader.servers.base import Dialect, Reply, Request, Target
-from loader.servers.replies import answer_of, decode_json, message_of, raise_if_busy, redirect_hint, retry_after, shown
+from loader.servers.replies import (
+    answer_of,
+    decode_json,
+    message_of,
+    raise_for,
+    raise_if_busy,
+    redirect_hint,
+    retry_after,
+    shown,
+)
 from loader.servers.transport import Connection
 from loader.servers.v1 import EarlyInfluxDB1, InfluxDB1
 from loader.servers.v2 import InfluxDB2
+from loader.servers.v3 import InfluxDB3
 
 _LONGEST_VERSION = 50
+_CLUSTER = "cluster-uuid"
+"""The header that InfluxDB 3 adds to each reply."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class Server:
 
 def dialects() -> dict[str, Dialect]:
     """Return the known dialects by the major version of their servers."""
-    return {"1": InfluxDB1(), "2": InfluxDB2()}
+    return {"1": InfluxDB1(), "2": InfluxDB2(), "3": InfluxDB3()}
 
 
 def resolve(url: str, version: str) -> Server:
@@ -51,8 +63,6 @@ def identify(url: str, health: Reply) -> Server:
 
     Raises ConfigError when it is not InfluxDB, or a version without a dialect here, Retryable when it is not ready.
     """
-    if "cluster-uuid" in health.headers:
-        raise ConfigError(f"{url}: InfluxDB 3 has no dialect here", hint=_hint())
     try:
         data = decode_json(health)
     except (ValueError, RecursionError):
@@ -66,8 +76,14 @@ def identify(url: str, health: Reply) -> Server:
     return resolve(url, shown(health, str(data.get("version", ""))))
 
 
-def identify_early(url: str, ping: Reply) -> Server:
-    """Read the reply to ``GET /ping``, since versions before 1.8 have no /health; raises as ``identify`` does."""
+def identify_by_ping(url: str, ping: Reply) -> Server:
+    """Read the reply to ``GET /ping``, for versions whose /health tells none; raises as ``identify`` does, and Refused.
+
+    Versions before 1.8 have no /health. Of InfluxDB 3, each reply has a cluster-uuid; without a valid token it tells
+    nothing else, not even its version.
+    """
+    if ping.status in {401, 403} and _CLUSTER in ping.headers:
+        raise_for(ping, f"{url}: InfluxDB 3 tells its version only to a valid token: GET /ping")
     version = ping.headers.get("x-influxdb-version", "")
     if ping.status not in {200, 204} or not version:
         raise_if_busy(ping, f"{url}: GET /ping {answer_of(ping)}")
@@ -79,8 +95,8 @@ def probe(connection: Connection) -> Server:
     """Ask the server of ``connection`` what it is; raises ServerError or ConfigError, Retryable when it is busy."""
     url = connection.target.url
     health = connection.send(Request("GET", "/health"))
-    if health.status == 404 and "cluster-uuid" not in health.headers:
-        return identify_early(url, connection.send(Request("GET", "/ping")))
+    if health.status == 404 or _CLUSTER in health.headers or health.body == b"OK":
+        return identify_by_ping(url, connection.send(Request("GET", "/ping")))
     return identify(url, health)
 
 

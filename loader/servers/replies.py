@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import polars as pl
 
@@ -58,7 +58,7 @@ def answer_of(reply: Reply) -> str:
     return f"answered {reply.status}: {message_of(reply)}"
 
 
-def raise_for(reply: Reply, doing: str) -> None:
+def raise_for(reply: Reply, doing: str) -> NoReturn:
     """Raise the ServerError for ``reply``, which is a failure; ``doing`` says what was tried."""
     status = reply.status
     text = f"{doing}: the server {answer_of(reply)}"

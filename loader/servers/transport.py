@@ -29,6 +29,7 @@ LONGEST_TIMEOUT = 86_400
 MOST_BYTES: Mapping[ReplyKind, int] = MappingProxyType(
     {
         ReplyKind.WRITE: 64 << 10,
+        ReplyKind.LINES: 16 << 20,
         ReplyKind.SMALL: 1 << 20,
         ReplyKind.METADATA: 512 << 20,
         ReplyKind.ANSWER: 512 << 20,
@@ -36,7 +37,7 @@ MOST_BYTES: Mapping[ReplyKind, int] = MappingProxyType(
 )
 """Most bytes of a reply. A stream has no maximum: its reader must bound it."""
 MOST_WORDS = 64 << 10
-"""Most bytes that are read of a reply with a status of 300 or more; the rest is left unread."""
+"""Most bytes that are read of a reply with a status of 300 or more, unless it names lines; the rest is left unread."""
 _PIECE = 64 << 10
 
 
@@ -189,7 +190,8 @@ class Connection:
 def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
     """Return the body, or the beginning of that of an error; raises ServerError when it is too large for its kind."""
     failed = response.status >= 300
-    most = MOST_WORDS if failed else MOST_BYTES[request.reply]
+    named = request.reply is ReplyKind.LINES and response.status in {400, 422}
+    most = MOST_WORDS if failed and not named else MOST_BYTES[request.reply]
     content = io.BytesIO()
     while content.tell() <= most and (piece := response.read(_PIECE)):
         content.write(piece)

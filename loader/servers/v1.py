@@ -6,7 +6,6 @@ have only /write, and no tokens.
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from dataclasses import replace
 from typing import Any
@@ -27,21 +26,22 @@ from loader.servers.base import (
     Request,
     Send,
     Target,
+    WriteRules,
 )
-from loader.servers.database import database_of
+from loader.servers.database import database_of, read_duration
 from loader.servers.replies import json_of, message_of, raise_for, reading, shown
 from loader.servers.writes import build_v2_write, write_headers
 
 _NANOSECONDS = 1_000_000_000
 _USUAL_SHARD_DURATION = 7 * DAY
 """The server's default for infinite retention."""
-_UNIT_SECONDS = {"h": 3_600, "m": 60, "s": 1}
 
 
 class InfluxDB1:
     """The dialect of InfluxDB 1.8."""
 
     name = "v1"
+    write_rules = WriteRules()
 
     def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request:
         """Return the request to /api/v2/write."""
@@ -78,7 +78,7 @@ class InfluxDB1:
                 f"database {database.name!r} has no default retention policy",
                 hint=f"name one of its policies: --bucket {database.name}/POLICY",
             )
-        return Bucket(target.bucket, "", _nanoseconds(found[0][1]), _nanoseconds(found[0][2])) if found else None
+        return Bucket(target.bucket, "", read_duration(found[0][1]), read_duration(found[0][2])) if found else None
 
     def create_bucket(self, send: Send, target: Target, shard_duration: int) -> Bucket:
         """Make the database, or the policy in an existing database, with infinite retention."""
@@ -220,13 +220,6 @@ def _authorised(request: Request, target: Target) -> Request:
 def _quoted(name: str) -> str:
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _nanoseconds(duration: Any) -> int:
-    """Read Go's form of a duration, such as 168h0m0s; 0s is infinite."""
-    parts = re.findall(r"([0-9]{1,9})([hms])", str(duration))
-    seconds = sum(int(number) * _UNIT_SECONDS[unit] for number, unit in parts)
-    return seconds * _NANOSECONDS
 
 
 def _query(send: Send, statement: str, doing: str, width: int = 0) -> list[list[Any]]:

@@ -21,6 +21,7 @@ from loader.servers.base import (
     Request,
     Send,
     Target,
+    WriteRules,
 )
 from loader.servers.database import database_of
 from loader.servers.replies import json_of, message_of, raise_for, reading, shown
@@ -38,6 +39,7 @@ class InfluxDB2:
     """The dialect of InfluxDB 2.x."""
 
     name = "v2"
+    write_rules = WriteRules()
 
     def build_write(self, target: Target, body: bytes, *, gzipped: bool) -> Request:
         """Return the request to /api/v2/write."""

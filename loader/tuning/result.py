@@ -21,6 +21,7 @@ from loader.loading.flow import gzip_level
 from loader.loading.settings import LoadSettings
 from loader.loading.write_path.connection_limit import START
 from loader.servers.address import redacted, same_server
+from loader.servers.base import WriteRules
 from loader.servers.load_method import LoadMethod
 from loader.tuning.settings import TunedSettings, TuneReport
 
@@ -124,8 +125,8 @@ def tuned(settings: LoadSettings, explicit: Collection[str] = ()) -> LoadSetting
 
 def flags_of(settings: LoadSettings) -> str:
     """Return the flags that say of ``settings`` what a tuning finds."""
-    write = settings.write
-    return TunedSettings(write.batch_lines, write.batch_bytes, settings.connections or START, write.compress).flags
+    sending, connections = settings.sending(WriteRules()), settings.connections or START
+    return TunedSettings(sending.batch_lines, sending.batch_bytes, connections, settings.write.compress).flags
 
 
 def _settings(said: dict[str, Any]) -> TunedSettings:

@@ -25,6 +25,7 @@ from loader.quantities import counted
 from loader.servers.patience import Patience, Stopped, find_server
 from loader.servers.probe import Server
 from loader.servers.restore import require_operator, takes_files
+from loader.servers.tables import has_tables
 from loader.servers.transport import Connection
 from loader.tuning.bench import RETRY_SECONDS, Bench, Measured
 from loader.tuning.coordinate import find_settings
@@ -113,6 +114,11 @@ class _Tuning:
         try:
             server = find_server(self.link, self.observe, patience)
             server_name = server.name
+            if has_tables(server.dialect):
+                raise ConfigError(
+                    f"{server.name} is not measured: it answers a write once a second, whatever its size",
+                    hint="loader load uses six connections and bodies of 10 MiB there; try others with --connections",
+                )
             scratch = Scratch.on(server, self.link.target, settings.timeout_seconds, self.observe, self.stop)
             patience.ask(lambda: scratch.tidy(self.link.send))
             restores = self._can_restore(server, search, patience)

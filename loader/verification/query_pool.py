@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from dataclasses import field as with_default
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import polars as pl
 
@@ -25,19 +25,48 @@ from loader.servers.base import (
     Request,
     Target,
     UnwritableNumber,
+    WindowQuery,
 )
-from loader.servers.frames import aggregate_frame
+from loader.servers.frames import aggregate_frame, field_columns, merge_aggregates, tag_columns
 from loader.servers.patience import Patience
 from loader.servers.restore import takes_files
+from loader.servers.tables import Files, count_files, has_tables
 from loader.servers.transport import Connection
 from loader.verification.aggregates.frames import FUNCTIONS, NUMBERS
-from loader.verification.settings import VerifySettings
+from loader.verification.differences import compare_points
+from loader.verification.file_windows import FileWindows, Query
+from loader.verification.second_look import SecondLook, only_look
+from loader.verification.settings import Difference, VerifySettings
 from loader.verification.texts import cut, shortened
 from loader.waiting import Workers, take
 
 Answer = TypeVar("Answer")
 QUERY_FIELDS = 200
 """Most fields that one query asks for."""
+
+
+class Found(Protocol):
+    """Points that will be there."""
+
+    def result(self) -> pl.DataFrame:
+        """Wait for the points and return them; raises ServerError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Share:
+    """Those points of an answer that one query asks for."""
+
+    together: Future[pl.DataFrame]
+    query: PointsQuery
+
+    def result(self) -> pl.DataFrame:
+        """Wait for the answer and return the points of the query."""
+        series, schema = self.query.series, self.query.schema
+        wanted = pl.col("time").is_between(self.query.start, self.query.stop - 1)
+        for tag, value in zip(tag_columns(len(schema.tags)), series, strict=True):
+            wanted &= pl.col(tag) == value
+        return shortened(self.together.result().filter(wanted).select("time", *field_columns(len(schema.fields))))
 
 
 @dataclass(frozen=True)
@@ -50,6 +79,8 @@ class QueryPool:
     connections: SimpleQueue[Connection]
     retry_seconds: float
     observe: Observer
+    windows: FileWindows | None = None
+    second_look: SecondLook = with_default(default_factory=only_look)
     unsummed: dict[str, object] = with_default(default_factory=dict)
     """Fields for which a notice has said that not all sums are compared."""
 
@@ -102,6 +133,28 @@ class QueryPool:
         """Ask for the points of one series."""
         return self.workers.submit(self._points, query)
 
+    def samples(self, queries: Sequence[PointsQuery]) -> Sequence[Found]:
+        """Ask for the points of ``queries``, which are of one measurement and one nanosecond each.
+
+        A server that holds tables is asked for all of them at once: each query costs it a look at its files.
+        """
+        if self.windows is None or not queries:
+            return [self.points(query) for query in queries]
+        times = tuple(sorted({query.start for query in queries}))
+        together = self.workers.submit(self.window, WindowQuery(queries[0].schema, times[0], times[-1] + 1, times))
+        return [Share(together, query) for query in queries]
+
+    def window(self, query: WindowQuery) -> pl.DataFrame:
+        """Return all points of a window, in series order; only of a server that holds tables."""
+        dialect = self.dialect
+        assert has_tables(dialect)
+
+        def ask(link: Connection, part: WindowQuery) -> pl.DataFrame:
+            return dialect.parse_window(part, link.send(dialect.build_window(self.target, part)))
+
+        tags = tag_columns(len(query.schema.tags))
+        return pl.concat(self._in_parts(query, ask)).sort(*tags, "time")
+
     def candles(self, query: CandleQuery) -> Future[pl.DataFrame]:
         """Ask for candles, see ``Dialect.parse_candles``."""
         request = self.dialect.build_candles(self.target, query)
@@ -140,12 +193,35 @@ class QueryPool:
             self.observe(Notice(f"not all sums of field {cut(field)!r} are compared: {words}"))
 
     def _ask_aggregate(self, query: AggregateQuery) -> pl.DataFrame:
-        request = self.dialect.build_aggregate(self.target, query)
-        return self._with_connection(lambda link: self.dialect.parse_aggregate(query, link.send(request)))
+        def ask(link: Connection, part: AggregateQuery) -> pl.DataFrame:
+            return self.dialect.parse_aggregate(part, link.send(self.dialect.build_aggregate(self.target, part)))
+
+        parts = self._in_parts(query, ask)
+        return parts[0] if len(parts) == 1 else merge_aggregates(query, parts)
 
     def _points(self, query: PointsQuery) -> pl.DataFrame:
-        request = self.dialect.build_points(self.target, query)
-        return shortened(self._with_connection(lambda link: self.dialect.parse_points(query, link.send(request))))
+        def ask(link: Connection, part: PointsQuery) -> pl.DataFrame:
+            return self.dialect.parse_points(part, link.send(self.dialect.build_points(self.target, part)))
+
+        return shortened(pl.concat(self._in_parts(query, ask)))
+
+    def _in_parts(self, query: Query, ask: Callable[[Connection, Query], pl.DataFrame]) -> list[pl.DataFrame]:
+        """Return the answers to ``query`` by ``ask``; several, one for each part of its time, where files are many."""
+        windows = self.windows
+        if windows is None:
+            return [self._with_connection(lambda link: ask(link, query))]
+        return self._with_connection(lambda link: windows.ask(link.send, query, lambda part: ask(link, part)))
+
+    def count_files(self) -> Files:
+        """Return what files the database has; only of a server that holds tables."""
+        return self._with_connection(lambda link: count_files(link.send, self.target))
+
+    def differences(self, query: PointsQuery, expected: pl.DataFrame, found: Found) -> list[Difference]:
+        """Return how the points of ``query`` differ from those that are ``expected``, once that lasts."""
+        first = compare_points(query, expected, found.result())
+        return self.second_look.settle(
+            first, lambda: compare_points(query, expected, self._points(query)), lambda each: each
+        )
 
     def _with_connection(self, ask: Callable[[Connection], Answer]) -> Answer:
         connection = take(self.connections)
@@ -164,7 +240,11 @@ def query_pool(settings: VerifySettings, dialect: Dialect, observe: Observer) ->
         for _ in range(connections):
             idle.put(stack.enter_context(Connection(target, settings.timeout_seconds)))
         workers = stack.enter_context(Workers(connections))
-        yield QueryPool(target, dialect, workers, idle, settings.retry_seconds, observe)
+        pool = QueryPool(target, dialect, workers, idle, settings.retry_seconds, observe)
+        if has_tables(dialect):
+            looks = SecondLook(pool.count_files, settings.retry_seconds, observe, workers.closed)
+            pool = replace(pool, windows=FileWindows(target), second_look=looks)
+        yield pool
 
 
 def _together(schema: PointSchema, function: str) -> Iterator[list[int]]:

@@ -19,7 +19,7 @@ from loader.events import Advanced, Event, Notice
 from loader.loading import LoadSettings, WriteSettings, load
 from loader.reporting.status import read_status
 from loader.reporting.text import load_text, status_text
-from loader.servers.base import PointsQuery, Target
+from loader.servers.base import PointsQuery, Target, WriteRules
 from loader.servers.probe import probe
 from loader.servers.transport import Connection
 from tests.fault_proxy import Answer, Call, Fault, Reset, fault_proxy
@@ -310,6 +310,6 @@ def test_the_limit_of_refused_lines_holds(request: pytest.FixtureRequest, tmp_pa
             load(settings)
     (path,) = (tmp_path / ".loader" / "rejected").iterdir()
     refused = [json.loads(line)["row"] for line in path.read_text().splitlines()]
-    assert 40 < len(refused) <= 40 + settings.connections
+    assert 40 < len(refused) <= 40 + WriteRules().connections
     assert len(set(refused)) == len(refused)
     assert all(row % 2 for row in refused)

@@ -15,7 +15,7 @@ from loader.events import Event, Waited, ignore
 from loader.loading import LoadSettings, load
 from loader.servers.base import Reply, Target
 from loader.servers.patience import Patience, Stopped
-from loader.servers.probe import identify, identify_early
+from loader.servers.probe import identify, identify_by_ping
 from loader.verification import VerifySettings, verify
 from tests.datasets import small_dataset
 
@@ -65,7 +65,7 @@ def test_a_wait_is_ended_from_outside() -> None:
 def test_a_page_of_a_busy_proxy_is_no_judgement(status: int) -> None:
     """Whether it is an InfluxDB shows when it answers; the wish to wait is kept."""
     reply = Reply(status, {"retry-after": "7"}, PAGE)
-    for read in (identify, identify_early):
+    for read in (identify, identify_by_ping):
         with pytest.raises(Retryable, match=f"answered {status}: <html>Bad Gateway") as caught:
             read("http://localhost:8086", reply)
         assert (caught.value.status, caught.value.retry_after) == (status, 7.0)

@@ -6,7 +6,7 @@ import pytest
 
 from loader.errors import ConfigError, PartialWrite, Refused, Retryable, ServerError, TooLarge
 from loader.servers.base import Dialect, Reply, Target
-from loader.servers.probe import dialects, identify, identify_early
+from loader.servers.probe import dialects, identify, identify_by_ping
 from loader.servers.replies import json_of, message_of, retry_after
 from loader.servers.v1 import EarlyInfluxDB1, InfluxDB1
 
@@ -115,7 +115,6 @@ def test_health_names_the_dialect(version: bytes, name: str) -> None:
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (Reply(200, {"cluster-uuid": "x"}), "InfluxDB 3 has no dialect"),
         (Reply(200, body=b"<html>"), "not an InfluxDB"),
         (Reply(200, body=b"[]"), "not an InfluxDB"),
         (Reply(404, body=b'{"name":"other"}'), "not an InfluxDB"),
@@ -140,10 +139,10 @@ PING = {"x-influxdb-build": "OSS", "x-influxdb-version": "1.6.7~rc0"}
 
 def test_ping_names_versions_before_1_8() -> None:
     """They have no /health; the version in the header decides, also when it is 1.8 or later after all."""
-    early = identify_early(TARGET.url, Reply(204, PING))
+    early = identify_by_ping(TARGET.url, Reply(204, PING))
     assert (early.name, type(early.dialect)) == ("InfluxDB 1.6.7~rc0", EarlyInfluxDB1)
     for version, kind in (("v1.7.10", EarlyInfluxDB1), ("1.8.0", InfluxDB1), ("1.10.3", InfluxDB1)):
-        assert type(identify_early(TARGET.url, Reply(204, {"x-influxdb-version": version})).dialect) is kind
+        assert type(identify_by_ping(TARGET.url, Reply(204, {"x-influxdb-version": version})).dialect) is kind
 
 
 @pytest.mark.parametrize(
@@ -157,4 +156,4 @@ def test_ping_names_versions_before_1_8() -> None:
 def test_other_pings_are_refused(reply: Reply, words: str) -> None:
     """Whoever answers without the version of a known InfluxDB is none."""
     with pytest.raises(ConfigError, match=words):
-        identify_early(TARGET.url, reply)
+        identify_by_ping(TARGET.url, reply)

@@ -16,7 +16,7 @@ from loader.errors import LoaderError, ServerError
 from loader.servers import flux, influxql
 from loader.servers.backup import parse_shards
 from loader.servers.base import AggregateQuery, Bucket, PointsQuery, Reply, Request, Target
-from loader.servers.probe import identify, identify_early
+from loader.servers.probe import identify, identify_by_ping
 from loader.servers.replies import message_of
 from loader.servers.restore import is_operator, parse_bucket
 from loader.servers.v1 import EarlyInfluxDB1, InfluxDB1
@@ -38,7 +38,7 @@ def readers() -> dict[str, Reader]:
     """Return everything that reads a reply with status 200 or 201, by name; each request gets the same reply."""
     found: dict[str, Reader] = {
         "identify": lambda reply: identify(TARGET.url, reply),
-        "identify early": lambda reply: identify_early(TARGET.url, reply),
+        "identify early": lambda reply: identify_by_ping(TARGET.url, reply),
         "count": flux.parse_count,
         "counts": lambda reply: flux.parse_counts(reply, 2),
         "types": influxql.parse_types,

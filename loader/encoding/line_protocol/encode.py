@@ -20,7 +20,7 @@ from loader.dataset.arrow_types import FIELD_TYPES
 from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.encoding.arrays import Integers, Words
 from loader.encoding.columns import read_times
-from loader.encoding.escaping import FIELD_KEY
+from loader.encoding.escaping import USUAL_FORM, LineForm, Part
 from loader.encoding.line_protocol.lines import (
     BOOLEAN,
     FLOAT,
@@ -77,14 +77,15 @@ class _Values:
 
 
 class LineEncoder:
-    """Encodes points of ``schema``, each row as one line with a nanosecond timestamp.
+    """Encodes points of ``schema``, each row as one line with a nanosecond timestamp, in the ``form`` of a server.
 
     Lines are written into one buffer, which is used again and is as large as the largest piece so far: used memory is
     in the caches of the processor, and the first touch of new memory costs more than a copy.
     """
 
-    def __init__(self, schema: PointSchema) -> None:
+    def __init__(self, schema: PointSchema, form: LineForm = USUAL_FORM) -> None:
         self._schema = schema
+        self._form = form
         self._buffer = np.empty(0, np.uint8)
 
     def encode(self, points: SelectedRows, most_lines: int, most_bytes: Callable[[], int]) -> Iterator[EncodedLines]:
@@ -96,12 +97,12 @@ class LineEncoder:
         pieces. Raises EncodeError, before anything is yielded, for a name that has no line-protocol form.
         """
         batch = points.points
-        runs, order = find_series(batch, self._schema), None
+        runs, order = find_series(batch, self._schema, self._form), None
         if gathered := gather_series(runs):
             runs, order = gathered
         columns = [_column(batch.column(field.column)) for field in self._schema.fields]
         values = [_values(column, field.type) for column, field in zip(columns, self._schema.fields, strict=True)]
-        fields = _fields(columns, values, self._schema.fields, order)
+        fields = _fields(columns, values, self._schema.fields, order, self._form.field_key)
         series = join_texts([runs.texts])
         times, numbers = (
             _ordered(read_times(batch, self._schema).to_numpy(writable=True), order),
@@ -174,11 +175,15 @@ def _ordered(items: npt.NDArray[_Item], order: Integers | None) -> npt.NDArray[_
 
 
 def _fields(
-    columns: Sequence[pa.Array], values: Sequence[_Values], fields: Sequence[Field], order: Integers | None
+    columns: Sequence[pa.Array],
+    values: Sequence[_Values],
+    fields: Sequence[Field],
+    order: Integers | None,
+    field_key: Part,
 ) -> Fields:
     """Return the fields of the rows, in ``order``, in the form that the kernel takes."""
     ends = ['="' if each.kind == STRING else "=" for each in values]
-    keys = [FIELD_KEY.escape(field.column) + end for field, end in zip(fields, ends, strict=True)]
+    keys = [field_key.escape(field.column) + end for field, end in zip(fields, ends, strict=True)]
     nullable = any(column.null_count for column in columns)
     present = [_ordered(column.is_valid().to_numpy(zero_copy_only=False), order) for column in columns if nullable]
     return Fields(

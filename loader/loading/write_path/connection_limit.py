@@ -7,9 +7,6 @@ from typing import Self
 
 START = 3
 """Connections to begin with; only what a server refuses brings a load below them."""
-MOST = 32
-"""Connections at most, unless the user says otherwise."""
-
 _STEP = 1.5
 _WORTH = 0.1
 """Connections are worth it that bring this share of what they would bring if nothing but the way were slow."""

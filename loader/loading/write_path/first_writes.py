@@ -33,9 +33,11 @@ class FirstWrites:
     Shards begin at multiples of their duration from a midnight. Times are told apart by spans of a day at most that
     no shard of the bucket's rule divides; nor do those of an earlier rule of whole days. ``shard_duration`` is
     nanoseconds, or 0 where it is unknown, and then an hour. Memory is one number for each span that has taken a body.
+    With ``alone`` false, for servers without shards, any bodies may be on their way together.
     """
 
-    def __init__(self, shard_duration: int) -> None:
+    def __init__(self, shard_duration: int, *, alone: bool = True) -> None:
+        self._alone = alone
         self._span = max(_MINUTE, gcd(shard_duration or _HOUR, DAY))
         self._changed = threading.Condition()
         # When each span took its last body, and how often the server was away.
@@ -46,7 +48,9 @@ class FirstWrites:
         self._first: set[int] = set()
 
     def spans(self, times: Integers) -> frozenset[int]:
-        """Return the spans of ``times``, nanoseconds."""
+        """Return the spans of ``times``, nanoseconds; none where bodies need not be alone."""
+        if not self._alone:
+            return frozenset()
         first, last = int(times.min()) // self._span, int(times.max()) // self._span
         if last - first < 2:
             return frozenset((first, last))

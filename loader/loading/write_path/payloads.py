@@ -16,6 +16,7 @@ from loader.dataset.manifest import Partition
 from loader.dataset.reader import GROUP_ROWS, read_batches
 from loader.dataset.schema import FieldType, PointSchema
 from loader.encoding.arrays import Integers, Mask
+from loader.encoding.escaping import USUAL_FORM, LineForm
 from loader.encoding.line_protocol.encode import BYTES_A_VALUE, EncodedLines, LineEncoder
 from loader.encoding.selection import SelectedRows, select_points
 from loader.loading.known_rows import KnownRows
@@ -107,8 +108,11 @@ def payloads(
     body_limit: Callable[[], int],
     known: KnownRows,
     done: Callable[[Chunk], Mask | None] = lambda chunk: None,
+    form: LineForm = USUAL_FORM,
 ) -> Iterator[Payload]:
     """Encode ``chunk`` of ``partition``, cut into payloads of at most ``batch_lines`` lines and ``body_limit()`` bytes.
+
+    ``form`` is that of the server.
 
     Rows of a series are brought together within a window, a batch of at most max(GROUP_ROWS, batch_lines) rows, or
     fewer of many fields, see ``LineEncoder.encode``. ``done`` tells which rows of a window are acknowledged already;
@@ -116,7 +120,7 @@ def payloads(
     lines. Memory is bounded by one window twice, see ``join_batches``, what its encoder needs, which is WINDOW_BYTES
     and what ``read_batches`` bounds, and one payload. Raises StageError and EncodeError.
     """
-    encoder = LineEncoder(schema)
+    encoder = LineEncoder(schema, form)
     row = chunk.start
     most = max(GROUP_ROWS, batch_lines)
     # To prepare a window costs nearly a millisecond, however few its rows are; and a server gains by long ones.
@@ -127,7 +131,7 @@ def payloads(
         address = Chunk(chunk.partition, row, row + batch.num_rows)
         row = address.stop
         steps = partition.steps(address.start, address.stop)
-        selected = select_points(batch, schema, address, known.superseded(address), steps)
+        selected = select_points(batch, schema, address, known.superseded(address), steps, form)
         earlier = done(address)
         if earlier is not None:
             selected = selected.within(~earlier)

@@ -178,14 +178,20 @@ class Senders:
         except (TooLarge, PartialWrite) as error:
             if isinstance(error, TooLarge):
                 self._flow.remember_too_large(payload.size)
+            elif _names_rows(error, payload):
+                for line, words in sorted(error.lines.items()):
+                    progress.rejected.append(_rejected(payload.slice(line, line + 1), error.status, words))
+                progress.lines += len(payload)
+                self._flow.count_rejected(len(error.lines))
+                return True
             if len(payload) > 1:
                 most = max(self._flow.rejections_left, _FEW)
                 if not progress.looked_ahead and len(payload) > most:
                     progress.looked_ahead = True
                     self._look_ahead(connection, payload, jitter)
-                # The server names at most one bad line, so halves find them all; good lines are written again.
+                # InfluxDB 1 and 2 name at most one bad line, so halves find them; good lines are written again.
                 return all(self._deliver(connection, half, progress, jitter) for half in payload.halves())
-            progress.rejected.append(_rejected(payload, error))
+            progress.rejected.append(_rejected(payload, error.status, error.message))
             progress.lines += 1
             self._flow.count_rejected()
             return True
@@ -254,6 +260,20 @@ class Senders:
         return self._flow.stopping
 
 
-def _rejected(payload: Payload, error: TooLarge | PartialWrite) -> RejectedLine:
+def _names_rows(error: PartialWrite, payload: Payload) -> bool:
+    """Tell whether ``error`` names the refused lines, and each number is that of a line of ``payload``.
+
+    A server counts lines; a newline within a string would make its numbers doubtful.
+    """
+    lines = error.lines
+    return (
+        error.rest_stored
+        and bool(lines)
+        and 0 <= min(lines) <= max(lines) < len(payload)
+        and payload.body.count(b"\n") == len(payload)
+    )
+
+
+def _rejected(payload: Payload, status: int, words: str) -> RejectedLine:
     line = payload.body.decode("utf-8").removesuffix("\n")
-    return RejectedLine(line, payload.first_row, error.status, error.message)
+    return RejectedLine(line, payload.first_row, status, words)

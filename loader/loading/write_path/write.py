@@ -4,7 +4,8 @@ Partitions are sent in the order of the manifest, rows in the order of their fil
 each batch: InfluxDB takes time order between shards and series order within one fastest. One thread, the coordinator,
 reads, encodes and keeps the ledger; several connections send, as many as the server is fit for.
 
-Memory is bounded by one record batch, and the bytes in flight; it does not depend on the size of the dataset.
+Memory is bounded by one record batch, the bytes in flight (128 MiB), and a copy of each payload that is being sent; it
+does not depend on the size of the dataset.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import partial
 from loader.dataset.adopt import keep_manifest
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest
+from loader.encoding.escaping import LineForm
 from loader.encoding.warm import compile_ahead, compile_line_encoder
 from loader.errors import ConfigError, Refused
 from loader.events import SERVER_BUSY, Answered, Notice, Observer, Started, Waited
@@ -28,19 +30,20 @@ from loader.loading.ledger import Ledger, forget, has_mark
 from loader.loading.ledger_values import is_mark
 from loader.loading.look import look_through
 from loader.loading.rejected import RejectedLine, Rejections
-from loader.loading.settings import LoadReport, LoadSettings
+from loader.loading.settings import LoadReport, LoadSettings, Sending
 from loader.loading.tally import DRY_RUN, Tally
-from loader.loading.write_path.connection_limit import MOST, adaptive
+from loader.loading.write_path.connection_limit import adaptive
 from loader.loading.write_path.field_types import note_other_types
 from loader.loading.write_path.first_writes import FirstWrites
 from loader.loading.write_path.payloads import payloads
 from loader.loading.write_path.sender import Ack, Failed, NotSent, Result, Senders, compressed
-from loader.servers.base import Bucket
+from loader.servers.base import Bucket, WriteRules
 from loader.servers.field_types import find_types
 from loader.servers.load_method import LoadMethod
-from loader.servers.patience import Patience
-from loader.servers.probe import Server, probe
+from loader.servers.patience import Patience, find_server
+from loader.servers.probe import Server
 from loader.servers.restore import takes_files
+from loader.servers.tables import check_room, has_tables
 from loader.servers.transport import Connection
 from loader.servers.v2 import InfluxDB2
 from loader.waiting import pause
@@ -57,10 +60,16 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     tally = Tally(settings, observe)
     patience = Patience(settings.retry_seconds, tally.wait, stop)
     with Connection(settings.target, settings.timeout_seconds) as connection:
-        server = patience.ask(lambda: probe(connection), first=True)
+        server = find_server(connection, observe, patience)
+        rules = server.dialect.write_rules
+        sending = settings.sending(rules)
+        for schema in manifest.schemas:
+            rules.form.check_names(schema)
         found = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
         if found:
             check_retention(found, manifest)
+        if has_tables(server.dialect):
+            patience.ask(partial(check_room, connection.send, settings.target, manifest.schemas))
         # Before a bucket is made: a dataset with duplicates may be refused.
         manifest, known = look_through(tally, manifest, stop)
         if stop.is_set():
@@ -81,18 +90,18 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         resumed = manifest.rows - left
         _begin(tally)
         observe(Started("load", manifest.rows, resumed))
-        flow = Flow(settings.write.batch_bytes, stop, settings.max_rejected - rejections.total)
+        flow = Flow(sending.batch_bytes, stop, settings.max_rejected - rejections.total)
         senders = Senders(
             settings.target,
             server.dialect,
             flow,
-            FirstWrites(bucket.shard_duration),
-            adaptive(settings.connections or MOST),
+            FirstWrites(bucket.shard_duration, alone=rules.first_alone),
+            adaptive(sending.connections),
             gzip_level=level,
             retry_seconds=settings.retry_seconds,
             timeout_seconds=settings.timeout_seconds,
         )
-        coordinator = _Coordinator(settings, ledger, rejections, tally, flow)
+        coordinator = _Coordinator(settings, ledger, rejections, tally, flow, sending, rules.form)
         coordinator.run(senders, manifest, pending, known)
         if resumed + tally.rows == manifest.rows:
             ledger.finish()
@@ -104,7 +113,12 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         rejections=rejections,
         rows_replaced=known.rows_superseded,
     )
-    return replace(report, connections=senders.connections)
+    return replace(
+        report,
+        connections=senders.connections,
+        batch_lines=sending.batch_lines,
+        batch_bytes=sending.batch_bytes,
+    )
 
 
 def _begin(tally: Tally) -> None:
@@ -123,8 +137,12 @@ class _Coordinator:
         rejections: Rejections,
         tally: Tally,
         flow: Flow,
+        sending: Sending,
+        form: LineForm,
     ) -> None:
         self._settings = settings
+        self._sending = sending
+        self._form = form
         self._ledger = ledger
         self._rejections = rejections
         self._tally = tally
@@ -156,10 +174,11 @@ class _Coordinator:
                 manifest.schema_of(chunk.partition),
                 partitions[chunk.partition],
                 chunk,
-                pace.lines(self._settings.write.batch_lines),
+                pace.lines(self._sending.batch_lines),
                 lambda: self._flow.body_limit,
                 known,
                 self._ledger.rows.mask,
+                self._form,
             ):
                 self._wait(pace.ahead(len(payload)))
                 if self._flow.stopping:
@@ -263,7 +282,8 @@ def _encode_all(
     settings: LoadSettings, manifest: Manifest, observe: Observer, stop: threading.Event, level: int
 ) -> LoadReport:
     """Do everything that a load does except sending, and keep nothing."""
-    flow = Flow(settings.write.batch_bytes, stop)
+    sending = settings.sending(WriteRules())
+    flow = Flow(sending.batch_bytes, stop)
     rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
     tally = Tally(settings, observe)
     manifest, known = look_through(tally, manifest, stop)
@@ -277,7 +297,7 @@ def _encode_all(
             manifest.schema_of(partition.path),
             partition,
             partition.whole,
-            settings.write.batch_lines,
+            sending.batch_lines,
             lambda: flow.body_limit,
             known,
         )

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from loader.loading.write_path.connection_limit import MOST
 from loader.quantities import size_text
 from loader.reporting.report.finding import Evidence, Finding, Level, Rule
 from loader.reporting.report.runs import LEAST_SECONDS, Run, newest
+from loader.servers.base import WriteRules
 from loader.servers.load_method import LoadMethod
 from loader.tuning.settings import BATCH, COMPRESSION, CONNECTIONS, PATH, RESTORE, ROW_ORDER, SERIES_ORDER
 
@@ -91,7 +91,7 @@ def _uses_connections(evidence: Evidence) -> Iterator[Finding]:
     load = _written(evidence)
     if not load or not load.requests or evidence.tuned(CONNECTIONS):
         return
-    connections = load.settings.get("connections", MOST)
+    connections = load.settings.get("connections", WriteRules().connections)
     figure = f"{load.in_flight:.1f} of at most {connections:.0f} connections were busy on average"
     rule = f"{_BUSY_CONNECTIONS:.0%} busy: more may help; a server that sets the pace gains nothing from them"
     if load.in_flight >= _BUSY_CONNECTIONS * connections and load.server_share < _BUSY_SHARE:

@@ -30,6 +30,7 @@ _MOST_NAMES = 100
 _SAMPLED = ("seconds", "rows", "bytes", "requests", "request_seconds", "retries", "rejected", "cpu_seconds", "memory")
 _ANSWERED = ("number", "sum", "p50", "p90", "p99", "max")
 _SETTINGS = ("connections", "batch_lines", "batch_bytes", "rate")
+_SENT = ("batch_lines", "batch_bytes")
 LEAST_SECONDS = 5.0
 """A run of fewer seconds tells how long it takes to begin, not how fast it goes on."""
 _MOMENT = 1e-3
@@ -197,7 +198,7 @@ def _run(content: Mapping[str, Any]) -> Run:
         differences=None if differences is None else count_differences(report),
         unfit=unfit,
         interrupted=bool(report.get("interrupted", not report)),
-        settings=_told(settings),
+        settings=_told(settings) | {name: value for name, value in _told(report).items() if name in _SENT and value},
         connections=check_integer("the connections", report.get("connections", 0), 0),
         machine=_texts("the machine", content["machine"]),
         versions=_texts("the versions", content["versions"]),

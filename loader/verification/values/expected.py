@@ -138,6 +138,17 @@ def expected_values(
     return ExpectedValues(columns, superseded, unfit)
 
 
+def answered_values(schema: PointSchema, points: pl.DataFrame) -> list[Column]:
+    """Return ``points`` of a server (``time``, tags and fields, in the form of batches) as the columns of a window.
+
+    Series are in the order of their forms. Memory is that of the points, twice.
+    """
+    rows = _Rows(fields=[[] for _ in schema.fields])
+    if points.height:
+        rows.add(schema, points)
+    return _arrange(schema, rows, _NO_TEXTS)[0]
+
+
 def _arrange(schema: PointSchema, rows: _Rows, order: pl.Series) -> tuple[list[Column], int]:
     """Arrange the rows by series; parts of ``rows`` are dropped once arranged, so that they are not held twice."""
     series, ranks = rows.series.ranked(order)

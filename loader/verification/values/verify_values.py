@@ -14,14 +14,16 @@ from loader.errors import ConfigError, ServerError
 from loader.events import Notice, Observer
 from loader.servers.backup import Shard
 from loader.servers.load_method import Surplus
+from loader.servers.tables import has_tables
 from loader.verification.aggregates.frames import Aggregates, join_answers, key_columns, sum_parts
-from loader.verification.differences import cell_differences, compare_cells
+from loader.verification.differences import Cell, cell_differences, compare_cells
 from loader.verification.outcome import Outcome
 from loader.verification.query_pool import QueryPool
 from loader.verification.settings import Difference, VerifySettings
 from loader.verification.surplus import without_surplus
 from loader.verification.values.by_file import compare_values
 from loader.verification.values.by_query import query_values
+from loader.verification.values.by_window import window_values
 from loader.verification.windows import plan_windows
 
 
@@ -44,8 +46,11 @@ def verify_values(
     if shards is not None:
         compared = compare_values(settings, measurements, shards, observe)
     else:
-        observe(Notice("this server gives no files: all values are read by queries, which takes far longer"))
-        compared = [query_values(settings, measurement, pool, observe) for measurement in measurements]
+        by_window = has_tables(pool.dialect)
+        if not by_window:
+            observe(Notice("this server gives no files: all values are read by queries, which takes far longer"))
+        compare = window_values if by_window else query_values
+        compared = [compare(settings, measurement, pool, observe) for measurement in measurements]
     found = []
     for measurement, total, answer, outcome in zip(measurements, totals, answers, compared, strict=True):
         expected = sum_parts(measurement.schema, outcome.cells)
@@ -56,18 +61,20 @@ def verify_values(
             found.append((number, outcome))
             continue
         try:
-            counts = [
-                join_answers(measurement.schema, [(name, future.result()) for name, future in each])
-                for each in answer or _ask_counts(measurement, pool)
-            ]
+            counts = _joined(measurement, answer or _ask_counts(measurement, pool))
         except ConfigError as error:
             if shards is None:
                 raise
             observe(Notice(f"only the stored files are compared, queries are not: {error.message}"))
             counts = outcome.cells
-        of_both = _compare_counts(settings, measurement.schema, outcome, stored, counts)
+        of_both, cells = _compare_counts(settings, measurement, stored, counts, pool)
+        _add_counts(settings, measurement.schema, outcome, cells)
         found.append((number if settings.surplus == Surplus.IGNORE else of_both, outcome))
     return found
+
+
+def _joined(measurement: Manifest, answers: Sequence[Sequence[tuple[str, Future[pl.DataFrame]]]]) -> list[Aggregates]:
+    return [join_answers(measurement.schema, [(name, future.result()) for name, future in each]) for each in answers]
 
 
 def _ask_totals(measurement: Manifest, pool: QueryPool) -> list[list[Future[list[int]]]]:
@@ -100,16 +107,25 @@ def _ask_counts(measurement: Manifest, pool: QueryPool) -> list[list[tuple[str, 
 
 def _compare_counts(
     settings: VerifySettings,
-    schema: PointSchema,
-    compared: Outcome,
+    measurement: Manifest,
     expected: Aggregates,
     counts: Sequence[Aggregates],
-) -> int:
-    """Add to ``compared`` where the server's ``counts`` differ, except where it has differences already.
+    pool: QueryPool,
+) -> tuple[int, list[Cell]]:
+    """Return the number of (series, day), and those whose ``counts`` on the server differ for good."""
+    schema = measurement.schema
 
-    Returns the number of (series, day).
-    """
-    number, cells = compare_cells(schema, expected, sum_parts(schema, counts), settings.tolerance)
+    def compare(counts: Sequence[Aggregates]) -> tuple[int, list[Cell]]:
+        return compare_cells(schema, expected, sum_parts(schema, counts), settings.tolerance)
+
+    def look() -> tuple[int, list[Cell]]:
+        return compare(_joined(measurement, _ask_counts(measurement, pool)))
+
+    return pool.second_look.settle(compare(counts), look, lambda each: [(cell.series, cell.day) for cell in each[1]])
+
+
+def _add_counts(settings: VerifySettings, schema: PointSchema, compared: Outcome, cells: Sequence[Cell]) -> None:
+    """Add to ``compared`` the ``cells`` whose counts differ, except where it has differences already."""
     # A series name from files may be longer, by tags that the schema does not have.
     explained = {
         (day, series[: comma.start()]) for day, series in compared.places for comma in re.finditer(",|$", series)
@@ -118,4 +134,3 @@ def _compare_counts(
     if settings.surplus == Surplus.IGNORE:
         differences = without_surplus(differences)
     compared.add(difference for difference in differences if (difference.day, difference.series) not in explained)
-    return number

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.loading.write_path.connection_limit import MOST, START, ConnectionLimit, adaptive, fixed
+from loader.loading.write_path.connection_limit import START, ConnectionLimit, adaptive, fixed
+from loader.servers.base import WriteRules
+
+MOST = WriteRules().connections
 
 ANSWERED, SLOW, REFUSED = "answered", "slow", "refused"
 
