@@ -10,7 +10,19 @@ if TYPE_CHECKING:
     from loader.dataset.policy import Policy
     from loader.diagnosis import Diagnosis, DiagnosisSettings, Finding, Level, diagnose
     from loader.errors import LoaderError
-    from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, WriteSettings, export, load
+    from loader.loading import (
+        ExportReport,
+        ExportSettings,
+        FolderTarget,
+        LoadReport,
+        LoadSettings,
+        ReplayReport,
+        ReplaySettings,
+        WriteSettings,
+        export,
+        load,
+        replay,
+    )
     from loader.servers.base import Target
     from loader.staging import (
         CandleReport,
@@ -40,12 +52,15 @@ __all__ = [
     "FieldMapping",
     "FilesSettings",
     "Finding",
+    "FolderTarget",
     "Inspection",
     "Level",
     "LoadReport",
     "LoadSettings",
     "LoaderError",
     "Policy",
+    "ReplayReport",
+    "ReplaySettings",
     "StageReport",
     "StageSettings",
     "Target",
@@ -59,6 +74,7 @@ __all__ = [
     "export",
     "inspect",
     "load",
+    "replay",
     "stage",
     "stage_candles",
     "stage_files",
@@ -79,12 +95,15 @@ _HOMES = {
     "FieldMapping": "dataset.mapping",
     "FilesSettings": "staging",
     "Finding": "diagnosis",
+    "FolderTarget": "loading",
     "Inspection": "dataset.inspection",
     "Level": "diagnosis",
     "LoadReport": "loading",
     "LoadSettings": "loading",
     "LoaderError": "errors",
     "Policy": "dataset.policy",
+    "ReplayReport": "loading",
+    "ReplaySettings": "loading",
     "StageReport": "staging",
     "StageSettings": "staging",
     "Target": "servers.base",
@@ -98,6 +117,7 @@ _HOMES = {
     "export": "loading",
     "inspect": "dataset.inspection",
     "load": "loading",
+    "replay": "loading",
     "stage": "staging",
     "stage_candles": "staging",
     "stage_files": "staging",

@@ -82,6 +82,15 @@ def load(
         ),
     ] = False,
     state: StateOption = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            help="Write files of line protocol into this folder, for a server that cannot be reached from here.",
+            metavar="DIR",
+            rich_help_panel=TARGET,
+        ),
+    ] = None,
     via: Annotated[
         LoadMethod,
         typer.Option(help="write: line protocol; restore: storage files, into a new bucket of InfluxDB 2.x."),
@@ -119,8 +128,13 @@ def load(
         ),
     ] = False,
     max_rejected: Annotated[
-        int, typer.Option(help="Rejected rows after which to stop.", metavar="N", rich_help_panel=DATASET)
-    ] = 1_000,
+        str,
+        typer.Option(
+            help="Rejected rows after which to stop: a number, or a percentage of all rows.",
+            metavar="N|P%",
+            rich_help_panel=DATASET,
+        ),
+    ] = "1000",
     shard_duration: Annotated[
         str,
         typer.Option(help="Time in a shard of a new bucket, such as 7d.", metavar="DURATION", rich_help_panel=TARGET),
@@ -150,7 +164,13 @@ def load(
     with importing():
         import_pyarrow()
         from loader import loading
-        from loader.cli.option_values import mapping_flags, read_duration, read_mapping_options, read_target
+        from loader.cli.option_values import (
+            mapping_flags,
+            read_duration,
+            read_folder,
+            read_mapping_options,
+            read_target,
+        )
         from loader.cli.running import run
         from loader.loading import LoadSettings, WriteSettings
         from loader.reporting.text import load_text
@@ -159,7 +179,9 @@ def load(
         output,
         lambda: LoadSettings(
             dataset=dataset,
-            target=read_target(host, token, token_file, org, bucket, ca_file),
+            target=read_folder(to, given(context))
+            if to
+            else read_target(host, token, token_file, org, bucket, ca_file),
             via=via.value,
             write=WriteSettings(batch_lines, batch_bytes, compress, rate),
             connections=connections,

@@ -25,7 +25,7 @@ from loader.reporting.metrics import write_metrics
 from loader.reporting.recorder import Recorder
 from loader.unexpected import find_secrets
 
-_RESUMED = frozenset({"stage", "candles", "load"})
+_RESUMED = frozenset({"stage", "candles", "load", "replay"})
 _KEPT = "what is finished is kept: run the same command again"
 
 

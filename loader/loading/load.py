@@ -15,7 +15,8 @@ from loader.encoding.escaping import check_names
 from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.changed_files import forget_rows
-from loader.loading.settings import LoadReport, LoadSettings, WriteSettings
+from loader.loading.rejected import most_rejected
+from loader.loading.settings import FolderTarget, LoadReport, LoadSettings, WriteSettings
 from loader.loading.tally import Tally
 from loader.servers.load_method import LoadMethod
 from loader.servers.patience import Stopped
@@ -59,6 +60,10 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
 
 
 def _way(settings: LoadSettings) -> Callable[[LoadSettings, Manifest, Observer, threading.Event], LoadReport]:
+    if isinstance(settings.target, FolderTarget) and not settings.dry_run:
+        from loader.loading.write_path.parts import write_parts  # noqa: PLC0415
+
+        return write_parts
     # Imported when it is used: a program that verifies pays neither time nor memory for compiled encoders.
     if settings.via == LoadMethod.RESTORE:
         from loader.loading.restore_path.restore import restore  # noqa: PLC0415
@@ -70,6 +75,10 @@ def _way(settings: LoadSettings) -> Callable[[LoadSettings, Manifest, Observer, 
 
 
 def _check(settings: LoadSettings) -> None:
+    if isinstance(settings.target, FolderTarget) and settings.via == LoadMethod.RESTORE:
+        raise ConfigError(
+            "storage files into a folder", hint="parts are line protocol; loader export-tsm writes storage files"
+        )
     if settings.via == LoadMethod.RESTORE and settings.write != (usual := WriteSettings()):
         others = [name for name, value in asdict(settings.write).items() if value != getattr(usual, name)]
         raise ConfigError(
@@ -78,12 +87,12 @@ def _check(settings: LoadSettings) -> None:
         )
     if settings.assume_distinct and settings.on_duplicate == OnDuplicate.NUDGE:
         raise ConfigError("rows are to be moved apart, and not to be looked for", hint="leave out --assume-distinct")
+    most_rejected(settings.max_rejected, 0)
     for name, value, least, most in (
         ("batch lines", settings.write.batch_lines, 1, inf),
         ("batch bytes", settings.write.batch_bytes, 1, _MOST_BATCH_BYTES),
         ("connections", settings.connections, 1, inf),
         ("rate", settings.write.rate, 0, inf),
-        ("max rejected", settings.max_rejected, 0, inf),
         ("retry seconds", settings.retry_seconds, 0, inf),
     ):
         if not least <= value <= most:  # also for NaN

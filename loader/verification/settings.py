@@ -95,7 +95,8 @@ class VerifyReport:
     one by one, ``candles`` its candles, ``rows_left_out`` the rows that are in no candle, ``superseded`` the values
     that a later row of the same identity replaces. ``unfit`` counts rows that cannot be points: they are not compared,
     and are no differences; ``unfit_rows`` has them by reason. If there are several ``measurements``, the series of a
-    difference begins with the name of its measurement.
+    difference begins with the name of its measurement. ``rows_edited`` were sent by a replay with other values than the
+    dataset's, which are expected all the same.
     """
 
     server: str
@@ -113,3 +114,4 @@ class VerifyReport:
     candles: int = 0
     rows_left_out: int = 0
     fingerprint: str = ""
+    rows_edited: int = 0

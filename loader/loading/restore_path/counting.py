@@ -22,8 +22,9 @@ _MOST_COUNTS = 32
 class SentShard:
     """A shard whose files the server has answered for, which proves nothing; ``size`` is bytes on the wire.
 
-    ``rows`` is how many rows the shard accounts for, ``rejected`` those of them that cannot be points; ``answers`` are
-    those to the uploads of its files; ``counts`` are what the server must count: queries, and the numbers expected.
+    ``rows`` is how many rows the shard accounts for, ``rejected`` those of them that cannot be points, ``skipped``
+    how many are replaced by later rows; ``answers`` are those to the uploads of its files; ``counts`` are what the
+    server must count: queries, and the numbers expected.
     """
 
     shard: Shard
@@ -32,6 +33,7 @@ class SentShard:
     rejected: tuple[RejectedRow, ...]
     answers: tuple[Answered, ...]
     counts: tuple[tuple[CountQuery, int], ...]
+    skipped: int = 0
 
 
 def count_shards(link: Connection, shards: Sequence[SentShard]) -> list[ServerError | LoadError | None]:

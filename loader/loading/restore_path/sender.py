@@ -71,7 +71,7 @@ class ShardSender:
         Raises Retryable, ServerError, StageError, EncodeError, ShardClosed, Aborted.
         """
         request = api.build_shard(self._ids[shard.start])
-        rows = size = 0
+        rows = skipped = size = 0
         rejected: list[RejectedRow] = []
         answers: list[Answered] = []
         counts: dict[PointSchema, PointCounts] = {}
@@ -79,6 +79,7 @@ class ShardSender:
         for file in encode_shard(root, self._manifest, shard, generation, workspace, self._known):
             rows += file.rows
             rejected += file.rejected
+            skipped += file.skipped
             if not file.points:
                 continue
             began = time.monotonic()
@@ -101,7 +102,7 @@ class ShardSender:
             for schema, found in counts.items()
             for field, number in _counted_fields(schema.fields, found)
         )
-        return SentShard(shard, rows, size, tuple(rejected), tuple(answers), expected)
+        return SentShard(shard, rows, size, tuple(rejected), tuple(answers), expected, skipped)
 
     def _pieces(self, file: ShardFile) -> Iterator[bytes | memoryview]:
         for piece in tar(file):
