@@ -170,8 +170,8 @@ class Ledger:
     @property
     def parts(self) -> int:
         """Files of line protocol that are acknowledged."""
-        row = self._database.execute("SELECT sum(number) FROM parts WHERE load = ?", (self._load,)).fetchone()
-        return check_count("the number of parts", row[0] or 0, _MOST_PARTS)
+        row = self._database.execute("SELECT number FROM parts WHERE load = ?", (self._load,)).fetchone()
+        return check_count("the number of parts", row[0] if row else 0, _MOST_PARTS)
 
     def acknowledge_replayed(self, partition: str, rows: Mapping[int, bool], *, skipped: bool = False) -> None:
         """Record that ``rows``, by number, are rejected no more; each tells whether it was edited.

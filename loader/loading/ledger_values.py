@@ -16,7 +16,8 @@ from typing import Any
 from loader.dataset.claims import excerpt, is_line
 
 _MARK = re.compile("restored by loader, [0-9a-f]{32}")
-_ADDRESS = re.compile("(https?|file)://[!-~]{1,2000}")
+_ADDRESS = re.compile("https?://[!-~]{1,2000}")
+_FOLDER = re.compile("file:///[!-~]{0,20000}")
 _MOST = 2**63 - 1
 _MOST_ATTEMPTS = 10**9 - 1
 """A storage file's name has nine digits for it."""
@@ -98,7 +99,7 @@ def check_last_load(*row: Any) -> LastLoad:
     check_count("the number of acknowledged rows", rows)
     check_count("the number of rejected rows", rejected, rows)
     return LastLoad(
-        _check_address(url),
+        _check_address(url, _ADDRESS if org or bucket else _FOLDER),
         _check_text("an organization", org),
         _check_text("a bucket", bucket),
         _check_text("a fingerprint", fingerprint),
@@ -111,9 +112,9 @@ def check_last_load(*row: Any) -> LastLoad:
     )
 
 
-def _check_address(value: Any) -> str:
-    """Return the address of a server."""
-    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+def _check_address(value: Any, form: re.Pattern[str]) -> str:
+    """Return the address of a server; or of a folder, which has neither organization nor bucket."""
+    if not isinstance(value, str) or not form.fullmatch(value):
         raise sqlite3.DatabaseError(f"it is damaged: the address {excerpt(value)}")
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 
 from loader.errors import LoadError
 from loader.events import Advanced, Event
-from loader.loading import LoadReport, LoadSettings, WriteSettings, load
+from loader.loading import LoadReport, LoadSettings, ReplaySettings, WriteSettings, load, replay
 from loader.reporting.status import read_status
 from loader.reporting.text import status_text
 from tests.on_servers.test_rows import SCHEMA, points, table
@@ -53,6 +54,23 @@ def points_there(settings: LoadSettings) -> int:
     return len(points(settings)) + len(points(settings, since=MOMENT + 8 * DAY))
 
 
+def replay_two(settings: LoadSettings, before: int) -> None:
+    """Give two rows that could not be points a line, and replay them; assert that the counts know it."""
+    (path,) = (settings.dataset / ".loader" / "rejected").iterdir()
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    mended = [entry for entry in entries if "column" in entry][:2]
+    for entry in mended:
+        entry["line"] = f"m,tag=a f=1,n=1i {MOMENT + entry['row']}"
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    report = replay(ReplaySettings(settings.dataset, settings.target))
+    done = report.rows_acknowledged + report.rows_rejected + report.rows_skipped
+    assert (report.rows, report.rows_left, report.rows_replayed, report.rows_edited) == (done, 0, 2, 2)
+    status = read_status(settings.dataset).load
+    assert status is not None
+    assert (status.rows, status.acknowledged, status.skipped) == (done, report.rows_acknowledged, REPLACED)
+    assert points_there(settings) == before + 2 == report.rows_acknowledged
+
+
 def test_counts_add_up_after_every_run(way: tuple[Any, LoadSettings]) -> None:
     """After a stop, a resume and one more run, by either way in; what is acknowledged is what the server has."""
     server, settings = way
@@ -78,6 +96,8 @@ def test_counts_add_up_after_every_run(way: tuple[Any, LoadSettings]) -> None:
         check_balance(report, settings)
         assert points_there(settings) == report.rows_acknowledged
     assert f"{NANS + refused} rows rejected, {REPLACED} rows skipped" in status_text(read_status(settings.dataset))
+    replay_two(settings, points_there(settings))
+    check_balance(load(settings), settings)
     check_balance(load(replace(settings, restart=True)), settings)
     dry = load(replace(settings, dry_run=True))
     assert (dry.rows_rejected, dry.rows_skipped) == (NANS, REPLACED)

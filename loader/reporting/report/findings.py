@@ -61,7 +61,8 @@ def _is_loaded(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _is_verified(evidence: Evidence) -> Iterator[Finding]:
-    loads = [number for number, run in enumerate(evidence.runs) if run.activity == "load" and did_something(run)]
+    sending = {"load", "replay"}
+    loads = [number for number, run in enumerate(evidence.runs) if run.activity in sending and did_something(run)]
     if not loads:
         return
     load = evidence.runs[loads[-1]]
@@ -90,13 +91,18 @@ def _is_verified(evidence: Evidence) -> Iterator[Finding]:
 
 def _has_rejected(evidence: Evidence) -> Iterator[Finding]:
     load = newest(evidence.runs, "load")
-    if load and load.rejected:
+    if load is None:
+        return
+    later = evidence.runs[evidence.runs.index(load) :]
+    replays = [run for run in later if run.activity == "replay" and run.finished and run.place == load.place]
+    rejected = replays[-1].rejected if replays else load.rejected
+    if rejected:
         yield Finding(
             Level.PROBLEM,
             "Rows were rejected",
-            f"{counted(load.rejected, 'row')} of {load.rows:,}",
-            "no row is rejected",
-            "the rejected file says of each why",
+            f"{counted(rejected, 'row')} of {load.rows:,}",
+            "no row is rejected, or a replay has brought all of them",
+            "the rejected file says of each why; after a fix, loader replay sends them again",
         )
 
 
