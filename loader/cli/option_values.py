@@ -45,7 +45,7 @@ _OF_SERVERS = frozenset(
             "batch_bytes",
             "connections",
         ),
-        *("connections", "rate", "tuned", "shard_duration", "retry_seconds", "timeout"),
+        *("on_existing", "connections", "rate", "tuned", "shard_duration", "retry_seconds", "timeout"),
     }
 )
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}

@@ -11,7 +11,7 @@ from loader.reporting.metrics import COMPARED, moment_text
 from loader.servers.load_method import LoadMethod
 
 if TYPE_CHECKING:  # each command makes one of these reports, and should not import what makes the others
-    from loader.loading.replay.settings import ReplayReport
+    from loader.loading.replaying.settings import ReplayReport
     from loader.loading.restore_path.export import ExportReport
     from loader.loading.settings import LoadReport
     from loader.reporting.status import Status, Verification

@@ -6,6 +6,7 @@ import json
 import math
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from loader.dataset import rejected_file
 from loader.dataset.mapping import ColumnMapping, FieldMapping
 from loader.dataset.policy import Policy
 from loader.errors import ConfigError, LoadError, Refused
 from loader.events import Advanced, Event, Notice
 from loader.loading import LoadSettings, ReplayReport, ReplaySettings, WriteSettings, load, replay
-from loader.loading.replay import entries
-from loader.loading.replay import replay as module
+from loader.loading.replaying import entries, run
+from loader.loading.replaying import replay as module
 from loader.reporting.status import read_status
 from loader.reporting.text import replay_text
 from loader.servers.base import Target
@@ -36,15 +38,17 @@ REFUSED = 12
 
 
 class Refusal:
-    """Refuses bodies that hold rows with an amount of 100, unless it is mended; after ``most`` bodies, all of them."""
+    """Refuses bodies that hold rows with an amount of 100, unless it is mended; ``planned`` are answers by number."""
 
     mended = False
-    most = 1_000_000
+
+    def __init__(self) -> None:
+        self.planned: dict[int, Answer] = {}
 
     def __call__(self, call: Call) -> Answer | None:
         """Answer in place of the server, or not."""
-        if call.number >= self.most:
-            return Answer(401)
+        if call.number in self.planned:
+            return self.planned[call.number]
         return Answer(400) if b"amount=100i" in call.body and not self.mended else None
 
 
@@ -87,72 +91,86 @@ class Broken:
         self.file.write_text("".join(json.dumps(entry) + "\n" for entry in changed) + "\n")
 
 
-@pytest.fixture
-def broken(influx: Any, tmp_path: Path) -> Iterator[Broken]:
-    """Return a loaded dataset with rejected rows, on each server; it is mended now."""
-    small_dataset(tmp_path / "data", rows=20)
+@contextmanager
+def breaking(server: Any, root: Path) -> Iterator[Broken]:
+    """Yield a loaded dataset with rejected rows, behind a proxy that is mended now."""
+    small_dataset(root, rows=20)
     refusal = Refusal()
-    with fault_proxy(influx.url, refusal) as proxy:
-        target = Target(proxy.url, influx.new_bucket(), influx.org, influx.token)
-        found = Broken(influx, proxy, refusal, tmp_path / "data", target)
+    with fault_proxy(server.url, refusal) as proxy:
+        target = Target(proxy.url, server.new_bucket(), server.org, server.token)
+        found = Broken(server, proxy, refusal, root, target)
         report = load(found.settings)
         assert (report.rows_acknowledged, report.rows_rejected) == (ROWS - REFUSED, REFUSED)
         refusal.mended = True
         yield found
 
 
-def test_what_is_taken_is_rejected_no_more(broken: Broken) -> None:
+@pytest.fixture
+def broken(influx_v2: Any, tmp_path: Path) -> Iterator[Broken]:
+    """Return such a dataset."""
+    with breaking(influx_v2, tmp_path / "data") as found:
+        yield found
+
+
+@pytest.fixture
+def each_broken(influx: Any, tmp_path: Path) -> Iterator[Broken]:
+    """Return such a dataset, on each server."""
+    with breaking(influx, tmp_path / "data") as found:
+        yield found
+
+
+def test_what_is_taken_is_rejected_no_more(each_broken: Broken) -> None:
     """After the server was mended all is there, and verified; the counts know it, and a second replay has nothing."""
-    assert broken.verify().difference_count > 0
-    report = broken.replay()
+    assert each_broken.verify().difference_count > 0
+    report = each_broken.replay()
     assert (report.rows_replayed, report.rows_edited, report.rows_rejected, report.rows_absent) == (REFUSED, 0, 0, 0)
     assert (report.rows, report.rows_acknowledged, report.rows_skipped, report.rows_left) == (ROWS, ROWS, 0, 0)
-    assert stored(broken.server, broken.target.bucket) == expected(broken.root)
-    assert broken.file.read_text() == ""
-    assert broken.verify().difference_count == 0
-    status = read_status(broken.root).load
+    assert stored(each_broken.server, each_broken.target.bucket) == expected(each_broken.root)
+    assert each_broken.file.read_text() == ""
+    assert each_broken.verify().difference_count == 0
+    status = read_status(each_broken.root).load
     assert status is not None
     assert (status.rows, status.acknowledged, status.rejected) == (ROWS, ROWS, 0)
-    sent = len(broken.proxy.writes)
-    again = broken.replay()
+    sent = len(each_broken.proxy.writes)
+    again = each_broken.replay()
     assert (again.rows_replayed, again.rows_rejected, again.rejected_path) == (0, 0, "")
-    resumed = load(broken.settings)
+    resumed = load(each_broken.settings)
     assert (resumed.rows_resumed, resumed.rows_acknowledged, resumed.rows_rejected) == (ROWS, ROWS, 0)
-    assert len(broken.proxy.writes) == sent
+    assert len(each_broken.proxy.writes) == sent
 
 
-def test_what_is_refused_again_stays(broken: Broken) -> None:
+def test_what_is_refused_again_stays(each_broken: Broken) -> None:
     """With its new reason, while other rows go; the text says how many, and where they are."""
-    broken.refusal.mended = False
-    first, second, *others = broken.entries
+    each_broken.refusal.mended = False
+    first, second, *others = each_broken.entries
     first["line"] = first["line"].replace("amount=100i", "amount=1i")
-    broken.edit(first, {**second, "reason": "long ago"}, *others)
-    report = broken.replay()
+    each_broken.edit(first, {**second, "reason": "long ago"}, *others)
+    report = each_broken.replay()
     assert (report.rows_replayed, report.rows_edited, report.rows_rejected) == (1, 1, REFUSED - 1)
-    assert [entry["row"] for entry in broken.entries] == [entry["row"] for entry in (second, *others)]
-    assert all("planted" in entry["reason"] for entry in broken.entries)
+    assert [entry["row"] for entry in each_broken.entries] == [entry["row"] for entry in (second, *others)]
+    assert all("planted" in entry["reason"] for entry in each_broken.entries)
     text = replay_text(report)
     assert text.startswith(f"replayed 1 of {REFUSED} rejected rows\n")
     assert f"rejected {REFUSED - 1} rows: {report.rejected_path}\n         {second['partition']}, row" in text
     assert "edited   1 row has other values than the dataset" in text
 
 
-def test_edited_rows_are_no_success(broken: Broken) -> None:
+def test_edited_rows_are_no_success(each_broken: Broken) -> None:
     """A row at another time of its day changes no count, sum or extreme: verification looks at it all the same."""
-    first, second, *others = broken.entries
+    first, second, *others = each_broken.entries
     series, fields, time = first["line"].split(" ")
-    broken.edit({**first, "line": f"{series} {fields} {int(time) + 1}"}, second, *others)
-    report = broken.replay()
+    each_broken.edit({**first, "line": f"{series} {fields} {int(time) + 1}"}, second, *others)
+    report = each_broken.replay()
     assert (report.rows_edited, report.rows_rejected) == (1, 0)
     events: list[Event] = []
-    found = verify(VerifySettings(broken.root, broken.target, samples=0), events.append)
+    found = verify(VerifySettings(each_broken.root, each_broken.target, samples=0), events.append)
     assert found.rows_edited == 1
     assert [difference.kind for difference in found.differences] == ["missing"]
     assert any(isinstance(event, Notice) and "1 row was sent by a replay" in event.message for event in events)
-    if broken.server.kind == "v2":
-        assert broken.verify(values=True).difference_count == 2  # and the point at the other time
-    load(replace(broken.settings, restart=True))
-    assert broken.verify(samples=0).rows_edited == 0
+    if each_broken.server.kind == "v2":
+        assert each_broken.verify(values=True).difference_count == 2  # and the point at the other time
+    load(replace(each_broken.settings, restart=True))
+    assert each_broken.verify(samples=0).rows_edited == 0
 
 
 def test_an_entry_that_is_removed_is_not_sent(broken: Broken) -> None:
@@ -231,7 +249,7 @@ def test_a_replay_that_is_stopped(broken: Broken, monkeypatch: pytest.MonkeyPatc
 def test_a_long_file_is_replaced_in_between(broken: Broken, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger remembers so many rows at most; lines that were refused again are not sent once more for that."""
     monkeypatch.setattr(entries, "BATCH_ENTRIES", 2)
-    monkeypatch.setattr(module, "_MOST_REMEMBERED", 3)
+    monkeypatch.setattr(run, "_MOST_REMEMBERED", 3)
     broken.refusal.mended = False
     edited = [
         {**entry, "line": entry["line"].replace("amount=100i", "amount=1i")} if number % 2 else entry
@@ -248,11 +266,34 @@ def test_a_long_file_is_replaced_in_between(broken: Broken, monkeypatch: pytest.
 
 def test_errors_of_a_server_end_a_replay(broken: Broken) -> None:
     """What it had taken before is recorded, and the first error is told."""
-    broken.refusal.most = len(broken.proxy.writes) + 3
+    sent = len(broken.proxy.writes)
+    # Of the first body one half is taken, and the other one refused for good.
+    broken.refusal.planned = {sent: Answer(400), sent + 2: Answer(401)}
+    events: list[Event] = []
     with pytest.raises(Refused, match="401"):
-        broken.replay(write=WriteSettings(batch_lines=1))
-    broken.refusal.most = 1_000_000
-    assert broken.replay().rows_replayed == REFUSED - 3
+        broken.replay(events.append, write=WriteSettings(batch_lines=4))
+    taken = sum(event.rows for event in events if isinstance(event, Advanced))
+    assert 0 < taken < REFUSED
+    sent = len(broken.proxy.writes)
+    broken.refusal.planned = {sent: Answer(503)}
+    report = broken.replay()
+    assert (report.rows_replayed, report.rows_rejected, report.retries) == (REFUSED - taken, 0, 1)
+    assert broken.verify().difference_count == 0
+
+
+def test_an_interrupt_leaves_at_once(broken: Broken) -> None:
+    """What the server had taken until then is on record, and the file is as it was."""
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Advanced):
+            raise KeyboardInterrupt
+
+    before = broken.file.read_text()
+    with pytest.raises(KeyboardInterrupt):
+        broken.replay(observe)
+    assert broken.file.read_text() == before
+    assert broken.replay().rows_rejected == 0
+    assert broken.verify().difference_count == 0
 
 
 @pytest.mark.parametrize(
@@ -284,6 +325,20 @@ def test_an_entry_that_is_none(influx_v2: Any, tmp_path: Path, text: str, words:
     with pytest.raises(ConfigError, match=words):
         replay(ReplaySettings(root, target))
     assert file.read_text() == text.replace("PATH", path) + "\n"
+
+
+def test_an_entry_that_is_too_long(influx_v2: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not read to its end."""
+    root = tmp_path / "data"
+    small_dataset(root, rows=1)
+    target = Target(influx_v2.url, influx_v2.new_bucket(), influx_v2.org, influx_v2.token)
+    load(LoadSettings(root, target))
+    (root / ".loader" / "rejected").mkdir()
+    (root / ".loader" / "rejected" / "load-1.jsonl").write_text("x" * 100)
+    for place in (entries, rejected_file):
+        monkeypatch.setattr(place, "MOST_BYTES", 50)
+    with pytest.raises(ConfigError, match="line 1: it has more than 0 MiB"):
+        replay(ReplaySettings(root, target))
 
 
 def test_what_was_not_loaded_is_not_replayed(influx_v2: Any, tmp_path: Path) -> None:
@@ -370,6 +425,20 @@ def test_a_replay_killed_amid_a_mapping(influx_v2: Any, tmp_path: Path, monkeypa
             replay(lenient)
     assert replay(lenient).rows_rejected == 0
     assert verify(VerifySettings(path, settings.target)).difference_count == 0
+
+
+def test_a_mapping_that_was_loaded_before(influx_v2: Any, tmp_path: Path) -> None:
+    """It is not kept for a replay, since it has a load of its own: the row differs, and verification says so."""
+    path = tmp_path / "odd.parquet"
+    pq.write_table(pa.table({"time": TIMES, "x": [math.nan, 1.0, 2.0, 3.0, 4.0, 5.0], "y": range(6)}), path)
+    settings = adopted(influx_v2, path)
+    lenient = ColumnMapping("m", "time", policy=Policy(non_finite="skip"))
+    load(replace(settings, mapping=lenient))
+    assert load(settings).rows_rejected == 1
+    report = replay(ReplaySettings(path, settings.target, lenient))
+    assert (report.rows_edited, report.rows_rejected) == (1, 0)
+    found = verify(VerifySettings(path, settings.target))
+    assert (found.rows_edited, found.unfit) == (1, 1)
 
 
 def test_rows_by_another_mapping(influx_v2: Any, tmp_path: Path) -> None:

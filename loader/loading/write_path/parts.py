@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from loader.loading.tally import Tally
 from loader.loading.write_path.payloads import Payload, payloads
 from loader.loading.write_path.sender import compressed
 from loader.quantities import counted
+from loader.servers.load_method import LoadMethod
 
 PART_BYTES = 10_000_000
 """Most bytes of a part before compression, unless a line is longer: InfluxDB 3 takes 10 MiB, others more."""
@@ -45,7 +47,7 @@ def write_parts(settings: LoadSettings, manifest: Manifest, observe: Observer, s
         raise ConfigError("parts without compression", hint="leave it out, or use gzip:1 to gzip:9")
     assert isinstance(settings.target, FolderTarget)
     folder = settings.target.folder
-    tally = Tally(settings, observe)
+    tally = Tally(replace(settings, via=LoadMethod.WRITE), observe)
     manifest, known = look_through(tally, manifest, stop)
     if stop.is_set():
         return tally.report(str(folder), manifest, stopped=True)

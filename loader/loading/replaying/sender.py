@@ -15,8 +15,8 @@ from loader.events import Advanced, Answered, Observer, Waited
 from loader.loading.flow import Flow, gzip_level
 from loader.loading.ledger import Ledger
 from loader.loading.rejected import RejectedLine
-from loader.loading.replay.entries import time_of
-from loader.loading.replay.settings import ReplaySettings
+from loader.loading.replaying.entries import time_of
+from loader.loading.replaying.settings import ReplaySettings
 from loader.loading.write_path.first_writes import FirstWrites
 from loader.loading.write_path.payloads import NO_ROWS, Payload
 from loader.loading.write_path.sender import Ack, Failed, NotSent, Result, Senders
