@@ -239,5 +239,11 @@ def test_from_the_command_line(influx_v2: Any, tmp_path: Path) -> None:
     send(influx_v2, bucket, LoadSettings(tmp_path / "data", FolderTarget.to(tmp_path / "parts")))
     verified = run(influx_v2, "verify", tmp_path / "data", "--bucket", bucket)
     assert verified.exit_code == 0, verified.output
-    for other in (("status",), ("doctor",), ("report", "--out", tmp_path / "page.html")):
-        assert run(influx_v2, *other, tmp_path / "data").exit_code == 0
+    page = tmp_path / "page.html"
+    told = [
+        run(influx_v2, *command, tmp_path / "data") for command in (("status",), ("doctor",), ("report", "--out", page))
+    ]
+    assert [each.exit_code for each in told] == [0, 0, 0]
+    assert "not verified" not in told[0].stdout
+    assert f"600 rows into file://{tmp_path}/parts" in told[1].stdout
+    assert "The bucket was verified after the load" in page.read_text()

@@ -38,6 +38,14 @@ def test_a_load_that_is_well_and_verified() -> None:
     )
 
 
+def test_a_load_into_files() -> None:
+    """It is verified once any bucket is."""
+    files = run(url="file:///parts", bucket="")
+    (finding,) = find(evidence(files))
+    assert (finding.title, finding.figure[:14]) == ("The last load is not verified", "file:///parts,")
+    assert titles(evidence(files, verified())) == ["The bucket was verified after the load"]
+
+
 def test_rows_that_were_replayed() -> None:
     """Those that are still rejected count, and what was sent is to be verified; a replay elsewhere does not count."""
     load = run(rejected=3)
