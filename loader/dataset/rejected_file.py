@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from loader.dataset.state import MOST_BYTES, append_text, clear_text, keep_lines, open_state, state_path, whole_state
+from loader.dataset.state import MOST_BYTES, append_text, clear_text, open_state, state_path, whole_state
 from loader.errors import LoadError, StageError
 
 
@@ -25,8 +26,28 @@ class RejectedFile:
         self._write(lambda: clear_text(self._root, self._name))
 
     def keep_first(self, rows: int) -> None:
-        """Cut off what is behind the first ``rows`` rows, if the file is there; raises LoadError."""
-        self._write(lambda: keep_lines(self._root, self._name, rows))
+        """Cut off what is behind the first ``rows`` rows, if the file is there; raises LoadError.
+
+        A person who edited the file may have left blank lines, or none at its end: these are mended, too.
+        """
+        if any(kept != there for kept, there in zip_longest(self._first(rows), self.lines())):
+            with self.replaced() as write:
+                for piece in self._first(rows):
+                    write(piece)
+
+    def _first(self, rows: int) -> Iterator[bytes]:
+        """Yield the lines of the first ``rows`` rows, each with its end, in the pieces of ``lines``."""
+        done, begins = 0, True
+        for piece in self.lines():
+            if begins and not piece.strip():
+                continue
+            if begins and done == rows:
+                break
+            yield piece
+            begins = piece.endswith(b"\n")
+            done += begins
+        if not begins:
+            yield b"\n"
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write ``rows`` and wait until they are on disk; raises LoadError."""

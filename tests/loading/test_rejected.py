@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loader.dataset import state
+from loader.dataset import rejected_file
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import STATE
 from loader.dataset.rejected_file import RejectedFile
@@ -30,13 +30,13 @@ def kept(path: Path) -> list[int]:
     return [json.loads(line)["row"] for line in path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("piece", [1, 7, 100, 1 << 20])
+@pytest.mark.parametrize("piece", [1, 7, 100, 1 << 20])  # bytes that are read of a line at a time
 @pytest.mark.parametrize("rest", ["", '{"partition": "p.parq'])
 def test_rows_of_a_killed_run_are_rejected_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int, rest: str
 ) -> None:
     """Lines that were written before a kill, and of which the ledger does not know, make room for the same again."""
-    monkeypatch.setattr(state, "_PIECE_BYTES", piece)
+    monkeypatch.setattr(rejected_file, "MOST_BYTES", piece)
     (tmp_path / STATE).mkdir()
     for run, expected in enumerate(([], [0, 1], [0, 1, 2, 3])):
         with Ledger.opened(tmp_path, TARGET, "id", "print", restart=False) as ledger:
@@ -48,6 +48,17 @@ def test_rows_of_a_killed_run_are_rejected_once(
             rejections.keep(rejected(2 * run + 2, 2 * run + 3))
             with path.open("a") as file:
                 file.write(rest)
+
+
+@pytest.mark.parametrize("text", ["A\nB\n\nC", "\n A\n\t\nB\nC\n", "A\n\nB\nC", "A\nB\nC\nD\n", "A\nB\nC\n"])
+def test_what_an_editor_leaves_is_mended(tmp_path: Path, text: str) -> None:
+    """Blank lines count as no rows, and the next row begins a line of its own."""
+    file = RejectedFile(tmp_path, "load-1")
+    file.append([])
+    file.path.write_text(text)
+    file.keep_first(3)
+    file.append([{"row": 4}])
+    assert [line.strip() for line in file.path.read_text().splitlines()] == ["A", "B", "C", '{"row": 4}']
 
 
 def test_a_file_with_fewer_rows_stays(tmp_path: Path) -> None:
