@@ -10,7 +10,19 @@ if TYPE_CHECKING:
     from loader.dataset.policy import Policy
     from loader.diagnosis import Diagnosis, DiagnosisSettings, Finding, Level, diagnose
     from loader.errors import LoaderError
-    from loader.loading import ExportReport, ExportSettings, LoadReport, LoadSettings, WriteSettings, export, load
+    from loader.loading import (
+        ExportReport,
+        ExportSettings,
+        FolderTarget,
+        LoadReport,
+        LoadSettings,
+        ReplayReport,
+        ReplaySettings,
+        WriteSettings,
+        export,
+        load,
+        replay,
+    )
     from loader.servers.base import Target
     from loader.servers.proxy import Proxy
     from loader.servers.tls import Tls
@@ -42,6 +54,7 @@ __all__ = [
     "FieldMapping",
     "FilesSettings",
     "Finding",
+    "FolderTarget",
     "Inspection",
     "Level",
     "LoadReport",
@@ -49,6 +62,8 @@ __all__ = [
     "LoaderError",
     "Policy",
     "Proxy",
+    "ReplayReport",
+    "ReplaySettings",
     "StageReport",
     "StageSettings",
     "Target",
@@ -63,6 +78,7 @@ __all__ = [
     "export",
     "inspect",
     "load",
+    "replay",
     "stage",
     "stage_candles",
     "stage_files",
@@ -83,6 +99,7 @@ _HOMES = {
     "FieldMapping": "dataset.mapping",
     "FilesSettings": "staging",
     "Finding": "diagnosis",
+    "FolderTarget": "loading",
     "Inspection": "dataset.inspection",
     "Level": "diagnosis",
     "LoadReport": "loading",
@@ -90,6 +107,8 @@ _HOMES = {
     "LoaderError": "errors",
     "Policy": "dataset.policy",
     "Proxy": "servers.proxy",
+    "ReplayReport": "loading",
+    "ReplaySettings": "loading",
     "StageReport": "staging",
     "StageSettings": "staging",
     "Target": "servers.base",
@@ -104,6 +123,7 @@ _HOMES = {
     "export": "loading",
     "inspect": "dataset.inspection",
     "load": "loading",
+    "replay": "loading",
     "stage": "staging",
     "stage_candles": "staging",
     "stage_files": "staging",

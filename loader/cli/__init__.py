@@ -20,6 +20,7 @@ from loader.cli.export import export
 from loader.cli.inspect import inspect
 from loader.cli.load import load
 from loader.cli.process import run_process
+from loader.cli.replay import replay
 from loader.cli.report import report
 from loader.cli.stage import stage
 from loader.cli.status import status
@@ -33,6 +34,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("candles", candles),
     ("tune", tune),
     ("load", load),
+    ("replay", replay),
     ("verify", verify),
     ("status", status),
     ("report", report),

@@ -50,6 +50,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = MappingProxyType(
                 "    --timezone UTC --bucket trips",
             ),
         ),
+        "replay": (
+            Example("Rejected rows of the last load, after a fix", "loader replay data/"),
+            Example(
+                "Rows that could not be points, by another mapping",
+                "loader replay trips.parquet --schema points.toml --bucket trips",
+            ),
+        ),
         "verify": (
             Example("The last load: counts, sums, extremes, and random points", "loader verify data/"),
             Example("Every stored value of your own Parquet", "loader verify trips.parquet --bucket trips --values"),

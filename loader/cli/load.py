@@ -88,6 +88,15 @@ def load(
         ),
     ] = False,
     state: StateOption = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            help="Write files of line protocol into this folder, for a server that cannot be reached from here.",
+            metavar="DIR",
+            rich_help_panel=TARGET,
+        ),
+    ] = None,
     via: Annotated[
         LoadMethod,
         typer.Option(help="write: line protocol; restore: storage files, into InfluxDB 2.x; auto: the one that fits."),
@@ -147,8 +156,13 @@ def load(
         ),
     ] = False,
     max_rejected: Annotated[
-        int, typer.Option(help="Rejected rows after which to stop.", metavar="N", rich_help_panel=DATASET)
-    ] = 1_000,
+        str,
+        typer.Option(
+            help="Rejected rows after which to stop: a number, or a percentage of all rows.",
+            metavar="N|P%",
+            rich_help_panel=DATASET,
+        ),
+    ] = "1000",
     shard_duration: Annotated[
         str,
         typer.Option(help="Time in a shard of a new bucket, such as 7d.", metavar="DURATION", rich_help_panel=TARGET),
@@ -178,7 +192,14 @@ def load(
     with importing():
         import_pyarrow()
         from loader import loading
-        from loader.cli.option_values import mapping_flags, read_duration, read_mapping_options, read_target, read_tls
+        from loader.cli.option_values import (
+            mapping_flags,
+            read_duration,
+            read_folder,
+            read_mapping_options,
+            read_target,
+            read_tls,
+        )
         from loader.cli.running import run
         from loader.loading import LoadSettings, WriteSettings
         from loader.reporting.text import load_text
@@ -187,7 +208,9 @@ def load(
         output,
         lambda: LoadSettings(
             dataset=dataset,
-            target=read_target(
+            target=read_folder(to, given(context))
+            if to
+            else read_target(
                 host, token, token_file, org, bucket, read_tls(ca_file, client_cert, client_key, insecure_skip_verify)
             ),
             via=via.value,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from loader.dataset.mapping import ColumnMapping, parse_mapping, read_mapping
 from loader.dataset.place import find_place
 from loader.errors import ConfigError
 from loader.loading.ledger import last_load
+from loader.loading.settings import FolderTarget
 from loader.servers.base import Target
 from loader.servers.credentials import stripped
 from loader.servers.target import (
@@ -30,6 +31,23 @@ _MAPPING_FLAGS = (
     *("measurement", "measurement_column", "tags", "fields", "time", "time_unit", "timezone", "ambiguous"),
     *("nonexistent", "non_finite", "unsigned"),
 )
+_OF_SERVERS = frozenset(
+    {
+        *(
+            "host",
+            "token",
+            "token_file",
+            "org",
+            "bucket",
+            "ca_file",
+            "via",
+            "batch_lines",
+            "batch_bytes",
+            "connections",
+        ),
+        *("on_existing", "connections", "rate", "tuned", "shard_duration", "retry_seconds", "timeout"),
+    }
+)
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -46,6 +64,16 @@ def read_tls(ca_file: str, client_cert: str, client_key: str, insecure_skip_veri
     tls = Tls(ca_file, client_cert, client_key, verify=not insecure_skip_verify)
     tls.context()
     return tls
+
+
+def read_folder(folder: Path, given: Set[str]) -> FolderTarget:
+    """Return ``folder`` as a target; raises ConfigError when options that are ``given`` speak of a server."""
+    if others := sorted(given & _OF_SERVERS):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in others)
+        raise ConfigError(
+            f"--to writes files, and needs no {flags}", hint="leave it out; loader verify compares a server later"
+        )
+    return FolderTarget.to(folder)
 
 
 def read_target_options(host: str, token: str, token_file: Path | None, org: str, bucket: str) -> list[TargetOptions]:
@@ -75,8 +103,8 @@ def read_target_of(
     Raises ConfigError when the last load went to another server, and StageError or LoadError for a damaged ledger.
     """
     last = last_load(find_place(dataset, state).state)
-    # The ledger has no token.
-    loaded = TargetOptions(str(last.url), str(last.org), str(last.bucket)) if last else None
+    # The ledger has no token, and no bucket where the last load went into a folder.
+    loaded = TargetOptions(str(last.url), str(last.org), str(last.bucket)) if last and last.bucket else None
     candidates = with_last_load(read_target_options(host, token, token_file, org, bucket), loaded, str(dataset))
     return resolve_target(*candidates, tls=tls, environ=os.environ)
 

@@ -23,7 +23,7 @@ from loader.errors import ConfigError, LoaderError, Refused
 from loader.unexpected import explain, find_secrets, hide, trace
 
 if TYPE_CHECKING:
-    from loader.loading import ExportReport, LoadReport
+    from loader.loading import ExportReport, LoadReport, ReplayReport
     from loader.staging import StageReport
 
 DONE, DIFFERENT, MISUSED, UNFINISHED = 0, 1, 2, 3
@@ -77,7 +77,7 @@ def attempt(
         return Outcome(None, UNFINISHED, explained.message, explained.hint, trace(error, secrets))
 
 
-def judge_rows(report: LoadReport | ExportReport | StageReport) -> int:
+def judge_rows(report: LoadReport | ExportReport | ReplayReport | StageReport) -> int:
     """Return the exit code for a report that counts rejected rows, and may have been told to stop."""
     if getattr(report, "interrupted", False):
         return INTERRUPTED

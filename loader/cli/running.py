@@ -28,7 +28,7 @@ from loader.unexpected import find_secrets
 if TYPE_CHECKING:
     from loader.servers.base import Target
 
-_RESUMED = frozenset({"stage", "candles", "load"})
+_RESUMED = frozenset({"stage", "candles", "load", "replay"})
 _KEPT = "what is finished is kept: run the same command again"
 
 

@@ -23,7 +23,6 @@ MANIFEST_FILE = "manifest.json"
 STATE = ".loader"
 MOST_BYTES = 16 << 20
 """Most bytes of a file that is read as a whole; a manifest of 60,000 partitions has about as many."""
-_PIECE_BYTES = 1 << 20
 
 
 def state_path(root: Path, name: str) -> Path:
@@ -146,23 +145,6 @@ def append_text(root: Path, name: str, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def keep_lines(root: Path, name: str, lines: int) -> None:
-    """Cut off what the file ``name``, if it is there, has behind its first ``lines`` lines; fewer stay as they are.
-
-    Raises OSError or StageError.
-    """
-    if not has_state(root, name):
-        return
-    with os.fdopen(open_file(root, state_name(name), os.O_RDWR), "r+b") as file:
-        end = 0
-        while lines and (piece := file.read(_PIECE_BYTES)):
-            behind = piece.split(b"\n", lines)
-            lines -= len(behind) - 1
-            end += len(piece) if lines else len(piece) - len(behind[-1])
-        if not lines and file.seek(0, os.SEEK_END) > end:
-            file.truncate(end)
 
 
 def make_state(root: Path) -> None:

@@ -113,7 +113,8 @@ def look_at_last_load(place: Place, manifest: Manifest | None) -> Iterator[Findi
     if last is None or manifest is None:
         yield ok("last load", "none yet")
         return
-    text = f"{counted(last.rows, 'row')} into {last.bucket!r} at {redacted(last.url)}"
+    where = f"{last.bucket!r} at {redacted(last.url)}" if last.bucket else redacted(last.url)
+    text = f"{counted(last.rows, 'row')} into {where}"
     if last.fingerprint != manifest.fingerprint:
         effect = "the bucket may hold points that the dataset no longer has"
         yield warning("last load", f"{text}, of an earlier dataset", effect, "load it again, into a new bucket")

@@ -11,17 +11,6 @@ from loader.dataset.claims import excerpt, is_line
 from loader.loading.ledger_values import check_count
 from loader.servers.load_method import LoadMethod
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS origins (
-    load INTEGER PRIMARY KEY REFERENCES loads, via TEXT NOT NULL, made INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS existing (
-    load INTEGER NOT NULL REFERENCES loads, start INTEGER NOT NULL,
-    found INTEGER NOT NULL, duplicates INTEGER NOT NULL, shard INTEGER NOT NULL,
-    PRIMARY KEY (load, start)
-) WITHOUT ROWID;
-"""
-
 
 @dataclass(frozen=True)
 class Existing:

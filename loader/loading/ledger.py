@@ -12,7 +12,7 @@ description then carries. No token is ever in the ledger.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +21,9 @@ from typing import Self
 from loader.dataset.database import opened_database, read_database
 from loader.dataset.state import has_state, sole, state_path
 from loader.errors import ConfigError, LoadError
-from loader.loading import existing_points
 from loader.loading.acknowledged_rows import AcknowledgedRows, count_acknowledged, forget_acknowledged
 from loader.loading.existing_points import ExistingPoints, Origin, find_origin, forget_existing
+from loader.loading.ledger_file import LEDGER, TABLES, explained
 from loader.loading.ledger_values import (
     LastLoad,
     check_attempts,
@@ -32,50 +32,23 @@ from loader.loading.ledger_values import (
     check_shards,
     is_mark,
 )
+from loader.loading.left_out import add_left_out, count_skipped, forget_left_out, take_back_rejected
+from loader.loading.replayed_rows import ReplayedRows
 from loader.loading.row_set import RowSet
 from loader.servers.base import Target
 
-_FILE = "ledger.sqlite"
 _LOCK = "load.lock"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS loads (
-    id INTEGER PRIMARY KEY,
-    url TEXT NOT NULL, org TEXT NOT NULL, bucket TEXT NOT NULL, bucket_id TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    started TEXT NOT NULL, finished TEXT NOT NULL DEFAULT '',
-    rejected INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (url, org, bucket, bucket_id, fingerprint)
-);
-CREATE TABLE IF NOT EXISTS acknowledged (
-    load INTEGER NOT NULL REFERENCES loads, partition TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
-    PRIMARY KEY (load, partition, start)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS scattered (
-    load INTEGER NOT NULL REFERENCES loads, partition TEXT NOT NULL, cell INTEGER NOT NULL,
-    bits BLOB NOT NULL,
-    PRIMARY KEY (load, partition, cell)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS restored (
-    load INTEGER NOT NULL REFERENCES loads, start INTEGER NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0, rows INTEGER,
-    PRIMARY KEY (load, start)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS marks (
-    mark TEXT PRIMARY KEY,
-    url TEXT NOT NULL, org TEXT NOT NULL, bucket TEXT NOT NULL, fingerprint TEXT NOT NULL
-) WITHOUT ROWID;
-"""
-_SCHEMA += existing_points.SCHEMA
+_MOST_PARTS = 10**9
 
 
 def ledger_path(root: Path) -> Path:
     """Return where the ledger of the dataset at ``root`` is, for messages."""
-    return state_path(root, _FILE)
+    return state_path(root, LEDGER)
 
 
 def has_ledger(root: Path) -> bool:
     """Tell whether anything of the dataset at ``root`` was loaded, or was about to be."""
-    return has_state(root, _FILE)
+    return has_state(root, LEDGER)
 
 
 def last_load(root: Path) -> LastLoad | None:
@@ -83,7 +56,7 @@ def last_load(root: Path) -> LastLoad | None:
 
     Raises LoadError or StageError when the ledger cannot be read.
     """
-    with _explained(root), read_database(root, _FILE, _SCHEMA) as database:
+    with explained(root), read_database(root, LEDGER, TABLES) as database:
         if database is None:
             return None
         row = database.execute(
@@ -95,7 +68,7 @@ def last_load(root: Path) -> LastLoad | None:
             return None
         load, *place, restored, rejected, started, finished = row
         rows = max(count_acknowledged(database, load), check_count("the number of restored rows", restored))
-        return check_last_load(*place, rows, rejected, started, finished)
+        return check_last_load(*place, rows, rejected, count_skipped(database, load), started, finished)
 
 
 def forget(root: Path, target: Target) -> None:
@@ -107,6 +80,7 @@ def forget(root: Path, target: Target) -> None:
         place = _place(target)
         loads = "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ?"
         forget_acknowledged(database, f"load IN ({loads})", place)
+        forget_left_out(database, f"load IN ({loads})", place)
         for table in ("restored", "existing", "origins"):
             database.execute(f"DELETE FROM {table} WHERE load IN ({loads})", place)
         database.execute(f"DELETE FROM loads WHERE id IN ({loads})", place)
@@ -120,6 +94,7 @@ class Ledger:
         self._load = load
         self.rows = AcknowledgedRows(database, load)
         self.existing = ExistingPoints(database, load)
+        self.replayed = ReplayedRows(database, load)
 
     @classmethod
     @contextmanager
@@ -143,6 +118,7 @@ class Ledger:
                 "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ? AND bucket_id = ? AND fingerprint <> ?"
             )
             forget_acknowledged(database, f"load IN ({others})", key)
+            forget_left_out(database, f"partition <> '' AND load IN ({others})", key)
             database.execute(f"UPDATE loads SET finished = '' WHERE id IN ({others})", key)
             load = database.execute(
                 "INSERT INTO loads (url, org, bucket, bucket_id, fingerprint, started) VALUES (?, ?, ?, ?, ?, ?) "
@@ -151,23 +127,67 @@ class Ledger:
             ).fetchone()[0]
             if restart:
                 forget_acknowledged(database, "load = ?", (load,))
+                forget_left_out(database, "load = ?", (load,))
+                database.execute("DELETE FROM parts WHERE load = ?", (load,))
                 # The numbers of attempts stay: their files may still be there.
                 database.execute("UPDATE restored SET rows = NULL WHERE load = ?", (load,))
                 forget_existing(database, load)
                 database.execute("UPDATE loads SET rejected = 0, finished = '' WHERE id = ?", (load,))
         return cls(database, load)
 
+    @classmethod
+    def find(cls, database: sqlite3.Connection, target: Target, bucket_id: str, fingerprint: str) -> Self | None:
+        """Return the ledger of a load that was begun, None when there was no such load."""
+        row = database.execute(
+            "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ? AND bucket_id = ? AND fingerprint = ?",
+            (*_place(target), bucket_id, fingerprint),
+        ).fetchone()
+        return cls(database, row[0]) if row else None
+
+    def rename(self, fingerprint: str) -> None:
+        """Record that the dataset has another ``fingerprint``, by which all rows that are acknowledged are the same."""
+        with self._database:
+            self._database.execute("UPDATE loads SET fingerprint = ? WHERE id = ?", (fingerprint, self._load))
+
     @property
     def name(self) -> str:
         """The name of the files of this load, without a suffix."""
         return f"load-{self._load}"
 
-    def acknowledge(self, rows: RowSet, rejected: int) -> None:
-        """Record that the server has ``rows``, but for ``rejected`` ones, which cannot be points or were refused."""
+    def acknowledge(self, rows: RowSet, rejected: int, skipped: int = 0) -> None:
+        """Record that the server has ``rows``, but for ``rejected`` and ``skipped`` ones, see ``left_out``."""
         with self._database:
             self.rows.add(rows)
-            if rejected:
-                self._database.execute("UPDATE loads SET rejected = rejected + ? WHERE id = ?", (rejected, self._load))
+            add_left_out(self._database, self._load, rows.chunk.partition, rejected, skipped)
+
+    def acknowledge_part(self, rows: Iterable[tuple[RowSet, int, int]], parts: int) -> None:
+        """Record that files have ``rows`` (each with its rejected and skipped ones), and ``parts`` more files."""
+        with self._database:
+            for each, rejected, skipped in rows:
+                self.rows.add(each)
+                add_left_out(self._database, self._load, each.chunk.partition, rejected, skipped)
+            self._database.execute(
+                "INSERT INTO parts VALUES (?, ?) ON CONFLICT DO UPDATE SET number = number + excluded.number",
+                (self._load, parts),
+            )
+
+    @property
+    def parts(self) -> int:
+        """Files of line protocol that are acknowledged."""
+        row = self._database.execute("SELECT number FROM parts WHERE load = ?", (self._load,)).fetchone()
+        return check_count("the number of parts", row[0] if row else 0, _MOST_PARTS)
+
+    def acknowledge_replayed(self, partition: str, rows: Mapping[int, bool], *, skipped: bool = False) -> None:
+        """Record that ``rows``, by number, are rejected no more; each tells whether it was edited.
+
+        The server has them, unless they are ``skipped``.
+        """
+        with self._database:
+            taken = self.replayed.add(partition, rows)
+            take_back_rejected(self._database, self._load, partition, taken, skipped=skipped)
+            # What was verified before is no verification of this load any more.
+            finished = "UPDATE loads SET finished = ? WHERE id = ? AND finished <> ''"
+            self._database.execute(finished, (_now(), self._load))
 
     def begin_shard(self, start: int, least: int = 1) -> int:
         """Record another attempt to restore the shard that starts at ``start``.
@@ -182,13 +202,13 @@ class Ledger:
             ).fetchone()
         return check_attempts(row[0])
 
-    def acknowledge_shard(self, start: int, rows: int, rejected: int = 0) -> None:
+    def acknowledge_shard(self, start: int, rows: int, rejected: int = 0, skipped: int = 0) -> None:
         """Record that the server has counted the points of the shard that starts at ``start``.
 
-        ``rows`` is how many rows the shard accounts for, ``rejected`` how many of them cannot be points.
+        ``rows`` is how many rows the shard accounts for, ``rejected`` and ``skipped`` of them are left out.
         """
         with self._database:
-            self._database.execute("UPDATE loads SET rejected = rejected + ? WHERE id = ?", (rejected, self._load))
+            add_left_out(self._database, self._load, "", rejected, skipped)
             self._database.execute(
                 "UPDATE restored SET rows = ? WHERE load = ? AND start = ?", (rows, self._load, start)
             )
@@ -200,10 +220,20 @@ class Ledger:
             self._database.execute("SELECT start, rows, attempts FROM restored WHERE load = ?", (self._load,))
         )
 
+    @property
+    def rows_done(self) -> int:
+        """Rows that need not be looked at again, also rejected and skipped ones."""
+        return max(count_acknowledged(self._database, self._load), sum(self.restored.values()))
+
     def finish(self) -> None:
         """Record that every row is acknowledged; the time stays when an earlier run has recorded it."""
         with self._database:
             self._database.execute("UPDATE loads SET finished = ? WHERE id = ? AND finished = ''", (_now(), self._load))
+
+    @property
+    def skipped(self) -> int:
+        """Rows that are not sent because later rows replace them, over all runs of this load."""
+        return count_skipped(self._database, self._load)
 
     @property
     def rejected(self) -> int:
@@ -218,7 +248,7 @@ def opened_ledger(root: Path) -> Iterator[sqlite3.Connection]:
 
     Raises ConfigError while another load of this dataset runs, LoadError when the ledger cannot be written.
     """
-    with _explained(root), _sole_load(root), opened_database(root, _FILE, _SCHEMA) as database:
+    with explained(root), _sole_load(root), opened_database(root, LEDGER, TABLES) as database:
         yield database
 
 
@@ -227,13 +257,13 @@ def origin(root: Path, target: Target, fingerprint: str) -> Origin | None:
 
     Raises LoadError or StageError when the ledger cannot be read.
     """
-    with _explained(root), read_database(root, _FILE, _SCHEMA) as database:
+    with explained(root), read_database(root, LEDGER, TABLES) as database:
         return find_origin(database, _place(target), fingerprint) if database else None
 
 
 def has_mark(root: Path, fingerprint: str, mark: str) -> bool:
     """Tell whether a load of the dataset ``fingerprint`` has made a bucket with this ``mark``; raises as ``origin``."""
-    with _explained(root), read_database(root, _FILE, _SCHEMA) as database:
+    with explained(root), read_database(root, LEDGER, TABLES) as database:
         found = (
             database
             and database.execute(
@@ -266,17 +296,6 @@ def marks(database: sqlite3.Connection, target: Target, fingerprint: str) -> fro
 
 def _place(target: Target) -> tuple[str, str, str]:
     return target.url.rstrip("/"), target.org, target.bucket
-
-
-@contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise LoadError(
-            f"{ledger_path(root)}: the ledger cannot be used: {error}",
-            hint="check space and permissions; without a ledger, moved away when it is damaged, a load begins again",
-        ) from error
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from loader.dataset.claims import excerpt, is_line
 
 _MARK = re.compile("restored by loader, [0-9a-f]{32}")
 _ADDRESS = re.compile("https?://[!-~]{1,2000}")
+_FOLDER = re.compile("file:///[!-~]{0,20000}")
 _MOST = 2**63 - 1
 _MOST_ATTEMPTS = 10**9 - 1
 """A storage file's name has nine digits for it."""
@@ -75,36 +76,45 @@ def check_shards(shards: Iterable[tuple[Any, Any, Any]]) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class LastLoad:
-    """The load that began last, and how far it came. ``started`` and ``finished`` are ISO 8601, UTC."""
+    """The load that began last, and how far it came. ``started`` and ``finished`` are ISO 8601, UTC.
+
+    The load is done with ``rows``: these are ``acknowledged``, ``rejected`` and ``skipped``.
+    """
 
     url: str
     org: str
     bucket: str
     fingerprint: str
     rows: int
+    acknowledged: int
     rejected: int
+    skipped: int
     started: str
     finished: str
 
 
 def check_last_load(*row: Any) -> LastLoad:
-    """Return the values of a LastLoad as one, in its order."""
-    url, org, bucket, fingerprint, rows, rejected, started, finished = row
+    """Return the values of a LastLoad, in its order but without ``acknowledged``, as one."""
+    url, org, bucket, fingerprint, rows, rejected, skipped, started, finished = row
+    check_count("the number of acknowledged rows", rows)
+    check_count("the number of rejected rows", rejected, rows)
     return LastLoad(
-        _check_address(url),
+        _check_address(url, _ADDRESS if org or bucket else _FOLDER),
         _check_text("an organization", org),
         _check_text("a bucket", bucket),
         _check_text("a fingerprint", fingerprint),
-        check_count("the number of acknowledged rows", rows),
-        check_count("the number of rejected rows", rejected),
+        rows,
+        check_count("the number of rows that the server has", rows - rejected - skipped),
+        rejected,
+        skipped,
         _check_instant(started),
         _check_instant(finished),
     )
 
 
-def _check_address(value: Any) -> str:
-    """Return the address of a server."""
-    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+def _check_address(value: Any, form: re.Pattern[str]) -> str:
+    """Return the address of a server; or of a folder, which has neither organization nor bucket."""
+    if not isinstance(value, str) or not form.fullmatch(value):
         raise sqlite3.DatabaseError(f"it is damaged: the address {excerpt(value)}")
     return value
 

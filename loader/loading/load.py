@@ -16,7 +16,8 @@ from loader.errors import ConfigError
 from loader.events import Observer, ignore
 from loader.loading.changed_files import forget_rows
 from loader.loading.choice import choose_method
-from loader.loading.settings import LoadReport, LoadSettings, WriteSettings
+from loader.loading.rejected import most_rejected
+from loader.loading.settings import FolderTarget, LoadReport, LoadSettings, WriteSettings
 from loader.loading.tally import Tally
 from loader.servers.load_method import LoadMethod, OnExisting
 from loader.servers.patience import Stopped
@@ -47,9 +48,12 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
         with opened_dataset(place.root, observe, stop, place.state, adopted) as manifest:
             for schema in manifest.schemas:
                 check_names(schema)
-            for notice in [] if settings.dry_run else introduction(settings.target):
+            to_folder = isinstance(settings.target, FolderTarget)
+            for notice in [] if settings.dry_run or to_folder else introduction(settings.target):
                 observe(notice)
             try:
+                if to_folder:
+                    settings = replace(settings, via=LoadMethod.WRITE)
                 settings = choose_method(settings, manifest, observe, stop)
                 return _way(settings)(settings, manifest, observe, stop)
             except Stopped:
@@ -65,6 +69,10 @@ def load(settings: LoadSettings, observe: Observer = ignore, stop: threading.Eve
 
 
 def _way(settings: LoadSettings) -> Callable[[LoadSettings, Manifest, Observer, threading.Event], LoadReport]:
+    if isinstance(settings.target, FolderTarget) and not settings.dry_run:
+        from loader.loading.write_path.parts import write_parts  # noqa: PLC0415
+
+        return write_parts
     # Imported when it is used: a program that verifies pays neither time nor memory for compiled encoders.
     if settings.via == LoadMethod.RESTORE:
         from loader.loading.restore_path.restore import restore  # noqa: PLC0415
@@ -76,6 +84,10 @@ def _way(settings: LoadSettings) -> Callable[[LoadSettings, Manifest, Observer, 
 
 
 def _check(settings: LoadSettings) -> None:
+    if isinstance(settings.target, FolderTarget) and settings.via == LoadMethod.RESTORE:
+        raise ConfigError(
+            "storage files into a folder", hint="parts are line protocol; loader export-tsm writes storage files"
+        )
     if settings.via == LoadMethod.RESTORE and settings.write != (usual := WriteSettings()):
         others = [name for name, value in asdict(settings.write).items() if value != getattr(usual, name)]
         raise ConfigError(
@@ -84,19 +96,20 @@ def _check(settings: LoadSettings) -> None:
         )
     if settings.on_existing not in list(OnExisting):
         raise ConfigError(f"on existing {settings.on_existing}", hint=f"known are {' and '.join(OnExisting)}")
-    if settings.via == LoadMethod.WRITE and settings.on_existing != OnExisting.REPLACE:
+    by_lines = settings.via == LoadMethod.WRITE or isinstance(settings.target, FolderTarget)
+    if by_lines and settings.on_existing != OnExisting.REPLACE:
         raise ConfigError(
             "existing points are to end the load, which the write path does not look for",
             hint="leave out --on-existing, or use --via restore",
         )
     if settings.assume_distinct and settings.on_duplicate == OnDuplicate.NUDGE:
         raise ConfigError("rows are to be moved apart, and not to be looked for", hint="leave out --assume-distinct")
+    most_rejected(settings.max_rejected, 0)
     for name, value, least, most in (
         ("batch lines", _or_one(settings.write.batch_lines), 1, inf),
         ("batch bytes", _or_one(settings.write.batch_bytes), 1, _MOST_BATCH_BYTES),
         ("connections", _or_one(settings.connections), 1, inf),
         ("rate", settings.write.rate, 0, inf),
-        ("max rejected", settings.max_rejected, 0, inf),
         ("retry seconds", settings.retry_seconds, 0, inf),
     ):
         if not least <= value <= most:  # also for NaN

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
 from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.rejected_file import RejectedFile
-from loader.errors import LoadError
+from loader.errors import ConfigError, LoadError
 from loader.loading.ledger import Ledger
 from loader.printable import MESSAGE, printable
 from loader.quantities import counted
+
+_PERCENT = re.compile(r"(?P<rows>[0-9]+)|(?P<percent>[0-9]+(\.[0-9]+)?)%", re.ASCII)
+
+
+def most_rejected(limit: int | str, rows: int) -> int:
+    """Return how many of ``rows`` rows may be rejected; ``limit`` is a number, or text such as "1000" or "0.5%".
+
+    Raises ConfigError for anything else, and for more than 100 %.
+    """
+    found = _PERCENT.fullmatch(str(limit)) if isinstance(limit, int | str) else None
+    if found and found["rows"]:
+        return int(found["rows"])
+    if found and (share := Fraction(found["percent"]) / 100) <= 1:
+        return int(share * rows)
+    raise ConfigError(
+        f"max rejected of {limit!r}", hint="use a number of rows, or a percentage of the dataset's: 1000 or 0.5%"
+    )
 
 
 @dataclass(frozen=True)
@@ -41,6 +60,9 @@ class Rejections:
         if not rejections.total:
             rejections.file.clear()  # left by an earlier load that is begun again
         else:
+            if ledger.replayed.remembered:  # a replay was killed before the file was without them
+                rejections.file.drop(lambda *address: address in ledger.replayed)
+                ledger.replayed.settle()
             # A run that was killed may have written rows that are not acknowledged: these will be rejected again.
             rejections.file.keep_first(rejections.total)
         if rejections.excess:
@@ -50,7 +72,7 @@ class Rejections:
     def keep(self, rows: Sequence[RejectedRow | RejectedLine]) -> None:
         """Write ``rows`` to the rejected file and count them; raises LoadError when they cannot be written."""
         if rows:
-            self.file.append(map(_entry, rows))
+            self.file.append(map(entry_of, rows))
             self.count(rows)
 
     def count(self, rows: Sequence[RejectedRow | RejectedLine]) -> None:
@@ -58,6 +80,11 @@ class Rejections:
         if rows:
             self.first = self.first or describe(rows[0])
             self.total += len(rows)
+
+    @property
+    def left(self) -> int:
+        """How many more rows may be rejected."""
+        return self.most - self.total
 
     @property
     def excess(self) -> LoadError | None:
@@ -84,7 +111,8 @@ def describe(rejected: RejectedRow | RejectedLine) -> str:
     return printable(f"{place}: {why}", MESSAGE)
 
 
-def _entry(rejected: RejectedRow | RejectedLine) -> dict[str, Any]:
+def entry_of(rejected: RejectedRow | RejectedLine) -> dict[str, Any]:
+    """Return what the rejected file keeps of a row."""
     if isinstance(rejected, RejectedRow):
         return asdict(rejected)
     return {

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Self
+from urllib.parse import unquote, urlsplit
 
 from loader.dataset.mapping import ColumnMapping
 from loader.dataset.place import Place, find_place
@@ -38,6 +40,33 @@ class Sending:
     batch_lines: int
     batch_bytes: int
 
+    @classmethod
+    def by(cls, write: WriteSettings, connections: int | None, rules: WriteRules) -> Self:
+        """Return what ``write`` and ``connections`` say, to a server of ``rules``."""
+        return cls(
+            connections or rules.connections,
+            write.batch_lines or rules.batch_lines,
+            write.batch_bytes or rules.batch_bytes,
+        )
+
+
+@dataclass(frozen=True)
+class FolderTarget(Target):
+    """A folder for files of line protocol, instead of a server; make it with ``to``."""
+
+    def __post_init__(self) -> None:
+        """Check nothing: the address is made of a path."""
+
+    @classmethod
+    def to(cls, folder: Path) -> Self:
+        """Return the target of parts in ``folder``, which need not exist."""
+        return cls(folder.absolute().as_uri(), "")
+
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+        return Path(unquote(urlsplit(self.url).path))
+
 
 @dataclass(frozen=True)
 class LoadSettings:
@@ -47,7 +76,9 @@ class LoadSettings:
     For adopted datasets, ``mapping`` says which columns are tags, fields and time; it is needed for the first load.
     ``on_duplicate`` is for them, too: "fail", "last" (the last row of an identity counts) or "nudge" (later ones are
     moved by nanoseconds). With ``assume_distinct``, duplicates are not searched for. With ``restart``, what was
-    acknowledged is forgotten; with ``dry_run``, nothing is sent. More rejected rows than ``max_rejected`` end the load.
+    acknowledged is forgotten; with ``dry_run``, nothing is sent. More rejected rows than ``max_rejected``, a
+    number or text such as "0.5%" (of the dataset's rows), end the load.
+    To a FolderTarget, line protocol is written in files, with the gzip of ``write``.
     ``via`` is "write" (line protocol, as ``write`` says), "restore" (storage files, into InfluxDB 2.x) or "auto"
     (the one that fits). ``connections`` bounds the requests at a time, of which there are as many as the server is fit
     for; None is what suits the server. On the restore path it is the number of shards at a time, usually 3, and
@@ -61,7 +92,7 @@ class LoadSettings:
     via: str = LoadMethod.AUTO
     write: WriteSettings = WriteSettings()
     connections: int | None = None
-    max_rejected: int = 1_000
+    max_rejected: int | str = 1_000
     retry_seconds: float = 300.0
     timeout_seconds: float = 60.0
     shard_duration: int = 0
@@ -85,22 +116,19 @@ class LoadSettings:
 
     def sending(self, rules: WriteRules) -> Sending:
         """Return how lines are sent to a server of ``rules``."""
-        return Sending(
-            self.connections or rules.connections,
-            self.write.batch_lines or rules.batch_lines,
-            self.write.batch_bytes or rules.batch_bytes,
-        )
+        return Sending.by(self.write, self.connections, rules)
 
 
 @dataclass(frozen=True)
 class LoadReport:
     """What a load did; sizes are bytes.
 
-    Both count all rows that need not be looked at again, also the ``rows_rejected`` of all runs; the server has the
-    points of ``rows_loaded``. Of these, nothing is left of ``rows_replaced``: later rows have their identity.
-    On the restore path, the bucket had points of the series and times of ``rows_existing`` before, which were replaced.
-    Of the whole dataset, which ``fingerprint`` identifies,
-    ``measurements`` tells the rows of each, ``rows_moved`` are moved by nanoseconds, and
+    Over all runs of this load, ``rows`` are those whose points the server has taken (``rows_acknowledged``), those that
+    cannot be points or were refused for good (``rows_rejected``), those that are not sent because later rows of the
+    same identity set all their values (``rows_skipped``), and ``rows_left``, which a rerun goes on with. Earlier runs
+    had done with ``rows_resumed`` of them, this run with ``rows_done``. On the restore path, the bucket had points of
+    the series and times of ``rows_existing`` before, which were replaced. Of the whole dataset, which ``fingerprint``
+    identifies, ``measurements`` tells the rows of each, ``rows_moved`` are moved by nanoseconds, and
     ``values_not_finite`` are left out, where its mapping says so.
 
     ``payload_size`` is line protocol or storage files before compression, ``body_size`` what went over the wire.
@@ -113,10 +141,11 @@ class LoadReport:
     via: str
     rows: int
     rows_resumed: int
+    rows_done: int
     rows_acknowledged: int
-    rows_loaded: int
     rows_rejected: int
-    rows_replaced: int
+    rows_skipped: int
+    rows_left: int
     payload_size: int
     body_size: int
     seconds: float

@@ -16,7 +16,7 @@ DRY_RUN = "none: dry run"
 
 @dataclass
 class Tally:
-    """Counts what one run of a load does; only the coordinator of the load changes it."""
+    """Counts what one run of a load does; only the coordinator changes it. ``rows_skipped`` are those of all runs."""
 
     settings: LoadSettings
     observe: Observer
@@ -26,6 +26,7 @@ class Tally:
     body_size: int = 0
     retries: int = 0
     waits: dict[str, float] = field(default_factory=dict)
+    rows_skipped: int = 0
     values_not_finite: int = 0
     rows_existing: int = 0
 
@@ -40,16 +41,17 @@ class Tally:
         if rows:
             self.observe(Rejected(rows))
 
-    def advance(self, rows: int, payload_size: int, body_size: int) -> None:
-        """Count and report rows that are done."""
+    def advance(self, rows: int, payload_size: int, body_size: int, skipped: int = 0) -> None:
+        """Count and report rows that are done, of which ``skipped`` are not sent: later rows replace them."""
         self.rows += rows
+        self.rows_skipped += skipped
         self.payload_size += payload_size
         self.body_size += body_size
         self.observe(Advanced(rows, body_size))
 
     def begin_again(self) -> None:
         """Set the counts of rows and bytes to zero: all of them are done once more."""
-        self.rows = self.payload_size = self.body_size = 0
+        self.rows = self.rows_skipped = self.payload_size = self.body_size = 0
 
     def report(
         self,
@@ -59,7 +61,6 @@ class Tally:
         *,
         stopped: bool,
         rejections: Rejections | None = None,
-        rows_replaced: int = 0,
     ) -> LoadReport:
         """Return the report of a load of the dataset of ``manifest``; ``stopped`` tells that it was asked to stop."""
         rejected = rejections.total if rejections else 0
@@ -69,10 +70,11 @@ class Tally:
             via=self.settings.via,
             rows=manifest.rows,
             rows_resumed=rows_resumed,
-            rows_acknowledged=self.rows,
-            rows_loaded=rows_resumed + self.rows - rejected,
+            rows_done=self.rows,
+            rows_acknowledged=rows_resumed + self.rows - rejected - self.rows_skipped,
             rows_rejected=rejected,
-            rows_replaced=rows_replaced,
+            rows_skipped=self.rows_skipped,
+            rows_left=manifest.rows - rows_resumed - self.rows,
             payload_size=self.payload_size,
             body_size=self.body_size,
             seconds=time.monotonic() - self.started,

@@ -140,8 +140,11 @@ def _verification(root: Path, name: str) -> Verification:
 
 
 def _is_of(found: Verification, load: LastLoad) -> bool:
-    """Tell whether a verification compared all points of the bucket of ``load``, and began after that had finished."""
-    there = (found.url, found.bucket) == (load.url, load.bucket) and found.way in COMPARED
+    """Tell whether a verification compared all points of the bucket of ``load``, and began after that had finished.
+
+    Where the load wrote files, it is unknown which bucket they were brought into: any will do.
+    """
+    there = (not load.bucket or (found.url, found.bucket) == (load.url, load.bucket)) and found.way in COMPARED
     return there and load.finished != "" and _instant(found.started) >= _instant(load.finished)
 
 

@@ -11,6 +11,7 @@ from loader.reporting.metrics import COMPARED, moment_text
 from loader.servers.load_method import LoadMethod, Surplus
 
 if TYPE_CHECKING:  # each command makes one of these reports, and should not import what makes the others
+    from loader.loading.replaying.settings import ReplayReport
     from loader.loading.restore_path.export import ExportReport
     from loader.loading.settings import LoadReport
     from loader.reporting.status import Status, Verification
@@ -74,18 +75,16 @@ def load_text(report: LoadReport) -> str:
     resumed = f", {report.rows_resumed:,} rows were done by earlier runs" if report.rows_resumed else ""
     payloads = PAYLOADS[LoadMethod(report.via)]
     lines = [
-        f"{word:<8} {report.rows_loaded:,} of {counted(report.rows, 'point')}{_of(report.measurements)}{resumed}",
+        f"{word:<8} {report.rows_acknowledged:,} of {counted(report.rows, 'point')}{_of(report.measurements)}{resumed}",
         f"         {report.server}",
-        f"         {report.seconds:.1f} s, {rate_text(report.rows_acknowledged, report.seconds)}, "
+        f"         {report.seconds:.1f} s, {rate_text(report.rows_done, report.seconds)}, "
         f"{size_text(report.body_size)} sent ({size_text(report.payload_size)} of {payloads}), "
         f"{counted(report.retries, 'retry', 'retries')}",
     ]
     # Every load waits for the server; that is reported in the metrics only.
     waits = sorted((cause, seconds) for cause, seconds in report.waits.items() if cause != SERVER_BUSY)
     lines += [f"         waited {seconds:.1f} s: {cause}" for cause, seconds in waits]
-    if report.rows_replaced:
-        rows = counted(report.rows_replaced, "row")
-        lines.append(f"         {rows} lost all values to later ones of the same series and time")
+    lines += _skipped_line(report.rows_skipped)
     if report.rows_existing:
         points = counted(report.rows_existing, "point")
         lines.append(f"         {points} of the same series and time were there before, and replaced")
@@ -97,6 +96,11 @@ def load_text(report: LoadReport) -> str:
     if report.interrupted:
         lines.append("         run the same command again to go on")
     return "\n".join(lines)
+
+
+def _skipped_line(rows: int) -> list[str]:
+    """Return the line that says how many rows are skipped, if there are such rows."""
+    return [f"skipped  {counted(rows, 'row')}: later ones of the same series and time set all values"] if rows else []
 
 
 def _moved(rows: int) -> str:
@@ -116,6 +120,29 @@ def _rejected_lines(number: int, first: str, path: str) -> list[str]:
         return []
     rows = f"rejected {counted(number, 'row')}"
     return [rows + f": {path}" * bool(path), *([f"         {first}"] if first else [])]
+
+
+def replay_text(report: ReplayReport) -> str:
+    """Summarise a replay."""
+    word = "stopped" if report.interrupted else "replayed"
+    before = report.rows_replayed + report.rows_rejected
+    lines = [
+        f"{word:<8} {report.rows_replayed:,} of {counted(before, 'rejected row')}",
+        f"         {report.server}",
+        f"         {report.seconds:.1f} s, {size_text(report.body_size)} sent,"
+        f" {counted(report.retries, 'retry', 'retries')}",
+        f"loaded   {report.rows_acknowledged:,} of {counted(report.rows, 'point')}",
+        *_skipped_line(report.rows_skipped),
+        *_rejected_lines(report.rows_rejected, report.first_rejected, report.rejected_path),
+    ]
+    if report.rows_absent:
+        lines.append(f"         {counted(report.rows_absent, 'row')} of these not in the rejected file any more")
+    if report.rows_edited:
+        rows = counted(report.rows_edited, "row has other values", "rows have other values")
+        lines.append(f"edited   {rows} than the dataset: loader verify lists them")
+    if report.interrupted:
+        lines.append("         run the same command again to go on")
+    return "\n".join(lines)
 
 
 def export_text(report: ExportReport) -> str:
@@ -147,6 +174,9 @@ def verify_text(report: VerifyReport) -> str:
         lines.append("         points that the dataset does not have were not looked for")
     if report.unfit:
         lines.append(f"         {unfit_text(report.unfit)}: a load rejects them, and they are not compared")
+    if report.rows_edited:
+        rows = counted(report.rows_edited, "row was", "rows were")
+        lines.append(f"         {rows} edited before a replay: compared with the dataset's values")
     lines += _left_out(report.rows_left_out)
     if report.superseded:
         values = counted(report.superseded, "value is", "values are")
@@ -156,11 +186,11 @@ def verify_text(report: VerifyReport) -> str:
     for difference in report.differences:
         field = f" {difference.field}" if difference.field else ""
         lines.append(f"  {difference.kind:<9} {difference.day} {difference.series}{field}: {difference.detail}")
-    for rows in report.unfit_rows:
-        name = f"{rows.measurement}, " * bool(rows.measurement)
-        others = rows.number - len(rows.examples)
-        lines.append(f"  {'no point':<9} {counted(rows.number, 'row')}: {name}{rows.column}: {rows.reason}")
-        lines.append(f"            {'; '.join(rows.examples)}" + f"; and {others:,} more" * bool(others))
+    for group in report.unfit_rows:
+        name = f"{group.measurement}, " * bool(group.measurement)
+        others = group.number - len(group.examples)
+        lines.append(f"  {'no point':<9} {counted(group.number, 'row')}: {name}{group.column}: {group.reason}")
+        lines.append(f"            {'; '.join(group.examples)}" + f"; and {others:,} more" * bool(others))
     more = report.difference_count - len(report.differences)
     if more > 0:
         lines.append(f"  and {more:,} more")
@@ -190,8 +220,10 @@ def status_text(status: Status) -> str:
         current = "" if load.fingerprint == status.fingerprint else " (of an earlier dataset)"
         rejected = f", {counted(load.rejected, 'row')} rejected" if load.rejected else ""
         state = "finished" if load.finished else "unfinished"
-        points = counted(load.rows - load.rejected, "point")
-        lines.append(f"loaded   {points} into {load.bucket} at {load.url}{current}: {state}{rejected}")
+        skipped = f", {counted(load.skipped, 'row')} skipped" if load.skipped else ""
+        points = counted(load.acknowledged, "point")
+        where = f"{load.bucket} at {load.url}" if load.bucket else load.url
+        lines.append(f"loaded   {points} into {where}{current}: {state}{rejected}{skipped}")
     seen, of_load = status.verification, status.load_verification
     if seen is None:
         lines.append("verified nothing yet")

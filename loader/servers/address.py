@@ -44,7 +44,12 @@ def is_loopback(url: str) -> bool:
 
 
 def redacted(url: str) -> str:
-    """Return ``url`` for people and files: without user, password, query and fragment; "***" if it is invalid."""
+    """Return ``url`` for people and files: without user, password, query and fragment; "***" if it is invalid.
+
+    The address of a folder (file:///) has none of these.
+    """
+    if url.startswith("file:///"):
+        return printable(url)
     scheme = _SCHEME.match(url)
     start = scheme.end() if scheme else 0
     _, user, place = url[start:].rpartition("@")

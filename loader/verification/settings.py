@@ -100,7 +100,8 @@ class VerifyReport:
     that a later row of the same identity replaces. ``unfit`` counts rows that cannot be points: they are not compared,
     and are no differences; ``unfit_rows`` has them by reason. With ``surplus`` "ignore", only points of the dataset
     were compared. If there are several ``measurements``, the series of a difference begins with the name of its
-    measurement.
+    measurement. ``rows_edited`` were sent by a replay with other values than the dataset's, which are expected all the
+    same.
     """
 
     server: str
@@ -119,3 +120,4 @@ class VerifyReport:
     rows_left_out: int = 0
     fingerprint: str = ""
     surplus: str = Surplus.FAIL
+    rows_edited: int = 0

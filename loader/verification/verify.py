@@ -16,8 +16,9 @@ from loader.dataset.opened import opened_dataset
 from loader.dataset.schema import PointSchema
 from loader.errors import ConfigError
 from loader.events import Advanced, Notice, Observer, Started, ignore, one_at_a_time
+from loader.loading.replayed_rows import edited_rows
 from loader.quantities import counted
-from loader.servers.base import PointsQuery
+from loader.servers.base import Bucket, PointsQuery
 from loader.servers.field_types import find_types
 from loader.servers.frames import day_of, tag_columns
 from loader.servers.load_method import Surplus
@@ -38,6 +39,8 @@ from loader.verification.surplus import decide, unproven, within_expected, witho
 from loader.verification.windows import Window, draw_samples, plan_windows
 
 DRILL_POINTS = 500_000
+Picks = Mapping[str, Sequence[int]]
+"""Numbers of rows, ascending, by partition."""
 
 
 @dataclass(frozen=True)
@@ -107,15 +110,14 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
 
         started += prepare_decoders(observe)
     observe(Started("verify", manifest.rows))
+    edited = _edited_rows(settings, manifest, bucket, observe)
     with query_pool(settings, server.dialect, observe) as pool:
         if bucket is None:
             observe(Notice(f"bucket {settings.target.bucket!r} does not exist: every point is missing"))
         if None in types:
             observe(Notice("the server does not tell the types of fields: equal values of another type are not seen"))
         runs = [
-            _Verification(
-                settings, part, -(-settings.samples * part.rows // manifest.rows), pool if bucket else None, observe
-            )
+            _Verification(settings, part, _draw(settings, part, manifest, edited), pool if bucket else None, observe)
             for part in manifest.measurements
         ]
         comparable = [run for run, known in zip(runs, types, strict=True) if not run.refuse_types(known or {}, pool)]
@@ -151,7 +153,27 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         measurements=manifest.rows_by_measurement,
         fingerprint=manifest.fingerprint,
         surplus=settings.surplus,
+        rows_edited=sum(map(len, edited.values())),
     )
+
+
+def _edited_rows(settings: VerifySettings, manifest: Manifest, bucket: Bucket | None, observe: Observer) -> Picks:
+    """Return the rows that were edited before a replay sent them, and report their number.
+
+    Each of them is compared by itself: no sum shows when two of them make up for each other.
+    """
+    if bucket is None:
+        return {}
+    edited = edited_rows(settings.place.state, settings.target.bucket, bucket.id, manifest.fingerprint)
+    if rows := sum(map(len, edited.values())):
+        words = counted(rows, "row was", "rows were")
+        observe(Notice(f"{words} sent by a replay with other values than the dataset's, which are expected here"))
+    return edited
+
+
+def _draw(settings: VerifySettings, part: Manifest, whole: Manifest, edited: Picks) -> Picks:
+    """Return the rows of a measurement that are compared by themselves: its share of the samples, and edited ones."""
+    return draw_samples(part.filled, -(-settings.samples * part.rows // whole.rows), settings.seed, edited)
 
 
 def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> None:
@@ -195,11 +217,11 @@ class _Verification:
     """Verifies one measurement. ``windows`` counts its (series, day); ``pool`` is None where there is no bucket."""
 
     def __init__(
-        self, settings: VerifySettings, manifest: Manifest, draws: int, pool: QueryPool | None, observe: Observer
+        self, settings: VerifySettings, manifest: Manifest, picks: Picks, pool: QueryPool | None, observe: Observer
     ) -> None:
         self.settings = settings
         self.manifest = manifest
-        self.draws = draws
+        self.picks = picks
         self.schema: PointSchema = manifest.schema
         self.partitions = manifest.filled
         self.pool = pool
@@ -229,14 +251,13 @@ class _Verification:
 
         The rows that cannot be points, and the number of superseded values, are added to ``outcome``.
         """
-        picks = draw_samples(self.partitions, self.draws, self.settings.seed)
         windows = plan_windows(self.partitions)
         answers = [self._ask(window) for window in windows]
         cells: list[Cell] = []
         for window, answer in zip(windows, answers, strict=True):
             parts = []
             for together in overlapping(window.partitions):
-                part = summarise(self.settings.place.root, self.schema, together, picks)
+                part = summarise(self.settings.place.root, self.schema, together, self.picks)
                 parts.append(part.cells)
                 outcome.superseded += part.superseded
                 outcome.add_unfit(part.unfit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -70,16 +71,21 @@ def plan_windows(partitions: Sequence[Partition], days: int = WINDOW_DAYS, rows:
     ]
 
 
-def draw_samples(partitions: Sequence[Partition], number: int, seed: int) -> Mapping[str, list[int]]:
+def draw_samples(
+    partitions: Sequence[Partition], number: int, seed: int, always: Mapping[str, Sequence[int]] = MappingProxyType({})
+) -> Mapping[str, list[int]]:
     """Return ``number`` row numbers (all rows when there are fewer), ascending, by the path of their partition.
 
-    Every row of the dataset is equally likely; equal seeds draw equal rows.
+    Every row of the dataset is equally likely; equal seeds draw equal rows. Those of ``always`` are drawn besides.
     """
     stops = np.cumsum([0, *(partition.rows for partition in partitions)])
     total = int(stops[-1])
     rows = np.sort(np.random.default_rng(seed).choice(total, min(number, total), replace=False, shuffle=False))
     bounds = np.searchsorted(rows, stops)
-    return {
+    drawn = {
         partition.path: (rows[bounds[index] : bounds[index + 1]] - stops[index]).tolist()
         for index, partition in enumerate(partitions)
     }
+    for path in drawn.keys() & always.keys():
+        drawn[path] = sorted({*drawn[path], *always[path]})
+    return drawn

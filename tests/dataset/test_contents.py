@@ -201,7 +201,7 @@ def test_reading_ends_when_it_is_to_stop(root: Path, monkeypatch: pytest.MonkeyP
     began = time.monotonic()
     assert open_dataset(root, stop=stop).complete
     report = load(LoadSettings(root, Target("http://127.0.0.1:1", "b"), dry_run=True), stop=stop)
-    assert (report.interrupted, report.rows_acknowledged) == (True, 0)
+    assert (report.interrupted, report.rows_done) == (True, 0)
     assert time.monotonic() - began < 10
 
 

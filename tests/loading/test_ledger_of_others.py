@@ -27,6 +27,7 @@ from loader.loading.ledger import (
     opened_ledger,
 )
 from loader.loading.ledger_values import make_mark
+from loader.loading.replayed_rows import edited_rows
 from loader.loading.row_set import RowSet
 from loader.servers.base import Target
 from tests.plants import KINDS, PRECIOUS, hard_link, plant, precious, untouched
@@ -268,6 +269,47 @@ def test_counts_are_counts(root: Path, value: object) -> None:
             Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger,
         ):
             _ = ledger.restored
+
+
+@pytest.mark.parametrize("value", [*VALUES, 40])
+def test_rows_that_are_left_out_are_counts(root: Path, value: object) -> None:
+    """And no more than the rows that a load is done with."""
+    execute(root, "UPDATE left_out SET skipped = ?", value)
+    with pytest.raises(LoadError, match="damaged: the number of"):
+        last_load(root)
+
+
+@pytest.mark.parametrize("value", VALUES[1:])
+def test_replayed_rows_are_taken_from_a_count(root: Path, value: object) -> None:
+    """Whatever else stands there is damage."""
+    execute(root, "UPDATE left_out SET rejected = ?", value)
+    with (
+        pytest.raises(LoadError, match="damaged: the number of rejected rows"),
+        Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger,
+    ):
+        ledger.acknowledge_replayed(PARTITION.path, {1: False})
+
+
+@pytest.mark.parametrize("value", [*VALUES, 10**9 + 1])
+def test_parts_are_counted(root: Path, value: object) -> None:
+    """There is an end to them."""
+    execute(root, "INSERT INTO parts VALUES (1, ?)", value)
+    with (
+        pytest.raises(LoadError, match="damaged: the number of parts"),
+        Ledger.opened(root, TARGET, "id", "print", restart=False) as ledger,
+    ):
+        _ = ledger.parts
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_edited_rows_are_numbers(root: Path, value: object) -> None:
+    """Below no zero; and there are MOST_EDITED of them at most."""
+    assert edited_rows(root, "trades", "id", "print") == {}
+    execute(root, "INSERT INTO replayed VALUES (1, 'p', ?, 1)", value)
+    with pytest.raises(LoadError, match="damaged: the number of a row"):
+        edited_rows(root, "trades", "id", "print")
+    assert edited_rows(root, "other", "id", "print") == {}
+    assert edited_rows(root.parent, "trades", "id", "print") == {}
 
 
 def test_attempts_are_not_counted_without_end(root: Path) -> None:

@@ -113,7 +113,7 @@ def test_every_type_as_a_field(influx: Any, tmp_path: Path) -> None:
     for way in ways(influx):
         bucket = f"fields-{way}-{tmp_path.name}"
         report = loaded(influx, path, bucket, via=way, mapping=ColumnMapping("types", "time"))
-        assert (report.rows_loaded, report.rows_rejected) == (3, 0)
+        assert (report.rows_acknowledged, report.rows_rejected) == (3, 0)
         names = ", ".join(f'"{name}"' for name in STORED)
         rows = ask(influx, bucket, f"SELECT {names} FROM types")["series"][0]["values"]
         assert [row[0] for row in rows] == [(SECOND + number) * 10**9 for number in range(3)]
@@ -202,7 +202,7 @@ def test_a_local_time_that_there_is_not_is_skipped(influx_v2: Any, tmp_path: Pat
     path = put(tmp_path / "gap.parquet", time=times, x=times.take(pa.array([1, 0, 1])), y=pa.array([1, 2, 3]))
     mapping = ColumnMapping("m", "time", policy=Policy("Europe/Berlin", nonexistent="skip"))
     report = loaded(influx_v2, path, f"gap-{tmp_path.name}", mapping=mapping)
-    assert (report.rows_loaded, report.rows_rejected) == (2, 1)
+    assert (report.rows_acknowledged, report.rows_rejected) == (2, 1)
     rows = ask(influx_v2, f"gap-{tmp_path.name}", "SELECT x, y FROM m")["series"][0]["values"]
     assert [row[1:] for row in rows] == [[None, 2], [(after - 7_200) * 10**9, 3]]
     for values in (False, True):
@@ -321,7 +321,7 @@ def test_duplicates_are_refused_or_the_last_counts(influx_v2: Any, tmp_path: Pat
     report = loaded(influx_v2, root, bucket, via=way, on_duplicate="last", mapping=mapping)
     status = read_status(root)
     assert (status.rows, status.adopted) == (5, True)
-    assert report.rows_acknowledged == 5
+    assert report.rows_done == 5
     rows = ask(influx_v2, bucket, "SELECT x, y FROM m")["series"][0]["values"]
     assert [row[1:] for row in rows] == [[1, 5], [2, None], [30, None]]
     for values in (False, True):
@@ -337,7 +337,7 @@ def test_a_stop_while_duplicates_are_looked_for(influx_v2: Any, tmp_path: Path) 
     settings = LoadSettings(path, target(influx_v2, bucket), mapping=ColumnMapping("m", "time"))
     assert load(settings, stop=stop).interrupted
     assert bucket not in influx_v2.call("/api/v2/buckets?limit=100").decode()
-    assert load(settings).rows_loaded == 3
+    assert load(settings).rows_acknowledged == 3
 
 
 def test_rows_are_not_looked_through_when_they_are_said_to_be_distinct(influx_v2: Any, tmp_path: Path) -> None:
@@ -345,7 +345,7 @@ def test_rows_are_not_looked_through_when_they_are_said_to_be_distinct(influx_v2
     path = put(tmp_path / "x.parquet", time=TIMES.take(pa.array([0, 0])), x=pa.array([1, 2]))
     bucket = f"assumed-{tmp_path.name}"
     report = loaded(influx_v2, path, bucket, mapping=ColumnMapping("m", "time"), assume_distinct=True)
-    assert (report.rows_loaded, report.rows_replaced) == (2, 0)
+    assert (report.rows_acknowledged, report.rows_skipped) == (2, 0)
     assert ask(influx_v2, bucket, "SELECT x FROM m")["series"][0]["values"] == [[SECOND * 10**9, 2]]
 
 
@@ -359,7 +359,7 @@ def test_a_file_that_changed_is_said_to_have(influx_v2: Any, tmp_path: Path) -> 
         loaded(influx_v2, path, bucket)
     with pytest.raises(StageError, match=r"x\.parquet: has changed since it was loaded first"):
         verified(influx_v2, path, bucket)
-    assert loaded(influx_v2, path, bucket, restart=True).rows_acknowledged == 3
+    assert loaded(influx_v2, path, bucket, restart=True).rows_done == 3
     assert verified(influx_v2, path, bucket, values=True).differences == ()
 
 
@@ -370,7 +370,7 @@ def test_a_file_that_came_since_is_loaded_too(influx_v2: Any, tmp_path: Path) ->
     loaded(influx_v2, root, bucket, mapping=ColumnMapping("m", "time"))
     put(root / "2.parquet", time=pa.array([SECOND + 86_400 * 40], TIMES.type), x=pa.array([4]))
     report = loaded(influx_v2, root, bucket)
-    assert (report.rows, report.rows_acknowledged) == (4, 4)
+    assert (report.rows, report.rows_done) == (4, 4)
     assert verified(influx_v2, root, bucket, values=True).differences == ()
     (root / "1.parquet").unlink()
     events: list[Event] = []
@@ -383,9 +383,9 @@ def test_another_mapping_in_between(influx_v2: Any, tmp_path: Path) -> None:
     path = put(tmp_path / "x.parquet", time=TIMES, a=pa.array([1, 2, 3]), b=pa.array([7, 8, 9]))
     first, second = (ColumnMapping("m", "time", fields=(FieldMapping(name, "x"),)) for name in "ab")
     for mapping in (first, second, first):
-        assert loaded(influx_v2, path, tmp_path.name, mapping=mapping).rows_acknowledged == 3
+        assert loaded(influx_v2, path, tmp_path.name, mapping=mapping).rows_done == 3
         assert verified(influx_v2, path, tmp_path.name, values=True).differences == ()
-    assert loaded(influx_v2, path, tmp_path.name).rows_acknowledged == 0
+    assert loaded(influx_v2, path, tmp_path.name).rows_done == 0
 
 
 def test_the_state_may_lie_elsewhere(influx_v2: Any, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def loaded(server: Any, root: Path, *times: int) -> Target:
     table = pa.table({"t": ["x"] * len(times), "f": [1.5] * len(times), "time": list(times)})
     write_tables(root, SCHEMA, {"p.parquet": table})
     target = Target(server.url, server.new_bucket(), server.org, server.token)
-    assert load(LoadSettings(root, target)).rows_loaded == len(times)
+    assert load(LoadSettings(root, target)).rows_acknowledged == len(times)
     return target
 
 

@@ -187,7 +187,7 @@ def test_candles_are_a_dataset(case: Case) -> None:
     for dataset in (case.root, case.root.parent / "t"):
         out = dataset.with_name(f"{dataset.name}-candles")
         report = stage_candles(CandleSettings(dataset, out))
-        assert load(LoadSettings(out, case.target)).rows_loaded == report.candles
+        assert load(LoadSettings(out, case.target)).rows_acknowledged == report.candles
         assert verify(VerifySettings(out, case.target)).differences == ()
 
 

@@ -98,7 +98,7 @@ def test_a_dataset_is_not_staged_while_it_is_loaded(influx: Any, tmp_path: Path)
     (refused,) = seen
     assert refused.exit_code == 2, refused.output
     assert "data: is being loaded, exported or verified" in refused.stderr
-    assert report.rows_acknowledged == ROWS
+    assert report.rows_done == ROWS
     assert verified[0] > 0
     assert verify(VerifySettings(root, settings.target)).difference_count == 0
 
@@ -116,7 +116,7 @@ def test_a_file_that_is_replaced_during_a_load_ends_it(influx: Any, root: Path) 
     assert (last.rows, last.finished) == (400, "")
     (root / NAME).write_bytes(kept[0])
     report = load(settings)
-    assert (report.rows_resumed, report.rows_acknowledged) == (400, 200)
+    assert (report.rows_resumed, report.rows_done) == (400, 200)
     assert stored(influx, settings.target.bucket) == expected(root)
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_is_replaced_during_a_restore_ends_it(influx_v2: Any, root: 
     with pytest.raises(FilesChanged, match=r"date=2024-01-03/trades\.parquet: changed while"):
         load(settings, Once(lambda: kept.append(replace_file(root / NAME))))
     (root / NAME).write_bytes(kept[0])
-    assert load(settings).rows_acknowledged == ROWS
+    assert load(settings).rows_done == ROWS
     assert verify(VerifySettings(root, settings.target, values=True)).difference_count == 0
 
 

@@ -68,6 +68,39 @@ def test_rejected_lines_are_exit_code_1(influx_v2: Any, tmp_path: Path) -> None:
     assert "rejected 1 row: " in result.stdout
 
 
+def test_rejected_rows_from_load_to_verification(influx_v2: Any, tmp_path: Path) -> None:
+    """Too many end a load with 3, allowed ones with 1; a replay that brings them ends with 0, and all is verified."""
+    data = tmp_path / "data"
+    small_dataset(data, days=1, symbols=("AAPL",), rows=5)
+    bucket, broken = influx_v2.new_bucket(), [True]
+    refuse = lambda call: Answer(422) if broken and b"amount=103i" in call.body else None  # noqa: E731
+    with fault_proxy(influx_v2.url, refuse) as proxy:
+        command = ("load", data, "--bucket", bucket, "--host", proxy.url)
+        wrong = run(influx_v2, *command, "--max-rejected", "some")
+        assert (wrong.exit_code, "error: max rejected of 'some'" in wrong.stderr) == (2, True)
+        ended = run(influx_v2, *command, "--max-rejected", "5%")
+        assert ended.exit_code == 3
+        assert "more than the 0 allowed" in ended.stderr
+        allowed = run(influx_v2, *command, "--max-rejected", "20%", "--json")
+        report = json.loads(allowed.stdout)["report"]
+        assert (allowed.exit_code, report["rows_acknowledged"], report["rows_rejected"]) == (1, 8, 2)
+        again = run(influx_v2, "replay", data, "--host", proxy.url)
+        assert again.exit_code == 1
+        assert "replayed 0 of 2 rejected rows" in again.stdout
+        broken.clear()
+        replayed = run(influx_v2, "replay", data, "--host", proxy.url, "--json")
+        assert replayed.exit_code == 0, replayed.output
+        assert json.loads(replayed.stdout)["report"]["rows_acknowledged"] == 10
+        assert run(influx_v2, "verify", data, "--host", proxy.url).exit_code == 0
+    status = json.loads(run(influx_v2, "status", data, "--json").stdout)
+    assert [status["load"][name] for name in ("rows", "acknowledged", "rejected", "skipped")] == [10, 10, 0, 0]
+    page = tmp_path / "page.html"
+    assert run(influx_v2, "report", data, "--out", page).exit_code == 0
+    assert "Rows were rejected" not in page.read_text()
+    nowhere = run(influx_v2, "replay", tmp_path / "nowhere", "--schema", tmp_path / "none.toml")
+    assert nowhere.exit_code == 2
+
+
 def test_a_load_that_fails_leaves_what_it_did(influx_v2: Any, tmp_path: Path) -> None:
     """The metrics of a run that could not finish have its rows, bytes, retries and waits all the same."""
     small_dataset(tmp_path / "data")
@@ -110,7 +143,7 @@ def test_ctrl_c_once_finishes_what_is_in_flight(influx_v2: Any, tmp_path: Path) 
         done = read_status(tmp_path / "data").load.rows  # type: ignore[union-attr]
         assert 0 < done < 600
         # On a busy machine the second that a load gets may be over before there is a report.
-        assert report is None or (report["interrupted"], report["rows_acknowledged"]) == (True, done)
+        assert report is None or (report["interrupted"], report["rows_done"]) == (True, done)
         again = run(influx_v2, "load", tmp_path / "data", "--bucket", bucket, "--host", proxy.url)
     assert again.exit_code == 0, again.output
     assert f"{done} rows were done by earlier runs" in again.stdout

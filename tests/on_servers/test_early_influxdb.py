@@ -67,7 +67,7 @@ def test_the_whole_way(influx_early: Any, tmp_path: Path, compress: str) -> None
         report = load(settings)
         assert all(call.path == f"/write?db={bucket}&precision=ns" for call in proxy.writes)
     assert report.server.startswith("InfluxDB 1.6.7")
-    assert (report.rows_acknowledged, report.retries) == (manifest.rows, 1)
+    assert (report.rows_done, report.retries) == (manifest.rows, 1)
     target = Target(influx_early.url, bucket)
     assert verify(VerifySettings(tmp_path, target)).difference_count == 0
     opening = trades(0, ["AAPL"], 1)["timestamp"][0].value
@@ -104,7 +104,7 @@ def test_a_user_and_password_are_a_token(start_influxd: Any, tmp_path: Path, kin
     server.call("/query", statement)
     small_dataset(tmp_path)
     target = Target(server.url, "trades", token="loader:own-secret")
-    assert load(LoadSettings(tmp_path, target)).rows_acknowledged == 600
+    assert load(LoadSettings(tmp_path, target)).rows_done == 600
     assert verify(VerifySettings(tmp_path, target)).difference_count == 0
     for token in ("", "loader:other-secret"):
         wrong = Target(server.url, "trades", token=token)

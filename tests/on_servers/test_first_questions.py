@@ -59,7 +59,7 @@ def test_a_load_and_its_verification(influx: Any, tmp_path: Path, faults: tuple[
         target = Target(proxy.url, f"first-{len(faults)}", influx.org, influx.token)
         report = load(LoadSettings(tmp_path, target, retry_seconds=30.0), events.append)
         again = LoadSettings(tmp_path, replace(target, url=influx.url), restart=True)
-    assert report.rows_acknowledged == manifest.rows
+    assert report.rows_done == manifest.rows
     waits = [event for event in events if isinstance(event, Waited) and event.cause == "retry"]
     assert report.retries == len(waits) >= 3
     named = [event.message for event in events if isinstance(event, Notice) and event.message.startswith("server ")]
@@ -67,7 +67,7 @@ def test_a_load_and_its_verification(influx: Any, tmp_path: Path, faults: tuple[
     with fault_proxy(influx.url, OnceEach(*faults), watched=("/",)) as proxy:
         settings = VerifySettings(tmp_path, replace(target, url=proxy.url), retry_seconds=30.0, samples=5)
         assert verify(settings).difference_count == 0
-    assert load(again).rows_acknowledged == manifest.rows
+    assert load(again).rows_done == manifest.rows
 
 
 @FAULTS
@@ -81,7 +81,7 @@ def test_a_restore_and_all_its_values(influx_v2: Any, tmp_path: Path, faults: tu
         for restart in (False, True):
             script.seen.clear()
             report = load(replace(settings, restart=restart))
-            assert report.rows_acknowledged == manifest.rows
+            assert report.rows_done == manifest.rows
             assert report.retries >= len(script.seen) - 1  # the two of a shard are one attempt
         script.seen.clear()
         found = verify(VerifySettings(tmp_path, target, values=True, retry_seconds=30.0))
@@ -93,7 +93,7 @@ def test_a_version_before_1_8(influx_early: Any, tmp_path: Path) -> None:
     manifest = small_dataset(tmp_path, days=1, rows=5)
     with fault_proxy(influx_early.url, OnceEach(Answer(503, PAGE)), watched=("/ping",)) as proxy:
         report = load(LoadSettings(tmp_path, Target(proxy.url, influx_early.new_bucket()), retry_seconds=30.0))
-    assert (report.rows_acknowledged, report.retries) == (manifest.rows, 1)
+    assert (report.rows_done, report.retries) == (manifest.rows, 1)
 
 
 @pytest.mark.parametrize("via", ["write", "restore"])
@@ -112,4 +112,4 @@ def test_a_stop_amid_the_first_questions(influx_v2: Any, tmp_path: Path, via: st
         report = load(LoadSettings(tmp_path, target, via=via), observe, stop)
         assert len(proxy.writes) == 1
     assert report.interrupted
-    assert (report.server, report.rows, report.rows_loaded) == (proxy.url, manifest.rows, 0)
+    assert (report.server, report.rows, report.rows_acknowledged) == (proxy.url, manifest.rows, 0)

@@ -35,7 +35,7 @@ def test_a_page_in_latin_1_is_tried_again(influx: Any, tmp_path: Path) -> None:
     with fault_proxy(influx.url, lambda call: Answer(502, PAGE) if call.number < 2 else None) as proxy:
         target = target_of(influx, proxy.url)
         report = load(LoadSettings(tmp_path, target, write=WriteSettings(batch_lines=200)), events.append)
-    assert report.rows_acknowledged == manifest.rows
+    assert report.rows_done == manifest.rows
     assert report.retries == 2
     assert {event.message for event in events if isinstance(event, Waited) and event.cause == "retry"} == {
         "write: the server answered 502: <html>Zeit\ufffdberschreitung</html>"
@@ -80,7 +80,7 @@ def test_a_write_that_drips_is_tried_again(influx_v2: Any, tmp_path: Path) -> No
     with fault_proxy(influx_v2.url, lambda call: drip if call.number == 0 else None) as proxy:
         settings = LoadSettings(tmp_path, target_of(influx_v2, proxy.url), timeout_seconds=1.0)
         report = load(settings)
-    assert (report.rows_acknowledged, report.retries) == (manifest.rows, 1)
+    assert (report.rows_done, report.retries) == (manifest.rows, 1)
 
 
 NASTY = "\x1b]0;owned\x07\x9b31m\u202e" + "x" * 100_000

@@ -71,7 +71,7 @@ def test_a_load_is_scraped_while_it_runs(influx_v2: Any, tmp_path: Path) -> None
     assert found["process_resident_memory_bytes"] > 10_000_000
     content = json.loads(output)
     last = json.loads(errors.splitlines()[-1])
-    assert content["report"]["rows_loaded"] == 600 == last["rows"]
+    assert content["report"]["rows_acknowledged"] == 600 == last["rows"]
     assert last["run"] == content["run"]
     with pytest.raises(OSError, match="refused"):
         scrape(address)
@@ -105,7 +105,7 @@ def test_figures_agree_with_the_report(influx_v2: Any, tmp_path: Path, via: str)
         return metrics.registry.get_sample_value(f"loader_{name}", labels)
 
     assert figure("rows_expected") == report.rows == 600
-    assert figure("rows_total") == report.rows_acknowledged == 600
+    assert figure("rows_total") == report.rows_done == 600
     assert figure("bytes_total") == report.body_size > 0
     assert figure("retries_total") == report.retries == 1
     assert figure("rejected_rows_total") == report.rows_rejected == (1 if writes else 0)

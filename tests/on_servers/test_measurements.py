@@ -73,7 +73,7 @@ def test_all_measurements_arrive(way: Way) -> None:
     """What is loaded is verified by sums, by samples of each measurement and by every value."""
     _, settings = way
     report = load(settings)
-    assert (report.rows, report.rows_loaded, report.rows_rejected) == (144, 144, 0)
+    assert (report.rows, report.rows_acknowledged, report.rows_rejected) == (144, 144, 0)
     assert report.measurements == {"cpu": 48, "cpu disk,x": 48, "build": 48}
     assert "loaded   144 of 144 points of 3 measurements" in load_text(report)
     found = verified(settings, samples=30)
@@ -125,7 +125,7 @@ def test_a_load_that_stops_is_resumed(way: Way) -> None:
     assert load(settings, observe, stop).interrupted
     report = load(settings)
     assert 0 < report.rows_resumed < 144
-    assert report.rows_loaded == 144
+    assert report.rows_acknowledged == 144
     assert verified(settings, values=True).difference_count == 0
 
 

@@ -30,7 +30,7 @@ def test_long_texts(influx_v2: RunningServer, tmp_path: Path) -> None:
         return json.loads(done.stdout)
 
     restored = run("load", str(tmp_path), "--via", "restore", "--bucket", "long-texts")
-    assert restored["report"]["rows_loaded"] == LONG_ROWS
+    assert restored["report"]["rows_acknowledged"] == LONG_ROWS
     assert restored["peak_memory"] < 600 << 20
     compared = run("verify", str(tmp_path), "--values")
     assert (compared["report"]["values"], compared["report"]["difference_count"]) == (LONG_ROWS, 0)

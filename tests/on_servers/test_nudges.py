@@ -70,7 +70,7 @@ def test_all_rows_arrive(begin: Callable[..., tuple[Any, LoadSettings]], tmp_pat
     fill(tmp_path / "data")
     server, settings = begin()
     report = load(settings)
-    assert (report.rows_loaded, report.rows_moved, report.rows_replaced) == (320, 240, 0)
+    assert (report.rows_acknowledged, report.rows_moved, report.rows_skipped) == (320, 240, 0)
     assert "240 rows are moved by nanoseconds" in load_text(report)
     series = ask(server, settings.target.bucket, "SELECT x FROM m GROUP BY host")["series"]
     assert [each["tags"]["host"] for each in series] == ["a", "b"]
@@ -111,7 +111,7 @@ def test_rejected_rows_take_no_time(begin: Callable[..., tuple[Any, LoadSettings
     put(tmp_path / "data" / "x.parquet", time=times, host=pa.array(["a"] * 6), x=x)
     server, settings = begin(mapping=replace(MAPPING, time_unit="us"))
     report = load(settings)
-    assert (report.rows_loaded, report.rows_rejected, report.rows_moved) == (3, 3, 1)
+    assert (report.rows_acknowledged, report.rows_rejected, report.rows_moved) == (3, 3, 1)
     found = ask(server, settings.target.bucket, "SELECT x FROM m")["series"][0]["values"]
     assert found == [[5_000, 1.0], [5_001, 4.0], [6_000, 3.0]]
     for values in (False, True):
@@ -132,7 +132,7 @@ def test_a_stop_in_the_middle(begin: Callable[..., tuple[Any, LoadSettings]], tm
     assert load(settings, observe, stop).interrupted
     assert load(settings, stop=stop).interrupted  # while rows are looked through
     report = load(settings)
-    assert report.rows_loaded == 320
+    assert report.rows_acknowledged == 320
     verified(settings)
 
 
@@ -154,7 +154,7 @@ def test_a_file_that_is_another_for_a_while(begin: Callable[..., tuple[Any, Load
     path.write_bytes(content)
     os.utime(path, ns=(former, former))
     report = load(settings)
-    assert (report.rows_loaded, report.rows_moved) == (320, 240)
+    assert (report.rows_acknowledged, report.rows_moved) == (320, 240)
     assert report.rows_resumed <= 160
     verified(settings)
 

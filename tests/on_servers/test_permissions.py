@@ -52,7 +52,7 @@ def test_a_token_for_one_bucket_loads_and_verifies(granted: Granted, tmp_path: P
     found = find(target)
     assert found is not None
     assert found.id
-    assert load(LoadSettings(tmp_path, target)).rows_acknowledged == manifest.rows
+    assert load(LoadSettings(tmp_path, target)).rows_done == manifest.rows
     assert verify(VerifySettings(tmp_path, granted("read"), samples=5)).difference_count == 0
 
 
@@ -61,7 +61,7 @@ def test_a_token_that_may_only_write_loads(granted: Granted, tmp_path: Path) -> 
     manifest = small_dataset(tmp_path, days=1, rows=20)
     target = granted("write")
     assert find(target) == Bucket(target.bucket)
-    assert load(LoadSettings(tmp_path, target)).rows_acknowledged == manifest.rows
+    assert load(LoadSettings(tmp_path, target)).rows_done == manifest.rows
     assert load(LoadSettings(tmp_path, target)).rows_resumed == manifest.rows
     with pytest.raises(Refused, match="could not find bucket"):
         verify(VerifySettings(tmp_path, target, samples=5))
@@ -80,7 +80,7 @@ def test_a_token_for_all_buckets_makes_one(granted: Granted, tmp_path: Path) -> 
     manifest = small_dataset(tmp_path, days=1, rows=20)
     target = granted("read", "write", all_buckets=True)
     new = Target(target.url, f"{target.bucket}-new", target.org, target.token)
-    assert load(LoadSettings(tmp_path, new)).rows_acknowledged == manifest.rows
+    assert load(LoadSettings(tmp_path, new)).rows_done == manifest.rows
 
 
 def test_what_is_missing_is_named_to_a_token_for_one_bucket(granted: Granted, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_user_of_1_who_may_only_write_loads(start_influxd: Any, tmp_path: Path
     manifest = small_dataset(tmp_path, days=1, rows=20)
     writer = Target(server.url, "trades", token="writer:own-secret")
     assert find(writer) == Bucket("trades")
-    assert load(LoadSettings(tmp_path, writer)).rows_acknowledged == manifest.rows
+    assert load(LoadSettings(tmp_path, writer)).rows_done == manifest.rows
     reader = Target(server.url, "trades", token="reader:own-secret")
     assert verify(VerifySettings(tmp_path, reader, samples=5)).difference_count == 0
     with pytest.raises(Refused, match="requires admin privilege"):

@@ -80,7 +80,7 @@ def test_every_row_arrives(influx_v2: Any, root: Path) -> None:
     report = load(settings, events.append)
     assert stored(influx_v2, "restored") == expected(root)
     assert_equal(influx_v2, settings)
-    assert (report.via, report.rows, report.rows_acknowledged, report.rows_resumed) == ("restore", ROWS, ROWS, 0)
+    assert (report.via, report.rows, report.rows_done, report.rows_resumed) == ("restore", ROWS, ROWS, 0)
     assert report.payload_size == report.body_size > 0
     assert Started("load", ROWS, 0) in events
     assert [event.rows for event in events if isinstance(event, Advanced)] == [ROWS // DAYS] * DAYS
@@ -105,10 +105,10 @@ def test_a_second_run_sends_nothing(influx_v2: Any, root: Path) -> None:
     settings = settings_for(influx_v2, root, "twice", shard_duration=0)
     load(settings)
     again = load(settings)
-    assert (again.rows_resumed, again.rows_acknowledged) == (ROWS, 0)
+    assert (again.rows_resumed, again.rows_done) == (ROWS, 0)
     events: list[Event] = []
     restarted = load(replace(settings, restart=True), events.append)
-    assert restarted.rows_acknowledged == ROWS
+    assert restarted.rows_done == ROWS
     assert any(isinstance(event, Notice) and "removed bucket 'twice'" in event.message for event in events)
     assert stored(influx_v2, "twice") == expected(root)
     last = last_load(root)
@@ -170,7 +170,7 @@ def test_a_fault_on_the_way_loses_nothing(influx_v2: Any, root: Path, fault: Fau
         report = load(through(settings, proxy.url))
         assert len([call for call in proxy.writes if "/restore/" in call.path]) == DAYS + 1
     assert report.retries == 1
-    assert report.rows_acknowledged == ROWS
+    assert report.rows_done == ROWS
     assert_equal(influx_v2, settings)
 
 
@@ -220,7 +220,7 @@ def test_a_refusal_ends_the_load(influx_v2: Any, root: Path) -> None:
             load(settings)
         refusing = False
         report = load(replace(settings, shard_duration=0))
-    assert (report.rows_resumed, report.rows_acknowledged) == (2 * ROWS // DAYS, 3 * ROWS // DAYS)
+    assert (report.rows_resumed, report.rows_done) == (2 * ROWS // DAYS, 3 * ROWS // DAYS)
     assert_equal(influx_v2, settings)
 
 
@@ -230,7 +230,7 @@ def test_a_stop_finishes_what_is_in_flight(influx_v2: Any, root: Path) -> None:
     stop = threading.Event()
     report = load(settings, lambda event: stop.set() if isinstance(event, Advanced) else None, stop)
     assert report.interrupted
-    assert report.rows_acknowledged == ROWS // DAYS
+    assert report.rows_done == ROWS // DAYS
     again = load(settings)
     assert again.rows_resumed == ROWS // DAYS
     assert_equal(influx_v2, settings)
@@ -248,7 +248,7 @@ def test_a_stop_does_not_wait_for_retries(influx_v2: Any, root: Path) -> None:
     with fault_proxy(influx_v2.url, lambda call: Answer(503, headers=(("Retry-After", "15"),))) as proxy:
         before = time.monotonic()
         report = load(through(settings, proxy.url), observe, stop)
-    assert (report.interrupted, report.rows_acknowledged) == (True, 0)
+    assert (report.interrupted, report.rows_done) == (True, 0)
     assert time.monotonic() - before < 10
 
 
@@ -273,7 +273,7 @@ def test_a_shard_that_the_server_has_closed(influx_v2: Any, root: Path) -> None:
 
     with fault_proxy(influx_v2.url, script) as proxy:
         report = load(through(settings, proxy.url), events.append)
-    assert report.rows_loaded == report.rows_acknowledged == ROWS
+    assert report.rows_acknowledged == report.rows_done == ROWS
     assert any(isinstance(event, Notice) and "closed it" in event.message for event in events)
     assert_equal(influx_v2, settings)
 
@@ -307,7 +307,7 @@ def test_a_shard_that_was_closed_when_the_loader_was_killed(influx_v2: Any, root
         assert load(through(settings, proxy.url), stop=stop).interrupted
         with opened_ledger(root) as database:
             assert database.execute("SELECT count(*) FROM restored WHERE rows IS NULL").fetchone() == (1,)
-        assert load(through(settings, proxy.url)).rows_loaded == ROWS
+        assert load(through(settings, proxy.url)).rows_acknowledged == ROWS
     assert_equal(influx_v2, settings)
 
 
@@ -320,7 +320,7 @@ def test_a_shard_that_is_closed_again(influx_v2: Any, root: Path) -> None:
             load(through(settings, proxy.url))
         assert "restart the server" in caught.value.hint
         well.set()
-        assert load(through(settings, proxy.url)).rows_loaded == ROWS
+        assert load(through(settings, proxy.url)).rows_acknowledged == ROWS
     assert_equal(influx_v2, settings)
 
 
@@ -365,7 +365,7 @@ def test_a_stop_before_anything_is_made(influx_v2: Any, root: Path) -> None:
     stop = threading.Event()
     stop.set()
     report = load(settings, stop=stop)
-    assert (report.interrupted, report.rows_acknowledged) == (True, 0)
+    assert (report.interrupted, report.rows_done) == (True, 0)
     assert not exists(influx_v2, "never")
     load(settings)
     assert load(replace(settings, restart=True), stop=stop).interrupted
@@ -412,7 +412,7 @@ def test_a_server_that_does_not_tell_of_operators(influx_v2: Any, root: Path, re
         settings = through(settings, proxy.url)
         with pytest.raises(ConfigError, match="cannot be found out"):
             load(replace(settings, via="restore"))
-        assert load(settings).rows_acknowledged == ROWS
+        assert load(settings).rows_done == ROWS
 
 
 def test_a_server_that_is_busy_when_asked_of_operators(influx_v2: Any, root: Path) -> None:
@@ -443,7 +443,7 @@ def test_a_bucket_without_shards_is_made_again(influx_v2: Any, root: Path) -> No
     influx_v2.call("/api/v2/buckets", json.dumps(body).encode())
     with opened_ledger(root) as database:
         add_mark(database, settings.target, read_manifest(root).fingerprint, mark)
-    assert load(settings).rows_acknowledged == ROWS
+    assert load(settings).rows_done == ROWS
     assert_equal(influx_v2, settings)
 
 
@@ -459,7 +459,7 @@ def test_a_bucket_that_lost_shards_is_named(influx_v2: Any, root: Path) -> None:
         api.parse_bucket(settings.target, link.send(api.build_bucket(settings.target, org, mark, DAY, [group])))
     with pytest.raises(LoadError, match="lacks 5 of the 5 shards"):
         load(settings)
-    assert load(replace(settings, restart=True)).rows_acknowledged == ROWS
+    assert load(replace(settings, restart=True)).rows_done == ROWS
 
 
 def test_another_shard_duration_is_named(influx_v2: Any, root: Path) -> None:
@@ -475,7 +475,7 @@ def test_a_bucket_that_vanished_is_restored_anew(influx_v2: Any, root: Path) -> 
     settings = settings_for(influx_v2, root, "vanishing restore")
     load(settings)
     delete_bucket(influx_v2, "vanishing%20restore")
-    assert load(settings).rows_acknowledged == ROWS
+    assert load(settings).rows_done == ROWS
     assert_equal(influx_v2, settings)
 
 
@@ -483,12 +483,12 @@ def test_a_dry_run_encodes_everything(root: Path) -> None:
     """Every storage file is made and measured, without any server; a stop ends it."""
     settings = LoadSettings(root, Target("http://127.0.0.1:1", "none"), via="restore", dry_run=True, shard_duration=DAY)
     report = load(settings)
-    assert (report.rows_acknowledged, report.interrupted) == (ROWS, False)
+    assert (report.rows_done, report.interrupted) == (ROWS, False)
     assert report.payload_size > ROWS
     stop = threading.Event()
     stop.set()
     stopped = load(settings, stop=stop)
-    assert (stopped.rows_acknowledged, stopped.interrupted) == (ROWS // DAYS, True)
+    assert (stopped.rows_done, stopped.interrupted) == (ROWS // DAYS, True)
 
 
 PROGRAM = """

@@ -42,7 +42,7 @@ def test_a_policy_is_made_written_and_verified(server: Any, tmp_path: Path) -> N
     manifest = small_dataset(tmp_path, days=1, rows=20)
     database = server.new_bucket()
     target = Target(server.url, f"{database}/long term")
-    assert load(LoadSettings(tmp_path, target)).rows_acknowledged == manifest.rows
+    assert load(LoadSettings(tmp_path, target)).rows_done == manifest.rows
     assert policies(server, database) == {"autogen": ("0s", True), "long term": ("0s", False)}
     assert query(server, "SELECT count(price) FROM trades", db=database) == []
     for values in (False, True):
@@ -74,7 +74,7 @@ def test_the_retention_of_the_policy_counts(server: Any, tmp_path: Path) -> None
     with pytest.raises(ConfigError, match=r"keeps 1 days"):
         load(LoadSettings(tmp_path, Target(server.url, f"{database}/short")))
     query(server, f"ALTER RETENTION POLICY short ON {database} DEFAULT")
-    assert load(LoadSettings(tmp_path, Target(server.url, f"{database}/autogen"))).rows_acknowledged
+    assert load(LoadSettings(tmp_path, Target(server.url, f"{database}/autogen"))).rows_done
 
 
 @pytest.mark.parametrize("bucket", ["trades/", "/autogen", "a/b/c"])

@@ -70,7 +70,7 @@ def test_rows(
         server, settings = begin(mapping=mapping, on_duplicate="last")
     elif "rejected" in becomes:
         report = load(settings)
-        assert (report.rows_rejected, report.rows_loaded) == (1, 1)
+        assert (report.rows_rejected, report.rows_acknowledged) == (1, 1)
         assert stored(server, settings.target.bucket) == []
         if not lines:
             return

@@ -177,7 +177,7 @@ def test_a_load_counts_shards_together(influx_v2: Any, root: Path) -> None:
     settings = settings_for(influx_v2, root, "counts loaded together")
     events: list[Event] = []
     with fault_proxy(influx_v2.url, lambda call: None, QUERIES) as proxy:
-        assert load(through(settings, proxy.url), events.append).rows_acknowledged == ROWS
+        assert load(through(settings, proxy.url), events.append).rows_done == ROWS
     assert len(proxy.writes) == 1
     assert [event.rows for event in events if isinstance(event, Advanced)] == [ROWS // DAYS] * DAYS
     assert_equal(influx_v2, settings)
@@ -189,7 +189,7 @@ def test_only_what_lacks_points_is_sent_again(influx_v2: Any, root: Path) -> Non
     settings = settings_for(influx_v2, root, "counts one again")
     with fault_proxy(influx_v2.url, lambda call: CutShort() if call.number == 1 else None) as proxy:
         report = load(through(settings, proxy.url))
-    assert (report.rows_acknowledged, report.retries, len(proxy.writes)) == (ROWS, 1, DAYS + 1)
+    assert (report.rows_done, report.retries, len(proxy.writes)) == (ROWS, 1, DAYS + 1)
     with opened_ledger(root) as database:
         attempts = database.execute("SELECT attempts FROM restored ORDER BY attempts").fetchall()
     assert attempts == [(1,)] * (DAYS - 1) + [(2,)]
@@ -229,7 +229,7 @@ def test_most_that_are_not_counted(influx_v2: Any, root: Path, monkeypatch: pyte
     monkeypatch.setattr(fill, "_MOST_UNCOUNTED", 2)
     settings = settings_for(influx_v2, root, "counts few at a time")
     with fault_proxy(influx_v2.url, lambda call: None, ("/restore/shards", *QUERIES)) as proxy:
-        assert load(through(settings, proxy.url)).rows_acknowledged == ROWS
+        assert load(through(settings, proxy.url)).rows_done == ROWS
     asked = ["query" in call.path for call in proxy.writes]
     assert 2 <= asked.index(True) <= 4
     assert sum(asked) >= 2
@@ -245,7 +245,7 @@ def test_rejected_rows_are_not_gathered(influx_v2: Any, tmp_path: Path) -> None:
     settings = settings_for(influx_v2, root, "counts rejected")
     with fault_proxy(influx_v2.url, lambda call: None, QUERIES) as proxy:
         report = load(through(settings, proxy.url))
-    assert (report.rows_rejected, report.rows_acknowledged) == (DAYS, DAYS * 60)
+    assert (report.rows_rejected, report.rows_done) == (DAYS, DAYS * 60)
     assert len(proxy.writes) >= DAYS // 2
 
 
@@ -276,7 +276,7 @@ def test_a_kill_before_the_count(influx_v2: Any, root: Path) -> None:
         target = Target(proxy.url, "counts killed between", influx_v2.org, influx_v2.token)
         settings = LoadSettings(root, target, via="restore", shard_duration=DAY)
         report = load(settings)
-    assert (report.rows_resumed, report.rows_acknowledged) == (0, ROWS)
+    assert (report.rows_resumed, report.rows_done) == (0, ROWS)
     assert names == [b"000000001"] * DAYS + [b"000000002"] * DAYS
     assert_equal(influx_v2, settings)
 
@@ -307,4 +307,4 @@ def test_the_bucket_is_made_while_encoders_are_loaded(
             time.sleep(0.05)
 
     monkeypatch.setattr(storage_files, "compile_encoders", wait_for_bucket)
-    assert load(settings_for(influx_v2, root, "counts beside")).rows_acknowledged == ROWS
+    assert load(settings_for(influx_v2, root, "counts beside")).rows_done == ROWS

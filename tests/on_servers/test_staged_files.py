@@ -81,7 +81,7 @@ def test_tables(way: tuple[Any, LoadSettings], tmp_path: Path, kind: str) -> Non
     else:
         pq.write_table(table(), path)
     stage_files(FilesSettings(settings.dataset, (path,), MAPPING))
-    assert load(settings).rows_loaded == ROWS
+    assert load(settings).rows_acknowledged == ROWS
     assert_equal(settings)
     found = ask(server, settings.target.bucket, "SELECT n, ok, s, x, host FROM m")["series"][0]["values"]
     wanted = [

@@ -63,7 +63,7 @@ def test_an_authority_of_ones_own(behind_tls: Target, certificates: Path, tmp_pa
     """Named with its file, it is trusted by load and verify."""
     manifest = small_dataset(tmp_path, days=1, rows=20)
     target = replace(behind_tls, tls=Tls(str(certificates / "ca.pem")))
-    assert load(LoadSettings(tmp_path, target)).rows_acknowledged == manifest.rows
+    assert load(LoadSettings(tmp_path, target)).rows_done == manifest.rows
     assert verify(VerifySettings(tmp_path, target, samples=5)).difference_count == 0
 
 
@@ -113,7 +113,7 @@ def test_breaks_behind_tls_are_breaks(influx_v2: Any, tls: ssl.SSLContext, certi
         report = load(
             LoadSettings(tmp_path, target, write=WriteSettings(batch_lines=100), connections=1, timeout_seconds=1.0)
         )
-    assert (report.rows_acknowledged, report.retries) == (manifest.rows, 4)
+    assert (report.rows_done, report.retries) == (manifest.rows, 4)
 
 
 def test_http_where_https_is_spoken(behind_tls: Target) -> None:

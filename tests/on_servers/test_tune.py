@@ -533,7 +533,7 @@ def test_the_whole_way(influx_v2: Any, tmp_path: Path, monkeypatch: pytest.Monke
     assert said["settings"]["write"]["compress"] == kept["found"]["compress"]
     assert said["settings"]["write"]["batch_lines"] == kept["found"]["batch_lines"]
     assert said["settings"]["connections"] == 2
-    assert said["report"]["rows_loaded"] == 600
+    assert said["report"]["rows_acknowledged"] == 600
     elsewhere = run(influx_v2, "load", path, "--tuned", "--host", "http://127.0.0.1:1")
     assert elsewhere.exit_code == 2
     assert "its tuning is of" in elsewhere.stderr

@@ -56,7 +56,7 @@ def test_every_row_arrives(influx: Any, root: Path) -> None:
     events: list[Event] = []
     report = load(settings, events.append)
     assert stored(influx, settings.target.bucket) == expected(root)
-    assert (report.rows, report.rows_acknowledged, report.rows_resumed) == (ROWS, ROWS, 0)
+    assert (report.rows, report.rows_done, report.rows_resumed) == (ROWS, ROWS, 0)
     assert report.server == f"InfluxDB {influx.version}"
     assert report.payload_size == report.body_size > 0
     assert not report.interrupted
@@ -93,9 +93,9 @@ def test_a_second_run_sends_nothing(influx: Any, root: Path) -> None:
     settings = settings_for(influx, root)
     load(settings)
     again = load(replace(settings, write=WriteSettings(batch_lines=50)))
-    assert (again.rows_resumed, again.rows_acknowledged) == (ROWS, 0)
+    assert (again.rows_resumed, again.rows_done) == (ROWS, 0)
     restarted = load(replace(settings, restart=True))
-    assert restarted.rows_acknowledged == ROWS
+    assert restarted.rows_done == ROWS
     last = last_load(root)
     assert last is not None
     assert last.finished
@@ -109,7 +109,7 @@ def test_a_bucket_that_vanished_is_loaded_anew(influx: Any, root: Path) -> None:
         ask_post(influx, "DROP DATABASE vanishing")
     else:
         delete_bucket(influx, "vanishing")
-    assert load(settings).rows_acknowledged == ROWS
+    assert load(settings).rows_done == ROWS
     assert stored(influx, settings.target.bucket) == expected(root)
 
 
@@ -160,7 +160,7 @@ def test_a_fault_that_lasts_ends_the_load_and_a_rerun_resumes(influx: Any, root:
         load(replace(settings, target=replace(settings.target, url=proxy.url)))
     with fault_proxy(influx.url, lambda call: None) as other:
         address = other.url
-        assert load(replace(settings, target=replace(settings.target, url=address))).rows_acknowledged == ROWS
+        assert load(replace(settings, target=replace(settings.target, url=address))).rows_done == ROWS
     assert stored(influx, settings.target.bucket) == expected(root)
 
 
@@ -180,7 +180,7 @@ def test_a_rerun_resumes_where_the_first_stopped(influx: Any, root: Path) -> Non
         assert sent <= 6 + START
         broken["now"] = False
         report = load(replace(through, write=WriteSettings(batch_lines=100)))
-    assert report.rows_resumed + report.rows_acknowledged == ROWS
+    assert report.rows_resumed + report.rows_done == ROWS
     assert report.rows_resumed >= 37
     assert stored(influx, settings.target.bucket) == expected(root)
 
@@ -237,7 +237,7 @@ def test_rejected_lines_are_kept_with_their_address(influx: Any, tmp_path: Path)
         assert f"amount={row['amount']}i" in entry["line"]
         assert entry["status"] in {400, 422}
         assert "conflict" in entry["reason"]
-    assert (report.rows_acknowledged, report.rows_loaded) == (400, 200)
+    assert (report.rows_done, report.rows_acknowledged) == (400, 200)
     assert load(settings).rows_rejected == len(lines)
 
 
@@ -302,10 +302,10 @@ def test_a_stop_finishes_what_is_in_flight(influx: Any, root: Path) -> None:
 
     report = load(settings, observe, stop)
     assert report.interrupted
-    assert 0 < report.rows_acknowledged < ROWS
-    assert len(stored(influx, settings.target.bucket)) == report.rows_acknowledged
+    assert 0 < report.rows_done < ROWS
+    assert len(stored(influx, settings.target.bucket)) == report.rows_done
     again = load(replace(settings, write=WriteSettings(batch_lines=37, rate=0.0)))
-    assert again.rows_resumed == report.rows_acknowledged
+    assert again.rows_resumed == report.rows_done
     assert stored(influx, settings.target.bucket) == expected(root)
 
 
@@ -322,7 +322,7 @@ def test_a_stop_does_not_wait_for_retries(influx: Any, root: Path) -> None:
         before = time.monotonic()
         report = load(replace(settings, target=replace(settings.target, url=proxy.url)), observe, stop)
     assert report.interrupted
-    assert report.rows_acknowledged == 0
+    assert report.rows_done == 0
     assert time.monotonic() - before < 10
 
 
@@ -410,7 +410,7 @@ def test_a_dry_run_sends_nothing(root: Path) -> None:
     )
     events: list[Event] = []
     report = load(settings, events.append)
-    assert report.rows_acknowledged == ROWS
+    assert report.rows_done == ROWS
     assert 0 < report.body_size < report.payload_size
     assert Started("dry run", ROWS) in events
     assert not ledger_path(root).exists()

@@ -30,7 +30,9 @@ from loader.staging import StageReport
 from loader.verification import Difference, UnfitRows, VerifyReport
 from tests.datasets import small_dataset
 
-LOADED = LoadReport("InfluxDB 2.9.1", "write", 1_000, 0, 1_000, 1_000, 0, 0, 72_000, 72_000, 2.0, 0, {}, False, "", "")
+LOADED = LoadReport(
+    *("InfluxDB 2.9.1", "write", 1_000, 0, 1_000, 1_000, 0, 0, 0), *(72_000, 72_000, 2.0, 0, {}, False, "", "")
+)
 VERIFIED = VerifyReport("InfluxDB 2.9.1", 1_000, 8, 10, (), 0, 2.0)
 
 
@@ -71,9 +73,9 @@ def test_a_load_is_summarised() -> None:
     bad = replace(
         LOADED,
         rows_resumed=300,
-        rows_acknowledged=200,
-        rows_loaded=496,
-        rows_replaced=7,
+        rows_done=200,
+        rows_acknowledged=496,
+        rows_skipped=7,
         values_not_finite=3,
         interrupted=True,
         rows_rejected=4,
@@ -87,7 +89,7 @@ def test_a_load_is_summarised() -> None:
         "300 rows were done by earlier runs",
         "4 rows: there.jsonl",
         "a.parquet, row 3",
-        "7 rows lost all values to later ones",
+        "skipped  7 rows: later ones",
         "3 values left out: NaN or infinite",
         "waited 2.5 s: retry",
         "again",
@@ -264,7 +266,9 @@ def test_the_status_names_what_is_unfinished(tmp_path: Path) -> None:
         pass
     load = last_load(tmp_path / "data")
     assert load is not None
-    text = status_text(replace(status, complete=False, load=replace(load, rows=9, rejected=7)))
+    text = status_text(
+        replace(status, complete=False, load=replace(load, rows=10, acknowledged=2, rejected=7, skipped=1))
+    )
     assert "unfinished: stage again" in text
     assert "loaded   2 points into b" in text
     assert "7 rows rejected" in text

@@ -27,9 +27,10 @@ class MoreCounted(LoadError):
 class SentShard:
     """A shard whose files the server has answered for, which proves nothing; ``size`` is bytes on the wire.
 
-    ``rows`` is how many rows the shard accounts for, ``rejected`` those of them that cannot be points; ``answers`` are
-    those to the uploads of its files; ``counts`` are what the server must count: queries, and the numbers expected.
-    In a bucket that the load did not make, ``attempt`` and ``files`` say what the server must list.
+    ``rows`` is how many rows the shard accounts for, ``rejected`` those of them that cannot be points, ``skipped``
+    how many are replaced by later rows; ``answers`` are those to the uploads of its files; ``counts`` are what the
+    server must count: queries, and the numbers expected. In a bucket that the load did not make, ``attempt`` and
+    ``files`` say what the server must list.
     """
 
     shard: Shard
@@ -40,6 +41,7 @@ class SentShard:
     counts: tuple[tuple[CountQuery, int], ...]
     attempt: Attempt | None = None
     files: tuple[SentFile, ...] = ()
+    skipped: int = 0
 
 
 def count_shards(link: Connection, shards: Sequence[SentShard]) -> list[ServerError | LoadError | None]:

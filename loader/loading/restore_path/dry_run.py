@@ -7,7 +7,7 @@ from loader.encoding.tsm.encode.buffer import Workspace
 from loader.events import Started
 from loader.loading.flow import Flow
 from loader.loading.look import look_through
-from loader.loading.rejected import Rejections
+from loader.loading.rejected import Rejections, most_rejected
 from loader.loading.restore_path.shards import plan_shards
 from loader.loading.restore_path.storage_files import encode_shard, prepare_encoders
 from loader.loading.settings import LoadReport
@@ -18,7 +18,7 @@ from loader.loading.tally import DRY_RUN, Tally
 def encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     """Make the storage files of all shards, and keep nothing."""
     settings = tally.settings
-    rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
+    rejections = Rejections(settings.place.state, "none", most_rejected(settings.max_rejected, manifest.rows), 0)
     manifest, known = look_through(tally, manifest, flow.stop)
     tally.started += prepare_encoders(tally.observe)
     workspace = Workspace()
@@ -32,9 +32,7 @@ def encode_all(manifest: Manifest, tally: Tally, flow: Flow) -> LoadReport:
     for file in files:
         rejections.count(file.rejected)
         tally.reject(len(file.rejected))
-        tally.advance(file.rows, file.content.size, file.content.size)
+        tally.advance(file.rows, file.content.size, file.content.size, file.skipped)
         if flow.stopping:
             break
-    return tally.report(
-        DRY_RUN, manifest, stopped=flow.stop.is_set(), rejections=rejections, rows_replaced=known.rows_superseded
-    )
+    return tally.report(DRY_RUN, manifest, stopped=flow.stop.is_set(), rejections=rejections)

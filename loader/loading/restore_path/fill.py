@@ -26,7 +26,7 @@ from loader.events import Started, Waited
 from loader.loading.flow import Flow
 from loader.loading.known_rows import KnownRows
 from loader.loading.ledger import Ledger
-from loader.loading.rejected import Rejections
+from loader.loading.rejected import Rejections, most_rejected
 from loader.loading.restore_path.attempt import generation_now
 from loader.loading.restore_path.bucket import RestoredBucket
 from loader.loading.restore_path.counting import SentShard
@@ -58,7 +58,8 @@ def fill(
     Raises ShardClosed, and the errors of a load.
     """
     settings = tally.settings
-    rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
+    rejections = Rejections.of_load(settings.place.state, ledger, most_rejected(settings.max_rejected, manifest.rows))
+    tally.rows_skipped = ledger.skipped
     restored = ledger.restored
     resumed = sum(restored.values())
     tally.observe(Started("load", manifest.rows, resumed))
@@ -246,10 +247,10 @@ class _Restorer:
         for answer in sent.answers:
             self._tally.observe(answer)
         self._rejections.keep(sent.rejected)
-        self._ledger.acknowledge_shard(sent.shard.start, sent.rows, len(sent.rejected))
+        self._ledger.acknowledge_shard(sent.shard.start, sent.rows, len(sent.rejected), sent.skipped)
         self._error = self._error or self._rejections.excess
         self._tally.reject(len(sent.rejected))
-        self._tally.advance(sent.rows, sent.size, sent.size)
+        self._tally.advance(sent.rows, sent.size, sent.size, sent.skipped)
         return []
 
     def _fail(self, attempt: _Attempt, error: BaseException | None) -> list[_Attempt]:

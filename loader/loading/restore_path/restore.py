@@ -81,7 +81,6 @@ def restore(settings: LoadSettings, manifest: Manifest, observe: Observer, stop:
         resumed,
         stopped=stop.is_set(),
         rejections=rejections,
-        rows_replaced=known.rows_superseded,
     )
 
 

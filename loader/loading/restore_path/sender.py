@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from loader.dataset.chunk import RejectedRow
 from loader.dataset.instant import TIME_MAX, instant
@@ -64,6 +64,15 @@ class _Sending:
         self.counts: dict[PointSchema, PointCounts] = {}
         self.files: list[SentFile] = []
         self.attempt: Attempt | None = None
+
+
+@dataclass
+class _SentPart:
+    """How many rows the files of a part account for, and which of them are no points; ``skipped`` ones are replaced."""
+
+    rows: int = 0
+    skipped: int = 0
+    rejected: list[RejectedRow] = field(default_factory=list)
 
 
 class ShardSender:
@@ -125,25 +134,27 @@ class ShardSender:
         )
         return SentShard(
             shard,
-            sum(rows for rows, _ in found),
+            sum(part.rows for part in found),
             sending.size,
-            tuple(row for _, rejected in found for row in rejected),
+            tuple(row for part in found for row in part.rejected),
             tuple(sending.answers),
             expected,
             sending.attempt,
             tuple(sending.files),
+            sum(part.skipped for part in found),
         )
 
-    def _send_part(self, sending: _Sending, part: Shard, workspace: Workspace) -> tuple[int, Sequence[RejectedRow]]:
-        """Send the files of a part of a shard; return its rows, and those that were rejected.
+    def _send_part(self, sending: _Sending, part: Shard, workspace: Workspace) -> _SentPart:
+        """Send the files of a part of a shard.
 
         Files are made beside each other and sent one after another, since the server closes a shard for each of them.
         """
-        rows, rejected, root = 0, list[RejectedRow](), self._settings.place.root
+        sent, root = _SentPart(), self._settings.place.root
         try:
             for file in encode_shard(root, self._manifest, part, sending.generation, workspace, self._known):
-                rows += file.rows
-                rejected += file.rejected
+                sent.rows += file.rows
+                sent.rejected += file.rejected
+                sent.skipped += file.skipped
                 with sending.lock:
                     if sending.failed:
                         break
@@ -153,7 +164,7 @@ class ShardSender:
         except BaseException:
             sending.failed = True
             raise
-        return rows, rejected
+        return sent
 
     def _send_file(self, sending: _Sending, file: ShardFile) -> None:
         if self._existing is None:

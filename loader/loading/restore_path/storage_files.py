@@ -60,8 +60,9 @@ class PointCounts:
 class ShardFile:
     """A storage file of a shard: its name, its content, and what it holds of each schema's measurement.
 
-    ``rows`` are those of the dataset that it accounts for, ``rejected`` those of them that cannot be points. A file
-    without points has no content, and is not to be sent.
+    ``rows`` are those of the dataset that it accounts for, ``rejected`` those of them that cannot be points,
+    ``skipped`` how many have no values left, because later rows replace them. A file without points has no content, and
+    is not to be sent.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ShardFile:
     counts: Mapping[PointSchema, PointCounts]
     rows: int
     rejected: tuple[RejectedRow, ...]
+    skipped: int = 0
 
     @property
     def points(self) -> int:
@@ -200,7 +202,8 @@ class _FilePoints:
         found = zip(self._points.items(), content.points, content.values, strict=True)
         counts = {schema: points.counts(number, values) for (schema, points), number, values in found}
         rejected = tuple(row for points in self._points.values() for row in points.rejected)
-        file = ShardFile(name, content, counts, self.rows, rejected)
+        skipped = sum(points.skipped for points in self._points.values())
+        file = ShardFile(name, content, counts, self.rows, rejected, skipped)
         for points in self._points.values():
             points.held.release()
         return file
@@ -221,6 +224,7 @@ class _Points:
         self.held = Rows(self.keyed.fields, workspace)
         self.rejected: list[RejectedRow] = []
         self.rows = 0
+        self.skipped = 0
 
     def counts(self, points: int, values: Sequence[int]) -> PointCounts:
         """Return the counts of ``values`` of each stored field in the order of the schema."""
@@ -241,6 +245,7 @@ class _Points:
         tags are not in ``batch`` then. Raises StageError for times outside the time range of ``partition``.
         """
         check_times(read_times(selected.points, self.schema).to_numpy(), selected, self._root, partition)
+        before = self.rows
         if shard.holds(partition):
             self.rows += len(batch)
         else:
@@ -250,6 +255,7 @@ class _Points:
             within = np.where(valid, shard.contains(times), shard.start <= partition.time_min < shard.stop)
             self.rows += int(np.count_nonzero(within))
             selected = selected.within(within)
+        self.skipped += self.rows - before - len(selected.points) - len(selected.rejected)
         runs = self._runs(selected, series)
         if (storable := without_unstorable(selected, partition.path, runs)) is not selected:
             selected = storable

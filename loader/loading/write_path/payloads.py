@@ -62,11 +62,21 @@ class Payload:
         return self.lines.times[self.start : self.stop]
 
     @property
+    def line_rows(self) -> Integers:
+        """The numbers of the lines' rows."""
+        return self.lines.rows[self.start : self.stop]
+
+    @property
     def rows(self) -> RowSet:
         """The rows that it accounts for."""
         if self.lineless is None:
             return RowSet(self.chunk)
         return RowSet(self.chunk, np.concatenate([self.lineless, self.lines.rows[self.start : self.stop]]))
+
+    @property
+    def skipped(self) -> int:
+        """How many of these rows have no line because later rows set all their values."""
+        return self.rows.count - len(self) - len(self.rejected)
 
     @property
     def first_row(self) -> Chunk:
@@ -79,7 +89,7 @@ class Payload:
         first, last = self.start + start, self.start + stop
         rows = self.lines.rows[first:last]
         chunk = Chunk(self.chunk.partition, int(rows.min()), int(rows.max()) + 1)
-        return Payload(chunk, self.lines, first, last, lineless=None if self.lineless is None else _NO_ROWS)
+        return Payload(chunk, self.lines, first, last, lineless=None if self.lineless is None else NO_ROWS)
 
     def before(self, count: int) -> Payload:
         """Return the payload of the first ``count`` lines, fewer than all.
@@ -158,7 +168,7 @@ def _scattered(
     rejected, lineless = selected.rejected, address.start + np.flatnonzero(rest)
     for lines in pieces:
         yield Payload(address, lines, 0, len(lines), rejected, lineless)
-        rejected, lineless = (), _NO_ROWS
+        rejected, lineless = (), NO_ROWS
 
 
 def _ranges(selected: SelectedRows, address: Chunk, pieces: Iterable[EncodedLines]) -> Iterator[Payload]:
@@ -172,5 +182,5 @@ def _ranges(selected: SelectedRows, address: Chunk, pieces: Iterable[EncodedLine
         start = stop
 
 
-_NO_ROWS = np.zeros(0, np.int64)
-_NO_LINES = EncodedLines(b"", np.zeros(1, np.int64), _NO_ROWS, _NO_ROWS)
+NO_ROWS = np.zeros(0, np.int64)
+_NO_LINES = EncodedLines(b"", np.zeros(1, np.int64), NO_ROWS, NO_ROWS)

@@ -29,7 +29,7 @@ from loader.loading.known_rows import KnownRows
 from loader.loading.ledger import Ledger, forget, has_mark
 from loader.loading.ledger_values import is_mark
 from loader.loading.look import look_through
-from loader.loading.rejected import RejectedLine, Rejections
+from loader.loading.rejected import RejectedLine, Rejections, most_rejected
 from loader.loading.settings import LoadReport, LoadSettings, Sending
 from loader.loading.tally import DRY_RUN, Tally
 from loader.loading.write_path.connection_limit import adaptive
@@ -84,13 +84,16 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     with Ledger.opened(*ledger_key, restart=settings.restart) as ledger:
         ledger.existing.begin(LoadMethod.WRITE, made=found is None)
         keep_manifest(settings.place, manifest)
-        rejections = Rejections.of_load(settings.place.state, ledger, settings.max_rejected)
+        rejections = Rejections.of_load(
+            settings.place.state, ledger, most_rejected(settings.max_rejected, manifest.rows)
+        )
+        tally.rows_skipped = ledger.skipped
         pending = [chunk for partition in manifest.partitions for chunk in ledger.rows.pending(partition)]
         left = sum(chunk.rows - ledger.rows.count_scattered(chunk) for chunk in pending)
         resumed = manifest.rows - left
         _begin(tally)
         observe(Started("load", manifest.rows, resumed))
-        flow = Flow(sending.batch_bytes, stop, settings.max_rejected - rejections.total)
+        flow = Flow(sending.batch_bytes, stop, rejections.left)
         senders = Senders(
             settings.target,
             server.dialect,
@@ -111,7 +114,6 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         resumed,
         stopped=stop.is_set(),
         rejections=rejections,
-        rows_replaced=known.rows_superseded,
     )
     return replace(
         report,
@@ -228,13 +230,14 @@ class _Coordinator:
         rejected: list[RejectedRow | RejectedLine] = [*ack.payload.rejected, *ack.rejected]
         self._rejections.keep(rejected)
         rows = ack.payload.rows
-        self._ledger.acknowledge(rows, len(rejected))
+        skipped = ack.payload.skipped
+        self._ledger.acknowledge(rows, len(rejected), skipped)
         self._flow.count_rejected(len(ack.payload.rejected))
         if not self._error and (error := self._rejections.excess):
             self._flow.aborted.set()
             self._error = error
         self._tally.reject(len(rejected))
-        self._tally.advance(rows.count, ack.payload.size, ack.body_size)
+        self._tally.advance(rows.count, ack.payload.size, ack.body_size, skipped)
 
 
 def _share(
@@ -284,7 +287,7 @@ def _encode_all(
     """Do everything that a load does except sending, and keep nothing."""
     sending = settings.sending(WriteRules())
     flow = Flow(sending.batch_bytes, stop)
-    rejections = Rejections(settings.place.state, "none", settings.max_rejected, 0)
+    rejections = Rejections(settings.place.state, "none", most_rejected(settings.max_rejected, manifest.rows), 0)
     tally = Tally(settings, observe)
     manifest, known = look_through(tally, manifest, stop)
     _begin(tally)
@@ -307,7 +310,5 @@ def _encode_all(
             break
         rejections.count(payload.rejected)
         tally.reject(len(payload.rejected))
-        tally.advance(payload.rows.count, payload.size, len(compressed(payload.body, level)))
-    return tally.report(
-        DRY_RUN, manifest, stopped=stop.is_set(), rejections=rejections, rows_replaced=known.rows_superseded
-    )
+        tally.advance(payload.rows.count, payload.size, len(compressed(payload.body, level)), payload.skipped)
+    return tally.report(DRY_RUN, manifest, stopped=stop.is_set(), rejections=rejections)

@@ -38,6 +38,26 @@ def test_a_load_that_is_well_and_verified() -> None:
     )
 
 
+def test_a_load_into_files() -> None:
+    """It is verified once any bucket is."""
+    files = run(url="file:///parts", bucket="")
+    (finding,) = find(evidence(files))
+    assert (finding.title, finding.figure[:14]) == ("The last load is not verified", "file:///parts,")
+    assert titles(evidence(files, verified())) == ["The bucket was verified after the load"]
+
+
+def test_rows_that_were_replayed() -> None:
+    """Those that are still rejected count, and what was sent is to be verified; a replay elsewhere does not count."""
+    load = run(rejected=3)
+    assert "Rows were rejected" in titles(evidence(load, verified()))
+    mended = titles(evidence(load, verified(), run(activity="replay", rows=3)))
+    assert mended == ["The last load is not verified"]
+    found = find(evidence(load, run(activity="replay", rows=1, rejected=2)))
+    assert "2 rows of 1,000,000" in {finding.figure for finding in found}
+    for other in ({"bucket": "other"}, {"interrupted": True}, {"exit_code": 3}):
+        assert "Rows were rejected" in titles(evidence(load, run(activity="replay", rows=3, **other)))
+
+
 @pytest.mark.parametrize(
     ("changes", "title"),
     [

@@ -1,0 +1,1 @@
+"""Sends the rejected rows of a load again."""
