@@ -36,26 +36,32 @@ class SecondLook:
     observe: Observer
     closed: threading.Event
     _spent: float = 0.0
+    _at_rest: Files | None = None
     _told: set[str] = field(default_factory=set)
 
     def settle(self, found: Look, look: Callable[[], Look], differences: Callable[[Look], object]) -> Look:
         """Return ``found``, or what another ``look`` finds, once two in a row have equal ``differences`` or none.
 
-        ``differences`` are what must agree: false for none. Raises what ``look`` and ``files`` raise.
+        ``differences`` are what must agree: false for none. While the files are those of two looks that agreed before,
+        the second look follows at once. Raises what ``look`` and ``files`` raise.
         """
         if self.files is None or not differences(found):
             return found
         self._tell(_WAITING)
-        files, wait, began = self.files(), FIRST_PAUSE_SECONDS, time.monotonic()
+        files, began = self.files(), time.monotonic()
+        wait = 0.0 if files == self._at_rest else FIRST_PAUSE_SECONDS
         while not pause(wait, self.closed):
             former, found = found, look()
             before, files = files, self.files()
-            if not differences(found) or (files == before and differences(found) == differences(former)):
+            if not differences(found):
+                break
+            if files == before and differences(found) == differences(former):
+                self._at_rest = files
                 break
             if self._spent + time.monotonic() - began > self.seconds:
                 self._tell(_UNSETTLED)
                 break
-            wait = min(2 * wait, _LONGEST_PAUSE_SECONDS)
+            wait = min(max(FIRST_PAUSE_SECONDS, 2 * wait), _LONGEST_PAUSE_SECONDS)
         self._spent += time.monotonic() - began
         return found
 

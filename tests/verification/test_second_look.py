@@ -50,6 +50,15 @@ def test_two_looks_that_agree_count() -> None:
     assert looked([5, 5, 9], [3, 3])[:2] == (5, [9])
 
 
+def test_a_server_at_rest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two looks that agreed, the next difference is looked at again at once, as long as no file comes."""
+    files = iter([3, 3, 3, 3])
+    looks = SecondLook(lambda: Files(next(files), 0), 60.0, lambda event: None, threading.Event())
+    assert looks.settle(5, lambda: 5, lambda each: each) == 5
+    monkeypatch.setattr(second_look, "FIRST_PAUSE_SECONDS", 3_600.0)
+    assert looks.settle(7, lambda: 7, lambda each: each) == 7
+
+
 def test_time_is_bounded() -> None:
     """When the server does not come to rest, the last look counts, and a notice says so."""
     settled, left, notices = looked([5, 4, 3], [1, 2], seconds=0.0)
