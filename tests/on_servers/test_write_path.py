@@ -424,7 +424,7 @@ def test_compiling_is_said_before_it_starts(
     events: list[Event] = []
     monkeypatch.setattr(warm, "_MOMENT", 0.05)
     monkeypatch.setattr(write, "compile_line_encoder", lambda: time.sleep(0.2))
-    load(settings_for(influx, root, dry_run=dry_run), events.append)
+    load(settings_for(influx, root, dry_run=dry_run, via="write"), events.append)
     said = [event for event in events if isinstance(event, Notice | Started)]
     assert [type(event) for event in said if "server " not in str(event)] == [Notice, Started]
 
