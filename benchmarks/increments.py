@@ -70,11 +70,12 @@ def _beside_writers(server: RunningServer, folder: Path) -> dict[str, Any]:
     """Restore RESTORES times into the shard of writers at full rate, and return what these saw."""
     data = folder / "beside"
     stage(StageSettings(out=data, trades=RESTORED, start=FIRST, end=FIRST))
-    command(server, "beside", "load", str(data), "--via", "restore")
+    bucket = server.new_bucket()  # a bucket that the load made would be made anew each time
+    command(server, bucket, "load", str(data), "--via", "restore")
     done = threading.Event()
-    writers = [_Writer(server, number, done) for number in range(WRITERS)]
+    writers = [_Writer(server, bucket, number, done) for number in range(WRITERS)]
     restores = [
-        command(server, "beside", "load", str(data), "--via", "restore", "--restart")["report"]["seconds"]
+        command(server, bucket, "load", str(data), "--via", "restore", "--restart")["report"]["seconds"]
         for _ in range(RESTORES)
     ]
     done.set()
@@ -82,7 +83,7 @@ def _beside_writers(server: RunningServer, folder: Path) -> dict[str, Any]:
         writer.thread.join()
     server.kill()
     server.restart()
-    query = 'from(bucket: "beside") |> range(start: 0) |> filter(fn: (r) => r._measurement == "w")'
+    query = 'from(bucket: "{bucket}") |> range(start: 0) |> filter(fn: (r) => r._measurement == "w")'
     body = json.dumps({"query": f"{query} |> group() |> count()", "dialect": {"annotations": []}}).encode()
     (_, row) = _post(server, f"/api/v2/query?org={server.org}", body, "application/json")[1].decode().split()
     waits = [seconds for writer in writers for seconds in writer.seconds]
@@ -100,14 +101,14 @@ def _beside_writers(server: RunningServer, folder: Path) -> dict[str, Any]:
 class _Writer:
     """Writes LINES points at a time, each until it is acknowledged."""
 
-    def __init__(self, server: RunningServer, number: int, done: threading.Event) -> None:
+    def __init__(self, server: RunningServer, bucket: str, number: int, done: threading.Event) -> None:
         self.seconds: list[float] = []
         self.failures = 0
-        self.thread = threading.Thread(target=self._work, args=(server, number, done))
+        self.thread = threading.Thread(target=self._work, args=(server, bucket, number, done))
         self.thread.start()
 
-    def _work(self, server: RunningServer, number: int, done: threading.Event) -> None:
-        path = f"/api/v2/write?org={server.org}&bucket=beside"
+    def _work(self, server: RunningServer, bucket: str, number: int, done: threading.Event) -> None:
+        path = f"/api/v2/write?org={server.org}&bucket={bucket}"
         first = int(time.mktime(FIRST.timetuple())) * 10**9
         while not done.is_set():
             start = first + LINES * len(self.seconds)
