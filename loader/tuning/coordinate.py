@@ -48,6 +48,5 @@ def _try_restore(search: Search, path: Factor) -> None:
         return
     if faster:
         search.notes.append(
-            "the restore path is faster (--via restore): it fills a new bucket; its fixed costs weigh more in a sample"
-            " than in a load"
+            "the restore path is faster (--via restore): its fixed costs weigh more in a sample than in a load"
         )
