@@ -122,6 +122,7 @@ def each_broken(influx: Any, tmp_path: Path) -> Iterator[Broken]:
 def test_what_is_taken_is_rejected_no_more(each_broken: Broken) -> None:
     """After the server was mended all is there, and verified; the counts know it, and a second replay has nothing."""
     assert each_broken.verify().difference_count > 0
+    before = read_status(each_broken.root).load
     report = each_broken.replay()
     assert (report.rows_replayed, report.rows_edited, report.rows_rejected, report.rows_absent) == (REFUSED, 0, 0, 0)
     assert (report.rows, report.rows_acknowledged, report.rows_skipped, report.rows_left) == (ROWS, ROWS, 0, 0)
@@ -130,7 +131,9 @@ def test_what_is_taken_is_rejected_no_more(each_broken: Broken) -> None:
     assert each_broken.verify().difference_count == 0
     status = read_status(each_broken.root).load
     assert status is not None
+    assert before is not None
     assert (status.rows, status.acknowledged, status.rejected) == (ROWS, ROWS, 0)
+    assert status.finished > before.finished  # so that the verification before it is none of this load any more
     sent = len(each_broken.proxy.writes)
     again = each_broken.replay()
     assert (again.rows_replayed, again.rows_rejected, again.rejected_path) == (0, 0, "")
