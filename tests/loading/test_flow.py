@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.errors import ConfigError
@@ -77,6 +77,7 @@ class Clock:
         return self.now
 
 
+@settings(deadline=None)
 @given(
     st.floats(1, 10**7),
     st.lists(st.tuples(st.integers(1, 10**6), st.floats(0, 30)), min_size=1, max_size=50),
@@ -97,6 +98,7 @@ def test_a_rate_is_never_exceeded(rate: float, steps: list[tuple[int, float]]) -
             assert after - before <= rate * (now - then + CATCH_UP_SECONDS) * (1 + 1e-9) + 1e-3
 
 
+@settings(deadline=None)
 @given(st.floats(1, 10**6), st.floats(0, 0.2))
 def test_a_rate_is_held(rate: float, stall: float) -> None:
     """Where sending takes less than the rate allows, the points of ten seconds are within five in a hundred of it."""

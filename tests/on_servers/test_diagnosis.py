@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from loader.diagnosis import DiagnosisSettings, Finding, Level, diagnose
-from loader.diagnosis.server import _look_at_address, _look_at_proxy
+from loader.diagnosis.server import _look_at_address
 from loader.errors import ConfigError, ServerError
 from loader.loading import LoadSettings, load
 from loader.servers.base import Target
@@ -168,28 +168,6 @@ def test_an_administrator_who_cannot_be_asked_for(influx_v1: RunningServer) -> N
         with fault_proxy(influx_v1.url, fault, watched=["/query"]) as proxy:
             finding = look(Target(proxy.url, "not-there"))["bucket"]
         assert (finding.level, status in finding.text) == (PROBLEM, True)
-
-
-@pytest.mark.parametrize(
-    ("url", "environment", "text"),
-    [
-        ("https://db.example", {"HTTPS_PROXY": "http://p:1"}, "https_proxy of the environment is not used"),
-        ("http://db.example", {"all_proxy": "http://p:1"}, "all_proxy of the environment is not used"),
-        ("http://db.example", {"HTTPS_PROXY": "http://p:1"}, ""),
-        ("https://db.example", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "db.example"}, ""),
-        ("http://127.0.0.1:1", {"HTTP_PROXY": "http://p:1"}, ""),
-    ],
-)
-def test_a_proxy_that_is_not_used(
-    monkeypatch: pytest.MonkeyPatch, url: str, environment: Mapping[str, str], text: str
-) -> None:
-    """Where other programs would go by a proxy, it is told that the loader does not."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert [finding.text.partition(":")[0] for finding in _look_at_proxy(Target(url, "trades"))] == [text] * bool(text)
 
 
 def test_points_that_retention_would_drop(influx_v2: RunningServer, tmp_path: Path) -> None:

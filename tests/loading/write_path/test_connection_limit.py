@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.loading.write_path.connection_limit import START, ConnectionLimit, adaptive, fixed
@@ -141,6 +141,7 @@ def test_a_fixed_number_stays(number: int) -> None:
     assert set(server.seen) == {number}
 
 
+@settings(deadline=None)
 @given(
     most=st.integers(1, 200),
     events=st.lists(
