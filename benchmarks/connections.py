@@ -1,4 +1,4 @@
-"""The connections that a load finds by itself, beside fixed numbers: on loopback, and behind 40 ms of latency.
+"""The connections that a load finds by itself, beside fixed numbers: on loopback, and behind 40 ms; and a held rate.
 
 ``python -m benchmarks.connections [TRADES]``. Each load meets a new server, and all take turns, so that drift of the
 machine meets all; medians and ratios are what to quote. Behind the latency bodies are small, because a large one is
@@ -27,6 +27,7 @@ from loader.staging import StageSettings, stage
 
 MILLISECONDS = 40
 BATCH_LINES = 2_000
+RATE = 50_000.0
 LOOPBACK = (1, 2, 3, 6, 12, 0)
 SLOW = (1, 3, 12, 32, 0)
 """Numbers of connections; 0 is what the load finds."""
@@ -46,7 +47,13 @@ def run(trades: int = 12_000_000, rounds: int = 3) -> dict[str, Any]:
             for connections in SLOW[:: -1 if number % 2 else 1]:
                 few = part if connections == 1 else data
                 slow.setdefault(connections, []).append(_load(few, connections, milliseconds=MILLISECONDS))
-    return {"trades": trades, "loopback": _figures(loopback), f"{MILLISECONDS} ms": _figures(slow)}
+        held = _load(part, 0, rate=RATE)
+    return {
+        "trades": trades,
+        "loopback": _figures(loopback),
+        f"{MILLISECONDS} ms": _figures(slow),
+        "rate_held": held.rows / held.seconds / RATE,
+    }
 
 
 def _stage(data: Path, trades: int) -> Path:
@@ -54,14 +61,14 @@ def _stage(data: Path, trades: int) -> Path:
     return data
 
 
-def _load(data: Path, connections: int, milliseconds: int = 0) -> LoadReport:
+def _load(data: Path, connections: int, milliseconds: int = 0, rate: float = 0.0) -> LoadReport:
     with ExitStack() as stack:
         server = stack.enter_context(new_server("v2"))
         url = stack.enter_context(slow_way(server.url, milliseconds)) if milliseconds else server.url
         if connections:
             stack.enter_context(patch.object(write_path, "adaptive", lambda most: fixed(connections)))
         target = Target(url, server.new_bucket(), server.org, server.token)
-        write = WriteSettings(batch_lines=BATCH_LINES) if milliseconds else WriteSettings()
+        write = WriteSettings(batch_lines=BATCH_LINES) if milliseconds else WriteSettings(rate=rate)
         return load(LoadSettings(data, target, write=write))
 
 
@@ -92,6 +99,7 @@ def table(result: dict[str, Any]) -> str:
             for row in result[way]
         ]
         lines.append("")
+    lines.append(f"--rate {RATE:,.0f}: {result['rate_held']:.3f} of it")
     return "\n".join(lines)
 
 
