@@ -17,7 +17,7 @@ def windows_of(queries: list[str]) -> list[str]:
     return [sql for sql in queries if "AS t0" in sql and "AS f0" in sql]
 
 
-@pytest.mark.parametrize(("most", "asked_whole"), [(60, False), (100, True)])
+@pytest.mark.parametrize(("most", "asked_whole"), [(70, False), (100, True)])
 def test_a_window_with_too_many_points_on_either_side_is_halved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, asked_whole: bool
 ) -> None:
