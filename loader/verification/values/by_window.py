@@ -8,9 +8,11 @@ from loader.dataset.manifest import Manifest
 from loader.encoding.tsm.decode.columns import TooManyPoints
 from loader.events import Advanced, Observer, Started
 from loader.servers.base import WindowQuery
+from loader.servers.load_method import Surplus
 from loader.verification.outcome import Outcome
 from loader.verification.query_pool import QueryPool
 from loader.verification.settings import Difference, VerifySettings
+from loader.verification.surplus import without_surplus
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
 from loader.verification.values.expected import answered_values, expected_values
 from loader.verification.values.extents import Extents
@@ -21,7 +23,8 @@ _NO_ORDER = pl.Series(dtype=pl.Binary)
 
 
 def window_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, observe: Observer) -> Outcome:
-    """Compare every point of a measurement, bit for bit, window by window; points that the dataset lacks are found.
+    """Compare every point of a measurement, bit for bit, window by window; points that the dataset lacks are found,
+    unless the surplus is ignored.
 
     Memory is bounded by WINDOW_BYTES of a window of the dataset, twice, and as much of the server's points, of which
     one answer may have 512 MiB. Raises ServerError, StageError.
@@ -42,7 +45,8 @@ def window_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool,
                 raise TooManyPoints
             if columns_equal(values.columns, found):
                 return []
-            return list(columns_differences(schema, values.columns, found))
+            differences = columns_differences(schema, values.columns, found)
+            return list(without_surplus(differences) if settings.surplus == Surplus.IGNORE else differences)
 
         outcome.add(pool.second_look.settle(look(), look, lambda each: each))
         outcome.values += values.size
