@@ -23,11 +23,11 @@ _NO_ORDER = pl.Series(dtype=pl.Binary)
 
 
 def window_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, observe: Observer) -> Outcome:
-    """Compare every point of a measurement, bit for bit, window by window; points that the dataset lacks are found,
-    unless the surplus is ignored.
+    """Compare every point of a measurement, bit for bit, window by window.
 
-    Memory is bounded by WINDOW_BYTES of a window of the dataset, twice, and as much of the server's points, of which
-    one answer may have 512 MiB. Raises ServerError, StageError.
+    Points that the dataset lacks are found, unless the surplus is ignored. Memory is bounded by WINDOW_BYTES of a
+    window of the dataset, twice, and as much of the server's points, of which one answer may have 512 MiB. Raises
+    ServerError, StageError.
     """
     windows = plan_windows(manifest.filled, WINDOW_DAYS, WINDOW_ROWS)
     observe(Started("verify values", sum(window.rows for window in windows)))

@@ -37,3 +37,17 @@ def test_a_window_with_too_many_points_on_either_side_is_halved(
     whole = f"nanos({JANUARY_2}) AND time < to_timestamp_nanos({JANUARY_2 + 2 * DAY})"
     assert any(whole in sql for sql in asked) == asked_whole
     assert len(asked) > 2
+
+
+@pytest.mark.parametrize(("surplus", "kinds"), [("fail", {"surplus"}), ("ignore", set())])
+def test_points_of_others(tmp_path: Path, surplus: str, kinds: set[str]) -> None:
+    """They are differences, unless a surplus is ignored."""
+    more = pl.DataFrame(
+        {"time": [JANUARY_2 + 5], "t0": "c", "f0": 1, "f1": None},
+        schema_overrides={"f0": pl.Int64, "f1": pl.Float64},
+    )
+    stored = Stored()
+    stored.frame = pl.concat([stored.frame, more])
+    with recorded_core(stored) as core:
+        report, _ = verified(core, tmp_path, values=True, surplus=surplus)
+    assert {each.kind for each in report.differences} == kinds
