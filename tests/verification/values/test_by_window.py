@@ -30,7 +30,7 @@ def test_a_window_with_too_many_points_on_either_side_is_halved(
     stored = Stored()
     stored.frame = pl.concat([stored.frame, more])
     with recorded_core(stored) as core:
-        report, _ = verified(core, tmp_path, values=True)
+        report, _ = verified(core, tmp_path, values=True, surplus="fail")
         asked = windows_of(core.queries)
     assert [(each.kind, each.series) for each in report.differences] == [("surplus", "h=c")] * len(report.differences)
     assert sum(int(each.detail.split()[0]) for each in report.differences) == 8
