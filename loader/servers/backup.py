@@ -68,9 +68,10 @@ def is_open(send: Send, shard_id: int) -> bool:
     """Tell whether the server has a shard open; raises ServerError when nothing answers.
 
     2.9 opens a shard again after a restore, but not if the connection was lost by then: it answers 500 to all requests
-    for this shard until it is restarted. Source: ``Shard.Restore`` in ``tsdb/shard.go``.
+    for this shard until it is restarted. Source: ``Shard.Restore`` in ``tsdb/shard.go``. A server that was killed while
+    it made a bucket lists shards that it does not have, and answers 404.
     """
-    return send(build_shard(shard_id, _NEVER)).status != 500
+    return send(build_shard(shard_id, _NEVER)).status not in {404, 500}
 
 
 def is_gone(send: Send, shard_id: int) -> bool:

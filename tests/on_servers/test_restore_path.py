@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from tests.datasets import small_dataset, trades, write_dataset
 from tests.fault_proxy import Answer, Call, CutShort, Fault, Hang, HangUp, Reset, fault_proxy
 from tests.killing import ServerKiller, kill_at_first_progress
 from tests.stored import ask, delete_bucket, expected, stored
+from tools.influxd import RunningServer
 
 DAY = 86_400_000_000_000
 DAYS = 5
@@ -316,12 +318,31 @@ def test_a_shard_that_is_closed_again(influx_v2: Any, root: Path) -> None:
     settings = settings_for(influx_v2, root, "closed again")
     well = threading.Event()
     with fault_proxy(influx_v2.url, lambda call: None if well.is_set() else Answer(500)) as proxy:
-        with pytest.raises(LoadError, match="the server has closed it") as caught:
+        with pytest.raises(LoadError, match="the server has closed it, or never made it") as caught:
             load(through(settings, proxy.url))
         assert "restart the server" in caught.value.hint
         well.set()
         assert load(through(settings, proxy.url)).rows_acknowledged == ROWS
     assert_equal(influx_v2, settings)
+
+
+def test_a_shard_that_was_never_made(start_influxd: Callable[..., RunningServer], root: Path) -> None:
+    """A server that was killed while it made the bucket lists shards that it does not have: the bucket is made anew."""
+    server = start_influxd("v2")
+    settings = settings_for(server, root, "half made")
+    made: list[bool] = []
+    notices: list[Event] = []
+    with fault_proxy(server.url, lambda call: None if made else Answer(401)) as proxy:
+        with pytest.raises(Refused):
+            load(through(settings, proxy.url))
+        server.kill()
+        for folder in sorted(server.folder.glob("engine/data/*/autogen/*"))[1:]:
+            shutil.rmtree(folder)
+        server.restart()
+        made.append(True)
+        assert load(through(settings, proxy.url), notices.append).rows_loaded == ROWS
+    assert any("is made anew" in event.message for event in notices if isinstance(event, Notice))
+    assert_equal(server, settings)
 
 
 def test_an_order_to_stop_breaks_off_what_is_on_its_way(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loader.errors import Refused, Retryable, ServerError
-from loader.servers.backup import Shard, build_metadata, build_shard, list_shards, parse_shards
+from loader.servers.backup import Shard, build_metadata, build_shard, is_open, list_shards, parse_shards
 from loader.servers.base import Bucket, Reply, ReplyKind, Request
 
 BUCKET = Bucket("trades", id="21d5b6780804edd9")
@@ -33,6 +33,12 @@ def test_requests() -> None:
     headers = {"Gzip-Compression-Level": "none"}
     assert build_metadata() == Request("GET", "/api/v2/backup/metadata", headers=headers, reply=ReplyKind.METADATA)
     assert build_shard(7).path == "/api/v2/backup/shards/7"
+
+
+@pytest.mark.parametrize(("status", "is_there"), [(200, True), (304, True), (404, False), (500, False), (503, True)])
+def test_a_shard_that_is_not_open(status: int, is_there: bool) -> None:
+    """It is closed for good, or was never made; a server that is busy says nothing of it."""
+    assert is_open(lambda request: Reply(status), 7) is is_there
 
 
 def test_shards_of_a_bucket() -> None:

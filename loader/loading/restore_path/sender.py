@@ -202,15 +202,16 @@ class ShardSender:
         began = time.monotonic()
         reply = link.upload(api.build_shard(shard_id), self._pieces(file), tar_size(file))
         answered = Answered(time.monotonic() - began, tar_size(file))
-        if reply.status == 500 and not self._is_open(link, shard_id):
-            raise ShardClosed(
-                f"the shard of {instant(shard.start)}: the server has closed it, for a restore of it was cut off",
-                hint="restart the server, which opens it, and run the same command again: it resumes",
-            )
-        if reply.status == 500 and is_gone(link.send, shard_id):
+        if reply.status == 500 and self._existing is not None and is_gone(link.send, shard_id):
             raise LoadError(
                 f"the shard of {instant(shard.start)} is gone: the bucket's retention, or somebody, has deleted it",
                 hint="look at the bucket and its retention",
+            )
+        if reply.status == 500 and not self._is_open(link, shard_id):
+            raise ShardClosed(
+                f"the shard of {instant(shard.start)}: the server has closed it, or never made it, for a request was"
+                " cut off",
+                hint="restart the server, which opens it, and run the same command again: it resumes",
             )
         if reply.status not in {200, 204}:
             raise_for(reply, f"restore the shard of {instant(shard.start)}")
