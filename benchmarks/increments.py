@@ -83,9 +83,7 @@ def _beside_writers(server: RunningServer, folder: Path) -> dict[str, Any]:
         writer.thread.join()
     server.kill()
     server.restart()
-    query = 'from(bucket: "{bucket}") |> range(start: 0) |> filter(fn: (r) => r._measurement == "w")'
-    body = json.dumps({"query": f"{query} |> group() |> count()", "dialect": {"annotations": []}}).encode()
-    (_, row) = _post(server, f"/api/v2/query?org={server.org}", body, "application/json")[1].decode().split()
+    answer = json.loads(server.call(f"/query?db={bucket}&q=SELECT+count(v)+FROM+w"))
     waits = [seconds for writer in writers for seconds in writer.seconds]
     return {
         "restores": restores,
@@ -94,7 +92,7 @@ def _beside_writers(server: RunningServer, folder: Path) -> dict[str, Any]:
         "median": statistics.median(waits),
         "longest": max(waits),
         "acknowledged": LINES * len(waits),
-        "stored": int(row.rpartition(",")[2]),
+        "stored": answer["results"][0]["series"][0]["values"][0][1],
     }
 
 
