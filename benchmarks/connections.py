@@ -69,7 +69,7 @@ def _load(data: Path, connections: int, milliseconds: int = 0, rate: float = 0.0
             stack.enter_context(patch.object(write_path, "adaptive", lambda most: fixed(connections)))
         target = Target(url, server.new_bucket(), server.org, server.token)
         write = WriteSettings(batch_lines=BATCH_LINES) if milliseconds else WriteSettings(rate=rate)
-        return load(LoadSettings(data, target, write=write))
+        return load(LoadSettings(data, target, via="write", write=write))
 
 
 def _figures(reports: dict[int, list[LoadReport]]) -> list[dict[str, Any]]:

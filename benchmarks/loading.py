@@ -80,7 +80,7 @@ def run(trades: int = 3_000_000, rounds: int = 10, others: int = 3) -> dict[str,
 
 def _load(data: Path, target: Target) -> float:
     """Load the dataset as a user does; return the seconds."""
-    return load(LoadSettings(data, target, connections=CONNECTIONS)).seconds
+    return load(LoadSettings(data, target, via="write", connections=CONNECTIONS)).seconds
 
 
 def _verify(data: Path, target: Target, rates: dict[str, list[float]]) -> None:

@@ -140,7 +140,7 @@ def _medians(rates: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def _load(shape: Shape, data: Path, server: RunningServer, target: Target) -> float:
-    report = command(server, target.bucket, "load", str(data), *shape.flags)["report"]
+    report = command(server, target.bucket, "load", str(data), "--via", "write", *shape.flags)["report"]
     return float(report["seconds"])
 
 

@@ -161,7 +161,7 @@ def _steps(data: str, trades: int, environment: dict[str, str], both_ways: bool)
     """Run the steps and print their rates; return the exit code of the first that fails, or 0."""
     steps = {
         "stage": ["stage", "--out", data, "--trades", str(trades)],
-        "load, write path": ["load", data],
+        "load, write path": ["load", data, "--via", "write"],
         "verify": ["verify", data],
     }
     if both_ways:
