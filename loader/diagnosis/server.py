@@ -14,7 +14,7 @@ from loader.dataset.manifest import Manifest
 from loader.dataset.schema import trades_schema
 from loader.diagnosis.findings import Finding, Level, failure, looked_at, ok, problem, warning
 from loader.errors import ConfigError, LoaderError, Refused
-from loader.loading.write_path.write import check_retention
+from loader.loading.write_path.bucket import check_retention
 from loader.servers.address import is_loopback
 from loader.servers.base import Bucket, Request, Target
 from loader.servers.probe import Server, probe

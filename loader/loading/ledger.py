@@ -30,7 +30,7 @@ from loader.loading.ledger_values import (
     check_count,
     check_last_load,
     check_shards,
-    is_mark,
+    place_of,
 )
 from loader.loading.left_out import add_left_out, count_skipped, forget_left_out, take_back_rejected
 from loader.loading.replayed_rows import ReplayedRows
@@ -77,7 +77,7 @@ def forget(root: Path, target: Target) -> None:
     Raises ConfigError while another load of this dataset runs, LoadError when the ledger cannot be written.
     """
     with opened_ledger(root) as database, database:
-        place = _place(target)
+        place = place_of(target)
         loads = "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ?"
         forget_acknowledged(database, f"load IN ({loads})", place)
         forget_left_out(database, f"load IN ({loads})", place)
@@ -111,7 +111,7 @@ class Ledger:
         cls, database: sqlite3.Connection, target: Target, bucket_id: str, fingerprint: str, *, restart: bool
     ) -> Self:
         """Begin or resume one load in an opened ledger."""
-        key = (*_place(target), bucket_id, fingerprint)
+        key = (*place_of(target), bucket_id, fingerprint)
         with database:
             # Another dataset, or another mapping of its columns, may overwrite what was acknowledged of the former one.
             others = (
@@ -140,7 +140,7 @@ class Ledger:
         """Return the ledger of a load that was begun, None when there was no such load."""
         row = database.execute(
             "SELECT id FROM loads WHERE url = ? AND org = ? AND bucket = ? AND bucket_id = ? AND fingerprint = ?",
-            (*_place(target), bucket_id, fingerprint),
+            (*place_of(target), bucket_id, fingerprint),
         ).fetchone()
         return cls(database, row[0]) if row else None
 
@@ -258,44 +258,7 @@ def origin(root: Path, target: Target, fingerprint: str) -> Origin | None:
     Raises LoadError or StageError when the ledger cannot be read.
     """
     with explained(root), read_database(root, LEDGER, TABLES) as database:
-        return find_origin(database, _place(target), fingerprint) if database else None
-
-
-def has_mark(root: Path, fingerprint: str, mark: str) -> bool:
-    """Tell whether a load of the dataset ``fingerprint`` has made a bucket with this ``mark``; raises as ``origin``."""
-    with explained(root), read_database(root, LEDGER, TABLES) as database:
-        found = (
-            database
-            and database.execute(
-                "SELECT * FROM marks WHERE mark = ? AND fingerprint = ?", (mark, fingerprint)
-            ).fetchone()
-        )
-        return bool(found)
-
-
-def add_mark(database: sqlite3.Connection, target: Target, fingerprint: str, mark: str) -> None:
-    """Record that a load of the dataset ``fingerprint`` is about to make the target's bucket, marked ``mark``."""
-    with database:
-        database.execute("INSERT INTO marks VALUES (?, ?, ?, ?, ?)", (mark, *_place(target), fingerprint))
-
-
-def marks(database: sqlite3.Connection, target: Target, fingerprint: str) -> frozenset[str]:
-    """Return the marks of all buckets that loads of this dataset made, or were about to make, as ``target``.
-
-    A value that does not have the form of a mark is ignored: a bucket without description must not be taken for ours.
-    """
-    return frozenset(
-        mark
-        for (mark,) in database.execute(
-            "SELECT mark FROM marks WHERE url = ? AND org = ? AND bucket = ? AND fingerprint = ?",
-            (*_place(target), fingerprint),
-        )
-        if is_mark(mark)
-    )
-
-
-def _place(target: Target) -> tuple[str, str, str]:
-    return target.url.rstrip("/"), target.org, target.bucket
+        return find_origin(database, place_of(target), fingerprint) if database else None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from loader.dataset.claims import excerpt, is_line
+from loader.servers.base import Target
 
 _MARK = re.compile("restored by loader, [0-9a-f]{32}")
 _ADDRESS = re.compile("https?://[!-~]{1,2000}")
@@ -135,3 +136,8 @@ def _check_instant(value: Any) -> str:
     except ValueError:
         raise sqlite3.DatabaseError(f"it is damaged: the time {excerpt(text)}") from None
     return text
+
+
+def place_of(target: Target) -> tuple[str, str, str]:
+    """Return address, organization and bucket of ``target``, by which loads are known."""
+    return target.url.rstrip("/"), target.org, target.bucket

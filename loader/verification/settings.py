@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loader.dataset.place import Place, find_place
+from loader.errors import ConfigError
 from loader.printable import printable
 from loader.servers.base import Target
 from loader.servers.load_method import Surplus
@@ -121,3 +122,21 @@ class VerifyReport:
     fingerprint: str = ""
     surplus: str = Surplus.FAIL
     rows_edited: int = 0
+
+
+def check(settings: VerifySettings) -> None:
+    """Raise ConfigError for settings that cannot be."""
+    for name, value, least in (
+        ("samples", settings.samples, 0),
+        ("seed", settings.seed, 0),
+        ("connections", settings.connections, 1),
+        ("retry seconds", settings.retry_seconds, 0),
+    ):
+        if not value >= least:  # also for NaN
+            raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
+    if settings.surplus not in {"", *Surplus}:
+        raise ConfigError(f"surplus {settings.surplus}", hint=f"known are {' and '.join(Surplus)}")
+    if settings.candles and settings.surplus == Surplus.IGNORE:
+        raise ConfigError("candles are of all points of the bucket", hint="leave out --surplus, or --candles")
+    if settings.values and settings.candles:
+        raise ConfigError("values and candles are both to be compared", hint="compare them one after the other")

@@ -14,11 +14,9 @@ import polars as pl
 from loader.dataset.manifest import Manifest
 from loader.dataset.opened import opened_dataset
 from loader.dataset.schema import PointSchema
-from loader.errors import ConfigError
 from loader.events import Advanced, Notice, Observer, Started, ignore, one_at_a_time
-from loader.loading.replayed_rows import edited_rows
 from loader.quantities import counted
-from loader.servers.base import Bucket, PointsQuery
+from loader.servers.base import PointsQuery
 from loader.servers.field_types import find_types
 from loader.servers.frames import day_of, tag_columns
 from loader.servers.load_method import Surplus
@@ -33,14 +31,13 @@ from loader.verification.differences import Cell, cell_differences, cell_query, 
 from loader.verification.field_types import find_other_types
 from loader.verification.identities import overlapping
 from loader.verification.outcome import Outcome, merge_outcomes
+from loader.verification.picks import Picks, draw_rows, find_edited_rows
 from loader.verification.query_pool import Found, QueryPool, query_pool
-from loader.verification.settings import Difference, VerifyReport, VerifySettings
+from loader.verification.settings import Difference, VerifyReport, VerifySettings, check
 from loader.verification.surplus import decide, unproven, within_expected, without_surplus
-from loader.verification.windows import Window, draw_samples, plan_windows
+from loader.verification.windows import Window, plan_windows
 
 DRILL_POINTS = 500_000
-Picks = Mapping[str, Sequence[int]]
-"""Numbers of rows, ascending, by partition."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     """
     started = monotonic()
     observe = one_at_a_time(observe)
-    _check(settings)
+    check(settings)
     with opened_dataset(settings.place.root, observe, state=settings.place.state) as manifest:
         if settings.candles:
             # Imported when it is used: nothing else needs what staging imports.
@@ -94,9 +91,8 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
         server = find_server(connection, observe, patience)
         bucket = patience.ask(lambda: server.dialect.find_bucket(connection.send, settings.target))
         settings = decide(settings, manifest, bucket)
-        shards = None
-        if bucket and takes_files(server.dialect):
-            shards = find_shards(settings, manifest, bucket, connection, patience)
+        files = bucket if takes_files(server.dialect) else None
+        shards = find_shards(settings, manifest, files, connection, patience) if files else None
         tell_choice(settings, shards, observe)
         types: list[Mapping[str, set[str]] | None] = [{} for _ in manifest.schemas]
         if bucket and shards is None:  # storage files say the type of each block
@@ -110,14 +106,15 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
 
         started += prepare_decoders(observe)
     observe(Started("verify", manifest.rows))
-    edited = _edited_rows(settings, manifest, bucket, observe)
+    edited = find_edited_rows(settings, manifest, bucket, observe)
     with query_pool(settings, server.dialect, observe) as pool:
         if bucket is None:
             observe(Notice(f"bucket {settings.target.bucket!r} does not exist: every point is missing"))
         if None in types:
             observe(Notice("the server does not tell the types of fields: equal values of another type are not seen"))
+        asked = pool if bucket else None
         runs = [
-            _Verification(settings, part, _draw(settings, part, manifest, edited), pool if bucket else None, observe)
+            _Verification(settings, part, draw_rows(settings, part, manifest, edited), asked, observe)
             for part in manifest.measurements
         ]
         comparable = [run for run, known in zip(runs, types, strict=True) if not run.refuse_types(known or {}, pool)]
@@ -157,25 +154,6 @@ def _verify(settings: VerifySettings, manifest: Manifest, observe: Observer, sta
     )
 
 
-def _edited_rows(settings: VerifySettings, manifest: Manifest, bucket: Bucket | None, observe: Observer) -> Picks:
-    """Return the rows that were edited before a replay sent them, and report their number.
-
-    Each of them is compared by itself: no sum shows when two of them make up for each other.
-    """
-    if bucket is None:
-        return {}
-    edited = edited_rows(settings.place.state, settings.target.bucket, bucket.id, manifest.fingerprint)
-    if rows := sum(map(len, edited.values())):
-        words = counted(rows, "row was", "rows were")
-        observe(Notice(f"{words} sent by a replay with other values than the dataset's, which are expected here"))
-    return edited
-
-
-def _draw(settings: VerifySettings, part: Manifest, whole: Manifest, edited: Picks) -> Picks:
-    """Return the rows of a measurement that are compared by themselves: its share of the samples, and edited ones."""
-    return draw_samples(part.filled, -(-settings.samples * part.rows // whole.rows), settings.seed, edited)
-
-
 def _tell_duplicates(manifest: Manifest, found: Outcome, observe: Observer) -> None:
     """Report rows of one identity; if a load has moved rows apart, those that are left are a difference."""
     if manifest.moves and manifest.moves.rows:
@@ -194,23 +172,6 @@ def superseded_text(number: int) -> str:
         f"{counted(number, 'value of the dataset is', 'values of the dataset are')} superseded: a later row of the same"
         " series and time sets the same field; a server keeps one of them, and the last one is expected"
     )
-
-
-def _check(settings: VerifySettings) -> None:
-    for name, value, least in (
-        ("samples", settings.samples, 0),
-        ("seed", settings.seed, 0),
-        ("connections", settings.connections, 1),
-        ("retry seconds", settings.retry_seconds, 0),
-    ):
-        if not value >= least:  # also for NaN
-            raise ConfigError(f"{name} of {value}", hint=f"use {least} or more")
-    if settings.surplus not in {"", *Surplus}:
-        raise ConfigError(f"surplus {settings.surplus}", hint=f"known are {' and '.join(Surplus)}")
-    if settings.candles and settings.surplus == Surplus.IGNORE:
-        raise ConfigError("candles are of all points of the bucket", hint="leave out --surplus, or --candles")
-    if settings.values and settings.candles:
-        raise ConfigError("values and candles are both to be compared", hint="compare them one after the other")
 
 
 class _Verification:

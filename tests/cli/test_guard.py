@@ -178,7 +178,7 @@ def test_damaged_files_are_no_differences(tmp_path: Path, break_it: Callable[[Pa
         (("load", "--bukcet", "b"), "No such option: --bukcet", " load"),
         (("load", "--bucket"), "Option '--bucket' requires an argument.", " load"),
         (("--bucket",), "No such option: --bucket", ""),
-        (("load", "--via", "rstore"), "'rstore' is not one of 'write', 'restore'.", " load"),
+        (("load", "--via", "rstore"), "'rstore' is not one of 'auto', 'write', 'restore'.", " load"),
         (("completion",), "Missing argument 'SHELL'. Choose from: bash, zsh, fish", " completion"),
     ],
 )

@@ -111,7 +111,7 @@ def test_a_log_takes_the_place_of_the_progress(tmp_path: Path) -> None:
     failed = run("load", tmp_path / "data", *NOWHERE, "--log-format", "json", "--json", "--debug")
     lines = [json.loads(line) for line in failed.stderr.splitlines()]
     assert failed.exit_code == 3 == json.loads(failed.stdout)["exit_code"]
-    assert [line["level"] for line in lines] == ["INFO", "INFO", "ERROR"]
+    assert [line["level"] for line in lines] == ["INFO", "INFO", "INFO", "ERROR"]
     last = lines[-1]
     assert last["message"] == f"load ended with exit code 3: {last['error']}"
     assert "cannot connect" in last["error"]
@@ -128,7 +128,7 @@ def test_quiet_leaves_errors_only_in_the_log(tmp_path: Path) -> None:
     assert " ERROR   " in line
     log = tmp_path / "run.log"
     assert run("load", tmp_path / "data", *NOWHERE, "--log-file", log, "--quiet").stderr.startswith("error: ")
-    assert len(log.read_text().splitlines()) == 3
+    assert len(log.read_text().splitlines()) == 4
 
 
 def test_a_log_that_cannot_be_written_ends_no_work(tmp_path: Path) -> None:

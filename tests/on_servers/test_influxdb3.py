@@ -69,7 +69,7 @@ def test_all_types_and_odd_texts_come_back(database: Target, tmp_path: Path) -> 
     """Sums of 64-bit integers, times before 1970, absent tags and backslashes are equal, in sums and in values."""
     path = made(tmp_path, odd_rows())
     report = loaded(path, database)
-    assert (report.rows_loaded, report.rows_rejected, report.connections) == (200, 0, 6)
+    assert (report.rows_acknowledged, report.rows_rejected, report.connections) == (200, 0, 6)
     assert verified(path, database).differences == ()
     assert verified(path, database, values=True).differences == ()
 
@@ -97,7 +97,7 @@ def test_only_the_refused_rows_are_rejected(influx_v3: RunningCore, database: Ta
     rows = pl.DataFrame({"h": "a", "v": range(20), "w": sparse, "t": [JANUARY_2 + row for row in range(20)]})
     path = made(tmp_path, rows)
     report = loaded(path, database, mapping)
-    assert (report.rows_loaded, report.rows_rejected) == (18, 2)
+    assert (report.rows_acknowledged, report.rows_rejected) == (18, 2)
     rejected = [json.loads(line) for line in Path(report.rejected_path).read_text().splitlines()]
     assert [entry["row"] for entry in rejected] == [3, 17]
     assert all("invalid column type for column 'w'" in entry["reason"] for entry in rejected)
@@ -110,7 +110,7 @@ def test_a_body_beyond_the_limit_is_split(database: Target, tmp_path: Path) -> N
     mapping = ColumnMapping(measurement="m", time="t", time_unit="ns")
     path = made(tmp_path, pl.DataFrame({"s": "x" * (1 << 20), "t": [JANUARY_2 + row for row in range(12)]}))
     report = loaded(path, database, mapping, write=WriteSettings(batch_bytes=20 << 20))
-    assert (report.rows_loaded, report.rows_rejected) == (12, 0)
+    assert (report.rows_acknowledged, report.rows_rejected) == (12, 0)
     assert verified(path, database, values=True).differences == ()
 
 
@@ -133,7 +133,7 @@ def test_rows_without_a_form_are_rejected(database: Target, tmp_path: Path) -> N
     long = "x" * ((1 << 20) + 1)
     rows = pl.DataFrame({"h": ["a\tb", "a", "a"], "s": ["x", long, "x"], "t": [JANUARY_2 + row for row in range(3)]})
     report = loaded(made(tmp_path, rows), database, mapping)
-    assert (report.rows_loaded, report.rows_rejected) == (1, 2)
+    assert (report.rows_acknowledged, report.rows_rejected) == (1, 2)
     rejected = [json.loads(line) for line in Path(report.rejected_path).read_text().splitlines()]
     assert [(entry["row"], entry["column"]) for entry in rejected] == [(0, "h"), (1, "s")]
 

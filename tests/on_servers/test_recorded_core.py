@@ -93,7 +93,7 @@ def test_a_load_uses_what_suits_the_server(tmp_path: Path) -> None:
     """Six connections and bodies of up to 10 MiB, unless settings say otherwise; lines carry the Bearer token."""
     with recorded_core(writing("write")) as core:
         report = loaded(core, made(tmp_path))
-        assert (report.rows_loaded, report.server) == (3, "InfluxDB 3.10.1")
+        assert (report.rows_acknowledged, report.server) == (3, "InfluxDB 3.10.1")
         assert (report.connections, report.batch_lines, report.batch_bytes) == (6, 250_000, 10_484_736)
         (write,) = core.writes
         assert write.body.decode().splitlines()[0] == f"m,h=a i={1 << 62}i,v=1.5 {JANUARY_2}"
@@ -111,7 +111,7 @@ def test_refused_lines_are_own_rows(tmp_path: Path) -> None:
     with recorded_core(writing("malformed among good")) as core:
         report = loaded(core, made(tmp_path, rows))
         assert len(core.writes) == 1
-    assert (report.rows_loaded, report.rows_rejected) == (2, 2)
+    assert (report.rows_acknowledged, report.rows_rejected) == (2, 2)
     rejected = [json.loads(line) for line in Path(report.rejected_path).read_text().splitlines()]
     assert [(entry["row"], entry["status"], entry["line"]) for entry in rejected] == [
         (1, 400, f"m,h=b v=2i {JANUARY_2 + 1}"),
@@ -136,7 +136,7 @@ def test_doubtful_numbers_are_not_believed(tmp_path: Path, text: str, reply: str
     with recorded_core(answer) as core:
         report = loaded(core, made(tmp_path, rows))
         assert len(core.writes) > 2
-    assert (report.rows_loaded, report.rows_rejected) == (3, 1)
+    assert (report.rows_acknowledged, report.rows_rejected) == (3, 1)
     assert json.loads(Path(report.rejected_path).read_text())["row"] == 2
 
 
@@ -153,7 +153,7 @@ def test_too_many_refused_lines_end_the_load(tmp_path: Path) -> None:
 def test_a_body_beyond_10_mib_is_halved(tmp_path: Path) -> None:
     """The server does not say how it counts, so the size that it refuses is remembered."""
     with recorded_core(writing("10 MiB and a byte", "write")) as core:
-        assert loaded(core, made(tmp_path)).rows_loaded == 3
+        assert loaded(core, made(tmp_path)).rows_acknowledged == 3
         assert len(core.writes) > 1
 
 
@@ -180,7 +180,7 @@ def test_a_database_is_made_when_there_is_room(tmp_path: Path) -> None:
         core.answer = lambda asked: (
             missing if (asked.method, asked.path[-8:]) == ("GET", "database") else looks(asked) or "write"
         )
-        assert loaded(core, made(tmp_path)).rows_loaded == 3
+        assert loaded(core, made(tmp_path)).rows_acknowledged == 3
         full = "create a sixth database"
         core.answer = lambda asked: (
             (missing if asked.method == "GET" else full) if asked.path[-8:] == "database" else looks(asked) or "write"

@@ -102,7 +102,7 @@ def test_an_increment_joins_what_is_there(influx_v2: Any, root: Path, tmp_path: 
     settings = settings_for(influx_v2, tmp_path / "more", bucket)
     events: list[Event] = []
     report = load(settings, events.append)
-    assert (report.via, report.rows_loaded, report.retries) == ("restore", 3 * 4 * 200, 0)
+    assert (report.via, report.rows_acknowledged, report.retries) == ("restore", 3 * 4 * 200, 0)
     assert "120 points of the same series and time were there before, and replaced" in load_text(report)
     assert stored(influx_v2, bucket) == merged(expected(root), expected(tmp_path / "more"))
     assert "2 shards to fill, 1 with points of the same measurement and time, 120 points to be replaced" in notices(
@@ -133,7 +133,7 @@ def test_existing_points_may_end_the_load(influx_v2: Any, root: Path) -> None:
     assert len(stored(influx_v2, bucket)) == 1
     other = settings_for(influx_v2, root, influx_v2.new_bucket(), on_existing="fail")
     write(influx_v2, other.target.bucket, trade(first[0] + 1, 5.0, "OTHER"))
-    assert load(other).rows_loaded == ROWS
+    assert load(other).rows_acknowledged == ROWS
 
 
 def test_duplicates_are_counted_in_parts(influx_v2: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_a_refusal_that_is_over(influx_v2: Any, root: Path) -> None:
     """A request with leading rows that is refused as a whole is no reason to stop where each row is taken."""
     settings = settings_for(influx_v2, root, influx_v2.new_bucket())
     with fault_proxy(influx_v2.url, lambda call: Answer(400) if call.number == 0 else None, ("/write",)) as proxy:
-        assert load(replace(settings, target=replace(settings.target, url=proxy.url))).rows_loaded == ROWS
+        assert load(replace(settings, target=replace(settings.target, url=proxy.url))).rows_acknowledged == ROWS
     assert len(proxy.writes) == 2
     assert stored(influx_v2, settings.target.bucket) == expected(root)
 
@@ -216,7 +216,7 @@ def test_several_measurements(influx_v2: Any, tmp_path: Path) -> None:
     bucket = influx_v2.new_bucket()
     write(influx_v2, bucket, f"one v=5 {JANUARY_2}", f"three v=1 {JANUARY_2}")
     report = load(settings_for(influx_v2, tmp_path / "data", bucket))
-    assert (report.rows_loaded, report.rows_existing) == (3, 1)
+    assert (report.rows_acknowledged, report.rows_existing) == (3, 1)
     assert_proven(influx_v2, settings_for(influx_v2, tmp_path / "data", bucket))
 
 
@@ -243,7 +243,7 @@ def test_leading_rows_go_in_several_requests(influx_v2: Any, root: Path, monkeyp
     influx_v2.call("/api/v2/buckets", json.dumps({"orgID": org, "name": bucket, "retentionRules": rules}).encode())
     settings = settings_for(influx_v2, root, bucket)
     with fault_proxy(influx_v2.url, lambda call: None, ("/write",)) as proxy:
-        assert load(replace(settings, target=replace(settings.target, url=proxy.url))).rows_loaded == ROWS
+        assert load(replace(settings, target=replace(settings.target, url=proxy.url))).rows_acknowledged == ROWS
     assert len(proxy.writes) == len(shard_ids(settings)) == 5
     assert_proven(influx_v2, settings)
 
@@ -259,7 +259,7 @@ def test_shards_of_differing_spans(influx_v2: Any, tmp_path: Path) -> None:
         changed = json.dumps({"retentionRules": [rule]}).encode()
         influx_v2.call(f"/api/v2/buckets/{described['id']}", changed, method="PATCH")
         write(influx_v2, bucket, trade(JANUARY_2 + day * DAY, 1.0, "OTHER"))
-    assert load(settings).rows_loaded == 16 * 2 * 20
+    assert load(settings).rows_acknowledged == 16 * 2 * 20
     assert_proven(influx_v2, settings)
     with Connection(settings.target, 30.0) as link:
         found = InfluxDB2().find_bucket(link.send, settings.target)
@@ -277,7 +277,7 @@ def test_a_shard_duration_that_is_not_told(influx_v2: Any, root: Path, monkeypat
     find = InfluxDB2.find_bucket
     monkeypatch.setattr(InfluxDB2, "find_bucket", lambda *given: replace(find(*given), shard_duration=0))  # type: ignore[type-var]
     settings = settings_for(influx_v2, root, bucket)
-    assert load(settings).rows_loaded == ROWS
+    assert load(settings).rows_acknowledged == ROWS
     assert stored(influx_v2, bucket) == expected(root)
 
 
@@ -365,7 +365,7 @@ def test_others_write_into_the_same_time(influx_v2: Any, root: Path) -> None:
 
     with fault_proxy(influx_v2.url, script, FILES) as proxy:
         report = load(replace(settings, target=replace(settings.target, url=proxy.url)))
-    assert report.rows_loaded == ROWS
+    assert report.rows_acknowledged == ROWS
     assert len(stored(influx_v2, settings.target.bucket)) == ROWS + 2
     assert_proven(influx_v2, settings)
 
@@ -448,7 +448,7 @@ def test_a_shard_that_stays_closed(influx_v2: Any, root: Path, monkeypatch: pyte
     with fault_proxy(influx_v2.url, script) as proxy, pytest.raises(LoadError, match="closed it") as caught:
         load(replace(settings, target=replace(settings.target, url=proxy.url)))
     assert "restart the server" in caught.value.hint
-    assert load(settings).rows_loaded == ROWS
+    assert load(settings).rows_acknowledged == ROWS
     assert len(stored(influx_v2, bucket)) == ROWS + 1
 
 
@@ -578,7 +578,7 @@ def test_writers_lose_nothing(start_influxd: Any, tmp_path: Path) -> None:
             began = time.monotonic()
             while True:
                 try:
-                    assert load(settings).rows_loaded == table.num_rows
+                    assert load(settings).rows_acknowledged == table.num_rows
                     break
                 except ServerError:  # an address that refuses the first request is an error at once
                     assert time.monotonic() < began + 60
@@ -630,7 +630,7 @@ def test_lines_share_a_bucket_too(influx_v2: Any, root: Path, tmp_path: Path, al
     refused = Answer(403) if not allowed else None
     with fault_proxy(influx_v2.url, lambda call: refused, ("/api/v2/buckets/",)) as proxy:
         load(replace(other, target=replace(other.target, url=proxy.url)))
-    assert load(replace(settings, via="write")).rows_loaded == ROWS  # its own mark stays its own
+    assert load(replace(settings, via="write")).rows_acknowledged == ROWS  # its own mark stays its own
     if allowed:
         assert load(replace(settings, restart=True)).rows_acknowledged == ROWS
         both = merged(expected(root), expected(tmp_path / "other"))

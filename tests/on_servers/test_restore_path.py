@@ -23,8 +23,9 @@ from loader.events import Advanced, Event, Notice, Started, Waited
 from loader.loading import LoadSettings, WriteSettings, load
 from loader.loading.flow import Flow
 from loader.loading.known_rows import KnownRows
-from loader.loading.ledger import add_mark, last_load, opened_ledger
+from loader.loading.ledger import last_load, opened_ledger
 from loader.loading.ledger_values import make_mark
+from loader.loading.marks import add_mark
 from loader.loading.restore_path import bucket, storage_files
 from loader.loading.restore_path import sender as sender_module
 from loader.loading.restore_path.sender import Aborted, ShardSender
@@ -340,7 +341,7 @@ def test_a_shard_that_was_never_made(start_influxd: Callable[..., RunningServer]
             shutil.rmtree(folder)
         server.restart()
         made.append(True)
-        assert load(through(settings, proxy.url), notices.append).rows_loaded == ROWS
+        assert load(through(settings, proxy.url), notices.append).rows_acknowledged == ROWS
     assert any("is made anew" in event.message for event in notices if isinstance(event, Notice))
     assert_equal(server, settings)
 

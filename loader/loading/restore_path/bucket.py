@@ -16,8 +16,8 @@ from loader.dataset.manifest import Manifest
 from loader.errors import ConfigError, LoadError
 from loader.events import Notice, Observer
 from loader.loading.existing_points import Existing
-from loader.loading.ledger import add_mark, marks
 from loader.loading.ledger_values import make_mark
+from loader.loading.marks import add_mark, marks
 from loader.loading.restore_path.shards import HOUR, Shard, plan_shards
 from loader.loading.settings import LoadSettings
 from loader.loading.shard_numbers import DEFAULT_DURATION

@@ -13,7 +13,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -22,30 +21,29 @@ from loader.dataset.chunk import Chunk, RejectedRow
 from loader.dataset.manifest import Manifest
 from loader.encoding.escaping import LineForm
 from loader.encoding.warm import compile_ahead, compile_line_encoder
-from loader.errors import ConfigError, Refused
-from loader.events import SERVER_BUSY, Answered, Notice, Observer, Started, Waited
+from loader.events import SERVER_BUSY, Answered, Observer, Started, Waited
 from loader.loading.flow import Flow, Pace, gzip_level
 from loader.loading.known_rows import KnownRows
-from loader.loading.ledger import Ledger, forget, has_mark
+from loader.loading.ledger import Ledger
 from loader.loading.ledger_values import is_mark
 from loader.loading.look import look_through
 from loader.loading.rejected import RejectedLine, Rejections, most_rejected
 from loader.loading.settings import LoadReport, LoadSettings, Sending
 from loader.loading.tally import DRY_RUN, Tally
+from loader.loading.write_path.bucket import check_retention, make_bucket, share_bucket
 from loader.loading.write_path.connection_limit import adaptive
 from loader.loading.write_path.field_types import note_other_types
 from loader.loading.write_path.first_writes import FirstWrites
 from loader.loading.write_path.payloads import payloads
 from loader.loading.write_path.sender import Ack, Failed, NotSent, Result, Senders, compressed
-from loader.servers.base import Bucket, WriteRules
+from loader.servers.base import WriteRules
 from loader.servers.field_types import find_types
 from loader.servers.load_method import LoadMethod
-from loader.servers.patience import Patience, find_server
-from loader.servers.probe import Server
+from loader.servers.patience import Patience
+from loader.servers.probe import probe
 from loader.servers.restore import takes_files
 from loader.servers.tables import check_room, has_tables
 from loader.servers.transport import Connection
-from loader.servers.v2 import InfluxDB2
 from loader.waiting import pause
 
 _BUSY_SECONDS = 1.0
@@ -60,7 +58,7 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
     tally = Tally(settings, observe)
     patience = Patience(settings.retry_seconds, tally.wait, stop)
     with Connection(settings.target, settings.timeout_seconds) as connection:
-        server = find_server(connection, observe, patience)
+        server = patience.ask(lambda: probe(connection), first=True)
         rules = server.dialect.write_rules
         sending = settings.sending(rules)
         for schema in manifest.schemas:
@@ -75,8 +73,8 @@ def write(settings: LoadSettings, manifest: Manifest, observe: Observer, stop: t
         if stop.is_set():
             return tally.report(server.name, manifest, stopped=True)
         if found and takes_files(server.dialect) and is_mark(found.description):
-            _share(connection, server.dialect, found, settings, manifest, patience)
-        bucket = found or _make_bucket(connection, server, settings, observe, patience)
+            share_bucket(connection, server.dialect, found, settings, manifest, patience)
+        bucket = found or make_bucket(connection, server, settings, observe, patience)
         for schema in manifest.schemas:
             types = patience.ask(partial(find_types, connection.send, server.dialect, settings.target, bucket, schema))
             note_other_types(schema, types, settings.target.bucket, observe)
@@ -238,47 +236,6 @@ class _Coordinator:
             self._error = error
         self._tally.reject(len(rejected))
         self._tally.advance(rows.count, ack.payload.size, ack.body_size, skipped)
-
-
-def _share(
-    connection: Connection,
-    dialect: InfluxDB2,
-    bucket: Bucket,
-    settings: LoadSettings,
-    manifest: Manifest,
-    patience: Patience,
-) -> None:
-    """Take the mark of another dataset's restore from ``bucket``, so that it is not removed when that begins again."""
-    if not has_mark(settings.place.state, manifest.fingerprint, bucket.description):
-        with suppress(Refused):  # a token may write points only
-            patience.ask(partial(dialect.describe_bucket, connection.send, bucket, ""))
-
-
-def _make_bucket(
-    connection: Connection, server: Server, settings: LoadSettings, observe: Observer, patience: Patience
-) -> Bucket:
-    """Return a new bucket, made only when a ledger can be kept."""
-
-    def make() -> Bucket:
-        # An earlier attempt may have made it, and only its reply was lost.
-        found = server.dialect.find_bucket(connection.send, settings.target)
-        return found or server.dialect.create_bucket(connection.send, settings.target, settings.shard_duration)
-
-    forget(settings.place.state, settings.target)
-    made = patience.ask(make)
-    observe(Notice(f"created bucket {settings.target.bucket!r} with infinite retention"))
-    return made
-
-
-def check_retention(bucket: Bucket, manifest: Manifest) -> None:
-    """Raise ConfigError when ``bucket`` would drop the oldest points of the dataset."""
-    oldest = min(partition.time_min for partition in manifest.partitions)
-    if bucket.retention and oldest < time.time_ns() - bucket.retention:
-        days = bucket.retention / 86_400e9
-        raise ConfigError(
-            f"bucket {bucket.name!r} keeps {days:g} days; the dataset has older points, which it would drop",
-            hint="load into a new bucket (--bucket), or make this one's retention longer",
-        )
 
 
 def _encode_all(
