@@ -19,14 +19,13 @@ from loader.errors import ConfigError, LoadError, StageError
 from loader.loading.changed_files import forget_rows
 from loader.loading.ledger import (
     Ledger,
-    add_mark,
     forget,
     last_load,
     ledger_path,
-    marks,
     opened_ledger,
 )
 from loader.loading.ledger_values import make_mark
+from loader.loading.marks import add_mark, marks
 from loader.loading.replayed_rows import edited_rows
 from loader.loading.row_set import RowSet
 from loader.servers.base import Target

@@ -76,6 +76,7 @@ def test_a_load_is_summarised() -> None:
         rows_done=200,
         rows_acknowledged=496,
         rows_skipped=7,
+        rows_existing=5,
         values_not_finite=3,
         interrupted=True,
         rows_rejected=4,
@@ -90,6 +91,7 @@ def test_a_load_is_summarised() -> None:
         "4 rows: there.jsonl",
         "a.parquet, row 3",
         "skipped  7 rows: later ones",
+        "5 points of the same series and time were there before, and replaced",
         "3 values left out: NaN or infinite",
         "waited 2.5 s: retry",
         "again",
@@ -110,6 +112,14 @@ def test_a_verification_lists_its_differences() -> None:
     assert "missing   2024-01-02 AAPL,buy: 3 points" in text
     assert "AAPL,buy price: 1.0, not 2.0" in text
     assert "and 3 more" in text
+
+
+def test_a_verification_says_what_it_does_not_look_for() -> None:
+    """Points of others, where they are ignored, and rows that a replay sent with other values."""
+    assert "were not looked for" not in verify_text(VERIFIED)
+    text = verify_text(replace(VERIFIED, surplus="ignore", rows_edited=2))
+    assert "points that the dataset does not have were not looked for" in text
+    assert "2 rows were edited before a replay: compared with the dataset's values" in text
 
 
 def test_settings_lose_their_token() -> None:
