@@ -91,7 +91,7 @@ def loaded(core: RecordedCore, path: Path, **settings: object) -> LoadReport:
 
 
 def test_a_load_uses_what_suits_the_server(tmp_path: Path) -> None:
-    """At most six connections and bodies of up to 10 MiB, unless settings say otherwise; lines carry the Bearer token."""
+    """At most six connections and bodies of up to 10 MiB, unless settings say otherwise; writes carry the token."""
     with recorded_core(writing("write")) as core:
         report = loaded(core, made(tmp_path))
         assert (report.rows_acknowledged, report.server) == (3, "InfluxDB 3.10.1")

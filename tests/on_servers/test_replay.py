@@ -284,6 +284,16 @@ def test_errors_of_a_server_end_a_replay(broken: Broken) -> None:
     assert broken.verify().difference_count == 0
 
 
+def test_a_replay_of_which_nothing_is_taken(broken: Broken) -> None:
+    """The file stays as it was, and the next replay sends all of it."""
+    broken.refusal.planned = {len(broken.proxy.writes): Answer(401)}
+    with pytest.raises(Refused, match="401"):
+        broken.replay()
+    broken.refusal.planned = {}
+    report = broken.replay()
+    assert (report.rows_replayed, report.rows_rejected) == (REFUSED, 0)
+
+
 def test_an_interrupt_leaves_at_once(broken: Broken) -> None:
     """What the server had taken until then is on record, and the file is as it was."""
 
