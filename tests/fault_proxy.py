@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.serving import served
 
 WATCHED = ("/write", "/restore/shards", "/backup/shards")
 
@@ -208,21 +210,9 @@ def fault_proxy(
             if status != 204:
                 self.wfile.write(body)
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """Say nothing: broken connections are what this is for."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        proxy = Proxy(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}{prefix}")
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
+    with served(Handler, tls) as url:
+        proxy = Proxy(f"{url}{prefix}")
         try:
             yield proxy
         finally:
             closing.set()
-            server.shutdown()
-            thread.join()

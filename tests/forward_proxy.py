@@ -6,14 +6,15 @@ import http.client
 import select
 import socket
 import ssl
-import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.serving import served
 
 
 @dataclass
@@ -88,23 +89,9 @@ def forward_proxy(
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """Say nothing: clients go away."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        proxy = ForwardProxy(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}")
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(Handler, tls) as url:
+        proxy = ForwardProxy(url)
+        yield proxy
 
 
 def relay(one: socket.socket, other: socket.socket) -> None:

@@ -33,19 +33,8 @@ _MAPPING_FLAGS = (
 )
 _OF_SERVERS = frozenset(
     {
-        *(
-            "host",
-            "token",
-            "token_file",
-            "org",
-            "bucket",
-            "ca_file",
-            "via",
-            "batch_lines",
-            "batch_bytes",
-            "connections",
-        ),
-        *("on_existing", "connections", "rate", "tuned", "shard_duration", "retry_seconds", "timeout"),
+        *("host", "token", "token_file", "org", "bucket", "ca_file", "via", "on_existing", "shard_duration", "tuned"),
+        *("batch_lines", "batch_bytes", "connections", "rate", "retry_seconds", "timeout"),
     }
 )
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}

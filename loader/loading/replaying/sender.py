@@ -21,7 +21,8 @@ from loader.loading.settings import Sending
 from loader.loading.write_path.connection_limit import adaptive
 from loader.loading.write_path.first_writes import FirstWrites
 from loader.loading.write_path.payloads import NO_ROWS, Payload
-from loader.loading.write_path.sender import Ack, Failed, NotSent, Result, Senders
+from loader.loading.write_path.results import Results
+from loader.loading.write_path.sender import Ack, Senders
 from loader.servers.base import Bucket, Dialect
 
 _ANY_NUMBER = 1 << 62
@@ -64,7 +65,7 @@ class ReplaySender:
         self._flow = Flow(self._sending.batch_bytes, self.stop, _ANY_NUMBER)
         self._first_writes = FirstWrites(self.bucket.shard_duration, alone=rules.first_alone)
         self._edited: set[tuple[str, int]] = set()
-        self._error: BaseException | None = None
+        self._results = Results(self._flow, self._acknowledge, self._tell)
 
     def send(self, lines: Sequence[ReplayedLine]) -> None:
         """Send ``lines``; afterwards ``refused`` has those of them that were refused, by partition and row.
@@ -87,13 +88,13 @@ class ReplaySender:
             for payload in self._payloads(lines):
                 if self._flow.stopping:
                     break
-                self._record(senders.submit(payload))
+                self._results.record(senders.submit(payload))
         except KeyboardInterrupt:
             self._flow.aborted.set()
             raise
-        self._record(senders.drain())
-        if self._error:
-            raise self._error
+        self._results.record(senders.drain())
+        if self._results.error:
+            raise self._results.error
 
     def _payloads(self, lines: Sequence[ReplayedLine]) -> Iterator[Payload]:
         for partition, group in groupby(lines, key=lambda line: line.partition):
@@ -108,29 +109,9 @@ class ReplaySender:
                 size += len(line.line) + 1
             yield _payload(partition, held)
 
-    def _record(self, results: Iterator[Answered | Waited | Result]) -> None:
-        for result in results:
-            try:
-                self._take(result)
-            except Exception as error:  # of the ledger or an observer: the rest in flight is still recorded
-                self._error = self._error or error
-                self._flow.aborted.set()
-
-    def _take(self, result: Answered | Waited | Result) -> None:
-        match result:
-            case Ack():
-                self._acknowledge(result)
-            case Failed(error, ack):
-                self._error = self._error or error
-                if ack:
-                    self._acknowledge(ack)
-            case NotSent():
-                pass
-            case Waited(cause):
-                self.retries += cause == "retry"
-                self.observe(result)
-            case _:
-                self.observe(result)
+    def _tell(self, event: Answered | Waited) -> None:
+        self.retries += isinstance(event, Waited) and event.cause == "retry"
+        self.observe(event)
 
     def _acknowledge(self, ack: Ack) -> None:
         partition = ack.payload.chunk.partition

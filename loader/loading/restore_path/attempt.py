@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from loader.loading.restore_path.storage_files import FULLY_COMPACTED, ShardFile
+from loader.loading.restore_path.storage_files import FULLY_COMPACTED, ShardFile, file_name
 from loader.loading.shard_files import list_files
 from loader.servers.backup import second_before
 from loader.servers.base import Request
@@ -50,7 +50,7 @@ class Attempt:
 
     def named(self, file: ShardFile, number: int) -> ShardFile:
         """Return ``file``, number ``number`` of the attempt, with its name."""
-        return replace(file, name=f"{self.generation:09}-{self.sequence + number:09}.tsm")
+        return replace(file, name=file_name(self.generation, self.sequence + number))
 
 
 def begin_attempt(link: Connection, shard_id: int, generation: int, *, occupied: bool) -> Attempt:

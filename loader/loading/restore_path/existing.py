@@ -128,9 +128,7 @@ class ExistingBucket:
         """Return how many values of the dataset's fields the bucket has in the times of the rows of ``shard``."""
         number = 0
         for schema in self.manifest.schemas:
-            start, stop = shard.times_of(
-                each for each in shard.partitions if self.manifest.schema_of(each.path) == schema
-            )
+            start, stop = shard.times_of(shard.partitions_of(self.manifest, schema))
             if start < stop:
                 request = flux.build_totals(self.settings.target, schema, schema.fields, start, stop)
                 number += sum(self.patience.ask(partial(self._totals, request, schema.fields)))

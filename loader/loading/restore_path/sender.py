@@ -27,6 +27,7 @@ from loader.loading.restore_path.storage_files import (
     PointCounts,
     ShardFile,
     encode_shard,
+    file_name,
     tar,
     tar_size,
 )
@@ -168,7 +169,7 @@ class ShardSender:
 
     def _send_file(self, sending: _Sending, file: ShardFile) -> None:
         if self._existing is None:
-            file = replace(file, name=f"{sending.generation:09}-{FULLY_COMPACTED + len(sending.answers):09}.tsm")
+            file = replace(file, name=file_name(sending.generation, FULLY_COMPACTED + len(sending.answers)))
         else:
             sending.attempt = sending.attempt or self._begin(sending.link, sending.shard, sending.generation)
             file = sending.attempt.named(file, len(sending.files))
@@ -195,7 +196,7 @@ class ShardSender:
         """Return start and stop of the times in which the points of ``schema`` are counted."""
         if self._existing is None:
             return shard.start, min(shard.stop, TIME_MAX + 1)
-        return shard.times_of(each for each in shard.partitions if self._manifest.schema_of(each.path) == schema)
+        return shard.times_of(shard.partitions_of(self._manifest, schema))
 
     def _upload(self, link: Connection, shard: Shard, file: ShardFile) -> Answered:
         shard_id = self._id(shard)

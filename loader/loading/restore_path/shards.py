@@ -53,6 +53,10 @@ class Shard:
         inside: npt.NDArray[np.bool_] = (times >= self.start) & (times < self.stop)
         return inside
 
+    def partitions_of(self, manifest: Manifest, schema: PointSchema) -> list[Partition]:
+        """Return the shard's partitions whose rows are points of ``schema``."""
+        return [each for each in self.partitions if manifest.schema_of(each.path) == schema]
+
     def times_of(self, partitions: Iterable[Partition]) -> tuple[int, int]:
         """Return start and stop of the times that rows of ``partitions`` in the shard can have; equal for none.
 

@@ -128,11 +128,11 @@ def encode_shard(
             if collected.size >= least:
                 most = most or most_file_bytes(root, manifest, shard)
             if (most and collected.size >= most) or collected.index_size >= INDEX_BYTES:
-                yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
+                yield collected.encode(file_name(generation, sequence))
                 collected, sequence = _FilePoints(root, workspace), sequence + 1
                 points = collected.of(points.schema)
     if collected.rows:
-        yield collected.encode(f"{generation:09}-{sequence:09}.tsm")
+        yield collected.encode(file_name(generation, sequence))
 
 
 def most_file_bytes(root: Path, manifest: Manifest, shard: Shard) -> int:
@@ -142,6 +142,11 @@ def most_file_bytes(root: Path, manifest: Manifest, shard: Shard) -> int:
         if strings or largest_group(root, partition) > SMALL_GROUP:
             return min(MOST_BYTES, WIDE_BYTES)
     return MOST_BYTES
+
+
+def file_name(generation: int, sequence: int) -> str:
+    """Return the name of a storage file, as servers give it."""
+    return f"{generation:09}-{sequence:09}.tsm"
 
 
 def tar(file: ShardFile) -> Iterator[bytes | memoryview]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -35,7 +34,8 @@ from loader.loading.write_path.connection_limit import adaptive
 from loader.loading.write_path.field_types import note_other_types
 from loader.loading.write_path.first_writes import FirstWrites
 from loader.loading.write_path.payloads import payloads
-from loader.loading.write_path.sender import Ack, Failed, NotSent, Result, Senders, compressed
+from loader.loading.write_path.results import Results
+from loader.loading.write_path.sender import Ack, Senders, compressed
 from loader.servers.base import WriteRules
 from loader.servers.field_types import find_types
 from loader.servers.load_method import LoadMethod
@@ -147,7 +147,7 @@ class _Coordinator:
         self._rejections = rejections
         self._tally = tally
         self._flow = flow
-        self._error: BaseException | None = None
+        self._results = Results(flow, self._acknowledge, self._tell)
         self._seconds_busy = 0.0
 
     def run(self, senders: Senders, manifest: Manifest, pending: list[Chunk], known: KnownRows) -> None:
@@ -158,12 +158,12 @@ class _Coordinator:
             self._flow.aborted.set()
             raise
         except Exception as error:
-            self._error = error
+            self._results.error = error
         # Also after an error of reading or encoding: the ledger must know what the server has.
-        self._record(senders.drain())
+        self._results.record(senders.drain())
         self._tell_busy(senders)
-        if self._error:
-            raise self._error
+        if self._results.error:
+            raise self._results.error
 
     def _feed(self, senders: Senders, manifest: Manifest, pending: list[Chunk], known: KnownRows) -> None:
         pace = Pace(self._settings.write.rate)
@@ -184,7 +184,7 @@ class _Coordinator:
                 if self._flow.stopping:
                     return
                 if len(payload):
-                    self._record(senders.submit(payload))
+                    self._results.record(senders.submit(payload))
                     self._tell_busy(senders, _BUSY_SECONDS)
                 else:
                     self._acknowledge(Ack(payload, 0))
@@ -201,28 +201,11 @@ class _Coordinator:
             self._tally.wait(Waited("rate", seconds))
             pause(seconds, self._flow.stop)
 
-    def _record(self, results: Iterator[Answered | Waited | Result]) -> None:
-        for result in results:
-            try:
-                self._take(result)
-            except Exception as error:  # of the ledger or an observer: the rest in flight is still recorded
-                self._error = self._error or error
-                self._flow.aborted.set()
-
-    def _take(self, result: Answered | Waited | Result) -> None:
-        match result:
-            case Ack():
-                self._acknowledge(result)
-            case Failed(error, ack):
-                self._error = self._error or error
-                if ack:
-                    self._acknowledge(ack)
-            case NotSent():
-                pass
-            case Waited():
-                self._tally.wait(result)
-            case _:
-                self._tally.observe(result)
+    def _tell(self, event: Answered | Waited) -> None:
+        if isinstance(event, Waited):
+            self._tally.wait(event)
+        else:
+            self._tally.observe(event)
 
     def _acknowledge(self, ack: Ack) -> None:
         rejected: list[RejectedRow | RejectedLine] = [*ack.payload.rejected, *ack.rejected]
@@ -231,9 +214,9 @@ class _Coordinator:
         skipped = ack.payload.skipped
         self._ledger.acknowledge(rows, len(rejected), skipped)
         self._flow.count_rejected(len(ack.payload.rejected))
-        if not self._error and (error := self._rejections.excess):
+        if not self._results.error and (error := self._rejections.excess):
             self._flow.aborted.set()
-            self._error = error
+            self._results.error = error
         self._tally.reject(len(rejected))
         self._tally.advance(rows.count, ack.payload.size, ack.body_size, skipped)
 
