@@ -50,7 +50,7 @@ def verify(
         typer.Option(
             "--values/--no-values",
             help="Compare every stored value, or sums and samples; values need an operator token of InfluxDB 2.x."
-            " Default: values where sums take longer.",
+            " Default: values where sums and samples take longer.",
             show_default=False,
         ),
     ] = None,

@@ -1,8 +1,8 @@
 """Chooses what is compared where nothing is said: the server's own sums, or every value in its storage files.
 
 A sum of each (series, day) is a table of its own for InfluxDB 2.x, and a row of its answer is larger than some points;
-and each aggregate is a pass over all points. So sums of many short series take longer than the values themselves, which
-prove more.
+each aggregate is a pass over all points; and each sample is a query. So sums of many short series, or of not so many
+points, take longer than the values themselves, which prove more.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ AGGREGATE_SECONDS = 50e-6
 """Time of InfluxDB 2.9 for one aggregate of one field of one (series, day), with two queries at a time."""
 POINT_SECONDS = 9e-9
 """Time of it for one aggregate of one value."""
+SAMPLE_SECONDS = 2.5e-3
+"""Time of it for a sample, with two queries at a time."""
 VALUE_SECONDS = 45e-9
 """Time in which a value is read from storage files and compared."""
 KEY_SECONDS = 20e-6
@@ -66,9 +68,10 @@ class Extent:
         return len(self.schema.fields) * (self.rows * VALUE_SECONDS + self.series * KEY_SECONDS)
 
 
-def prefer_files(extents: Sequence[Extent]) -> bool:
-    """Tell whether sums take long, and longer than files do."""
-    sums, files = sum(each.sums_seconds for each in extents), sum(each.files_seconds for each in extents)
+def prefer_files(extents: Sequence[Extent], samples: int = 0) -> bool:
+    """Tell whether sums and ``samples`` samples take long, and longer than files do."""
+    sums = sum(each.sums_seconds for each in extents) + SAMPLE_SECONDS * samples
+    files = sum(each.files_seconds for each in extents)
     return sums > LONG_SECONDS and sums > _LONGER * files
 
 
@@ -82,7 +85,7 @@ def find_shards(
     sums are compared. Raises Refused where files must be read, and ServerError.
     """
     chosen = settings.surplus == Surplus.IGNORE
-    if settings.values is None and not chosen and not _take_long(manifest, settings.target, connection, patience):
+    if settings.values is None and not chosen and not _take_long(settings, manifest, connection, patience):
         return None
     if settings.values is False:
         return None
@@ -94,13 +97,14 @@ def find_shards(
         return None
 
 
-def _take_long(manifest: Manifest, target: Target, connection: Connection, patience: Patience) -> bool:
+def _take_long(settings: VerifySettings, manifest: Manifest, connection: Connection, patience: Patience) -> bool:
     """Tell whether sums take so long that files are to be preferred; the server counts the series for it."""
     parts = [part for part in manifest.measurements if part.rows]
-    if not prefer_files([_extent(part, part.rows) for part in parts]):
+    samples = min(settings.samples, manifest.rows)
+    if not prefer_files([_extent(part, part.rows) for part in parts], samples):
         return False
-    series = [patience.ask(partial(_count_series, part, target, connection)) for part in parts]
-    return prefer_files([_extent(part, number) for part, number in zip(parts, series, strict=True)])
+    series = [patience.ask(partial(_count_series, part, settings.target, connection)) for part in parts]
+    return prefer_files([_extent(part, number) for part, number in zip(parts, series, strict=True)], samples)
 
 
 def _extent(manifest: Manifest, series: int) -> Extent:
