@@ -31,7 +31,7 @@ from loader.verification.settings import Difference, VerifySettings
 from loader.verification.surplus import columns_within
 from loader.verification.texts import cut, short_texts
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
-from loader.verification.values.expected import expected_values
+from loader.verification.values.expected import expected_values, row_bytes
 from loader.verification.values.extents import Extents
 from loader.verification.values.spans import WINDOW_BYTES, Span, in_parts, plan_spans
 from loader.verification.windows import Window
@@ -188,7 +188,7 @@ def _compare_files(
         _compare_window(settings, schema, extents, window, stored, outcome, most)
 
     for whole in span.windows:
-        in_parts(whole, WINDOW_BYTES, compare)
+        in_parts(whole, WINDOW_BYTES, compare, row_bytes(schema))
         observe(Advanced(whole.rows))
     outcome.add(_mistyped(schema, span, stored))
     return outcome

@@ -22,7 +22,7 @@ from loader.verification.query_pool import QueryPool
 from loader.verification.settings import VerifySettings
 from loader.verification.surplus import without_surplus
 from loader.verification.values.columns import day_counts, series_frames
-from loader.verification.values.expected import expected_values
+from loader.verification.values.expected import expected_values, row_bytes
 from loader.verification.values.extents import Extents
 from loader.verification.values.spans import WINDOW_BYTES, WINDOW_DAYS, WINDOW_ROWS, in_parts
 from loader.verification.windows import Window, day_stop, plan_windows
@@ -62,7 +62,7 @@ def query_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool, 
         take_answers(0)
 
     for window in windows:
-        in_parts(window, WINDOW_BYTES, compare)
+        in_parts(window, WINDOW_BYTES, compare, row_bytes(manifest.schema))
         observe(Advanced(window.rows))
     return outcome
 

@@ -14,7 +14,7 @@ from loader.verification.query_pool import QueryPool
 from loader.verification.settings import Difference, VerifySettings
 from loader.verification.surplus import without_surplus
 from loader.verification.values.columns import columns_differences, columns_equal, day_counts
-from loader.verification.values.expected import answered_values, expected_values
+from loader.verification.values.expected import answered_values, expected_values, row_bytes
 from loader.verification.values.extents import Extents
 from loader.verification.values.spans import WINDOW_BYTES, WINDOW_DAYS, WINDOW_ROWS, in_parts
 from loader.verification.windows import Window, plan_windows
@@ -55,6 +55,6 @@ def window_values(settings: VerifySettings, manifest: Manifest, pool: QueryPool,
         outcome.cells.append(day_counts(schema, values.columns))
 
     for window in windows:
-        in_parts(window, WINDOW_BYTES, compare)
+        in_parts(window, WINDOW_BYTES, compare, row_bytes(schema))
         observe(Advanced(window.rows))
     return outcome

@@ -32,6 +32,11 @@ from loader.verification.windows import Window
 _NUMBER_BYTES = 8
 
 
+def row_bytes(schema: PointSchema) -> int:
+    """Return how many bytes a row counts at least towards the ``most`` of ``expected_values``."""
+    return _NUMBER_BYTES * (1 + len(schema.fields))
+
+
 @dataclass
 class _Rows:
     """The rows of a window in the order of reading: runs of one series each, and a list of arrays for each column."""
@@ -53,7 +58,7 @@ class _Rows:
             column = points[tag]
             begins[1:] |= (column[1:] != column[:-1]).to_numpy()
         starts = np.flatnonzero(begins)
-        codes = self._codes(schema, points.select(pl.col(tags).gather(starts).cast(pl.String)), len(starts))
+        codes = self._codes(schema, points.select(pl.col(tags).gather(starts)), len(starts))
         for first, stop in pairwise([0, *ends.tolist()]):
             runs = slice(*np.searchsorted(starts, (first, stop)))
             self.codes.append(codes[runs])
@@ -64,13 +69,15 @@ class _Rows:
         """Return the code of the series of each of ``number`` runs, whose tags are ``heads``."""
         if not heads.width:
             return np.full(number, self.series.add(pl.Series([b""])), np.int32)
-        series = heads.unique(maintain_order=True)
-        first = self.series.add(dataset_forms(schema, series))
-        if series.height == number:
+        alike = _first_alike(heads.select(pl.all().to_physical()))
+        distinct = alike.unique(maintain_order=True)
+        first = self.series.add(dataset_forms(schema, heads[distinct].cast(pl.String)))
+        if len(distinct) == number:
             return np.arange(first, first + number, dtype=np.int32)
-        numbered = series.with_columns(pl.int_range(first, first + series.height, dtype=pl.Int32).alias("number"))
-        codes: Places = heads.join(numbered, on=heads.columns, how="left", maintain_order="left")["number"].to_numpy()
-        return codes
+        codes = np.empty(number, np.int32)
+        codes[distinct.to_numpy()] = np.arange(first, first + len(distinct), dtype=np.int32)
+        found: Places = codes[alike.to_numpy()]
+        return found
 
     def _add_columns(self, points: pl.DataFrame) -> None:
         self.times.append(points["time"].to_numpy())
@@ -247,6 +254,19 @@ def _numbers(part: pl.Series, entry: Field) -> npt.NDArray[Any]:
 
 def _texts(texts: pl.Series) -> pa.LargeBinaryArray:
     return texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _first_alike(rows: pl.DataFrame) -> pl.Series:
+    """Return for each row the number of the first one that is equal.
+
+    Rows are grouped by their hashes, which takes less than by all columns, and compared with the first of their group:
+    only where rows with one hash differ are they grouped by themselves.
+    """
+    numbered = pl.DataFrame({"hash": rows.hash_rows()}).with_row_index("first")
+    alike = numbered.select(pl.col("first").first().over("hash")).to_series()
+    if rows.equals(rows[alike]):
+        return alike
+    return rows.with_row_index("first").select(pl.col("first").first().over(rows.columns)).to_series()
 
 
 @compiled

@@ -64,16 +64,30 @@ def halves(window: Window) -> Iterator[Window]:
         yield Window(start, stop, _overlapping(window.partitions, start, stop))
 
 
-def in_parts(whole: Window, most: int, compare: Callable[[Window, int], None]) -> None:
-    """Call ``compare`` for ``whole``, or for parts of it that are small enough to have no more than ``most`` bytes."""
+def in_parts(whole: Window, most: int, compare: Callable[[Window, int], None], row_bytes: int = 0) -> None:
+    """Call ``compare`` for ``whole``, or for parts of it that are small enough to have no more than ``most`` bytes.
+
+    Parts whose rows, of ``row_bytes`` each, are likely more are not tried: that would read them for nothing.
+    """
     waiting = [whole]
     while waiting:
         window = waiting.pop()
         parts = list(halves(window))
         try:
+            if len(parts) > 1 and likely_rows(window) * row_bytes > most > 0:
+                raise TooManyPoints
             compare(window, most if len(parts) > 1 else 0)
         except TooManyPoints:
             waiting += reversed(parts)
+
+
+def likely_rows(window: Window) -> int:
+    """Return how many rows ``window`` has if those of each partition are spread evenly over its time."""
+    rows = 0
+    for partition in window.partitions:
+        first, last = max(window.start, partition.time_min), min(window.stop - 1, partition.time_max)
+        rows += partition.rows * (last - first + 1) // (partition.time_max - partition.time_min + 1)
+    return rows
 
 
 def _span(shard: Shard | None, start: int, stop: int, partitions: Sequence[Partition]) -> list[Span]:

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.dataset.manifest import Partition
+from loader.encoding.tsm.decode.columns import TooManyPoints
 from loader.servers.backup import Shard
 from loader.verification.values import spans as spans_module
-from loader.verification.values.spans import Span, halves, plan_spans
+from loader.verification.values.spans import Span, halves, in_parts, plan_spans
 from loader.verification.windows import Window
 
 DAY = 86_400_000_000_000
@@ -103,3 +104,35 @@ def test_halves() -> None:
     assert list(halves(Window(0, DAY, (some,)))) == [Window(0, middle, (some,)), Window(middle, DAY, (some,))]
     instant = Window(noon, noon + 1, parts[:1])
     assert list(halves(instant)) == [instant]
+
+
+def test_parts_that_have_too_much_are_not_tried() -> None:
+    """Rows are taken to be spread evenly; a part is halved where it still has too much, unless it is an instant."""
+    one = Partition("one", 1_000, 0, 999, 1, "")
+    whole = Window(0, DAY, (one,))
+    tried: list[tuple[int, int, int]] = []
+
+    def compare(window: Window, most: int) -> None:
+        tried.append((window.start, window.stop, most))
+        if (window.start, window.stop) == (250, 500):
+            raise TooManyPoints
+
+    in_parts(whole, 3_000, compare, row_bytes=10)
+    assert tried == [
+        (0, 250, 3_000),
+        (250, 500, 3_000),
+        (250, 375, 3_000),
+        (375, 500, 3_000),
+        (500, 750, 3_000),
+        (750, DAY, 3_000),
+    ]
+    tried.clear()
+    in_parts(whole, 3_000, compare)
+    assert tried == [(0, DAY, 3_000)]
+    tried.clear()
+    instant = Window(5, 6, (Partition("many", 1_000, 5, 5, 1, ""),))
+    in_parts(instant, 3_000, compare, row_bytes=10)
+    assert tried == [(5, 6, 0)]
+    tried.clear()
+    in_parts(whole, 0, compare, row_bytes=10)
+    assert tried == [(0, DAY, 0)]
