@@ -20,7 +20,7 @@ def run(cache: Path, arguments: Sequence[str], *, interpreted: bool = False) -> 
     """Return what Python writes to stdout with ``arguments``; what is compiled is kept in ``cache``."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "NUMBA_DISABLE_JIT": str(int(interpreted))}
     command = [sys.executable, "-W", "error", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
