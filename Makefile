@@ -10,7 +10,8 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 KERNELS := $(CURDIR)/$(VENV)/kernels
 COMPILED := tests/encoding/tsm/test_compiled.py::test_the_same_bytes_compiled_and_interpreted
 # Tests of kernels.
-INTERPRETED := tests/encoding/tsm tests/encoding/line_protocol tests/staging/sources/test_quotes.py tests/verification/test_series_columns.py tests/verification/values
+INTERPRETED := tests/encoding/tsm tests/encoding/line_protocol tests/staging/sources/test_quotes.py tests/verification/test_series_columns.py \
+  tests/verification/values tests/loading/restore_path tests/loading/write_path tests/on_servers/test_decoder.py tests/on_servers/test_odd_datasets.py
 TESTED := -n $(WORKERS) --dist worksteal --cov=loader --cov-branch
 
 .PHONY: demo test check bench soak docs notebooks notebooks-run
@@ -23,8 +24,8 @@ test: check  ## lint, types and all tests, against the servers that are here or 
 	else tools/build-influxd 1.8.10 >/dev/null || echo "InfluxDB 1.8.10 could not be built; the reason is above"; fi
 	@if command -v apt-get >/dev/null; then tools/build-influxd 1.6.7 >/dev/null 2>&1 || true; fi
 	@if [ "$$LOADER_REQUIRE_SERVERS" = 1 ]; then tools/build-influxd 2.9.1 >/dev/null; fi
-	@# Kernels are tested interpreted, since only so their coverage is seen, and then once more with everything else, compiled,
-	@# as they run. The first test compiles what the others need; it looks at what else is compiled, which is nothing yet.
+	@# Kernels are tested interpreted, where their coverage is seen and no index is out of bounds unseen, and then once more
+	@# with everything else, compiled, as they run. COMPILED compiles most of them meanwhile, and looks at what it compiled.
 	@rm -rf $(KERNELS)
 	@NUMBA_CACHE_DIR=$(KERNELS) NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q $(TESTED) --cov-report= --cov-fail-under=0 $(INTERPRETED)
 	@NUMBA_CACHE_DIR=$(KERNELS) $(BIN)/python -m pytest $(TESTED) --cov-append --cov-report=term --durations=5 --deselect $(COMPILED)

@@ -38,12 +38,12 @@ VALUE_SECONDS = 45e-9
 KEY_SECONDS = 20e-6
 """Time for each series and field of storage files, besides their values."""
 LONG_SECONDS = 2.0
-"""Sums that take less are asked for, whatever files would take."""
-_VALUES_CHOSEN = "every value is compared: sums would take the server longer (--no-values asks for sums)"
+"""Sums and samples that take less are asked for, whatever files would take."""
+_VALUES_CHOSEN = "every value is compared: sums and samples would take longer (--no-values asks for them)"
 
 _VALUES_PROVE_MORE = "every value is compared: beside other points, sums prove less (--no-values asks for sums)"
 _LONGER = 2
-"""How many times longer sums must take: times are of one machine."""
+"""How many times longer sums and samples must take: times are of one machine."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Extent:
         return len(self.schema.fields) * (self.rows * VALUE_SECONDS + self.series * KEY_SECONDS)
 
 
-def prefer_files(extents: Sequence[Extent], samples: int = 0) -> bool:
+def prefer_files(extents: Sequence[Extent], samples: int) -> bool:
     """Tell whether sums and ``samples`` samples take long, and longer than files do."""
     sums = sum(each.sums_seconds for each in extents) + SAMPLE_SECONDS * samples
     files = sum(each.files_seconds for each in extents)
@@ -98,7 +98,7 @@ def find_shards(
 
 
 def _take_long(settings: VerifySettings, manifest: Manifest, connection: Connection, patience: Patience) -> bool:
-    """Tell whether sums take so long that files are to be preferred; the server counts the series for it."""
+    """Tell whether files are to be preferred to sums and samples; the server counts the series for it."""
     parts = [part for part in manifest.measurements if part.rows]
     samples = min(settings.samples, manifest.rows)
     if not prefer_files([_extent(part, part.rows) for part in parts], samples):

@@ -25,7 +25,7 @@ class VerifySettings:
     ``tolerance`` is relative, for sums of floats only; everything else is compared exactly.
     Of the (series, day) that differ, the points of at most ``drills`` are fetched, to find those that differ.
     With ``values``, every stored value is compared instead of samples and drills; None leaves the choice to the
-    verification, which takes them where the server gives files and sums would take it longer.
+    verification, which takes them where the server gives files and sums and samples would take longer.
     With ``candles``, candles of that rule, which the server computes in InfluxQL, are compared instead of points.
     ``surplus`` is "fail", or "ignore" for points and values that the dataset does not have; "" is "ignore" where the
     load did not make the bucket.

@@ -63,7 +63,7 @@ def verify(settings: VerifySettings, observe: Observer = ignore) -> VerifyReport
     With ``settings.candles``, the server computes the candles of that rule in InfluxQL, and they are compared instead:
     prices, counts and volumes of integers exactly, sums of floats within the tolerance.
     With ``settings.values``, every value is compared instead of sums, samples and drills, see ``verify_values``; where
-    it is None, that is chosen if the server gives files and sums would take longer, see ``prefer_files``.
+    it is None, that is chosen if the server gives files and sums and samples would take longer, see ``prefer_files``.
 
     Rows that cannot be points (a null time, NaN, ...) are compared with nothing, and counted by reason, apart from
     differences. Of rows with one identity, in any partitions, the last value of each field is expected.

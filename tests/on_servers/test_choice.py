@@ -63,3 +63,16 @@ def test_sums_without_the_permission_to_read_files(loaded: Target, influx_v2: An
     token = json.loads(influx_v2.call("/api/v2/authorizations", json.dumps(wanted).encode()))["token"]
     report = verify(VerifySettings(tmp_path, Target(loaded.url, loaded.bucket, loaded.org, token), samples=3))
     assert (report.difference_count, report.values, report.windows, report.samples) == (0, 0, SERIES, 3)
+
+
+def test_a_thousand_samples_take_longer_than_the_values(influx_v2: Any, tmp_path: Path) -> None:
+    """Of one series every value is compared as well, unless few samples are wanted."""
+    target = Target(url=influx_v2.url, bucket=influx_v2.new_bucket(), org=influx_v2.org, token=influx_v2.token)
+    times = range(FIRST_DAY, FIRST_DAY + 1_000)
+    values = {f"v{number}": [float(number)] * len(times) for number in range(10)}
+    write_dataset(tmp_path, SCHEMA, pl.DataFrame({"t": ["a"] * len(times), **values, "time": times}))
+    load(LoadSettings(tmp_path, target))
+    report = verify(VerifySettings(tmp_path, target))
+    assert (report.difference_count, report.values, report.samples) == (0, 10 * len(times), 0)
+    report = verify(VerifySettings(tmp_path, target, samples=20))
+    assert (report.difference_count, report.values, report.samples) == (0, 0, 20)
