@@ -13,6 +13,7 @@ from loader.dataset.schema import Field, FieldType, PointSchema
 from loader.events import Event, Notice
 from loader.loading import LoadSettings, load
 from loader.servers.base import Target
+from loader.servers.load_method import Surplus
 from loader.verification import VerifySettings, choice, verify
 from tests.points import FIRST_DAY, write_dataset
 
@@ -72,7 +73,7 @@ def test_a_thousand_samples_take_longer_than_the_values(influx_v2: Any, tmp_path
     values = {f"v{number}": [float(number)] * len(times) for number in range(10)}
     write_dataset(tmp_path, SCHEMA, pl.DataFrame({"t": ["a"] * len(times), **values, "time": times}))
     load(LoadSettings(tmp_path, target))
-    report = verify(VerifySettings(tmp_path, target))
+    report = verify(VerifySettings(tmp_path, target, surplus=Surplus.FAIL))
     assert (report.difference_count, report.values, report.samples) == (0, 10 * len(times), 0)
-    report = verify(VerifySettings(tmp_path, target, samples=20))
+    report = verify(VerifySettings(tmp_path, target, samples=20, surplus=Surplus.FAIL))
     assert (report.difference_count, report.values, report.samples) == (0, 0, 20)
