@@ -13,7 +13,7 @@ from functools import partial
 
 from loader.dataset.instant import DAY
 from loader.dataset.manifest import Manifest
-from loader.dataset.schema import PointSchema
+from loader.dataset.schema import FieldType, PointSchema
 from loader.errors import Refused
 from loader.events import Notice, Observer
 from loader.servers import flux
@@ -35,6 +35,8 @@ SAMPLE_SECONDS = 2.5e-3
 """Time of it for a sample, with two queries at a time."""
 VALUE_SECONDS = 45e-9
 """Time in which a value is read from storage files and compared."""
+TEXT_SECONDS = 1.5e-6
+"""Time for a string, of some hundred bytes."""
 KEY_SECONDS = 20e-6
 """Time for each series and field of storage files, besides their values."""
 LONG_SECONDS = 2.0
@@ -65,7 +67,8 @@ class Extent:
     @property
     def files_seconds(self) -> float:
         """About how long it takes to compare every value with storage files."""
-        return len(self.schema.fields) * (self.rows * VALUE_SECONDS + self.series * KEY_SECONDS)
+        values = sum(TEXT_SECONDS if each.type is FieldType.STRING else VALUE_SECONDS for each in self.schema.fields)
+        return self.rows * values + len(self.schema.fields) * self.series * KEY_SECONDS
 
 
 def prefer_files(extents: Sequence[Extent], samples: int) -> bool:

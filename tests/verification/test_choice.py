@@ -39,3 +39,9 @@ def test_samples_are_counted() -> None:
     assert not prefer_files(extents, samples=0)
     assert prefer_files(extents, samples=1_000)
     assert not prefer_files([Extent(trades_schema(), 300_000_000, 160, 366)], samples=1_000)
+
+
+def test_strings_take_longer_than_their_counts() -> None:
+    """Long texts are compared in files where that is asked for."""
+    assert not prefer_files([Extent(TEXT, 6_000_000, 1_000, 1)], samples=1_000)
+    assert prefer_files([Extent(TEXT, 100_000, 1_000, 1)], samples=1_000)
