@@ -9,12 +9,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -22,6 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import polars as pl
 
 from loader.servers.base import Reply, Target
+from tests.serving import served
 
 _FILE = Path(__file__).parent / "recorded" / "influxdb_3_10_1.json"
 TOKEN = "apiv3_for-tests-only"
@@ -158,14 +158,6 @@ def recorded_core(answer: Answering) -> Iterator[RecordedCore]:
 
         do_GET = do_POST = do_DELETE = do_HEAD = handle_one  # noqa: N815
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    core = RecordedCore(f"http://127.0.0.1:{server.server_port}", answer)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with served(Handler) as url:
+        core = RecordedCore(url, answer)
         yield core
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

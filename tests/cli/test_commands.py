@@ -8,8 +8,7 @@ import io
 import json
 import shutil
 import sys
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from loader.cli.progress import watching
 from loader.errors import ConfigError
 from loader.events import Advanced, Notice, Rejected, Started, Waited
 from tests.datasets import small_dataset
+from tests.serving import served
 
 SECRET = "very-secret-token"
 
@@ -146,11 +146,8 @@ def test_a_missing_dataset_is_an_error_with_a_hint(tmp_path: Path) -> None:
 def test_a_server_that_is_no_influxdb_is_named(tmp_path: Path) -> None:
     """A web server that knows neither /health nor /ping gets nothing else asked."""
     small_dataset(tmp_path / "data")
-    with ThreadingHTTPServer(("127.0.0.1", 0), QuietHandler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}"
+    with served(QuietHandler) as address:
         results = [run(command, tmp_path / "data", "--host", address) for command in ("load", "verify")]
-        server.shutdown()
     for result in results:
         assert result.exit_code == 2
         assert f"{address}: this is not an InfluxDB" in result.stderr

@@ -78,7 +78,7 @@ SPARSE: list[Row] = [("a", 5, 1, None), ("a", 5, None, 1.0), ("a", 5, 2, None), 
 @example([SPARSE, SPARSE], 1)
 @example([[("a", 5, None, None), ("a", 5, None, None)]], 1)
 @example([[("a", 0, 1, None)] * 3 + [("a", 1, 1, None)] * 3 + [("a", DAY + 2, 1, None)]], 500)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_rows(tmp_path_factory: pytest.TempPathFactory, parts: list[list[Row]], most: int) -> None:
     """Each row is behind the one before it in its series, however few are looked at at a time."""
     with pytest.MonkeyPatch.context() as patch:

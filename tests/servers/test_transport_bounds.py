@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import ssl
-import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from loader.servers.transport import MOST_BYTES, MOST_WORDS, Connection
 from loader.servers.v2 import InfluxDB2
 from tests.fault_proxy import Answer, Drip, Endless, Fault, fault_proxy
 from tests.servers.test_transport_streams import saying
+from tests.serving import served
 
 NOWHERE = "http://127.0.0.1:1"
 TOKEN = "very-secret-token"
@@ -202,13 +202,11 @@ def test_a_connection_is_kept() -> None:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
-        target = Target(f"http://127.0.0.1:{server.server_address[1]}", "b")
+    with served(Handler) as url:
+        target = Target(url, "b")
         with Connection(target, 10) as connection:
             for _ in range(3):
                 assert connection.send(InfluxDB2().build_write(target, b"m f=1", gzipped=False)).status == 204
-        server.shutdown()
     assert len(ports) == 3
     assert len(set(ports)) == 1
 

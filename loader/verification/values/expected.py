@@ -64,6 +64,7 @@ class _Rows:
             self.codes.append(codes[runs])
             self.starts.append(np.append(starts[runs], stop) - first)
             self._add_columns(points[first:stop])
+        self.size += points.height * row_bytes(schema)
 
     def _codes(self, schema: PointSchema, heads: pl.DataFrame, number: int) -> Places:
         """Return the code of the series of each of ``number`` runs, whose tags are ``heads``."""
@@ -72,8 +73,6 @@ class _Rows:
         alike = _first_alike(heads.select(pl.all().to_physical()))
         distinct = alike.unique(maintain_order=True)
         first = self.series.add(dataset_forms(schema, heads[distinct].cast(pl.String)))
-        if len(distinct) == number:
-            return np.arange(first, first + number, dtype=np.int32)
         codes = np.empty(number, np.int32)
         codes[distinct.to_numpy()] = np.arange(first, first + len(distinct), dtype=np.int32)
         found: Places = codes[alike.to_numpy()]
@@ -87,7 +86,6 @@ class _Rows:
                 column = short_texts(column)
                 self.size += int(column.bin.size().sum())
             parts.append(column)
-        self.size += points.height * _NUMBER_BYTES * (1 + len(self.fields))
 
 
 @dataclass
@@ -262,11 +260,13 @@ def _first_alike(rows: pl.DataFrame) -> pl.Series:
     Rows are grouped by their hashes, which takes less than by all columns, and compared with the first of their group:
     only where rows with one hash differ are they grouped by themselves.
     """
-    numbered = pl.DataFrame({"hash": rows.hash_rows()}).with_row_index("first")
-    alike = numbered.select(pl.col("first").first().over("hash")).to_series()
-    if rows.equals(rows[alike]):
-        return alike
-    return rows.with_row_index("first").select(pl.col("first").first().over(rows.columns)).to_series()
+    alike = _firsts(rows.hash_rows().to_frame("hash"))
+    return alike if rows.equals(rows[alike]) else _firsts(rows)
+
+
+def _firsts(keys: pl.DataFrame) -> pl.Series:
+    """Return for each row the number of the first one with the same ``keys``."""
+    return keys.with_row_index("first").select(pl.col("first").first().over(keys.columns)).to_series()
 
 
 @compiled

@@ -64,7 +64,7 @@ def halves(window: Window) -> Iterator[Window]:
         yield Window(start, stop, _overlapping(window.partitions, start, stop))
 
 
-def in_parts(whole: Window, most: int, compare: Callable[[Window, int], None], row_bytes: int = 0) -> None:
+def in_parts(whole: Window, most: int, compare: Callable[[Window, int], None], row_bytes: int) -> None:
     """Call ``compare`` for ``whole``, or for parts of it that are small enough to have no more than ``most`` bytes.
 
     Parts whose rows, of ``row_bytes`` each, are likely more are not tried: that would read them for nothing.
@@ -74,14 +74,15 @@ def in_parts(whole: Window, most: int, compare: Callable[[Window, int], None], r
         window = waiting.pop()
         parts = list(halves(window))
         try:
-            if len(parts) > 1 and likely_rows(window) * row_bytes > most > 0:
+            bound = most if len(parts) > 1 else 0
+            if 0 < bound < _likely_rows(window) * row_bytes:
                 raise TooManyPoints
-            compare(window, most if len(parts) > 1 else 0)
+            compare(window, bound)
         except TooManyPoints:
             waiting += reversed(parts)
 
 
-def likely_rows(window: Window) -> int:
+def _likely_rows(window: Window) -> int:
     """Return how many rows ``window`` has if those of each partition are spread evenly over its time."""
     rows = 0
     for partition in window.partitions:

@@ -127,7 +127,7 @@ def test_parts_that_have_too_much_are_not_tried() -> None:
         (750, DAY, 3_000),
     ]
     tried.clear()
-    in_parts(whole, 3_000, compare)
+    in_parts(whole, 3_000, compare, row_bytes=3)
     assert tried == [(0, DAY, 3_000)]
     tried.clear()
     instant = Window(5, 6, (Partition("many", 1_000, 5, 5, 1, ""),))
